@@ -1,0 +1,188 @@
+//! The contract of a file system: names by inode, data by open file.
+//!
+//! Like the vnode interface of a Unix kernel: path walking, mounts and symbolic links are done above it
+//! (`Namespace`), so a file system never sees a path.
+
+use std::sync::Arc;
+
+use crate::{Attr, FileType, Ino, Reply, SetAttr};
+
+/// One component of a path: bytes, no `/`, not empty, at most 255 bytes. `.` and `..` never reach a file system.
+pub type Name = [u8];
+
+/// What to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewKind {
+    /// An empty regular file.
+    Regular,
+    /// An empty directory.
+    Directory,
+    /// A symbolic link to this target.
+    Symlink(Vec<u8>),
+    /// A named pipe.
+    Fifo,
+    /// A character device of this number.
+    CharDevice(u64),
+    /// A block device of this number.
+    BlockDevice(u64),
+    /// A socket.
+    Socket,
+}
+
+/// A new inode: type, permission bits (umask already applied) and owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNode {
+    /// Type.
+    pub kind: NewKind,
+    /// Permission bits, `0o7777`.
+    pub perm: u32,
+    /// Owner. A set-group-id directory overrides the group, as POSIX allows.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// An entry of a directory, without `.` and `..`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Inode number.
+    pub ino: Ino,
+    /// Type.
+    pub kind: FileType,
+    /// Name.
+    pub name: Box<[u8]>,
+}
+
+/// Where a symbolic link leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// To this path.
+    Path(Vec<u8>),
+    /// To an open descriptor of the calling process (`/proc/self/fd/N`); the bytes are what readlink(2) shows.
+    Descriptor {
+        /// The process.
+        pid: u32,
+        /// Its descriptor.
+        fd: u32,
+        /// What readlink(2) shows.
+        shown: Vec<u8>,
+    },
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// It will be read.
+    pub read: bool,
+    /// It will be written.
+    pub write: bool,
+}
+
+/// Options of rename, as of renameat2(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RenameFlags {
+    /// Fail with EEXIST if the target exists.
+    pub no_replace: bool,
+    /// Swap both.
+    pub exchange: bool,
+}
+
+/// What statfs(2) tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FsStat {
+    /// Bytes of a block.
+    pub block_size: u64,
+    /// Blocks in all.
+    pub blocks: u64,
+    /// Free blocks.
+    pub blocks_free: u64,
+    /// Inodes in all.
+    pub inodes: u64,
+    /// Free inodes.
+    pub inodes_free: u64,
+}
+
+/// A tree of inodes.
+///
+/// Every call takes inode numbers that an earlier call of the same file system returned. A number stays valid while the
+/// inode is linked or open; a file system that must look inodes up again (host directory, driver) answers ESTALE when
+/// it cannot. Errors are exact POSIX numbers. Permission bits are **not** checked here: the kernel does.
+pub trait FileSystem: Send + Sync + 'static {
+    /// The type as `/proc/mounts` shows it, such as `tmpfs`.
+    fn type_name(&self) -> &str;
+
+    /// The root directory.
+    fn root(&self) -> Ino;
+
+    /// The inode of this name. ENOENT, ENOTDIR.
+    fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr>;
+
+    /// The parent of a directory; the root is its own.
+    fn parent(&self, dir: Ino) -> Reply<'_, Ino>;
+
+    /// The attributes.
+    fn getattr(&self, ino: Ino) -> Reply<'_, Attr>;
+
+    /// Changes attributes and returns the new ones. EROFS, EISDIR for the size of a directory, EINVAL, EFBIG, ENOSPC.
+    fn setattr(&self, ino: Ino, change: &SetAttr) -> Reply<'_, Attr>;
+
+    /// The target of a symbolic link, on behalf of process `pid` (only `/proc` cares). EINVAL if it is none.
+    fn readlink(&self, ino: Ino, pid: u32) -> Reply<'_, Link>;
+
+    /// Creates an inode. EEXIST, ENOENT (the directory is gone), ENOTDIR, EROFS, ENOSPC, EDQUOT, ENAMETOOLONG.
+    fn create(&self, dir: Ino, name: &Name, node: &NewNode) -> Reply<'_, Attr>;
+
+    /// A further name of an inode that is not a directory. EEXIST, EPERM, EMLINK.
+    fn link(&self, ino: Ino, dir: Ino, name: &Name) -> Reply<'_, Attr>;
+
+    /// Removes a name that is not a directory (EISDIR). Open files stay readable.
+    fn unlink(&self, dir: Ino, name: &Name) -> Reply<'_, ()>;
+
+    /// Removes an empty directory. ENOTDIR, ENOTEMPTY.
+    fn rmdir(&self, dir: Ino, name: &Name) -> Reply<'_, ()>;
+
+    /// Moves a name, replacing the target as rename(2) does: EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself); nothing
+    /// happens when both names are the same inode.
+    fn rename(&self, from_dir: Ino, from: &Name, to_dir: Ino, to: &Name, flags: RenameFlags) -> Reply<'_, ()>;
+
+    /// All entries, in a stable order.
+    fn readdir(&self, dir: Ino) -> Reply<'_, Vec<DirEntry>>;
+
+    /// Opens a regular file; the inode lives until the last open file is dropped.
+    fn open(&self, ino: Ino, access: Access) -> Reply<'_, Arc<dyn OpenFile>>;
+
+    /// Space and inodes.
+    fn statfs(&self) -> Reply<'_, FsStat>;
+
+    /// Everything reached stable storage, where there is any.
+    fn sync(&self) -> Reply<'_, ()> {
+        Reply::Now(Ok(()))
+    }
+
+    /// Whether every change fails with EROFS.
+    fn read_only(&self) -> bool {
+        false
+    }
+}
+
+/// An open regular file.
+pub trait OpenFile: Send + Sync + 'static {
+    /// The attributes now.
+    fn getattr(&self) -> Reply<'_, Attr>;
+
+    /// Changes attributes.
+    fn setattr(&self, change: &SetAttr) -> Reply<'_, Attr>;
+
+    /// Reads at `offset`; fewer bytes than asked only at the end of the file; 0 at or behind it.
+    fn read_at<'a>(&'a self, buf: &'a mut [u8], offset: u64) -> Reply<'a, usize>;
+
+    /// Writes all of `data` at `offset`, extending the file with a hole if needed; fewer only when space ran out after
+    /// some bytes. Times change, set-id bits are dropped.
+    fn write_at<'a>(&'a self, data: &'a [u8], offset: u64) -> Reply<'a, usize>;
+
+    /// Writes at the end, atomically against other appends. Returns bytes written and the new end.
+    fn append<'a>(&'a self, data: &'a [u8]) -> Reply<'a, (usize, u64)>;
+
+    /// Data (and attributes unless `data_only`) reached stable storage.
+    fn sync(&self, data_only: bool) -> Reply<'_, ()>;
+}
