@@ -1,0 +1,2 @@
+//! (room prepared)
+fn main() {}
