@@ -1,0 +1,237 @@
+//! Raw descriptors: pipes, duplicates, flags, open with POSIX flags. Ordinary file work belongs to std.
+
+use crate::sys;
+use agentos_abi::fd::{AT_FDCWD, CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL};
+pub use agentos_abi::fd::{
+    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC,
+    O_WRONLY,
+};
+use std::ffi::OsStr;
+use std::io;
+
+/// A descriptor that closes when dropped.
+#[derive(Debug)]
+pub struct Owned(u32);
+
+impl Owned {
+    /// Takes over a descriptor number.
+    #[must_use]
+    pub fn from_raw(fd: u32) -> Self {
+        Owned(fd)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn raw(&self) -> u32 {
+        self.0
+    }
+
+    /// Its number, no longer closed on drop.
+    #[must_use]
+    pub fn into_raw(self) -> u32 {
+        let fd = self.0;
+        std::mem::forget(self);
+        fd
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ = sys::close(self.0);
+    }
+}
+
+impl io::Read for Owned {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        sys::read(self.0, buf)
+    }
+}
+
+impl io::Write for Owned {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        sys::write(self.0, buf)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A pipe: the reading and the writing end.
+///
+/// # Errors
+/// `EMFILE`: too many descriptors.
+pub fn pipe(cloexec: bool) -> io::Result<(Owned, Owned)> {
+    let (r, w) = sys::pipe(u32::from(cloexec) * CLOEXEC)?;
+    Ok((Owned(r), Owned(w)))
+}
+
+/// The lowest free number from `at_least` on, made a duplicate of `fd`.
+///
+/// # Errors
+/// `EBADF`, `EMFILE`.
+pub fn dup(fd: u32, at_least: u32, cloexec: bool) -> io::Result<u32> {
+    sys::dup(fd, at_least, u32::from(cloexec) * CLOEXEC)
+}
+
+/// Makes `to` a duplicate of `fd`, closing what it was.
+///
+/// # Errors
+/// `EBADF`.
+pub fn dup2(fd: u32, to: u32, cloexec: bool) -> io::Result<()> {
+    sys::dup2(fd, to, u32::from(cloexec) * CLOEXEC)
+}
+
+/// Closes a descriptor.
+///
+/// # Errors
+/// `EBADF`.
+pub fn close(fd: u32) -> io::Result<()> {
+    sys::close(fd)
+}
+
+/// Whether `fd` closes on exec.
+///
+/// # Errors
+/// `EBADF`.
+pub fn cloexec(fd: u32) -> io::Result<bool> {
+    Ok(sys::fcntl(fd, F_GETFD, 0)? & CLOEXEC != 0)
+}
+
+/// Sets whether `fd` closes on exec.
+///
+/// # Errors
+/// `EBADF`.
+pub fn set_cloexec(fd: u32, yes: bool) -> io::Result<()> {
+    sys::fcntl(fd, F_SETFD, u32::from(yes) * CLOEXEC).map(drop)
+}
+
+/// The status flags: access mode, `O_APPEND`, `O_NONBLOCK`.
+///
+/// # Errors
+/// `EBADF`.
+pub fn status_flags(fd: u32) -> io::Result<u32> {
+    sys::fcntl(fd, F_GETFL, 0)
+}
+
+/// Sets the status flags; only `O_APPEND` and `O_NONBLOCK` can change.
+///
+/// # Errors
+/// `EBADF`.
+pub fn set_status_flags(fd: u32, flags: u32) -> io::Result<()> {
+    sys::fcntl(fd, F_SETFL, flags).map(drop)
+}
+
+/// Whether `fd` is open.
+#[must_use]
+pub fn is_open(fd: u32) -> bool {
+    sys::fcntl(fd, F_GETFD, 0).is_ok()
+}
+
+/// Whether `fd` is a terminal.
+#[must_use]
+pub fn isatty(fd: u32) -> bool {
+    sys::isatty(fd)
+}
+
+/// Opens a file with the `O_*` flags of this module; `mode` is used when the file is created.
+///
+/// # Errors
+/// Those of open(2).
+pub fn open(path: impl AsRef<OsStr>, flags: u32, mode: u32) -> io::Result<u32> {
+    sys::open(AT_FDCWD, path.as_ref().as_encoded_bytes(), flags, mode)
+}
+
+/// Reads once; 0 is the end.
+///
+/// # Errors
+/// Those of read(2); `EINTR` when a caught signal arrived first.
+pub fn read(fd: u32, buf: &mut [u8]) -> io::Result<usize> {
+    sys::read(fd, buf)
+}
+
+/// Writes once.
+///
+/// # Errors
+/// Those of write(2).
+pub fn write(fd: u32, buf: &[u8]) -> io::Result<usize> {
+    sys::write(fd, buf)
+}
+
+/// Writes everything, going on after signals.
+///
+/// # Errors
+/// Those of write(2), except `EINTR`.
+pub fn write_all(fd: u32, mut buf: &[u8]) -> io::Result<()> {
+    while !buf.is_empty() {
+        match sys::write(fd, buf) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => buf = &buf[n..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Reads up to the end, going on after signals.
+///
+/// # Errors
+/// Those of read(2), except `EINTR`.
+pub fn read_to_end(fd: u32) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut chunk = [0u8; 4096];
+    loop {
+        match sys::read(fd, &mut chunk) {
+            Ok(0) => return Ok(out),
+            Ok(n) => out.extend_from_slice(&chunk[..n]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Waits until `fd` can be read (or is at its end), at most `timeout_ms` milliseconds; negative: without end.
+///
+/// # Errors
+/// `EINTR`: a caught signal arrived first.
+pub fn wait_readable(fd: u32, timeout_ms: i32) -> io::Result<bool> {
+    sys::poll_read(fd, timeout_ms)
+}
+
+/// Locks or unlocks a file with the `LOCK_*` numbers of flock(2).
+///
+/// # Errors
+/// `EAGAIN`: locked by another, with `LOCK_NB`.
+pub fn flock(fd: u32, op: u32) -> io::Result<()> {
+    sys::flock(fd, op)
+}
+
+/// The open descriptors, in order.
+///
+/// # Errors
+/// None in a VM.
+pub fn list_fds() -> io::Result<Vec<u32>> {
+    sys::list_fds()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dup_flags_and_pipe() {
+        let (r, w) = pipe(true).unwrap();
+        assert!(cloexec(r.raw()).unwrap());
+        let high = Owned::from_raw(dup(w.raw(), 50, false).unwrap());
+        assert!(high.raw() >= 50 && !cloexec(high.raw()).unwrap());
+        assert!(list_fds().unwrap().contains(&high.raw()));
+        write_all(high.raw(), b"x").unwrap();
+        assert!(wait_readable(r.raw(), 1000).unwrap());
+        drop((high, w));
+        assert_eq!(read_to_end(r.raw()).unwrap(), b"x");
+        // A number that no other test gets in between.
+        let gone = dup(r.raw(), 200, true).unwrap();
+        close(gone).unwrap();
+        assert!(!is_open(gone));
+    }
+}
