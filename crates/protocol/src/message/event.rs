@@ -1,0 +1,77 @@
+//! Events: told without being asked, and not answered.
+//! What must not be lost travels on a stream instead (session events, process output).
+
+use serde::{Deserialize, Serialize};
+
+use super::{DecodeError, EncodeError, LimitInfo, decode_named, encode_named};
+
+/// An event. Events of a later version are skipped by the reader.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Something long is under way, such as compiling images on the first start.
+    Progress(Progress),
+    /// A VM uses 80 % of a limit.
+    LimitWarning(LimitWarning),
+    /// A VM ended without being asked to.
+    VmClosed(VmClosed),
+}
+
+/// How far something is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Progress {
+    /// What, in a few words, such as `preparing images`.
+    pub what: String,
+    /// Steps done.
+    pub done: u64,
+    /// Steps in all; 0 if not known.
+    pub total: u64,
+}
+
+/// A VM uses 80 % of a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LimitWarning {
+    /// The VM.
+    pub vm_id: String,
+    /// The limit; `requested` is 0.
+    pub limit: LimitInfo,
+}
+
+/// A VM ended without being asked to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VmClosed {
+    /// The VM.
+    pub vm_id: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Event {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// [`DecodeError::Unknown`] for an event of a later version, else [`DecodeError::Malformed`].
+    pub fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
+        decode_named(payload, |name, body| match name {
+            "progress" => Some(Progress::deserialize(body).map(Event::Progress)),
+            "vm.limitWarning" => Some(LimitWarning::deserialize(body).map(Event::LimitWarning)),
+            "vm.closed" => Some(VmClosed::deserialize(body).map(Event::VmClosed)),
+            _ => None,
+        })
+    }
+
+    /// Writes an event.
+    ///
+    /// # Errors
+    /// [`EncodeError`].
+    pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        match self {
+            Event::Progress(body) => encode_named("progress", body),
+            Event::LimitWarning(body) => encode_named("vm.limitWarning", body),
+            Event::VmClosed(body) => encode_named("vm.closed", body),
+        }
+    }
+}

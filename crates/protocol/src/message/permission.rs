@@ -1,0 +1,78 @@
+//! The permission tree of a VM, as its configuration writes it.
+//! Matching and checking are the kernel's.
+
+use serde::{Deserialize, Serialize};
+
+/// What may be done, by domain. A domain that is absent is allowed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Permissions {
+    /// Files. Rules name `paths`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fs: Option<PermissionScope>,
+    /// Network; resources `tcp://host:port`, `udp://…`, `dns://name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<PermissionScope>,
+    /// Starting programs; resource is the resolved path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_process: Option<PermissionScope>,
+    /// Signals and inspection of processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<PermissionScope>,
+    /// Environment variables; resource is the name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<PermissionScope>,
+    /// Toolkits; resource `toolkit:tool`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<PermissionScope>,
+}
+
+/// A domain: one mode for all, or rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PermissionScope {
+    /// Everything of the domain.
+    Mode(PermissionMode),
+    /// The last rule that matches wins.
+    Rules(PermissionRules),
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PermissionMode {
+    /// Let it happen.
+    Allow,
+    /// EACCES.
+    Deny,
+    /// Ask the host (domain `tool` only).
+    Ask,
+}
+
+/// Rules of a domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PermissionRules {
+    /// What no rule matches; absent means deny.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<PermissionMode>,
+    /// The rules.
+    pub rules: Vec<PermissionRule>,
+}
+
+/// A rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PermissionRule {
+    /// What it does.
+    pub mode: PermissionMode,
+    /// Operations; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<String>>,
+    /// Path globs (domain `fs`); absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths: Option<Vec<String>>,
+    /// Globs over the resource (other domains); absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patterns: Option<Vec<String>>,
+}

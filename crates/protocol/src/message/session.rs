@@ -1,0 +1,343 @@
+//! Agents and their sessions. JSON of the Agent Client Protocol travels as text inside the messages.
+//! Turn rules are the Driver Kernel's.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JsonText, StreamId, WirePath};
+
+/// How an agent is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AgentConfig {
+    /// Name in [`CreateSession::agent_type`].
+    pub id: String,
+    /// Name or package of the program that speaks ACP.
+    pub acp_adapter: String,
+    /// Package of the agent behind it.
+    pub agent_package: String,
+    /// Program in the guest; `None`: `acp_adapter` through PATH.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Added to its environment.
+    pub env: BTreeMap<String, String>,
+    /// Text put before the OS instructions of its sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare_instructions: Option<String>,
+}
+
+/// Registers an agent for a VM; replaces one of the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterAgent {
+    /// The VM.
+    pub vm_id: String,
+    /// The agent.
+    pub agent: AgentConfig,
+}
+
+/// Known agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentList {
+    /// By id.
+    #[serde(default)]
+    pub agents: Vec<AgentRegistryEntry>,
+}
+
+/// A known agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AgentRegistryEntry {
+    /// Its id.
+    pub id: String,
+    /// Program that speaks ACP.
+    pub acp_adapter: String,
+    /// Package behind it.
+    pub agent_package: String,
+    /// Its program is in the VM.
+    pub installed: bool,
+}
+
+/// Options of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionOptions {
+    /// Working directory; the VM's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<WirePath>,
+    /// Added to the environment of the agent.
+    pub env: BTreeMap<String, String>,
+    /// MCP servers, as a JSON array in ACP's form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcp_servers: Option<JsonText>,
+    /// Leave the OS instructions out.
+    pub skip_os_instructions: bool,
+    /// Appended to the OS instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub additional_instructions: Option<String>,
+    /// Model to set at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Mode to set at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// Starts an agent and a session in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateSession {
+    /// The VM.
+    pub vm_id: String,
+    /// Id of the agent.
+    pub agent_type: String,
+    /// Options.
+    #[serde(default)]
+    pub options: SessionOptions,
+}
+
+/// A session and what its agent said of itself. The JSON is ACP's own, unchanged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionInitData {
+    /// Its id, ours.
+    pub session_id: String,
+    /// Id of the agent.
+    pub agent_type: String,
+    /// The agent's own id of the session.
+    pub agent_session_id: String,
+    /// Process of the agent.
+    pub pid: u32,
+    /// Working directory.
+    pub cwd: String,
+    /// ACP `modes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modes: Option<JsonText>,
+    /// ACP `models` (legacy).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<JsonText>,
+    /// ACP `configOptions`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_options: Option<JsonText>,
+    /// ACP `agentCapabilities`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<JsonText>,
+    /// ACP `agentInfo`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_info: Option<JsonText>,
+}
+
+/// One turn. Cancelling the call cancels the turn. Prompts of one session queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prompt {
+    /// The VM.
+    pub vm_id: String,
+    /// The session.
+    pub session_id: String,
+    /// JSON array of ACP content blocks.
+    pub content: JsonText,
+}
+
+/// End of a turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PromptReply {
+    /// Text of the agent's messages in this turn.
+    pub text: String,
+    /// ACP stop reason, such as `end_turn`.
+    pub stop_reason: String,
+    /// Token usage, if the agent told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<JsonText>,
+    /// The whole JSON-RPC result.
+    pub response: JsonText,
+}
+
+/// Sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionList {
+    /// In the order they were made.
+    #[serde(default)]
+    pub sessions: Vec<SessionInfo>,
+}
+
+/// A session in a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionInfo {
+    /// Its id.
+    pub session_id: String,
+    /// Id of the agent.
+    pub agent_type: String,
+    /// `idle`, `running` or `ended`.
+    pub status: String,
+    /// Made, milliseconds since 1970 UTC.
+    pub created_ms: u64,
+    /// Its title, if the agent gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// An event of a session; on a stream each is a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionEventRecord {
+    /// Number of the event in its session: 1, 2, 3… without gaps.
+    pub seq: u64,
+    /// When, milliseconds since 1970 UTC.
+    pub time_ms: u64,
+    /// ACP method, such as `session/update` or `session/request_permission`; ours begin with `_agentos/`.
+    pub method: String,
+    /// Its parameters, unchanged. A permission request has `permissionId` added in `_meta.agentos`.
+    pub params: JsonText,
+}
+
+/// Begin of an event stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionEventsReply {
+    /// `seq` of the last event so far; 0: none.
+    pub last_seq: u64,
+}
+
+/// Events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionEventPage {
+    /// By `seq`.
+    pub events: Vec<SessionEventRecord>,
+    /// There are more.
+    pub more: bool,
+}
+
+/// Answer to a permission request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PermissionReply {
+    /// Allow this time.
+    Once,
+    /// Allow from now on.
+    Always,
+    /// Refuse.
+    Reject,
+}
+
+/// Configuration options after a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionConfigReply {
+    /// JSON array of ACP options, complete.
+    pub config_options: JsonText,
+}
+
+/// Answer to [`RawSend`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RawSendReply {
+    /// The JSON-RPC result.
+    pub result: JsonText,
+}
+
+/// Asks for the agents known to a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListAgents {
+    /// The VM.
+    pub vm_id: String,
+}
+
+/// Asks for the sessions of a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListSessions {
+    /// The VM.
+    pub vm_id: String,
+}
+
+macro_rules! session_calls {
+    ($($(#[$meta:meta])* $Name:ident { $($(#[$field_meta:meta])* $field:ident: $ty:ty),* $(,)? })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            pub struct $Name {
+                /// The VM.
+                pub vm_id: String,
+                /// The session.
+                pub session_id: String,
+                $($(#[$field_meta])* pub $field: $ty,)*
+            }
+        )*
+    };
+}
+
+session_calls! {
+    /// Cancels the running turn; without one nothing happens.
+    CancelSession {}
+    /// Kills the agent of a session; its events stay readable.
+    CloseSession {}
+    /// Ends a session gracefully and forgets it.
+    DestroySession {}
+    /// What is known of a session, as it is now.
+    DescribeSession {}
+    /// Sends events on `stream` as records of [`SessionEventRecord`]: first those kept, then live ones, without a gap,
+    /// until the session is destroyed (FIN).
+    SessionEvents {
+        /// Only events after this `seq`; 0: all.
+        #[serde(default)]
+        from_cursor: u64,
+        /// Sidecar → client.
+        stream: StreamId,
+    }
+    /// Kept events.
+    GetSessionEvents {
+        /// Only events after this `seq`; 0: all.
+        #[serde(default)]
+        since: u64,
+        /// Only of this method.
+        #[serde(default)]
+        method: Option<String>,
+        /// Most events, at most and by default 1000.
+        #[serde(default)]
+        limit: Option<u32>,
+    }
+    /// Answers a permission request.
+    RespondPermission {
+        /// Its id.
+        permission_id: String,
+        /// The answer.
+        reply: PermissionReply,
+    }
+    /// Sets the mode.
+    SetSessionMode {
+        /// Id of the mode.
+        mode_id: String,
+    }
+    /// Sets the model.
+    SetSessionModel {
+        /// Id of the model.
+        model_id: String,
+    }
+    /// Sets a configuration option, by id or, with `category`, the one of that category.
+    SetSessionConfigOption {
+        /// Id of the option, or category.
+        config_id: String,
+        /// `config_id` is a category, such as `thought_level`.
+        #[serde(default)]
+        category: bool,
+        /// JSON string or boolean.
+        value: JsonText,
+    }
+    /// Sends a JSON-RPC request to the agent as it is. Methods that begin a turn or end the session are refused.
+    RawSend {
+        /// Method.
+        method: String,
+        /// Parameters; `sessionId` is filled in if it is missing.
+        #[serde(default)]
+        params: JsonText,
+    }
+}

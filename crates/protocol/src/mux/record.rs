@@ -1,0 +1,100 @@
+//! Messages on a stream: each a `u32` length and MessagePack, so that they have flow control of their own.
+//! It does not number them.
+
+use std::marker::PhantomData;
+
+use bytes::{Buf, BytesMut};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::StreamError;
+use super::recv::RecvStream;
+use super::send::SendStream;
+use crate::message::{decode, encode};
+
+/// Largest record.
+pub const MAX_RECORD: usize = 16 << 20;
+
+/// Writes records to a stream.
+#[derive(Debug)]
+pub struct RecordWriter<T> {
+    stream: SendStream,
+    records: PhantomData<fn(T)>,
+}
+
+impl<T: Serialize> RecordWriter<T> {
+    /// Writes to this stream.
+    #[must_use]
+    pub const fn new(stream: SendStream) -> Self {
+        RecordWriter { stream, records: PhantomData }
+    }
+
+    /// Writes a record, waiting for credit.
+    ///
+    /// # Errors
+    /// As [`SendStream::poll_write`]; [`StreamError::Record`] if it is longer than [`MAX_RECORD`] (nothing is written).
+    pub async fn send(&self, record: &T) -> Result<(), StreamError> {
+        let body = encode(record).map_err(|e| StreamError::Record { message: e.to_string() })?;
+        let len = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_RECORD);
+        let len = len.ok_or_else(|| StreamError::Record { message: format!("{} bytes", body.len()) })?;
+        let mut bytes = Vec::with_capacity(4 + body.len());
+        bytes.extend_from_slice(&len.to_le_bytes());
+        bytes.extend_from_slice(&body);
+        self.stream.write_all(&bytes).await
+    }
+
+    /// The stream, to finish or reset it.
+    #[must_use]
+    pub const fn stream(&self) -> &SendStream {
+        &self.stream
+    }
+}
+
+/// Reads records from a stream.
+#[derive(Debug)]
+pub struct RecordReader<T> {
+    stream: RecvStream,
+    buf: BytesMut,
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> RecordReader<T> {
+    /// Reads from this stream.
+    #[must_use]
+    pub fn new(stream: RecvStream) -> Self {
+        RecordReader { stream, buf: BytesMut::new(), records: PhantomData }
+    }
+
+    /// The next record; `None` at the end. A dropped future loses nothing.
+    ///
+    /// # Errors
+    /// As [`RecvStream::next_chunk`]; [`StreamError::Record`].
+    pub async fn next(&mut self) -> Result<Option<T>, StreamError> {
+        loop {
+            if let Some(record) = self.buffered()? {
+                return Ok(Some(record));
+            }
+            match self.stream.next_chunk().await? {
+                Some(chunk) => self.buf.extend_from_slice(&chunk),
+                None if self.buf.is_empty() => return Ok(None),
+                None => {
+                    return Err(StreamError::Record {
+                        message: "the stream ends inside a record".to_owned(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn buffered(&mut self) -> Result<Option<T>, StreamError> {
+        let Some(head) = self.buf.first_chunk::<4>() else { return Ok(None) };
+        let len = u32::from_le_bytes(*head) as usize;
+        if len > MAX_RECORD {
+            return Err(StreamError::Record { message: format!("{len} bytes") });
+        }
+        let Some(body) = self.buf.get(4..4 + len) else { return Ok(None) };
+        let record = decode(body).map_err(|e| StreamError::Record { message: e.to_string() })?;
+        self.buf.advance(4 + len);
+        Ok(Some(record))
+    }
+}
