@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Attr, FileType, Ino, Reply, SetAttr};
+use crate::{Attr, Errno, FileContent, FileType, Ino, InodePin, NameBuf, Reply, SetAttr};
 
 /// One component of a path: bytes, no `/`, not empty, at most 255 bytes. `.` and `..` never reach a file system.
 pub type Name = [u8];
@@ -143,13 +143,42 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// Moves a name, replacing the target as rename(2) does: EISDIR, ENOTDIR, ENOTEMPTY, EINVAL (into itself); nothing
     /// happens when both names are the same inode.
-    fn rename(&self, from_dir: Ino, from: &Name, to_dir: Ino, to: &Name, flags: RenameFlags) -> Reply<'_, ()>;
+    fn rename(&self, from_dir: Ino, from: &Name, to_dir: Ino, to: &Name, flags: RenameFlags)
+    -> Reply<'_, ()>;
 
     /// All entries, in a stable order.
     fn readdir(&self, dir: Ino) -> Reply<'_, Vec<DirEntry>>;
 
     /// Opens a regular file; the inode lives until the last open file is dropped.
     fn open(&self, ino: Ino, access: Access) -> Reply<'_, Arc<dyn OpenFile>>;
+
+    /// The parent of a directory and its name there; `None` for the root. ENOENT when it was removed.
+    ///
+    /// The default looks the number up in the parent's entries; file systems that know the name answer at once.
+    fn name_of(&self, dir: Ino) -> Reply<'_, Option<(Ino, NameBuf)>> {
+        if dir == self.root() {
+            return Reply::Now(Ok(None));
+        }
+        Reply::later(async move {
+            let parent = self.parent(dir).await?;
+            let entries = self.readdir(parent).await?;
+            let entry = entries.iter().find(|entry| entry.ino == dir).ok_or(Errno::ENOENT)?;
+            Ok(Some((parent, NameBuf::new(&entry.name)?)))
+        })
+    }
+
+    /// Keeps `ino` valid while the guard lives: an unlinked inode stays, a number of a bounded table is not forgotten.
+    /// For working directories, open directories and open FIFOs.
+    fn pin(&self, ino: Ino) -> InodePin {
+        let _ = ino;
+        InodePin::none()
+    }
+
+    /// The content of a regular file by reference, if the file system holds it in memory.
+    fn content(&self, ino: Ino) -> Option<FileContent> {
+        let _ = ino;
+        None
+    }
 
     /// Space and inodes.
     fn statfs(&self) -> Reply<'_, FsStat>;

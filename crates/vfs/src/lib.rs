@@ -4,11 +4,24 @@
 
 mod attr;
 mod fs;
+pub mod layer;
+mod name;
+pub mod namespace;
+mod pin;
 mod reply;
+pub mod tree;
 
 pub use attr::{Attr, FileType, SetAttr, SetTime, Timespec};
 pub use fs::{Access, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, RenameFlags};
+pub use layer::Layer;
+pub use name::{NAME_MAX, NameBuf};
+pub use namespace::{
+    Descriptor, Found, GuestPath, Last, Location, Missing, Mount, MountOptions, Namespace, PathError,
+    Resolved, WalkContext, WalkFlags,
+};
+pub use pin::InodePin;
 pub use reply::Reply;
+pub use tree::{FileContent, Tree, TreeLimits, Usage};
 
 pub use agentos_abi::Errno;
 

@@ -1,0 +1,43 @@
+//! A frozen tree: what a snapshot, a fork and a base image are. It never changes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::tree::Frozen;
+use crate::{Tree, Usage};
+
+/// A file system as it was at one moment. Cloning it and making a [`Tree`] of it are O(1).
+#[derive(Clone)]
+pub struct Layer(pub(crate) Arc<Frozen>);
+
+impl Layer {
+    /// A root directory and nothing in it.
+    #[must_use]
+    pub fn empty() -> Self {
+        Layer(Arc::new(Frozen::empty()))
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.0.usage
+    }
+}
+
+impl Default for Layer {
+    fn default() -> Self {
+        Layer::empty()
+    }
+}
+
+impl From<&Tree> for Layer {
+    fn from(tree: &Tree) -> Self {
+        tree.freeze()
+    }
+}
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Layer").field(&self.usage()).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! The mount table. Reading it is one lock and one reference count per walk; changes replace the whole.
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use super::{GuestPath, Location, Mount, MountOptions, Resolved, WalkContext, WalkFlags};
+use crate::{Errno, FileSystem, FileType, Ino, Result};
+
+/// The most mounts of a namespace; then ENOSPC, as on Linux.
+pub const MAX_MOUNTS: usize = 1024;
+
+/// One state of the table.
+#[derive(Clone)]
+pub(crate) struct Table {
+    /// In the order they were mounted; the first is the first root.
+    mounts: Vec<Arc<Mount>>,
+    /// Covered directories by (mount, inode), sorted; at most one mount each.
+    points: Vec<((u64, Ino), Arc<Mount>)>,
+    next_id: u64,
+}
+
+impl Table {
+    /// What is mounted on this directory.
+    pub(crate) fn covering(&self, mount: u64, ino: Ino) -> Option<&Arc<Mount>> {
+        let at = self.points.binary_search_by_key(&(mount, ino), |point| point.0).ok()?;
+        Some(&self.points[at].1)
+    }
+
+    fn root(&self) -> Location {
+        let mut mount = &self.mounts[0];
+        while let Some(over) = self.covering(mount.id, mount.fs.root()) {
+            mount = over;
+        }
+        Location { mount: mount.clone(), ino: mount.fs.root() }
+    }
+}
+
+/// The file systems of a VM, mounted into one tree.
+///
+/// ```
+/// use std::sync::Arc;
+/// use agentos_vfs::{GuestPath, MountOptions, Namespace, Tree};
+/// # async fn example() -> Result<(), agentos_vfs::Errno> {
+/// let root = Tree::new();
+/// root.mkdir_p("/tmp", 0, 0)?;
+/// let ns = Namespace::new(Arc::new(root));
+/// ns.mount(&GuestPath::new("/tmp")?, Arc::new(Tree::new()), MountOptions::default()).await?;
+/// assert_eq!(ns.list().len(), 2);
+/// ns.unmount(&GuestPath::new("/tmp")?)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Namespace {
+    table: RwLock<Arc<Table>>,
+}
+
+impl Namespace {
+    /// A namespace with `root` at `/`.
+    #[must_use]
+    pub fn new(root: Arc<dyn FileSystem>) -> Self {
+        let mount = Mount {
+            id: 1,
+            source: root.type_name().to_owned(),
+            read_only: false,
+            path: GuestPath::root(),
+            at: None,
+            fs: root,
+        };
+        let table = Table { mounts: vec![Arc::new(mount)], points: Vec::new(), next_id: 2 };
+        Namespace { table: RwLock::new(Arc::new(table)) }
+    }
+
+    pub(crate) fn table(&self) -> Arc<Table> {
+        self.table.read().clone()
+    }
+
+    /// The root directory: of the last mount on `/`.
+    #[must_use]
+    pub fn root(&self) -> Location {
+        self.table().root()
+    }
+
+    /// Mounts `fs` on the directory at `path`, symbolic links followed. ENOENT, ENOTDIR, ENOSPC ([`MAX_MOUNTS`]).
+    pub async fn mount(
+        &self,
+        path: &GuestPath,
+        fs: Arc<dyn FileSystem>,
+        options: MountOptions,
+    ) -> Result<Arc<Mount>> {
+        let root = self.root();
+        let cx = WalkContext { root: &root, cwd: &root, pid: 0, may_search: &|_| Ok(()) };
+        let at = match self.resolve(&cx, path.as_bytes(), WalkFlags::FOLLOW).await? {
+            Resolved::Found(found) if found.attr.kind == FileType::Directory => found.location,
+            Resolved::Found(_) | Resolved::Descriptor(_) => return Err(Errno::ENOTDIR),
+            Resolved::Missing(_) => return Err(Errno::ENOENT),
+        };
+        let pin = at.pin();
+        let mut current = self.table.write();
+        if current.mounts.len() >= MAX_MOUNTS {
+            return Err(Errno::ENOSPC);
+        }
+        let key = (at.mount.id, at.ino);
+        if !current.mounts.iter().any(|mount| mount.id == key.0) {
+            return Err(Errno::ENOENT);
+        }
+        // Somebody may have mounted here since the walk; then the caller sees what a second mount(2) would not.
+        let Err(slot) = current.points.binary_search_by_key(&key, |point| point.0) else {
+            return Err(Errno::EBUSY);
+        };
+        let source = if options.source.is_empty() { fs.type_name().to_owned() } else { options.source };
+        let mut table = Table::clone(&current);
+        let mount = Arc::new(Mount {
+            id: table.next_id,
+            source,
+            read_only: options.read_only,
+            path: path.clone(),
+            at: Some((at, pin)),
+            fs,
+        });
+        table.next_id += 1;
+        table.points.insert(slot, (key, mount.clone()));
+        table.mounts.push(mount.clone());
+        *current = Arc::new(table);
+        Ok(mount)
+    }
+
+    /// Unmounts what was last mounted at `path`. EINVAL when nothing was, EBUSY while a mount lies below or somebody
+    /// holds a [`Location`] or the [`Mount`].
+    pub fn unmount(&self, path: &GuestPath) -> Result<()> {
+        // The table has two references, the caller of this function none.
+        self.remove(path, |mount| Arc::strong_count(mount) > 2)
+    }
+
+    /// Like [`Namespace::unmount`], but open files and working directories keep what they have (MNT_DETACH).
+    pub fn detach(&self, path: &GuestPath) -> Result<()> {
+        self.remove(path, |_| false)
+    }
+
+    fn remove(&self, path: &GuestPath, busy: impl Fn(&Arc<Mount>) -> bool) -> Result<()> {
+        let mut current = self.table.write();
+        let of = |mount: &Arc<Mount>| mount.at.is_some() && mount.path == *path;
+        let index = current.mounts.iter().rposition(of).ok_or(Errno::EINVAL)?;
+        let id = current.mounts[index].id;
+        let below = |mount: &Arc<Mount>| mount.at.as_ref().is_some_and(|(at, _)| at.mount.id == id);
+        // The count comes before the copy of the table, which adds to it; old copies in flight count as use.
+        if current.mounts.iter().any(below) || busy(&current.mounts[index]) {
+            return Err(Errno::EBUSY);
+        }
+        let mut table = Table::clone(&current);
+        table.mounts.remove(index);
+        table.points.retain(|(_, mount)| mount.id != id);
+        *current = Arc::new(table);
+        Ok(())
+    }
+
+    /// All mounts, in the order they were mounted. As long as they are held, they cannot be unmounted.
+    #[must_use]
+    pub fn list(&self) -> Vec<Arc<Mount>> {
+        self.table().mounts.clone()
+    }
+
+    /// Whether something is mounted at this place: then rename, rmdir and unlink of it fail with EBUSY.
+    #[must_use]
+    pub fn is_mount_point(&self, location: &Location) -> bool {
+        (location.is_mount_root() && location.mount.at.is_some())
+            || self.table().covering(location.mount.id, location.ino).is_some()
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.table().mounts).finish()
+    }
+}

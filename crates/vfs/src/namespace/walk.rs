@@ -1,0 +1,279 @@
+//! The walk along a path, with the rules of Linux path_resolution(7). It neither allocates nor suspends where the file
+//! systems answer at once and no symbolic link is met.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::table::Table;
+use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
+use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Result};
+
+/// How many symbolic links one walk follows; the next is ELOOP.
+pub const SYMLINK_MAX: u32 = 40;
+
+/// On whose behalf a path is walked.
+#[derive(Clone, Copy)]
+pub struct WalkContext<'a> {
+    /// The root of the process: where absolute paths begin and `..` ends.
+    pub root: &'a Location,
+    /// Where relative paths begin: the working directory, or the directory argument of an `*at` call.
+    pub cwd: &'a Location,
+    /// The process; `/proc/self` depends on it.
+    pub pid: u32,
+    /// Asked at every directory before a component is looked up in it; usually EACCES or nothing.
+    pub may_search: &'a (dyn Fn(&Attr) -> Result<()> + Sync),
+}
+
+/// How to walk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WalkFlags {
+    /// Follow a symbolic link in the last component; those before it are always followed.
+    pub follow_last: bool,
+    /// Never leave the start directory: absolute paths, absolute links, `..` above the start and links to descriptors
+    /// are EPERM, as WASI demands.
+    pub beneath: bool,
+}
+
+impl WalkFlags {
+    /// Follow a link in the last component.
+    pub const FOLLOW: WalkFlags = WalkFlags { follow_last: true, beneath: false };
+    /// Stop at a link in the last component.
+    pub const NO_FOLLOW: WalkFlags = WalkFlags { follow_last: false, beneath: false };
+}
+
+/// Where the walk is: always a directory, or the start.
+struct Walker<'a> {
+    cx: &'a WalkContext<'a>,
+    table: Arc<Table>,
+    mount: Arc<Mount>,
+    ino: Ino,
+    attr: Attr,
+    /// In a beneath walk, the directories from the start to here. `..` goes back along them, so that a directory moved
+    /// away meanwhile opens no way out.
+    trail: Option<Vec<(Arc<Mount>, Ino)>>,
+}
+
+impl Namespace {
+    /// Walks along `path`. ENOENT (also for an empty path and a missing component before the last), ENOTDIR, ELOOP,
+    /// ENAMETOOLONG, EINVAL (NUL), and whatever `may_search` and the file systems say.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use agentos_vfs::{Namespace, Resolved, Tree, WalkContext, WalkFlags};
+    /// # async fn example() -> Result<(), agentos_vfs::Errno> {
+    /// let tree = Tree::new();
+    /// tree.put_file("/etc/hosts", 0o644, 0, 0, "127.0.0.1 localhost\n")?;
+    /// let ns = Namespace::new(Arc::new(tree));
+    /// let root = ns.root();
+    /// let cx = WalkContext { root: &root, cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+    /// let found = ns.resolve(&cx, b"etc/../etc/hosts", WalkFlags::FOLLOW).await?;
+    /// assert_eq!(found.path(&ns).await?.as_deref(), Some(&b"/etc/hosts"[..]));
+    /// assert!(matches!(ns.resolve(&cx, b"/etc/new", WalkFlags::FOLLOW).await?, Resolved::Missing(_)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn resolve(&self, cx: &WalkContext<'_>, path: &[u8], flags: WalkFlags) -> Result<Resolved> {
+        if path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        if path.len() > PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        if path.contains(&0) {
+            return Err(Errno::EINVAL);
+        }
+        let absolute = path[0] == b'/';
+        if absolute && flags.beneath {
+            return Err(Errno::EPERM);
+        }
+        let start = if absolute { cx.root } else { cx.cwd };
+        let mut walker = Walker {
+            cx,
+            table: self.table(),
+            mount: start.mount.clone(),
+            ino: start.ino,
+            attr: start.getattr().await?,
+            trail: flags.beneath.then(Vec::new),
+        };
+        walker.walk(path, flags).await
+    }
+}
+
+impl Walker<'_> {
+    async fn walk(&mut self, path: &[u8], flags: WalkFlags) -> Result<Resolved> {
+        let mut path = Cow::Borrowed(path);
+        let mut at = 0;
+        let mut links = 0;
+        loop {
+            at = skip_slashes(&path, at);
+            if at == path.len() {
+                // Only a path of slashes gets here: others end at their last component.
+                return Ok(self.found(Last::Root, true));
+            }
+            let end = path[at..].iter().position(|&byte| byte == b'/').map_or(path.len(), |n| at + n);
+            let next = skip_slashes(&path, end);
+            let last = next == path.len();
+            let trailing_slash = last && end < path.len();
+            let name = &path[at..end];
+
+            if self.attr.kind != FileType::Directory {
+                return Err(Errno::ENOTDIR);
+            }
+            (self.cx.may_search)(&self.attr)?;
+            if name == b"." || name == b".." {
+                if name == b".." {
+                    self.up().await?;
+                }
+                if last {
+                    let last = if name == b".." { Last::DotDot } else { Last::Dot };
+                    return Ok(self.found(last, trailing_slash));
+                }
+                at = next;
+                continue;
+            }
+            if name.len() > NAME_MAX {
+                return Err(Errno::ENAMETOOLONG);
+            }
+            let child = match self.mount.fs.lookup(self.ino, name).await {
+                Ok(attr) => attr,
+                Err(Errno::ENOENT) if last => {
+                    return Ok(Resolved::Missing(Missing {
+                        parent: self.location(),
+                        parent_attr: self.attr,
+                        name: NameBuf::new(name)?,
+                        trailing_slash,
+                    }));
+                }
+                Err(error) => return Err(error),
+            };
+
+            if child.kind == FileType::Symlink && (!last || trailing_slash || flags.follow_last) {
+                links += 1;
+                if links > SYMLINK_MAX {
+                    return Err(Errno::ELOOP);
+                }
+                match self.mount.fs.readlink(child.ino, self.cx.pid).await? {
+                    Link::Path(target) => {
+                        path = Cow::Owned(self.enter_link(target, &path[end..], flags).await?);
+                        at = 0;
+                    }
+                    Link::Descriptor { .. } if flags.beneath => return Err(Errno::EPERM),
+                    Link::Descriptor { pid, fd, .. } => {
+                        let rest = path[next..].to_vec();
+                        return Ok(Resolved::Descriptor(Descriptor { pid, fd, rest, trailing_slash }));
+                    }
+                }
+                continue;
+            }
+
+            if last {
+                let parent = (self.location(), NameBuf::new(name)?);
+                let (location, attr) = self.cross(child).await?;
+                if trailing_slash && attr.kind != FileType::Directory {
+                    return Err(Errno::ENOTDIR);
+                }
+                return Ok(Resolved::Found(Found {
+                    location,
+                    attr,
+                    parent: Some(parent),
+                    last: Last::Name,
+                    trailing_slash,
+                }));
+            }
+            if child.kind != FileType::Directory {
+                return Err(Errno::ENOTDIR);
+            }
+            self.down(child).await?;
+            at = next;
+        }
+    }
+
+    fn location(&self) -> Location {
+        Location { mount: self.mount.clone(), ino: self.ino }
+    }
+
+    fn found(&self, last: Last, trailing_slash: bool) -> Resolved {
+        let (location, attr) = (self.location(), self.attr);
+        Resolved::Found(Found { location, attr, parent: None, last, trailing_slash })
+    }
+
+    /// The path to walk instead of a link: its target and `rest`, which is empty or begins with a slash.
+    async fn enter_link(&mut self, mut target: Vec<u8>, rest: &[u8], flags: WalkFlags) -> Result<Vec<u8>> {
+        if target.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        if target[0] == b'/' {
+            if flags.beneath {
+                return Err(Errno::EPERM);
+            }
+            self.mount = self.cx.root.mount.clone();
+            self.ino = self.cx.root.ino;
+            self.attr = self.cx.root.getattr().await?;
+        }
+        target.extend_from_slice(rest);
+        Ok(target)
+    }
+
+    /// Follows what is mounted on a child of this directory.
+    async fn cross(&self, child: Attr) -> Result<(Location, Attr)> {
+        let mut over = match self.table.covering(self.mount.id, child.ino) {
+            Some(over) if child.kind == FileType::Directory => over,
+            _ => return Ok((Location { mount: self.mount.clone(), ino: child.ino }, child)),
+        };
+        while let Some(next) = self.table.covering(over.id, over.fs.root()) {
+            over = next;
+        }
+        let location = Location { mount: over.clone(), ino: over.fs.root() };
+        let attr = location.getattr().await?;
+        Ok((location, attr))
+    }
+
+    /// Enters a child directory.
+    async fn down(&mut self, child: Attr) -> Result<()> {
+        if let Some(trail) = &mut self.trail {
+            trail.push((self.mount.clone(), self.ino));
+        }
+        if self.table.covering(self.mount.id, child.ino).is_none() {
+            self.ino = child.ino;
+            self.attr = child;
+            return Ok(());
+        }
+        let (location, attr) = self.cross(child).await?;
+        self.mount = location.mount;
+        self.ino = location.ino;
+        self.attr = attr;
+        Ok(())
+    }
+
+    /// Goes to the parent, across mounts; at the root of the process it stays.
+    async fn up(&mut self) -> Result<()> {
+        if let Some(trail) = &mut self.trail {
+            (self.mount, self.ino) = trail.pop().ok_or(Errno::EPERM)?;
+            self.attr = self.mount.fs.getattr(self.ino).await?;
+            return Ok(());
+        }
+        let is_root = |mount: &Mount, ino| ino == self.cx.root.ino && mount.id == self.cx.root.mount.id;
+        let (mut mount, mut ino) = (&self.mount, self.ino);
+        while !is_root(mount, ino) && ino == mount.fs.root() {
+            match &mount.at {
+                Some((at, _)) => (mount, ino) = (&at.mount, at.ino),
+                None => return Ok(()),
+            }
+        }
+        if is_root(mount, ino) {
+            return Ok(());
+        }
+        ino = mount.fs.parent(ino).await?;
+        while let Some(over) = self.table.covering(mount.id, ino) {
+            (mount, ino) = (over, over.fs.root());
+        }
+        self.attr = mount.fs.getattr(ino).await?;
+        self.mount = mount.clone();
+        self.ino = ino;
+        Ok(())
+    }
+}
+
+fn skip_slashes(path: &[u8], at: usize) -> usize {
+    path[at..].iter().position(|&byte| byte != b'/').map_or(path.len(), |n| at + n)
+}
