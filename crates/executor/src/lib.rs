@@ -1,1 +1,20 @@
-//! (room prepared)
+//! Runs guest WebAssembly over the kernel. The only room that names wasmtime; it knows nothing of the wire and of sessions.
+
+mod cache;
+mod clone;
+mod engine;
+mod executor;
+mod guest;
+mod host;
+mod loader;
+mod memory;
+mod program;
+mod run;
+mod runtime;
+
+pub use cache::{CacheError, ImageCache, content_hash};
+pub use engine::slots;
+pub use executor::{Bundled, Executor, ExecutorConfig, ExecutorError, compile_child};
+pub use loader::{Invocation, LoadError, Machine};
+pub use program::{Program, ProgramError};
+pub use runtime::{GuestRuntime, VmShare};

@@ -1,1 +1,46 @@
-//! (room prepared)
+//! The kernel of a VM: processes, file descriptors, pipes, signals, limits and the system calls over them. It knows
+//! nothing of wasm and of the wire.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod cred;
+pub mod description;
+pub mod device;
+mod error;
+mod fd_table;
+mod interrupt;
+mod kernel;
+mod limits;
+mod lock;
+mod memory;
+mod pipe;
+pub mod poll;
+pub mod process;
+mod procfs;
+mod signals;
+mod stream;
+pub mod sys;
+mod table;
+mod waiters;
+
+pub use clock::Clock;
+pub use cred::Cred;
+pub use description::{Description, DirectoryHandle, FileKind};
+pub use error::{KernelError, LimitHit};
+pub use fd_table::{Fd, FdEntry, FdTable};
+pub use interrupt::Interrupt;
+pub use kernel::{ChildSpec, HostSpawn, Kernel, KernelConfig};
+pub use limits::Limits;
+pub use memory::MemoryAccount;
+pub use pipe::{Pipe, PipeReader, PipeWriter};
+pub use process::{ExitInfo, Pid, Process, ProcessInfo, ProcessState};
+pub use signals::{Disposition, SignalState};
+pub use stream::{HostStream, Interest};
+pub use waiters::Waiters;
+
+pub use agentos_abi::process::WaitStatus;
+pub use agentos_abi::{Errno, Signal};
+
+/// The result of a system call.
+pub type Result<T> = std::result::Result<T, Errno>;

@@ -1,0 +1,106 @@
+//! `clone_call`: a child with a copy of the caller's memory that runs one function (guest ABI).
+
+use std::sync::Arc;
+
+use agentos_kernel::process::Image;
+use agentos_kernel::{Errno, Result};
+use wasmtime::{Caller, Val};
+
+use crate::guest::{Guest, parts};
+use crate::run;
+
+const PAGE: usize = 4096;
+
+/// Makes the child and starts it; returns its pid. ENOSYS for programs that cannot be copied, EAGAIN at a limit.
+pub(crate) async fn clone_call(
+    caller: &mut Caller<'_, Guest>,
+    func: i32,
+    arg: i32,
+    pgid: i32,
+) -> Result<u32> {
+    let guest = caller.data();
+    let (machine, parent, program) =
+        (Arc::clone(&guest.machine), Arc::clone(&guest.process), Arc::clone(&guest.program));
+    let pending_word = guest.pending_word;
+    if !program.clonable {
+        return Err(Errno::ENOSYS);
+    }
+    let slot = machine.executor.take_slot().ok_or(Errno::EAGAIN)?;
+    let stack_pointer = caller
+        .get_export("__stack_pointer")
+        .and_then(wasmtime::Extern::into_global)
+        .ok_or(Errno::ENOSYS)?
+        .get(&mut *caller);
+    let fds = parent.fds.lock().clone();
+    let image: Option<Image> = None;
+    let child = machine.kernel.spawn_child(
+        &parent,
+        agentos_kernel::ChildSpec { fds, image, cwd: None, pgid, setsid: false, reset_signals: false },
+    )?;
+    let pid = child.pid.0;
+    let copied = copy(caller, &machine, &child, &program, &stack_pointer).await;
+    match copied {
+        Ok((mut store, instance)) => {
+            store.data_mut().pending_word = pending_word;
+            run::start_clone(&machine, child, store, instance, (func, arg), slot);
+            Ok(pid)
+        }
+        Err(errno) => {
+            // The child never ran: it is gone at once, as if fork had failed.
+            machine.kernel.abandon(&child);
+            Err(errno)
+        }
+    }
+}
+
+async fn copy(
+    caller: &mut Caller<'_, Guest>,
+    machine: &Arc<crate::Machine>,
+    child: &Arc<agentos_kernel::Process>,
+    program: &Arc<crate::Program>,
+    stack_pointer: &Val,
+) -> Result<(wasmtime::Store<Guest>, wasmtime::Instance)> {
+    let mut store = run::new_store(machine, child, program);
+    let failed = |error: wasmtime::Error| {
+        tracing::warn!(%error, "clone_call");
+        Errno::EAGAIN
+    };
+    let instance = run::instantiate(&mut store, program).await.map_err(failed)?;
+    {
+        let (_, guest) = parts(caller)?;
+        store.data_mut().preopens = guest
+            .preopens
+            .iter()
+            .map(|p| {
+                p.as_ref().map(|p| crate::guest::Preopen {
+                    name: p.name.clone(),
+                    directory: Arc::clone(&p.directory),
+                })
+            })
+            .collect();
+    }
+    let memory = store.data().memory.ok_or(Errno::ENOSYS)?;
+    let (source, _) = parts(caller)?;
+    let have = memory.data_size(&store);
+    let missing = source.len().saturating_sub(have) as u64;
+    if missing > 0 {
+        memory.grow_async(&mut store, missing.div_ceil(65_536)).await.map_err(|_| Errno::ENOMEM)?;
+    }
+    copy_pages(source, memory.data_mut(&mut store));
+    instance
+        .get_global(&mut store, "__stack_pointer")
+        .ok_or(Errno::ENOSYS)?
+        .set(&mut store, *stack_pointer)
+        .map_err(failed)?;
+    Ok((store, instance))
+}
+
+/// Copies what differs. The child's memory starts as the module's image and zeros, which the parent mostly still has:
+/// comparing reads shared pages, while writing would make private ones.
+fn copy_pages(source: &[u8], target: &mut [u8]) {
+    for (from, to) in source.chunks(PAGE).zip(target.chunks_mut(PAGE)) {
+        if from != to {
+            to.copy_from_slice(from);
+        }
+    }
+}

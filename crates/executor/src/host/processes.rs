@@ -1,0 +1,356 @@
+//! Processes of `agentos_v1`.
+
+use std::sync::Arc;
+
+use agentos_abi::MODULE;
+use agentos_abi::layout::{Times, WaitResult};
+use agentos_abi::process::{
+    FD_CLOSE, SPAWN_INHERIT_ENV, SPAWN_MAP_ONLY, SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
+};
+use agentos_kernel::sys::{At, WaitTarget};
+use agentos_kernel::{ChildSpec, Errno, Fd, FdTable, FileKind, Result};
+use wasmtime::{Caller, Linker};
+
+use super::{quick, waiting};
+use crate::guest::{Ended, Guest, finish_waiting, parts};
+use crate::loader::{Asker, Invocation};
+use crate::memory::{bytes, list, put, put_u32, put_u64};
+use crate::run;
+
+/// RLIMIT numbers of Linux.
+const RLIMIT_CPU: u32 = 0;
+const RLIMIT_STACK: u32 = 3;
+const RLIMIT_NPROC: u32 = 6;
+const RLIMIT_NOFILE: u32 = 7;
+const RLIMIT_AS: u32 = 9;
+const RLIM_NLIMITS: u32 = 16;
+const RLIM_INFINITY: u64 = u64::MAX;
+
+pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    waiting!(linker, MODULE, spawn(path: i32, path_len: i32, argv: i32, argv_len: i32, env: i32, env_len: i32, cwd: i32, cwd_len: i32, fd_map: i32, fd_map_len: i32, pgid: i32, flags: i32, out_pid: i32));
+    waiting!(linker, MODULE, clone_call(func: i32, arg: i32, pgid: i32, flags: i32, out_pid: i32));
+    waiting!(linker, MODULE, waitpid(pid: i32, flags: i32, out: i32));
+    waiting!(linker, MODULE, chdir(path: i32, len: i32));
+    waiting!(linker, MODULE, getcwd(buffer: i32, len: i32, out_len: i32));
+    quick!(linker, MODULE, fchdir(fd: i32));
+    quick!(linker, MODULE, getpgid(pid: i32, out: i32));
+    quick!(linker, MODULE, getsid(pid: i32, out: i32));
+    quick!(linker, MODULE, setpgid(pid: i32, pgid: i32));
+    quick!(linker, MODULE, setsid(out: i32));
+    quick!(linker, MODULE, getrlimit(resource: i32, out: i32));
+    quick!(linker, MODULE, setrlimit(resource: i32, soft: i64, hard: i64));
+    quick!(linker, MODULE, times(out: i32));
+    quick!(linker, MODULE, set_title(argv: i32, len: i32));
+    linker.func_wrap(MODULE, "getpid", |c: Caller<'_, Guest>| -> i32 {
+        c.data().process.pid.0.cast_signed()
+    })?;
+    linker.func_wrap(MODULE, "getppid", |c: Caller<'_, Guest>| -> i32 {
+        let guest = c.data();
+        guest.machine.kernel.getppid(&guest.process).0.cast_signed()
+    })?;
+    linker.func_wrap(MODULE, "umask", |c: Caller<'_, Guest>, mask: i32| -> i32 {
+        c.data().process.set_umask(mask.cast_unsigned()).cast_signed()
+    })?;
+    linker.func_wrap_async(
+        MODULE,
+        "exec",
+        |mut caller: Caller<'_, Guest>,
+         (path, path_len, argv, argv_len, env, env_len, flags): (i32, i32, i32, i32, i32, i32, i32)| {
+            Box::new(async move {
+                let call = SpawnCall { path, path_len, argv, argv_len, env, env_len, flags };
+                match exec(&mut caller, &call).await {
+                    Ok(()) => Err(Ended::Exec.into()),
+                    Err(errno) => finish_waiting(&mut caller, Err(errno)).await,
+                }
+            })
+        },
+    )?;
+    Ok(())
+}
+
+/// What `spawn` and `exec` have in common.
+struct SpawnCall {
+    path: i32,
+    path_len: i32,
+    argv: i32,
+    argv_len: i32,
+    env: i32,
+    env_len: i32,
+    flags: i32,
+}
+
+impl SpawnCall {
+    fn invocation(&self, memory: &[u8], guest: &Guest) -> Result<Invocation> {
+        let limit = guest.machine.kernel.limits.argv_env_bytes;
+        let flags = self.flags.cast_unsigned();
+        let env = if flags & SPAWN_INHERIT_ENV != 0 {
+            Arc::clone(&guest.process.image.read().env)
+        } else {
+            Arc::new(list(memory, self.env, self.env_len, limit.saturating_mul(4))?)
+        };
+        Ok(Invocation {
+            path: bytes(memory, self.path, self.path_len)?.to_vec(),
+            search: flags & SPAWN_SEARCH_PATH != 0,
+            argv: list(memory, self.argv, self.argv_len, limit.saturating_mul(4))?,
+            env,
+        })
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the signature is the ABI's")]
+async fn spawn(
+    caller: &mut Caller<'_, Guest>,
+    path: i32,
+    path_len: i32,
+    argv: i32,
+    argv_len: i32,
+    env: i32,
+    env_len: i32,
+    cwd: i32,
+    cwd_len: i32,
+    fd_map: i32,
+    fd_map_len: i32,
+    pgid: i32,
+    flags: i32,
+    out_pid: i32,
+) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    bytes(memory, out_pid, 4)?;
+    let invocation =
+        SpawnCall { path, path_len, argv, argv_len, env, env_len, flags }.invocation(memory, guest)?;
+    let new_cwd = bytes(memory, cwd, cwd_len)?.to_vec();
+    let pairs: Vec<(u32, u32)> = bytes(memory, fd_map, fd_map_len)?
+        .chunks_exact(8)
+        .map(|p| (u32::from_le_bytes([p[0], p[1], p[2], p[3]]), u32::from_le_bytes([p[4], p[5], p[6], p[7]])))
+        .collect();
+    let (machine, process) = (Arc::clone(&guest.machine), Arc::clone(&guest.process));
+    let kernel = &machine.kernel;
+    let flags = flags.cast_unsigned();
+    let cwd = if new_cwd.is_empty() {
+        None
+    } else {
+        let who = kernel.who(&process);
+        Some(kernel.resolve_directory(&who, At::Cwd(&new_cwd)).await?)
+    };
+    let fds = child_fds(&process.fds.lock(), &pairs, flags)?;
+    let loaded = {
+        let start = match &cwd {
+            Some(location) => location.clone(),
+            None => process.cwd(),
+        };
+        let asker = Asker { process: Some(&process), cwd: &start };
+        machine.resolve(&asker, invocation).await.map_err(|error| {
+            if let crate::LoadError::BadModule { .. } = &error {
+                tracing::info!(%error, "spawn");
+            }
+            error.errno()
+        })?
+    };
+    let slot = machine.executor.take_slot().ok_or(Errno::EAGAIN)?;
+    let child = kernel.spawn_child(
+        &process,
+        ChildSpec {
+            fds,
+            image: Some(loaded.image),
+            cwd,
+            pgid,
+            setsid: flags & SPAWN_SETSID != 0,
+            reset_signals: flags & SPAWN_RESET_SIGNALS != 0,
+        },
+    )?;
+    let pid = child.pid.0;
+    run::start(&machine, child, loaded.program, slot);
+    let (memory, _) = parts(caller)?;
+    put_u32(memory, out_pid, pid)
+}
+
+/// The descriptors of a spawned child: inherited ones, then the map, whose right sides all mean the parent's table.
+fn child_fds(parent: &FdTable, pairs: &[(u32, u32)], flags: u32) -> Result<FdTable> {
+    let mut fds = if flags & SPAWN_MAP_ONLY != 0 { FdTable::new(parent.limit()) } else { parent.for_exec() };
+    for (child, from) in pairs {
+        if *from == FD_CLOSE {
+            match fds.remove(Fd(*child)) {
+                Ok(_) | Err(Errno::EBADF) => {}
+                Err(errno) => return Err(errno),
+            }
+        } else {
+            fds.insert_at(Fd(*child), Arc::clone(parent.get(Fd(*from))?), false)?;
+        }
+    }
+    Ok(fds)
+}
+
+async fn exec(caller: &mut Caller<'_, Guest>, call: &SpawnCall) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let invocation = call.invocation(memory, guest)?;
+    let (machine, process) = (Arc::clone(&guest.machine), Arc::clone(&guest.process));
+    let cwd = process.cwd();
+    let asker = Asker { process: Some(&process), cwd: &cwd };
+    let loaded = machine.resolve(&asker, invocation).await.map_err(|e| e.errno())?;
+    machine.kernel.exec(&process, loaded.image);
+    caller.data_mut().exec = Some(loaded.program);
+    Ok(())
+}
+
+async fn clone_call(
+    caller: &mut Caller<'_, Guest>,
+    func: i32,
+    arg: i32,
+    pgid: i32,
+    flags: i32,
+    out_pid: i32,
+) -> Result<()> {
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    {
+        let (memory, _) = parts(caller)?;
+        bytes(memory, out_pid, 4)?;
+    }
+    let pid = crate::clone::clone_call(caller, func, arg, pgid).await?;
+    let (memory, _) = parts(caller)?;
+    put_u32(memory, out_pid, pid)
+}
+
+async fn waitpid(caller: &mut Caller<'_, Guest>, pid: i32, flags: i32, out: i32) -> Result<()> {
+    let guest = caller.data();
+    let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
+    let target = WaitTarget::from_raw(pid, kernel.getpgid(&process, 0)?);
+    let result = match kernel.waitpid(&process, target, flags.cast_unsigned()).await? {
+        Some((pid, info)) => WaitResult {
+            pid: pid.0.cast_signed(),
+            status: info.status.encode(),
+            utime_us: u64::try_from(info.cpu.as_micros()).unwrap_or(u64::MAX),
+            stime_us: 0,
+            maxrss_kb: info.max_rss / 1024,
+        },
+        None => WaitResult::default(),
+    };
+    let (memory, _) = parts(caller)?;
+    put(memory, out, &result.encode())
+}
+
+async fn chdir(caller: &mut Caller<'_, Guest>, path: i32, len: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let path = bytes(memory, path, len)?.to_vec();
+    let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
+    let who = kernel.who(&process);
+    let location = kernel.resolve_directory(&who, At::Cwd(&path)).await?;
+    process.set_cwd(location);
+    Ok(())
+}
+
+fn fchdir(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
+    let guest = caller.data();
+    let file = guest.file(fd)?;
+    let FileKind::Directory(directory) = file.kind() else { return Err(Errno::ENOTDIR) };
+    guest.process.set_cwd(directory.location.clone());
+    Ok(())
+}
+
+async fn getcwd(caller: &mut Caller<'_, Guest>, buffer: i32, len: i32, out_len: i32) -> Result<()> {
+    let guest = caller.data();
+    let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
+    let cwd = process.cwd();
+    let path = kernel.namespace.path_of(&cwd).await?;
+    let (memory, _) = parts(caller)?;
+    put_u32(memory, out_len, path.len() as u32)?;
+    if path.len() > len.cast_unsigned() as usize {
+        return Err(Errno::ERANGE);
+    }
+    put(memory, buffer, &path)
+}
+
+fn getpgid(caller: &mut Caller<'_, Guest>, pid: i32, out: i32) -> Result<()> {
+    let pid = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
+    let (memory, guest) = parts(caller)?;
+    let pgid = guest.machine.kernel.getpgid(&guest.process, pid)?;
+    put_u32(memory, out, pgid.0)
+}
+
+fn getsid(caller: &mut Caller<'_, Guest>, pid: i32, out: i32) -> Result<()> {
+    let pid = u32::try_from(pid).map_err(|_| Errno::ESRCH)?;
+    let (memory, guest) = parts(caller)?;
+    let sid = guest.machine.kernel.getsid(&guest.process, pid)?;
+    put_u32(memory, out, sid.0)
+}
+
+fn setpgid(caller: &mut Caller<'_, Guest>, pid: i32, pgid: i32) -> Result<()> {
+    let number = |n: i32| u32::try_from(n).map_err(|_| Errno::EINVAL);
+    let guest = caller.data();
+    guest.machine.kernel.setpgid(&guest.process, number(pid)?, number(pgid)?)
+}
+
+fn setsid(caller: &mut Caller<'_, Guest>, out: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    bytes(memory, out, 4)?;
+    let sid = guest.machine.kernel.setsid(&guest.process)?;
+    put_u32(memory, out, sid.0)
+}
+
+fn getrlimit(caller: &mut Caller<'_, Guest>, resource: i32, out: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let limits = guest.machine.kernel.limits;
+    let (soft, hard) = match resource.cast_unsigned() {
+        RLIMIT_CPU => match guest.process.cpu_limit() {
+            0 => (RLIM_INFINITY, RLIM_INFINITY),
+            ns => (ns.div_ceil(1_000_000_000), ns.div_ceil(1_000_000_000)),
+        },
+        RLIMIT_STACK => (1 << 20, 1 << 20),
+        RLIMIT_NPROC => (u64::from(limits.processes), u64::from(limits.processes)),
+        RLIMIT_NOFILE => (u64::from(guest.process.fds.lock().limit()), u64::from(limits.fds_per_process)),
+        RLIMIT_AS => (limits.memory_per_process, limits.memory_per_process),
+        other if other < RLIM_NLIMITS => (RLIM_INFINITY, RLIM_INFINITY),
+        _ => return Err(Errno::EINVAL),
+    };
+    put_u64(memory, out, soft)?;
+    put_u64(memory, out.wrapping_add(8), hard)
+}
+
+fn setrlimit(caller: &mut Caller<'_, Guest>, resource: i32, soft: i64, hard: i64) -> Result<()> {
+    let (soft, hard) = (soft.cast_unsigned(), hard.cast_unsigned());
+    if soft > hard {
+        return Err(Errno::EINVAL);
+    }
+    let guest = caller.data();
+    let process = &guest.process;
+    match resource.cast_unsigned() {
+        RLIMIT_NOFILE => {
+            if hard > u64::from(guest.machine.kernel.limits.fds_per_process) {
+                return Err(Errno::EPERM);
+            }
+            process.fds.lock().set_limit(u32::try_from(soft).map_err(|_| Errno::EPERM)?);
+            Ok(())
+        }
+        RLIMIT_CPU => {
+            let ns = soft.saturating_mul(1_000_000_000);
+            let old = process.cpu_limit();
+            if old != 0 && (soft == RLIM_INFINITY || ns > old) {
+                return Err(Errno::EPERM);
+            }
+            process.set_cpu_limit(if soft == RLIM_INFINITY { 0 } else { ns.max(1) });
+            Ok(())
+        }
+        // The others are limits of the VM: a program may ask for them, but not change them.
+        other if other < RLIM_NLIMITS => Err(Errno::EPERM),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn times(caller: &mut Caller<'_, Guest>, out: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let micros = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+    let times = Times {
+        utime_us: micros(guest.process.cpu()),
+        cutime_us: micros(guest.process.children_cpu()),
+        ..Times::default()
+    };
+    put(memory, out, &times.encode())
+}
+
+fn set_title(caller: &mut Caller<'_, Guest>, argv: i32, len: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let argv = list(memory, argv, len, guest.machine.kernel.limits.argv_env_bytes)?;
+    guest.process.image.write().argv = Arc::new(argv);
+    Ok(())
+}

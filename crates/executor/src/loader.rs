@@ -1,0 +1,309 @@
+//! From a path to a program: PATH search, `#!` scripts, WebAssembly, and the errors of exec(2).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use agentos_kernel::process::Image;
+use agentos_kernel::sys::Executable;
+use agentos_kernel::{Errno, Kernel, KernelError, Process};
+use agentos_vfs::{Location, Timespec};
+use parking_lot::Mutex;
+
+use crate::executor::Executor;
+use crate::program::{Program, ProgramError};
+use crate::run;
+use crate::runtime::VmShare;
+
+/// Largest module that a guest may bring.
+const MODULE_BYTES: u64 = 128 << 20;
+/// Interpreters of interpreters.
+const SCRIPT_DEPTH: u32 = 4;
+/// Modules by file that a VM remembers.
+const KNOWN_FILES: usize = 1024;
+/// Bytes of a `#!` line, as Linux has it.
+const SHEBANG: usize = 256;
+/// PATH of an environment that has none, as execvp(3).
+const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+
+/// Why a program cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// There is no such program: a shell's 127.
+    #[error("{program}: command not found")]
+    NotFound {
+        /// As it was asked for.
+        program: String,
+    },
+    /// It exists but cannot be executed: a shell's 126.
+    #[error("{program}: {errno}")]
+    NotExecutable {
+        /// As it was asked for.
+        program: String,
+        /// EACCES, ENOEXEC, EISDIR, ELOOP.
+        errno: Errno,
+    },
+    /// Its module is refused: a shell's 126.
+    #[error("{program}: cannot execute: {source}")]
+    BadModule {
+        /// As it was asked for.
+        program: String,
+        /// Why.
+        source: ProgramError,
+    },
+    /// A limit was hit, or the VM is being disposed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+}
+
+impl LoadError {
+    /// The errno that a guest sees.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NotFound { .. } => Errno::ENOENT,
+            Self::NotExecutable { errno, .. } => *errno,
+            Self::BadModule { .. } => Errno::ENOEXEC,
+            Self::Kernel(error) => error.errno(),
+        }
+    }
+
+    /// The status that a shell reports: 127 not found, 126 not executable, 1 for a limit.
+    #[must_use]
+    pub fn shell_status(&self) -> u8 {
+        match self {
+            Self::NotFound { .. } => 127,
+            Self::NotExecutable { .. } | Self::BadModule { .. } => 126,
+            Self::Kernel(_) => 1,
+        }
+    }
+}
+
+/// What identifies the content of a file without reading it.
+type FileKey = (u64, u64, u64, Timespec, Timespec);
+
+/// A VM as the executor sees it.
+pub struct Machine {
+    /// Its kernel.
+    pub kernel: Arc<Kernel>,
+    /// The executor of this process.
+    pub executor: Arc<Executor>,
+    /// Its share of the processors.
+    pub share: Arc<VmShare>,
+    known: Mutex<HashMap<FileKey, Arc<Program>>>,
+}
+
+/// A resolved program with what it runs.
+pub(crate) struct Loaded {
+    pub(crate) program: Arc<Program>,
+    pub(crate) image: Image,
+}
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Path, or name when `search`.
+    pub path: Vec<u8>,
+    /// Look a name without slash up in PATH.
+    pub search: bool,
+    /// Arguments, the name first.
+    pub argv: Vec<Vec<u8>>,
+    /// Environment, `NAME=value`.
+    pub env: Arc<Vec<Vec<u8>>>,
+}
+
+/// On whose behalf something is looked up.
+pub(crate) struct Asker<'a> {
+    pub(crate) process: Option<&'a Process>,
+    pub(crate) cwd: &'a Location,
+}
+
+impl Machine {
+    /// A machine over this kernel.
+    #[must_use]
+    pub fn new(kernel: Arc<Kernel>, executor: Arc<Executor>) -> Arc<Self> {
+        let share = executor.runtime().share();
+        Arc::new(Self { kernel, executor, share, known: Mutex::default() })
+    }
+
+    /// Starts a program for the host: a new session whose standard streams the host gives.
+    pub async fn spawn(
+        self: &Arc<Self>,
+        invocation: Invocation,
+        cwd: Location,
+        stdio: [Arc<agentos_kernel::Description>; 3],
+        cpu_limit_ns: u64,
+    ) -> Result<Arc<Process>, LoadError> {
+        let loaded = self.resolve(&Asker { process: None, cwd: &cwd }, invocation).await?;
+        let slot = self.executor.take_slot().ok_or_else(|| self.slots_used_up())?;
+        let process = self.kernel.host_spawn(agentos_kernel::HostSpawn {
+            image: loaded.image,
+            cwd,
+            stdio,
+            cpu_limit_ns,
+        })?;
+        run::start(self, Arc::clone(&process), loaded.program, slot);
+        Ok(process)
+    }
+
+    fn slots_used_up(&self) -> KernelError {
+        let (used, limit) = self.executor.slot_usage();
+        KernelError::Limit(agentos_kernel::LimitHit {
+            name: "sidecarProcesses",
+            configured: u64::from(limit),
+            used: u64::from(used),
+            requested: 1,
+        })
+    }
+
+    /// Finds the program of an invocation and what its arguments become.
+    pub(crate) async fn resolve(&self, asker: &Asker<'_>, mut what: Invocation) -> Result<Loaded, LoadError> {
+        let size = |list: &[Vec<u8>]| list.iter().map(|s| s.len() + 1).sum::<usize>();
+        let used = size(&what.argv) + size(&what.env);
+        let limit = self.kernel.limits.argv_env_bytes;
+        let name = String::from_utf8_lossy(&what.path).into_owned();
+        if used > limit {
+            return Err(LoadError::NotExecutable { program: name, errno: Errno::E2BIG });
+        }
+        let refused = |errno| match errno {
+            Errno::ENOENT | Errno::ENOTDIR => LoadError::NotFound { program: name.clone() },
+            errno => LoadError::NotExecutable { program: name.clone(), errno },
+        };
+        let (mut path, mut file) = self.find(asker, &what).await.map_err(refused)?;
+        for _ in 0..SCRIPT_DEPTH {
+            if let Some(program) = self.program_of(&file).await.map_err(|error| match error {
+                ModuleError::Errno(errno) => refused(errno),
+                ModuleError::Program(source) => LoadError::BadModule { program: name.clone(), source },
+            })? {
+                let image = Image { exe: path.into(), argv: Arc::new(what.argv), env: what.env };
+                return Ok(Loaded { program, image });
+            }
+            let mut head = [0; SHEBANG];
+            let n = file.file.read_at(&mut head, 0).await.map_err(refused)?;
+            let (interpreter, argument) = shebang(&head[..n]).ok_or_else(|| refused(Errno::ENOEXEC))?;
+            let mut argv = vec![interpreter.to_vec()];
+            argv.extend(argument.map(<[u8]>::to_vec));
+            argv.push(path);
+            argv.extend(what.argv.into_iter().skip(1));
+            what = Invocation { path: interpreter.to_vec(), search: false, argv, env: what.env };
+            // A script whose interpreter is missing is a bad interpreter, not a missing command.
+            (path, file) = self.find(asker, &what).await.map_err(|errno| LoadError::NotExecutable {
+                program: format!("{name}: {}: bad interpreter", String::from_utf8_lossy(&what.path)),
+                errno,
+            })?;
+        }
+        Err(refused(Errno::ELOOP))
+    }
+
+    /// The file of a program: by path, or through PATH.
+    async fn find(&self, asker: &Asker<'_>, what: &Invocation) -> Result<(Vec<u8>, Executable), Errno> {
+        if !what.search || what.path.contains(&b'/') {
+            let file = self.kernel.executable(asker.process, asker.cwd, &what.path).await?;
+            return Ok((what.path.clone(), file));
+        }
+        if what.path.is_empty() {
+            return Err(Errno::ENOENT);
+        }
+        let search = what.env.iter().find_map(|v| v.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+        let mut denied = None;
+        for directory in search.split(|b| *b == b':') {
+            let mut path = if directory.is_empty() { b".".to_vec() } else { directory.to_vec() };
+            path.push(b'/');
+            path.extend_from_slice(&what.path);
+            match self.kernel.executable(asker.process, asker.cwd, &path).await {
+                Ok(file) => return Ok((path, file)),
+                Err(errno @ (Errno::EACCES | Errno::EISDIR)) => denied = denied.or(Some(errno)),
+                Err(_) => {}
+            }
+        }
+        Err(denied.unwrap_or(Errno::ENOENT))
+    }
+
+    /// The program of a file; `None` if it is not WebAssembly.
+    async fn program_of(&self, file: &Executable) -> Result<Option<Arc<Program>>, ModuleError> {
+        let content = file.location.mount.fs.content(file.location.ino);
+        if let Some(shared) = content.as_ref().and_then(agentos_vfs::FileContent::as_shared)
+            && let Some(program) = self.executor.bundled(shared)
+        {
+            return Ok(Some(program));
+        }
+        let mut magic = [0; 4];
+        let n = file.file.read_at(&mut magic, 0).await?;
+        if magic[..n] != *b"\0asm" {
+            return Ok(None);
+        }
+        let attr = file.attr;
+        let key = (file.location.mount.id, attr.ino, attr.size, attr.mtime, attr.ctime);
+        if let Some(program) = self.known.lock().get(&key) {
+            return Ok(Some(Arc::clone(program)));
+        }
+        if attr.size > MODULE_BYTES {
+            return Err(ModuleError::Errno(Errno::EFBIG));
+        }
+        let mut wasm = vec![0; usize::try_from(attr.size).map_err(|_| Errno::EFBIG)?];
+        let mut filled = 0;
+        while filled < wasm.len() {
+            let n = file.file.read_at(&mut wasm[filled..], filled as u64).await?;
+            if n == 0 {
+                break;
+            }
+            filled += n;
+        }
+        wasm.truncate(filled);
+        let program = self.executor.load(wasm).await?;
+        let mut known = self.known.lock();
+        if known.len() >= KNOWN_FILES {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&program));
+        Ok(Some(program))
+    }
+}
+
+enum ModuleError {
+    Errno(Errno),
+    Program(ProgramError),
+}
+
+impl From<Errno> for ModuleError {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl From<ProgramError> for ModuleError {
+    fn from(error: ProgramError) -> Self {
+        Self::Program(error)
+    }
+}
+
+/// The interpreter and its one optional argument of a `#!` line.
+fn shebang(head: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    let rest = head.strip_prefix(b"#!")?;
+    let line = rest.split(|b| *b == b'\n').next()?.trim_ascii();
+    let end = line.iter().position(|b| *b == b' ' || *b == b'\t').unwrap_or(line.len());
+    let (interpreter, argument) = (&line[..end], line[end..].trim_ascii());
+    if interpreter.is_empty() {
+        return None;
+    }
+    Some((interpreter, Some(argument).filter(|a| !a.is_empty())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shebang;
+
+    #[test]
+    fn shebang_lines() {
+        for (line, expected) in [
+            (&b"#!/bin/sh\necho"[..], Some((&b"/bin/sh"[..], None))),
+            (b"#! /usr/bin/env  bash -x \n", Some((b"/usr/bin/env", Some(&b"bash -x"[..])))),
+            (b"#!/bin/sh", Some((b"/bin/sh", None))),
+            (b"#!\n", None),
+            (b"echo", None),
+            (b"", None),
+        ] {
+            assert_eq!(shebang(line), expected);
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Open file descriptions: what descriptors refer to, shared by dup, fork and inheritance.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use agentos_abi::fd::{O_APPEND, O_NONBLOCK};
+use agentos_vfs::{Access, DirEntry, InodePin, Location, OpenFile};
+use parking_lot::Mutex;
+
+use crate::device::Device;
+use crate::lock::FileLock;
+use crate::{HostStream, Interest, PipeReader, PipeWriter};
+
+/// A directory that is open: where it is, and the listing that its cookies count in.
+pub struct DirectoryHandle {
+    /// The directory.
+    pub location: Location,
+    /// The listing taken when the cookie was last 0. Later reads go on in it, so that cookies stay valid while entries come
+    /// and go.
+    pub listing: Mutex<Option<Arc<Vec<DirEntry>>>>,
+    /// Keeps the inode while it is open.
+    pub pin: InodePin,
+}
+
+/// What a description is open on.
+pub enum FileKind {
+    /// A regular file.
+    Regular {
+        /// Its content.
+        file: Arc<dyn OpenFile>,
+        /// Where it was found.
+        location: Location,
+    },
+    /// A directory.
+    Directory(DirectoryHandle),
+    /// The read end of a pipe.
+    PipeReader(PipeReader),
+    /// The write end of a pipe.
+    PipeWriter(PipeWriter),
+    /// A device node.
+    Device(Device, Location),
+    /// A stream of the host.
+    Host(Arc<dyn HostStream>),
+}
+
+/// An open file description (POSIX 3.258): access mode, status flags, offset.
+pub struct Description {
+    kind: FileKind,
+    access: Access,
+    flags: AtomicU32,
+    /// The offset. Held during a read or write, so that processes that share it never read the same bytes.
+    pub(crate) offset: tokio::sync::Mutex<u64>,
+    path: Option<Box<[u8]>>,
+    pub(crate) lock: Mutex<Option<FileLock>>,
+}
+
+impl Description {
+    /// A description; `flags` are the status flags `O_APPEND` and `O_NONBLOCK`; `path` is what `/proc/self/fd` shows.
+    #[must_use]
+    pub fn new(kind: FileKind, access: Access, flags: u32, path: Option<Vec<u8>>) -> Arc<Self> {
+        Arc::new(Self {
+            kind,
+            access,
+            flags: AtomicU32::new(flags & (O_APPEND | O_NONBLOCK)),
+            offset: tokio::sync::Mutex::new(0),
+            path: path.map(Vec::into_boxed_slice),
+            lock: Mutex::new(None),
+        })
+    }
+
+    /// A readable stream of the host.
+    #[must_use]
+    pub fn host_reader(stream: Arc<dyn HostStream>) -> Arc<Self> {
+        Self::new(FileKind::Host(stream), Access { read: true, write: false }, 0, None)
+    }
+
+    /// A writable stream of the host.
+    #[must_use]
+    pub fn host_writer(stream: Arc<dyn HostStream>) -> Arc<Self> {
+        Self::new(FileKind::Host(stream), Access { read: false, write: true }, 0, None)
+    }
+
+    /// What it is open on.
+    #[must_use]
+    pub fn kind(&self) -> &FileKind {
+        &self.kind
+    }
+
+    /// Access mode.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Status flags: `O_APPEND`, `O_NONBLOCK`.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Sets the status flags; others are ignored.
+    pub fn set_flags(&self, flags: u32) {
+        self.flags.store(flags & (O_APPEND | O_NONBLOCK), Ordering::Relaxed);
+    }
+
+    /// Whether reads and writes fail with EAGAIN instead of waiting.
+    #[must_use]
+    pub fn nonblocking(&self) -> bool {
+        self.flags() & O_NONBLOCK != 0
+    }
+
+    /// Where a file, directory or device was found.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        match &self.kind {
+            FileKind::Regular { location, .. } | FileKind::Device(_, location) => Some(location),
+            FileKind::Directory(dir) => Some(&dir.location),
+            _ => None,
+        }
+    }
+
+    /// What `/proc/<pid>/fd/<n>` points to.
+    #[must_use]
+    pub fn shown(&self) -> Vec<u8> {
+        if let Some(path) = &self.path {
+            return path.to_vec();
+        }
+        match &self.kind {
+            FileKind::PipeReader(r) => format!("pipe:[{}]", r.pipe().id()).into_bytes(),
+            FileKind::PipeWriter(w) => format!("pipe:[{}]", w.pipe().id()).into_bytes(),
+            FileKind::Host(s) => format!("pipe:[{}]", Arc::as_ptr(s).cast::<()>() as usize >> 4).into_bytes(),
+            _ => b"unknown".to_vec(),
+        }
+    }
+
+    /// Ready when a read or write would not wait; then how many bytes are known to be there or to fit.
+    pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<usize> {
+        match (&self.kind, interest) {
+            (FileKind::PipeReader(r), Interest::Read) => r.poll_ready(cx),
+            (FileKind::PipeWriter(w), Interest::Write) => w.poll_ready(cx),
+            (FileKind::Host(s), _) => s.poll_ready(cx, interest),
+            // The wrong end of a pipe never becomes ready; poll(2) reports only a hang-up there.
+            (FileKind::PipeReader(_), Interest::Write) | (FileKind::PipeWriter(_), Interest::Read) => {
+                Poll::Pending
+            }
+            _ => Poll::Ready(0),
+        }
+    }
+
+    /// Whether the other end of a pipe is gone.
+    #[must_use]
+    pub fn hung_up(&self) -> bool {
+        match &self.kind {
+            FileKind::PipeReader(r) => r.hung_up(),
+            FileKind::PipeWriter(w) => w.broken(),
+            _ => false,
+        }
+    }
+
+    /// Takes `waker` out of every list that [`Description::poll_ready`], a read or a write put it in.
+    pub fn leave(&self, waker: &Waker) {
+        match &self.kind {
+            FileKind::PipeReader(r) => r.pipe().leave(waker),
+            FileKind::PipeWriter(w) => w.pipe().leave(waker),
+            FileKind::Host(s) => s.leave(waker),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Description {
+    fn drop(&mut self) {
+        if let FileKind::Host(stream) = &self.kind {
+            stream.closed();
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! A VM's kernel: its file system name space, process table, clocks, limits and accounts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use agentos_vfs::{FileSystem, Location, Namespace};
+use parking_lot::Mutex;
+
+use crate::fd_table::FdTable;
+use crate::lock::LockTable;
+use crate::process::{Image, NewProcess, WorkingDirectory};
+use crate::table::{Entry, Table};
+use crate::{
+    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Pid, Process, Result, SignalState,
+    Waiters,
+};
+
+/// What a kernel starts with.
+pub struct KernelConfig {
+    /// The root file system.
+    pub root: Arc<dyn FileSystem>,
+    /// Limits.
+    pub limits: Limits,
+    /// Host name.
+    pub hostname: String,
+    /// The VM's user: whose rights programs get unless told otherwise.
+    pub cred: Cred,
+    /// Environment of programs, `NAME=value`.
+    pub env: Vec<Vec<u8>>,
+}
+
+/// The kernel of one VM.
+pub struct Kernel {
+    /// Mounted file systems.
+    pub namespace: Namespace,
+    /// Limits.
+    pub limits: Limits,
+    /// Clocks.
+    pub clock: Clock,
+    /// Memory of all processes.
+    pub memory: Arc<MemoryAccount>,
+    pub(crate) table: Mutex<Table>,
+    pub(crate) locks: Arc<LockTable>,
+    pub(crate) pipes: Arc<AtomicU32>,
+    pub(crate) fifos: Mutex<std::collections::HashMap<(u64, u64), std::sync::Weak<crate::Pipe>>>,
+    next_id: AtomicU64,
+    hostname: Mutex<String>,
+    cred: Arc<Cred>,
+    env: Arc<Vec<Vec<u8>>>,
+    disposed: AtomicBool,
+    table_changed: Waiters,
+}
+
+/// A program that the host starts.
+pub struct HostSpawn {
+    /// The program with arguments and environment.
+    pub image: Image,
+    /// Working directory.
+    pub cwd: Location,
+    /// Standard input, output and error.
+    pub stdio: [Arc<crate::Description>; 3],
+    /// CPU limit, nanoseconds; 0 is the VM's.
+    pub cpu_limit_ns: u64,
+}
+
+/// How a process is started by another one.
+pub struct ChildSpec {
+    /// Descriptors of the child.
+    pub fds: FdTable,
+    /// Its program; `None` for a copy of the parent.
+    pub image: Option<Image>,
+    /// Its working directory; `None` for the parent's.
+    pub cwd: Option<Location>,
+    /// `PGID_INHERIT`, `PGID_NEW` or a group.
+    pub pgid: i32,
+    /// It leads a new session.
+    pub setsid: bool,
+    /// Ignored signals go back to their default.
+    pub reset_signals: bool,
+}
+
+impl Kernel {
+    /// A kernel without processes but init; `/proc` is mounted when the root has that directory.
+    pub async fn new(config: KernelConfig) -> Result<Arc<Kernel>> {
+        let namespace = Namespace::new(config.root);
+        let memory = Arc::new(MemoryAccount::new(config.limits.memory));
+        let root = namespace.root();
+        let kernel = Arc::new(Kernel {
+            limits: config.limits,
+            clock: Clock::new(),
+            memory: Arc::clone(&memory),
+            table: Mutex::new(Table::new(config.limits.processes)),
+            locks: Arc::default(),
+            pipes: Arc::default(),
+            fifos: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            hostname: Mutex::new(config.hostname),
+            cred: Arc::new(config.cred),
+            env: Arc::new(config.env),
+            disposed: AtomicBool::new(false),
+            table_changed: Waiters::new(),
+            namespace,
+        });
+        kernel.start_init(&root);
+        kernel.mount_proc().await?;
+        Ok(kernel)
+    }
+
+    fn start_init(&self, root: &Location) {
+        let mut table = self.table.lock();
+        let pid = table.reserve().unwrap_or(Pid::INIT);
+        let process = Process::new(NewProcess {
+            pid,
+            job: pid,
+            fds: FdTable::new(0),
+            image: Image {
+                exe: Arc::from(&b"/sbin/init"[..]),
+                argv: Arc::new(vec![b"init".to_vec()]),
+                env: Arc::default(),
+            },
+            cred: Arc::new(Cred::root()),
+            cwd: WorkingDirectory::new(root.clone()),
+            umask: 0o022,
+            signals: SignalState::default(),
+            started: self.clock.realtime(),
+            cpu_limit_ns: 0,
+            memory_limit: 0,
+            vm_memory: Arc::clone(&self.memory),
+        });
+        table.insert(Entry {
+            process,
+            ppid: Pid(0),
+            pgid: pid,
+            sid: pid,
+            children: Vec::new(),
+            exit: None,
+            changed: None,
+        });
+    }
+
+    /// A number that this VM has not given before.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The VM's user.
+    #[must_use]
+    pub fn cred(&self) -> &Arc<Cred> {
+        &self.cred
+    }
+
+    /// The VM's environment, `NAME=value`.
+    #[must_use]
+    pub fn env(&self) -> &Arc<Vec<Vec<u8>>> {
+        &self.env
+    }
+
+    /// Host name.
+    #[must_use]
+    pub fn hostname(&self) -> String {
+        self.hostname.lock().clone()
+    }
+
+    /// Whether [`Kernel::shutdown`] began.
+    #[must_use]
+    pub fn is_disposed(&self) -> bool {
+        self.disposed.load(Ordering::SeqCst)
+    }
+
+    /// A process started by the host, in a session of its own; the embedder runs it.
+    pub fn host_spawn(&self, spawn: HostSpawn) -> std::result::Result<Arc<Process>, KernelError> {
+        if self.is_disposed() {
+            return Err(KernelError::Disposed);
+        }
+        let mut fds = FdTable::new(self.limits.fds_per_process);
+        for (number, description) in spawn.stdio.into_iter().enumerate() {
+            fds.insert_at(crate::Fd(number as u32), description, false)
+                .map_err(|e| KernelError::failed(e, "spawn", &spawn.image.exe))?;
+        }
+        let mut table = self.table.lock();
+        let pid = table.reserve().map_err(|_| self.process_limit(&table))?;
+        let process = Process::new(NewProcess {
+            pid,
+            job: pid,
+            fds,
+            image: spawn.image,
+            cred: Arc::clone(&self.cred),
+            cwd: WorkingDirectory::new(spawn.cwd),
+            umask: 0o022,
+            signals: SignalState::default(),
+            started: self.clock.realtime(),
+            cpu_limit_ns: self.cpu_limit(spawn.cpu_limit_ns),
+            memory_limit: self.limits.memory_per_process,
+            vm_memory: Arc::clone(&self.memory),
+        });
+        table.insert(Entry {
+            process: Arc::clone(&process),
+            ppid: Pid::INIT,
+            pgid: pid,
+            sid: pid,
+            children: Vec::new(),
+            exit: None,
+            changed: None,
+        });
+        Ok(process)
+    }
+
+    fn cpu_limit(&self, asked_ns: u64) -> u64 {
+        match (asked_ns, self.limits.cpu_time_ms.saturating_mul(1_000_000)) {
+            (0, vm) => vm,
+            (asked, 0) => asked,
+            (asked, vm) => asked.min(vm),
+        }
+    }
+
+    fn process_limit(&self, table: &Table) -> KernelError {
+        KernelError::Limit(LimitHit {
+            name: "processes",
+            configured: u64::from(self.limits.processes),
+            used: table.len() as u64 - 1,
+            requested: 1,
+        })
+    }
+
+    /// A child of `parent`; the executor runs it. EAGAIN at the limit of processes, EPERM for a group of another session.
+    pub fn spawn_child(&self, parent: &Process, spec: ChildSpec) -> Result<Arc<Process>> {
+        if self.is_disposed() {
+            return Err(Errno::EAGAIN);
+        }
+        let mut table = self.table.lock();
+        let (ppgid, psid) = {
+            let entry = table.get(parent.pid).ok_or(Errno::ESRCH)?;
+            (entry.pgid, entry.sid)
+        };
+        let wanted_group = match spec.pgid {
+            agentos_abi::process::PGID_INHERIT => Some(ppgid),
+            agentos_abi::process::PGID_NEW => None,
+            group if group > 0 => {
+                let group = Pid(group.unsigned_abs());
+                if !table.iter().any(|e| e.pgid == group && e.sid == psid) {
+                    return Err(Errno::EPERM);
+                }
+                Some(group)
+            }
+            _ => return Err(Errno::EINVAL),
+        };
+        let pid = table.reserve()?;
+        let mut signals = parent.signal_state().for_child();
+        let execed = spec.image.is_some();
+        if execed {
+            signals.on_exec();
+        }
+        if spec.reset_signals {
+            signals = SignalState::default();
+        }
+        let process = Process::new(NewProcess {
+            pid,
+            job: parent.job,
+            fds: spec.fds,
+            image: spec.image.unwrap_or_else(|| parent.image.read().clone()),
+            cred: parent.cred(),
+            cwd: spec.cwd.map_or_else(|| parent.working_directory(), WorkingDirectory::new),
+            umask: parent.umask(),
+            signals,
+            started: self.clock.realtime(),
+            cpu_limit_ns: parent.cpu_limit(),
+            memory_limit: parent.memory_limit(),
+            vm_memory: Arc::clone(&self.memory),
+        });
+        process.execed.store(execed, Ordering::Relaxed);
+        table.insert(Entry {
+            process: Arc::clone(&process),
+            ppid: parent.pid,
+            pgid: if spec.setsid { pid } else { wanted_group.unwrap_or(pid) },
+            sid: if spec.setsid { pid } else { psid },
+            children: Vec::new(),
+            exit: None,
+            changed: None,
+        });
+        Ok(process)
+    }
+
+    /// Undoes [`Kernel::spawn_child`] of a child that never ran.
+    pub fn abandon(&self, child: &Process) {
+        let files = child.fds.lock().take_all();
+        drop(files);
+        self.table.lock().remove(child.pid);
+        self.table_changed();
+    }
+
+    /// Forbids new processes, kills all and waits until they ended. The embedder bounds the wait.
+    pub async fn shutdown(&self) {
+        self.disposed.store(true, Ordering::SeqCst);
+        std::future::poll_fn(|cx| {
+            self.table_changed.register(cx.waker());
+            let live: Vec<_> = {
+                let table = self.table.lock();
+                let live = |e: &&Entry| e.process.pid != Pid::INIT && e.exit.is_none();
+                table.iter().filter(live).map(|e| Arc::clone(&e.process)).collect()
+            };
+            for process in &live {
+                process.raise(crate::Signal::SIGKILL);
+            }
+            if live.is_empty() {
+                self.table_changed.unregister(cx.waker());
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    pub(crate) fn table_changed(&self) {
+        self.table_changed.wake();
+    }
+}

@@ -1,0 +1,47 @@
+//! The memory account of a VM: what its processes hold beyond their initial images.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes in use against a limit; shared by all processes of a VM.
+#[derive(Debug)]
+pub struct MemoryAccount {
+    used: AtomicU64,
+    limit: u64,
+}
+
+impl MemoryAccount {
+    /// An empty account.
+    #[must_use]
+    pub const fn new(limit: u64) -> Self {
+        Self { used: AtomicU64::new(0), limit }
+    }
+
+    /// Takes `bytes`; false and nothing taken if that would pass the limit.
+    #[must_use]
+    pub fn charge(&self, bytes: u64) -> bool {
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|total| *total <= self.limit)
+            })
+            .is_ok()
+    }
+
+    /// Gives `bytes` back.
+    pub fn release(&self, bytes: u64) {
+        let _ = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
+    }
+
+    /// Bytes in use.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// The limit.
+    #[must_use]
+    pub const fn limit(&self) -> u64 {
+        self.limit
+    }
+}

@@ -1,0 +1,406 @@
+//! A process: descriptors, signals, working directory, identity and accounts. Who is whose child is in the table.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::Duration;
+
+use agentos_vfs::{InodePin, Location};
+use parking_lot::{Mutex, RwLock};
+
+use crate::fd_table::FdTable;
+use crate::signals::Posted;
+use crate::{Cred, Disposition, Interrupt, MemoryAccount, Signal, SignalState, WaitStatus, Waiters};
+
+/// A process id; 1 is the VM's init, which adopts orphans and reaps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pid(pub u32);
+
+impl Pid {
+    /// The process that adopts orphans.
+    pub const INIT: Pid = Pid(1);
+}
+
+impl std::fmt::Display for Pid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The state that ps(1) shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessState {
+    /// Runs or waits.
+    Running,
+    /// Stopped by a signal.
+    Stopped,
+    /// Ended, not yet waited for.
+    Zombie,
+}
+
+/// How a process ended and what it used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitInfo {
+    /// Status.
+    pub status: WaitStatus,
+    /// CPU time of the process and of its children that were waited for.
+    pub cpu: Duration,
+    /// Largest memory, bytes.
+    pub max_rss: u64,
+    /// When, on the VM's wall clock since 1970 UTC.
+    pub at: Duration,
+}
+
+/// What `/proc` and the host API tell of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// Process.
+    pub pid: Pid,
+    /// Parent.
+    pub ppid: Pid,
+    /// Process group.
+    pub pgid: Pid,
+    /// Session.
+    pub sid: Pid,
+    /// State.
+    pub state: ProcessState,
+    /// Path of the program.
+    pub exe: Vec<u8>,
+    /// Arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// Working directory.
+    pub cwd: Vec<u8>,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Started, since 1970 UTC.
+    pub started: Duration,
+    /// CPU time so far.
+    pub cpu: Duration,
+    /// Memory beyond the initial image, bytes.
+    pub memory: u64,
+    /// How it ended.
+    pub exit: Option<ExitInfo>,
+}
+
+/// The program that a process runs.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// Its path.
+    pub exe: Arc<[u8]>,
+    /// Arguments.
+    pub argv: Arc<Vec<Vec<u8>>>,
+    /// Environment, `NAME=value`.
+    pub env: Arc<Vec<Vec<u8>>>,
+}
+
+/// A process.
+pub struct Process {
+    /// Its id.
+    pub pid: Pid,
+    /// The process that the host started and this one descends from; the host kills a whole job by it.
+    pub job: Pid,
+    /// Descriptors.
+    pub fds: Mutex<FdTable>,
+    /// The program.
+    pub image: RwLock<Image>,
+    /// Rights.
+    pub cred: RwLock<Arc<Cred>>,
+    cwd: RwLock<Arc<WorkingDirectory>>,
+    umask: AtomicU32,
+    signals: Mutex<SignalState>,
+    attention: AtomicBool,
+    interrupt: Waiters,
+    pub(crate) children_changed: Waiters,
+    pub(crate) execed: AtomicBool,
+    started: Duration,
+    cpu_ns: AtomicU64,
+    pub(crate) children_cpu_ns: AtomicU64,
+    cpu_limit_ns: AtomicU64,
+    memory: AtomicU64,
+    memory_peak: AtomicU64,
+    memory_limit: u64,
+    vm_memory: Arc<MemoryAccount>,
+    exit: OnceLock<ExitInfo>,
+    exited: Waiters,
+    pub(crate) alarm: Mutex<Alarm>,
+}
+
+/// A working directory; its inode stays while it is one.
+pub(crate) struct WorkingDirectory {
+    location: Location,
+    _pin: InodePin,
+}
+
+impl WorkingDirectory {
+    pub(crate) fn new(location: Location) -> Arc<Self> {
+        let pin = location.pin();
+        Arc::new(Self { location, _pin: pin })
+    }
+}
+
+/// The pending SIGALRM of a process.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    pub(crate) due: Option<std::time::Instant>,
+    /// The timer; one per process, ended when the alarm changes.
+    pub(crate) task: Option<tokio::task::AbortHandle>,
+}
+
+/// What a new process starts with.
+pub(crate) struct NewProcess {
+    pub(crate) pid: Pid,
+    pub(crate) job: Pid,
+    pub(crate) fds: FdTable,
+    pub(crate) image: Image,
+    pub(crate) cred: Arc<Cred>,
+    pub(crate) cwd: Arc<WorkingDirectory>,
+    pub(crate) umask: u32,
+    pub(crate) signals: SignalState,
+    pub(crate) started: Duration,
+    pub(crate) cpu_limit_ns: u64,
+    pub(crate) memory_limit: u64,
+    pub(crate) vm_memory: Arc<MemoryAccount>,
+}
+
+impl Process {
+    pub(crate) fn new(new: NewProcess) -> Arc<Self> {
+        Arc::new(Self {
+            pid: new.pid,
+            job: new.job,
+            fds: Mutex::new(new.fds),
+            image: RwLock::new(new.image),
+            cred: RwLock::new(new.cred),
+            cwd: RwLock::new(new.cwd),
+            umask: AtomicU32::new(new.umask),
+            signals: Mutex::new(new.signals),
+            attention: AtomicBool::new(false),
+            interrupt: Waiters::new(),
+            children_changed: Waiters::new(),
+            execed: AtomicBool::new(false),
+            started: new.started,
+            cpu_ns: AtomicU64::new(0),
+            children_cpu_ns: AtomicU64::new(0),
+            cpu_limit_ns: AtomicU64::new(new.cpu_limit_ns),
+            memory: AtomicU64::new(0),
+            memory_peak: AtomicU64::new(0),
+            memory_limit: new.memory_limit,
+            vm_memory: new.vm_memory,
+            exit: OnceLock::new(),
+            exited: Waiters::new(),
+            alarm: Mutex::new(Alarm::default()),
+        })
+    }
+
+    /// The working directory.
+    #[must_use]
+    pub fn cwd(&self) -> Location {
+        self.cwd.read().location.clone()
+    }
+
+    /// Sets the working directory.
+    pub fn set_cwd(&self, location: Location) {
+        *self.cwd.write() = WorkingDirectory::new(location);
+    }
+
+    pub(crate) fn working_directory(&self) -> Arc<WorkingDirectory> {
+        Arc::clone(&self.cwd.read())
+    }
+
+    /// The file mode creation mask.
+    #[must_use]
+    pub fn umask(&self) -> u32 {
+        self.umask.load(Ordering::Relaxed)
+    }
+
+    /// Sets the mask and returns the old one.
+    pub fn set_umask(&self, mask: u32) -> u32 {
+        self.umask.swap(mask & 0o777, Ordering::Relaxed)
+    }
+
+    /// Whose rights it has.
+    #[must_use]
+    pub fn cred(&self) -> Arc<Cred> {
+        Arc::clone(&self.cred.read())
+    }
+
+    // --- signals
+
+    /// What it has to act on, most urgent first. One load when there is nothing.
+    #[must_use]
+    pub fn pending_interrupt(&self) -> Option<Interrupt> {
+        if !self.attention.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.signals.lock().interrupt()
+    }
+
+    /// Looks at or changes its signal state; what it has to act on is told to its waits.
+    pub(crate) fn with_signals<T>(&self, change: impl FnOnce(&mut SignalState) -> T) -> T {
+        let (result, interrupt) = {
+            let mut signals = self.signals.lock();
+            let result = change(&mut signals);
+            let interrupt = signals.interrupt().is_some();
+            self.attention.store(interrupt, Ordering::SeqCst);
+            (result, interrupt)
+        };
+        if interrupt {
+            self.interrupt.wake();
+        }
+        result
+    }
+
+    /// A copy of its signal state.
+    #[must_use]
+    pub fn signal_state(&self) -> SignalState {
+        self.signals.lock().clone()
+    }
+
+    /// A signal arrives. Permissions were checked; the parent is told of stops by the caller.
+    pub(crate) fn post(&self, signal: Signal) -> Posted {
+        let posted = self.with_signals(|s| s.post(signal));
+        if posted == Posted::Continued {
+            self.interrupt.wake();
+        }
+        posted
+    }
+
+    /// Raises a signal in the process itself, as a broken pipe or a trap does.
+    pub fn raise(&self, signal: Signal) {
+        self.post(signal);
+    }
+
+    /// Sets a disposition; `None` for SIGKILL and SIGSTOP.
+    pub fn set_disposition(&self, signal: Signal, to: Disposition) -> Option<Disposition> {
+        self.with_signals(|s| s.set_disposition(signal, to))
+    }
+
+    /// Takes the next caught signal.
+    pub fn take_caught(&self) -> Option<Signal> {
+        if !self.attention.load(Ordering::SeqCst) {
+            return None;
+        }
+        self.with_signals(SignalState::take_caught)
+    }
+
+    /// Wakes `waker` when there is something to act on.
+    pub fn on_interrupt(&self, waker: &Waker) {
+        self.interrupt.register(waker);
+    }
+
+    /// Takes `waker` out again.
+    pub fn off_interrupt(&self, waker: &Waker) {
+        self.interrupt.unregister(waker);
+    }
+
+    // --- accounts
+
+    /// Adds CPU time; true when the CPU limit is passed.
+    pub fn add_cpu(&self, ns: u64) -> bool {
+        let total = self.cpu_ns.fetch_add(ns, Ordering::Relaxed) + ns;
+        let limit = self.cpu_limit_ns.load(Ordering::Relaxed);
+        limit != 0 && total > limit
+    }
+
+    /// CPU time so far.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        Duration::from_nanos(self.cpu_ns.load(Ordering::Relaxed))
+    }
+
+    /// CPU time of its children that were waited for.
+    #[must_use]
+    pub fn children_cpu(&self) -> Duration {
+        Duration::from_nanos(self.children_cpu_ns.load(Ordering::Relaxed))
+    }
+
+    /// The CPU limit, nanoseconds; 0 is none.
+    pub fn set_cpu_limit(&self, ns: u64) {
+        self.cpu_limit_ns.store(ns, Ordering::Relaxed);
+    }
+
+    /// The CPU limit, nanoseconds; 0 is none.
+    #[must_use]
+    pub fn cpu_limit(&self) -> u64 {
+        self.cpu_limit_ns.load(Ordering::Relaxed)
+    }
+
+    /// Takes memory beyond the initial image; false at the limit of the process or the VM.
+    #[must_use]
+    pub fn charge_memory(&self, bytes: u64) -> bool {
+        let used = self.memory.load(Ordering::Relaxed);
+        if used.saturating_add(bytes) > self.memory_limit || !self.vm_memory.charge(bytes) {
+            return false;
+        }
+        let now = self.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.memory_peak.fetch_max(now, Ordering::Relaxed);
+        true
+    }
+
+    /// Gives all memory back: at exit and exec.
+    pub fn release_memory(&self) {
+        self.vm_memory.release(self.memory.swap(0, Ordering::Relaxed));
+    }
+
+    /// Memory beyond the initial image, bytes: now and at most.
+    #[must_use]
+    pub fn memory(&self) -> (u64, u64) {
+        (self.memory.load(Ordering::Relaxed), self.memory_peak.load(Ordering::Relaxed))
+    }
+
+    /// The memory limit of this process, bytes beyond the initial image.
+    #[must_use]
+    pub fn memory_limit(&self) -> u64 {
+        self.memory_limit
+    }
+
+    /// When it was started, since 1970 UTC.
+    #[must_use]
+    pub fn started(&self) -> Duration {
+        self.started
+    }
+
+    // --- end
+
+    /// How it ended, if it did.
+    #[must_use]
+    pub fn exit_info(&self) -> Option<ExitInfo> {
+        self.exit.get().copied()
+    }
+
+    pub(crate) fn set_exit(&self, info: ExitInfo) {
+        // Set once: only the task that runs the process ends it.
+        if self.exit.set(info).is_ok() {
+            self.exited.wake();
+        }
+    }
+
+    /// Waits until it ended. For the host; guests use `waitpid`.
+    pub async fn wait_exit(&self) -> ExitInfo {
+        std::future::poll_fn(|cx| {
+            if let Some(info) = self.exit_info() {
+                return std::task::Poll::Ready(info);
+            }
+            self.exited.register(cx.waker());
+            match self.exit_info() {
+                Some(info) => {
+                    self.exited.unregister(cx.waker());
+                    std::task::Poll::Ready(info)
+                }
+                None => std::task::Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(timer) = self.alarm.get_mut().task.take() {
+            timer.abort();
+        }
+        self.release_memory();
+    }
+}

@@ -1,0 +1,251 @@
+//! Signal state of a process: dispositions, mask, pending set, and what a new signal does.
+
+use agentos_abi::signal::DefaultAction;
+
+use crate::{Interrupt, Signal};
+
+/// What a process does with a signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Disposition {
+    /// The default action.
+    #[default]
+    Default,
+    /// Nothing.
+    Ignore,
+    /// Its program asks with `next_signal`.
+    Catch,
+}
+
+/// Signals of one process.
+#[derive(Clone, Debug, Default)]
+pub struct SignalState {
+    dispositions: [Disposition; 31],
+    blocked: u64,
+    pending: u64,
+    fatal: Option<Signal>,
+    stopped: bool,
+}
+
+/// What posting a signal did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// It was discarded.
+    Discarded,
+    /// It waits, blocked.
+    Held,
+    /// The process has to act.
+    Act,
+    /// The process was stopped by it.
+    Stopped,
+    /// The process was stopped and goes on.
+    Continued,
+}
+
+const STOPS: u64 =
+    Signal::SIGSTOP.bit() | Signal::SIGTSTP.bit() | Signal::SIGTTIN.bit() | Signal::SIGTTOU.bit();
+
+impl SignalState {
+    /// The disposition of `signal`.
+    #[must_use]
+    pub fn disposition(&self, signal: Signal) -> Disposition {
+        self.dispositions[usize::from(signal.raw()) - 1]
+    }
+
+    /// Sets it and returns the old one. SIGKILL and SIGSTOP cannot change: `None`. A pending signal that becomes ignored
+    /// is discarded (POSIX sigaction()).
+    pub fn set_disposition(&mut self, signal: Signal, to: Disposition) -> Option<Disposition> {
+        if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) && to != Disposition::Default {
+            return None;
+        }
+        let slot = &mut self.dispositions[usize::from(signal.raw()) - 1];
+        let old = std::mem::replace(slot, to);
+        let ignored = match to {
+            Disposition::Ignore => true,
+            Disposition::Default => signal.default_action() == DefaultAction::Ignore,
+            Disposition::Catch => false,
+        };
+        if ignored {
+            self.pending &= !signal.bit();
+        }
+        Some(old)
+    }
+
+    /// The blocked signals.
+    #[must_use]
+    pub fn blocked(&self) -> u64 {
+        self.blocked
+    }
+
+    /// Blocks exactly `mask` (never SIGKILL and SIGSTOP); signals that were held are acted on.
+    pub fn set_blocked(&mut self, mask: u64) -> Vec<Posted> {
+        self.blocked = mask & !(Signal::SIGKILL.bit() | Signal::SIGSTOP.bit());
+        let released = self.pending & !self.blocked;
+        let mut done = Vec::new();
+        for signal in Signal::ALL.iter().copied().filter(|s| released & s.bit() != 0) {
+            if self.disposition(signal) == Disposition::Catch {
+                done.push(Posted::Act);
+            } else {
+                self.pending &= !signal.bit();
+                done.push(self.post(signal));
+            }
+        }
+        done
+    }
+
+    /// The pending signals.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.pending
+    }
+
+    /// A signal arrives.
+    pub fn post(&mut self, signal: Signal) -> Posted {
+        if signal == Signal::SIGKILL {
+            self.fatal = Some(signal);
+            return Posted::Act;
+        }
+        let mut continued = false;
+        if signal == Signal::SIGCONT {
+            self.pending &= !STOPS;
+            continued = std::mem::take(&mut self.stopped);
+        } else if STOPS & signal.bit() != 0 {
+            self.pending &= !Signal::SIGCONT.bit();
+        }
+        let otherwise = if continued { Posted::Continued } else { Posted::Discarded };
+        if self.blocked & signal.bit() != 0 && self.disposition(signal) != Disposition::Ignore {
+            self.pending |= signal.bit();
+            return if continued { Posted::Continued } else { Posted::Held };
+        }
+        match self.disposition(signal) {
+            Disposition::Ignore => otherwise,
+            Disposition::Catch => {
+                self.pending |= signal.bit();
+                if continued { Posted::Continued } else { Posted::Act }
+            }
+            Disposition::Default => match signal.default_action() {
+                DefaultAction::Ignore | DefaultAction::Continue => otherwise,
+                DefaultAction::Stop => {
+                    self.stopped = true;
+                    Posted::Stopped
+                }
+                DefaultAction::Terminate => {
+                    self.fatal.get_or_insert(signal);
+                    Posted::Act
+                }
+            },
+        }
+    }
+
+    /// What the process has to act on, most urgent first.
+    #[must_use]
+    pub fn interrupt(&self) -> Option<Interrupt> {
+        if let Some(signal) = self.fatal
+            && (!self.stopped || signal == Signal::SIGKILL)
+        {
+            Some(Interrupt::Terminate(signal))
+        } else if self.stopped {
+            Some(Interrupt::Stopped)
+        } else if self.pending & !self.blocked != 0 {
+            Some(Interrupt::Caught)
+        } else {
+            None
+        }
+    }
+
+    /// Takes the lowest caught and unblocked signal.
+    pub fn take_caught(&mut self) -> Option<Signal> {
+        let ready = self.pending & !self.blocked;
+        let signal = Signal::ALL.iter().copied().find(|s| ready & s.bit() != 0)?;
+        self.pending &= !signal.bit();
+        Some(signal)
+    }
+
+    /// Whether it is stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// The state after exec(2): caught signals go back to the default.
+    pub fn on_exec(&mut self) {
+        for d in &mut self.dispositions {
+            if *d == Disposition::Catch {
+                *d = Disposition::Default;
+            }
+        }
+    }
+
+    /// The state of a forked child: as the parent, nothing pending.
+    #[must_use]
+    pub fn for_child(&self) -> Self {
+        Self { dispositions: self.dispositions, blocked: self.blocked, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_actions() {
+        for (signal, posted, interrupt) in [
+            (Signal::SIGTERM, Posted::Act, Some(Interrupt::Terminate(Signal::SIGTERM))),
+            (Signal::SIGKILL, Posted::Act, Some(Interrupt::Terminate(Signal::SIGKILL))),
+            (Signal::SIGCHLD, Posted::Discarded, None),
+            (Signal::SIGCONT, Posted::Discarded, None),
+            (Signal::SIGTSTP, Posted::Stopped, Some(Interrupt::Stopped)),
+        ] {
+            let mut state = SignalState::default();
+            assert_eq!(state.post(signal), posted, "{signal:?}");
+            assert_eq!(state.interrupt(), interrupt, "{signal:?}");
+        }
+    }
+
+    #[test]
+    fn a_blocked_signal_waits_and_acts_when_unblocked() {
+        let mut state = SignalState::default();
+        state.set_blocked(Signal::SIGTERM.bit() | Signal::SIGKILL.bit());
+        assert_eq!(state.post(Signal::SIGTERM), Posted::Held);
+        assert_eq!(state.interrupt(), None);
+        assert_eq!(state.set_blocked(0), vec![Posted::Act]);
+        assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
+        assert_eq!(state.blocked(), 0);
+    }
+
+    #[test]
+    fn caught_signals_are_taken_once_and_reset_by_exec() {
+        let mut state = SignalState::default();
+        assert_eq!(state.set_disposition(Signal::SIGTERM, Disposition::Catch), Some(Disposition::Default));
+        assert_eq!(state.set_disposition(Signal::SIGKILL, Disposition::Catch), None);
+        state.post(Signal::SIGTERM);
+        state.post(Signal::SIGTERM);
+        assert_eq!(state.interrupt(), Some(Interrupt::Caught));
+        assert_eq!(state.take_caught(), Some(Signal::SIGTERM));
+        assert_eq!(state.take_caught(), None);
+        state.on_exec();
+        assert_eq!(state.disposition(Signal::SIGTERM), Disposition::Default);
+    }
+
+    #[test]
+    fn stop_holds_termination_until_continued_but_not_sigkill() {
+        let mut state = SignalState::default();
+        state.post(Signal::SIGSTOP);
+        state.post(Signal::SIGTERM);
+        assert_eq!(state.interrupt(), Some(Interrupt::Stopped));
+        assert_eq!(state.post(Signal::SIGCONT), Posted::Continued);
+        assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
+        let mut state = SignalState::default();
+        state.post(Signal::SIGSTOP);
+        state.post(Signal::SIGKILL);
+        assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGKILL)));
+    }
+
+    #[test]
+    fn ignoring_discards_what_is_pending() {
+        let mut state = SignalState::default();
+        state.set_disposition(Signal::SIGUSR1, Disposition::Catch);
+        state.post(Signal::SIGUSR1);
+        state.set_disposition(Signal::SIGUSR1, Disposition::Ignore);
+        assert_eq!(state.interrupt(), None);
+    }
+}

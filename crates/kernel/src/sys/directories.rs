@@ -1,0 +1,49 @@
+//! Reading directories.
+
+use std::sync::Arc;
+
+use agentos_vfs::{DirEntry, FileType, Location};
+
+use crate::description::FileKind;
+use crate::{Description, Errno, Kernel, Result};
+
+impl Kernel {
+    /// The listing that cookies of an open directory count in, `.` and `..` first. It is taken anew when `cookie` is 0, so
+    /// every cookie given later stays valid while entries come and go.
+    pub async fn read_directory(&self, file: &Description, cookie: u64) -> Result<Arc<Vec<DirEntry>>> {
+        let FileKind::Directory(directory) = file.kind() else { return Err(Errno::ENOTDIR) };
+        if cookie != 0
+            && let Some(listing) = directory.listing.lock().clone()
+        {
+            return Ok(listing);
+        }
+        let location = &directory.location;
+        let parent = self.parent_ino(location).await;
+        let dot = |name: &[u8], ino| DirEntry { ino, kind: FileType::Directory, name: name.into() };
+        let mut entries = vec![dot(b".", location.ino), dot(b"..", parent)];
+        entries.extend(location.mount.fs.readdir(location.ino).await?);
+        let listing = Arc::new(entries);
+        *directory.listing.lock() = Some(Arc::clone(&listing));
+        Ok(listing)
+    }
+
+    async fn parent_ino(&self, location: &Location) -> u64 {
+        location.mount.fs.parent(location.ino).await.unwrap_or(location.ino)
+    }
+
+    /// Names and places of the directories in `/`, mounts included.
+    pub async fn directories_in_root(&self) -> Result<Vec<(Vec<u8>, Location)>> {
+        let host = self.host();
+        let root = self.namespace.root();
+        let mut found = Vec::new();
+        for entry in root.mount.fs.readdir(root.ino).await? {
+            if entry.kind == FileType::Directory {
+                let mut path = b"/".to_vec();
+                path.extend_from_slice(&entry.name);
+                let location = self.resolve_directory(&host, super::At::Cwd(&path)).await?;
+                found.push((entry.name.to_vec(), location));
+            }
+        }
+        Ok(found)
+    }
+}

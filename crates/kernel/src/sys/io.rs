@@ -1,0 +1,209 @@
+//! read, write, seek and their kin on descriptors (POSIX 2.5).
+
+use std::sync::Arc;
+use std::task::Poll;
+
+use agentos_abi::fd::O_APPEND;
+use agentos_vfs::SetAttr;
+
+use crate::description::FileKind;
+use crate::{Description, Errno, Fd, Kernel, Process, Result, Signal};
+
+/// Where a seek counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// The beginning.
+    Set,
+    /// The current offset.
+    Current,
+    /// The end of the file.
+    End,
+}
+
+impl Kernel {
+    /// The description of `fd`. EBADF.
+    pub fn description(&self, process: &Process, fd: Fd) -> Result<Arc<Description>> {
+        Ok(Arc::clone(process.fds.lock().get(fd)?))
+    }
+
+    /// read(2): at the offset, which moves. 0 at the end. EBADF, EISDIR, EAGAIN, EINTR.
+    pub async fn read(&self, process: &Process, file: &Description, buf: &mut [u8]) -> Result<usize> {
+        if !file.access().read {
+            return Err(if matches!(file.kind(), FileKind::Directory(_)) {
+                Errno::EISDIR
+            } else {
+                Errno::EBADF
+            });
+        }
+        match file.kind() {
+            FileKind::Regular { file: content, .. } => {
+                let mut offset = file.offset.lock().await;
+                let n = content.read_at(buf, *offset).await?;
+                *offset += n as u64;
+                Ok(n)
+            }
+            FileKind::Directory(_) => Err(Errno::EISDIR),
+            FileKind::Device(device, _) => Ok(device.read(buf)),
+            FileKind::PipeWriter(_) => Err(Errno::EBADF),
+            FileKind::PipeReader(reader) if file.nonblocking() => reader.try_read(buf),
+            FileKind::PipeReader(reader) => {
+                process.interruptible(|cx| reader.poll_read(cx, buf), |w| file.leave(w)).await
+            }
+            FileKind::Host(stream) => {
+                let nonblocking = file.nonblocking();
+                process
+                    .interruptible(
+                        |cx| match stream.poll_read(cx, buf) {
+                            Poll::Pending if nonblocking => Poll::Ready(Err(Errno::EAGAIN)),
+                            poll => poll,
+                        },
+                        |w| file.leave(w),
+                    )
+                    .await
+            }
+        }
+    }
+
+    /// write(2). A blocking write to a pipe writes all, unless a signal comes between. A broken pipe raises SIGPIPE.
+    pub async fn write(&self, process: &Process, file: &Description, data: &[u8]) -> Result<usize> {
+        if !file.access().write {
+            return Err(Errno::EBADF);
+        }
+        match file.kind() {
+            FileKind::Regular { file: content, .. } => {
+                let mut offset = file.offset.lock().await;
+                if file.flags() & O_APPEND != 0 {
+                    let (n, end) = content.append(data).await?;
+                    *offset = end;
+                    Ok(n)
+                } else {
+                    let n = content.write_at(data, *offset).await?;
+                    *offset += n as u64;
+                    Ok(n)
+                }
+            }
+            FileKind::Device(device, _) => device.write(data),
+            FileKind::Directory(_) | FileKind::PipeReader(_) => Err(Errno::EBADF),
+            FileKind::PipeWriter(_) | FileKind::Host(_) => self.write_stream(process, file, data).await,
+        }
+    }
+
+    async fn write_stream(&self, process: &Process, file: &Description, data: &[u8]) -> Result<usize> {
+        let mut done = 0;
+        let nonblocking = file.nonblocking();
+        loop {
+            let rest = &data[done..];
+            let result = process
+                .interruptible(
+                    |cx| {
+                        let poll = match file.kind() {
+                            FileKind::PipeWriter(w) if nonblocking => Poll::Ready(w.try_write(rest)),
+                            FileKind::PipeWriter(w) => w.poll_write(cx, rest),
+                            FileKind::Host(s) => s.poll_write(cx, rest),
+                            _ => Poll::Ready(Err(Errno::EBADF)),
+                        };
+                        match poll {
+                            Poll::Pending if nonblocking => Poll::Ready(Err(Errno::EAGAIN)),
+                            poll => poll,
+                        }
+                    },
+                    |w| file.leave(w),
+                )
+                .await;
+            match result {
+                Ok(n) => {
+                    done += n;
+                    if done >= data.len() || nonblocking {
+                        return Ok(done);
+                    }
+                }
+                Err(Errno::EPIPE) => {
+                    process.raise(Signal::SIGPIPE);
+                    return if done > 0 { Ok(done) } else { Err(Errno::EPIPE) };
+                }
+                Err(_) if done > 0 => return Ok(done),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// pread(2): at `offset`; the offset of the description stays. ESPIPE on a stream.
+    pub async fn pread(&self, file: &Description, buf: &mut [u8], offset: u64) -> Result<usize> {
+        match file.kind() {
+            FileKind::Directory(_) => Err(Errno::EISDIR),
+            _ if !file.access().read => Err(Errno::EBADF),
+            FileKind::Regular { file: content, .. } => content.read_at(buf, offset).await,
+            FileKind::Device(device, _) => Ok(device.read(buf)),
+            _ => Err(Errno::ESPIPE),
+        }
+    }
+
+    /// pwrite(2). With `O_APPEND` it appends, as Linux does.
+    pub async fn pwrite(&self, file: &Description, data: &[u8], offset: u64) -> Result<usize> {
+        match file.kind() {
+            _ if !file.access().write => Err(Errno::EBADF),
+            FileKind::Regular { file: content, .. } if file.flags() & O_APPEND != 0 => {
+                Ok(content.append(data).await?.0)
+            }
+            FileKind::Regular { file: content, .. } => content.write_at(data, offset).await,
+            FileKind::Device(device, _) => device.write(data),
+            _ => Err(Errno::ESPIPE),
+        }
+    }
+
+    /// lseek(2). ESPIPE on a stream, EINVAL below 0.
+    pub async fn seek(&self, file: &Description, delta: i64, whence: Whence) -> Result<u64> {
+        let size = match file.kind() {
+            FileKind::Regular { file: content, .. } if whence == Whence::End => content.getattr().await?.size,
+            FileKind::Regular { .. } | FileKind::Directory(_) => 0,
+            FileKind::Device(..) => return Ok(0),
+            _ => return Err(Errno::ESPIPE),
+        };
+        let mut offset = file.offset.lock().await;
+        let base = match whence {
+            Whence::Set => 0,
+            Whence::Current => *offset,
+            Whence::End => size,
+        };
+        let to = base.checked_add_signed(delta).filter(|o| i64::try_from(*o).is_ok()).ok_or(Errno::EINVAL)?;
+        *offset = to;
+        Ok(to)
+    }
+
+    /// ftruncate(2). EINVAL when not open for writing or not a regular file.
+    pub async fn ftruncate(&self, file: &Description, size: u64) -> Result<()> {
+        match file.kind() {
+            FileKind::Regular { file: content, .. } if file.access().write => {
+                content.setattr(&SetAttr { size: Some(size), ..SetAttr::default() }).await?;
+                Ok(())
+            }
+            FileKind::Directory(_) => Err(Errno::EISDIR),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// fsync(2), fdatasync(2). EINVAL on what cannot be synced.
+    pub async fn fsync(&self, file: &Description, data_only: bool) -> Result<()> {
+        match file.kind() {
+            FileKind::Regular { file: content, .. } => content.sync(data_only).await,
+            FileKind::Directory(dir) => dir.location.mount.fs.sync().await,
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Makes sure that the file is at least `offset + len` long. EBADF, ENODEV.
+    pub async fn allocate(&self, file: &Description, offset: u64, len: u64) -> Result<()> {
+        let FileKind::Regular { file: content, .. } = file.kind() else { return Err(Errno::ENODEV) };
+        if !file.access().write {
+            return Err(Errno::EBADF);
+        }
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
+        if content.getattr().await?.size < end {
+            content.setattr(&SetAttr { size: Some(end), ..SetAttr::default() }).await?;
+        }
+        Ok(())
+    }
+}

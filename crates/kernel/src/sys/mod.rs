@@ -1,0 +1,17 @@
+//! System calls, by what they are about. Each is a method of [`Kernel`](crate::Kernel) that acts for a process.
+
+mod attributes;
+mod descriptors;
+mod directories;
+mod io;
+mod names;
+mod open;
+mod pipes;
+mod process;
+mod signal;
+mod walk;
+
+pub use io::Whence;
+pub use open::Executable;
+pub use process::WaitTarget;
+pub use walk::{At, Who};

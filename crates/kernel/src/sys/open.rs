@@ -1,0 +1,325 @@
+//! open(2): files, directories, devices, FIFOs and `/proc/self/fd`.
+
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+
+use agentos_abi::fd::{
+    O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
+};
+use agentos_vfs::{
+    Access, FileType, Found, Location, Missing, NewKind, NewNode, OpenFile, Resolved, SetAttr,
+};
+
+use super::walk::{At, Who, writable};
+use crate::cred::{WANT_READ, WANT_WRITE};
+use crate::description::{DirectoryHandle, FileKind};
+use crate::device::Device;
+use crate::{Description, Errno, Fd, Kernel, Pid, Pipe, Process, Result};
+
+/// Another process may create or remove the name between two steps; so often the open starts anew.
+const RACES: u32 = 8;
+
+/// A file that may be executed.
+pub struct Executable {
+    /// Where.
+    pub location: Location,
+    /// Attributes.
+    pub attr: agentos_vfs::Attr,
+    /// Content.
+    pub file: Arc<dyn OpenFile>,
+}
+
+fn access_of(flags: u32) -> Result<Access> {
+    match flags & O_ACCMODE {
+        O_RDONLY => Ok(Access { read: true, write: false }),
+        O_WRONLY => Ok(Access { read: false, write: true }),
+        O_RDWR => Ok(Access { read: true, write: true }),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+impl Kernel {
+    /// open(2) with the `O_*` flags of `agentos_abi::fd`; `mode` is subject to the umask. `process` is who waits for the
+    /// other end of a FIFO; the host (`None`) never waits there.
+    pub async fn open(
+        &self,
+        who: &Who,
+        process: Option<&Process>,
+        at: At<'_>,
+        flags: u32,
+        mode: u32,
+    ) -> Result<Arc<Description>> {
+        let access = access_of(flags)?;
+        let follow = flags & O_NOFOLLOW == 0 && flags & (O_CREAT | O_EXCL) != O_CREAT | O_EXCL;
+        for _ in 0..RACES {
+            match self.walk(who, at, follow).await? {
+                Resolved::Found(found) => return self.open_found(who, process, found, flags, access).await,
+                Resolved::Missing(_) if flags & O_CREAT == 0 => return Err(Errno::ENOENT),
+                Resolved::Missing(missing) => match self.open_new(who, &missing, flags, access, mode).await {
+                    Err(Errno::EEXIST) if flags & O_EXCL == 0 => {}
+                    done => return done,
+                },
+                Resolved::Descriptor(link) if link.rest.is_empty() => {
+                    return self.reopen(who, link.pid, link.fd, flags, access).await;
+                }
+                Resolved::Descriptor(link) => {
+                    let start = self.descriptor(link.pid, link.fd)?;
+                    let Some(start) = start.location() else { return Err(Errno::ENOTDIR) };
+                    let rest = At::Directory(start, &link.rest);
+                    return Box::pin(self.open(who, process, rest, flags, mode)).await;
+                }
+            }
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    async fn open_new(
+        &self,
+        who: &Who,
+        missing: &Missing,
+        flags: u32,
+        access: Access,
+        mode: u32,
+    ) -> Result<Arc<Description>> {
+        if missing.trailing_slash {
+            return Err(Errno::EISDIR);
+        }
+        if flags & O_DIRECTORY != 0 {
+            return Err(Errno::EINVAL);
+        }
+        writable(&missing.parent)?;
+        who.cred.check(&missing.parent_attr, WANT_WRITE | crate::cred::WANT_EXEC)?;
+        let node = NewNode {
+            kind: NewKind::Regular,
+            perm: mode & 0o7777 & !who.umask,
+            uid: who.owner.0,
+            gid: who.owner.1,
+        };
+        let fs = &missing.parent.mount.fs;
+        let attr = fs.create(missing.parent.ino, &missing.name, &node).await?;
+        let file = fs.open(attr.ino, access).await?;
+        let location = Location { mount: Arc::clone(&missing.parent.mount), ino: attr.ino };
+        let shown = self.namespace.path_of_entry(&missing.parent, &missing.name).await.ok();
+        Ok(Description::new(FileKind::Regular { file, location }, access, flags, shown))
+    }
+
+    async fn open_found(
+        &self,
+        who: &Who,
+        process: Option<&Process>,
+        found: Found,
+        flags: u32,
+        access: Access,
+    ) -> Result<Arc<Description>> {
+        let attr = found.attr;
+        if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL {
+            return Err(Errno::EEXIST);
+        }
+        if flags & O_DIRECTORY != 0 && attr.kind != FileType::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let mut want = 0;
+        if access.read {
+            want |= WANT_READ;
+        }
+        if access.write || flags & O_TRUNC != 0 {
+            want |= WANT_WRITE;
+        }
+        if attr.kind == FileType::Directory && (access.write || flags & O_CREAT != 0) {
+            return Err(Errno::EISDIR);
+        }
+        if attr.kind == FileType::Symlink {
+            return Err(Errno::ELOOP);
+        }
+        who.cred.check(&attr, want)?;
+        let shown = match &found.parent {
+            Some((parent, name)) => self.namespace.path_of_entry(parent, name).await.ok(),
+            None => self.namespace.path_of(&found.location).await.ok(),
+        };
+        let location = found.location;
+        match attr.kind {
+            FileType::Regular => {
+                if want & WANT_WRITE != 0 {
+                    writable(&location)?;
+                }
+                let file = location.mount.fs.open(location.ino, access).await?;
+                if flags & O_TRUNC != 0 && attr.size > 0 {
+                    file.setattr(&SetAttr { size: Some(0), ..SetAttr::default() }).await?;
+                }
+                Ok(Description::new(FileKind::Regular { file, location }, access, flags, shown))
+            }
+            FileType::Directory => Ok(self.directory_description(location, &shown.unwrap_or_default())),
+            FileType::CharDevice => {
+                let device = Device::of(attr.rdev)?;
+                Ok(Description::new(FileKind::Device(device, location), access, flags, shown))
+            }
+            FileType::Fifo => self.open_fifo(process, &location, flags, access, shown).await,
+            FileType::BlockDevice | FileType::Socket | FileType::Symlink => Err(Errno::ENXIO),
+        }
+    }
+
+    /// An open directory; `shown` is its path.
+    #[must_use]
+    pub fn directory_description(&self, location: Location, shown: &[u8]) -> Arc<Description> {
+        let pin = location.pin();
+        Description::new(
+            FileKind::Directory(DirectoryHandle { location, listing: parking_lot::Mutex::new(None), pin }),
+            Access { read: true, write: false },
+            0,
+            Some(shown.to_vec()),
+        )
+    }
+
+    async fn open_fifo(
+        &self,
+        process: Option<&Process>,
+        location: &Location,
+        flags: u32,
+        access: Access,
+        shown: Option<Vec<u8>>,
+    ) -> Result<Arc<Description>> {
+        let key = (location.mount.id, location.ino);
+        let pipe = {
+            let mut fifos = self.fifos.lock();
+            fifos.retain(|_, pipe| pipe.strong_count() > 0);
+            match fifos.get(&key).and_then(Weak::upgrade) {
+                Some(pipe) => pipe,
+                None => {
+                    let pipe = Pipe::fifo(self.limits.pipe_bytes, self.next_id());
+                    fifos.insert(key, Arc::downgrade(&pipe));
+                    pipe
+                }
+            }
+        };
+        let wait = flags & O_NONBLOCK == 0 && process.is_some();
+        if access.read && access.write {
+            // Unspecified by POSIX; Linux opens both ends at once. One descriptor of ours is one end, so this is refused.
+            return Err(Errno::EINVAL);
+        }
+        if access.write {
+            if !wait && pipe.ends().0 == 0 {
+                return Err(Errno::ENXIO);
+            }
+            let writer = pipe.writer();
+            self.wait_for_end(process.filter(|_| wait), &pipe, |(readers, _)| readers > 0).await?;
+            Ok(Description::new(FileKind::PipeWriter(writer), access, flags, shown))
+        } else {
+            let reader = pipe.reader();
+            self.wait_for_end(process.filter(|_| wait), &pipe, |(_, writers)| writers > 0).await?;
+            Ok(Description::new(FileKind::PipeReader(reader), access, flags, shown))
+        }
+    }
+
+    async fn wait_for_end(
+        &self,
+        process: Option<&Process>,
+        pipe: &Arc<Pipe>,
+        there: impl Fn((u32, u32)) -> bool,
+    ) -> Result<()> {
+        let Some(process) = process else { return Ok(()) };
+        process
+            .interruptible(
+                |cx| {
+                    pipe.register(cx);
+                    if there(pipe.ends()) { Poll::Ready(Ok(())) } else { Poll::Pending }
+                },
+                |waker| pipe.leave(waker),
+            )
+            .await
+    }
+
+    fn descriptor(&self, pid: u32, fd: u32) -> Result<Arc<Description>> {
+        let process = self.process(Pid(pid)).ok_or(Errno::ENOENT)?;
+        let description = Arc::clone(process.fds.lock().get(Fd(fd)).map_err(|_| Errno::ENOENT)?);
+        Ok(description)
+    }
+
+    /// Opens what a descriptor refers to once more: a new description of a file or pipe, the same one of a host stream.
+    async fn reopen(
+        &self,
+        who: &Who,
+        pid: u32,
+        fd: u32,
+        flags: u32,
+        access: Access,
+    ) -> Result<Arc<Description>> {
+        let old = self.descriptor(pid, fd)?;
+        let path = old.shown();
+        let shown = Some(path.clone());
+        match old.kind() {
+            FileKind::Regular { location, .. } => {
+                let attr = location.getattr().await?;
+                let mut want = if access.read { WANT_READ } else { 0 };
+                if access.write {
+                    want |= WANT_WRITE;
+                    writable(location)?;
+                }
+                who.cred.check(&attr, want)?;
+                let file = location.mount.fs.open(location.ino, access).await?;
+                if flags & O_TRUNC != 0 && access.write {
+                    file.setattr(&SetAttr { size: Some(0), ..SetAttr::default() }).await?;
+                }
+                Ok(Description::new(
+                    FileKind::Regular { file, location: location.clone() },
+                    access,
+                    flags,
+                    shown,
+                ))
+            }
+            FileKind::Directory(_) if access.write => Err(Errno::EISDIR),
+            FileKind::Directory(dir) => Ok(self.directory_description(dir.location.clone(), &path)),
+            FileKind::Device(device, location) => {
+                Ok(Description::new(FileKind::Device(*device, location.clone()), access, flags, shown))
+            }
+            FileKind::PipeReader(_) | FileKind::PipeWriter(_) if access.read && access.write => {
+                Err(Errno::EINVAL)
+            }
+            FileKind::PipeReader(r) => self.pipe_end(r.pipe(), flags, access),
+            FileKind::PipeWriter(w) => self.pipe_end(w.pipe(), flags, access),
+            FileKind::Host(_) if access.read != old.access().read || access.write != old.access().write => {
+                Err(Errno::EACCES)
+            }
+            FileKind::Host(_) => Ok(old),
+        }
+    }
+
+    fn pipe_end(&self, pipe: &Arc<Pipe>, flags: u32, access: Access) -> Result<Arc<Description>> {
+        let kind = if access.write {
+            FileKind::PipeWriter(pipe.writer())
+        } else {
+            FileKind::PipeReader(pipe.reader())
+        };
+        Ok(Description::new(kind, access, flags, None))
+    }
+
+    /// A file to execute. ENOENT, EACCES (not executable, a directory, or no regular file).
+    pub async fn executable(
+        &self,
+        process: Option<&Process>,
+        cwd: &Location,
+        path: &[u8],
+    ) -> Result<Executable> {
+        let mut who = match process {
+            Some(process) => self.who(process),
+            None => Who { cred: Arc::clone(self.cred()), ..self.host() },
+        };
+        who.cwd = cwd.clone();
+        let (location, attr) = match self.walk(&who, At::Cwd(path), true).await? {
+            Resolved::Found(found) => (found.location, found.attr),
+            Resolved::Missing(_) => return Err(Errno::ENOENT),
+            Resolved::Descriptor(link) if link.rest.is_empty() => {
+                let file = self.descriptor(link.pid, link.fd)?;
+                let location = file.location().ok_or(Errno::EACCES)?.clone();
+                let attr = location.getattr().await?;
+                (location, attr)
+            }
+            Resolved::Descriptor(_) => return Err(Errno::EACCES),
+        };
+        if attr.kind != FileType::Regular {
+            return Err(Errno::EACCES);
+        }
+        who.cred.check(&attr, crate::cred::WANT_EXEC)?;
+        let file = location.mount.fs.open(attr.ino, Access { read: true, write: false }).await?;
+        Ok(Executable { location, attr, file })
+    }
+}

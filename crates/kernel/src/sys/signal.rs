@@ -1,0 +1,113 @@
+//! kill, alarm and pause (POSIX 2.4).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::{Errno, Kernel, Pid, Process, Result, Signal};
+
+impl Kernel {
+    /// kill(2): `signal` `None` only checks. ESRCH, EPERM.
+    pub fn kill(&self, process: &Process, pid: i32, signal: Option<Signal>) -> Result<()> {
+        let own_group = self.getpgid(process, 0)?;
+        let cred = process.cred();
+        let targets: Vec<Arc<Process>> = {
+            let table = self.table.lock();
+            let chosen = |e: &&crate::table::Entry| match pid {
+                0 => e.pgid == own_group,
+                -1 => e.process.pid != Pid::INIT && e.process.pid != process.pid,
+                p if p > 0 => e.process.pid.0 == p.unsigned_abs(),
+                p => e.pgid.0 == p.unsigned_abs(),
+            };
+            table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
+        };
+        if targets.is_empty() {
+            return Err(Errno::ESRCH);
+        }
+        let allowed: Vec<_> = targets
+            .iter()
+            .filter(|t| cred.uid == 0 && t.pid != Pid::INIT || t.cred().uid == cred.uid)
+            .collect();
+        if allowed.is_empty() {
+            return Err(Errno::EPERM);
+        }
+        if let Some(signal) = signal {
+            for target in allowed {
+                self.deliver(target, signal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks exactly `mask`; signals that were held act.
+    pub fn set_sigmask(&self, process: &Process, mask: u64) {
+        process.with_signals(|s| s.set_blocked(mask));
+    }
+
+    /// A signal from the host to a process, or with `group` to its process group. `false` if there is no such process.
+    pub fn host_kill(&self, pid: Pid, signal: Signal, group: bool) -> bool {
+        let targets: Vec<Arc<Process>> = {
+            let table = self.table.lock();
+            let Some(pgid) = table.get(pid).map(|e| e.pgid) else { return false };
+            let chosen = |e: &&crate::table::Entry| {
+                e.process.pid != Pid::INIT && if group { e.pgid == pgid } else { e.process.pid == pid }
+            };
+            table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
+        };
+        for target in &targets {
+            self.deliver(target, signal);
+        }
+        !targets.is_empty()
+    }
+
+    /// SIGKILL to everything that descends from the job that the host started as `job`, whatever group or session it
+    /// moved to. Returns how many were alive.
+    pub fn kill_job(&self, job: Pid) -> usize {
+        let targets: Vec<Arc<Process>> = {
+            let table = self.table.lock();
+            table
+                .iter()
+                .filter(|e| e.process.job == job && e.exit.is_none())
+                .map(|e| Arc::clone(&e.process))
+                .collect()
+        };
+        for target in &targets {
+            self.deliver(target, Signal::SIGKILL);
+        }
+        targets.len()
+    }
+
+    /// alarm(2) in milliseconds: SIGALRM after `ms` (0: none). Returns what was left of the former one.
+    pub fn alarm(&self, process: &Arc<Process>, ms: u64) -> u64 {
+        let mut alarm = process.alarm.lock();
+        let left = alarm.due.map_or(0, |due| {
+            u64::try_from(due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
+        });
+        alarm.due = None;
+        if let Some(task) = alarm.task.take() {
+            task.abort();
+        }
+        if ms > 0 {
+            // A year is as good as never, and keeps the arithmetic of instants in range.
+            let delay = Duration::from_millis(ms.min(365 * 24 * 3_600_000));
+            alarm.due = Some(Instant::now() + delay);
+            let target = Arc::downgrade(process);
+            let timer = tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                if let Some(process) = target.upgrade() {
+                    process.alarm.lock().due = None;
+                    process.raise(Signal::SIGALRM);
+                }
+            });
+            alarm.task = Some(timer.abort_handle());
+        }
+        left
+    }
+
+    /// pause(2): waits for a signal; always ends with EINTR.
+    pub async fn pause(&self, process: &Process) -> Errno {
+        match process.interruptible::<()>(|_| std::task::Poll::Pending, |_| ()).await {
+            Ok(()) => Errno::EINTR,
+            Err(errno) => errno,
+        }
+    }
+}

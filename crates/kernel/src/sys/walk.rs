@@ -1,0 +1,113 @@
+//! Paths on behalf of a process or of the host.
+
+use std::sync::Arc;
+
+use agentos_vfs::{Attr, FileType, Found, Location, Missing, Resolved, WalkContext, WalkFlags};
+
+use crate::cred::WANT_EXEC;
+use crate::{Cred, Errno, Kernel, Process, Result};
+
+/// On whose behalf a system call acts.
+#[derive(Clone)]
+pub struct Who {
+    /// Rights.
+    pub cred: Arc<Cred>,
+    /// Owner and group of what it creates.
+    pub owner: (u32, u32),
+    /// Where relative paths begin.
+    pub cwd: Location,
+    /// The process; 0 is the host.
+    pub pid: u32,
+    /// File mode creation mask.
+    pub umask: u32,
+}
+
+/// A path and where it starts.
+#[derive(Clone, Copy)]
+pub enum At<'a> {
+    /// From the working directory.
+    Cwd(&'a [u8]),
+    /// From this directory, unless absolute.
+    Directory(&'a Location, &'a [u8]),
+    /// From this directory and never out of it (WASI preview 1).
+    Beneath(&'a Location, &'a [u8]),
+}
+
+impl<'a> At<'a> {
+    pub(crate) fn path(&self) -> &'a [u8] {
+        match self {
+            At::Cwd(path) | At::Directory(_, path) | At::Beneath(_, path) => path,
+        }
+    }
+}
+
+impl Kernel {
+    /// A process as the author of system calls.
+    #[must_use]
+    pub fn who(&self, process: &Process) -> Who {
+        let cred = process.cred();
+        Who {
+            owner: (cred.uid, cred.gid),
+            cwd: process.cwd(),
+            pid: process.pid.0,
+            umask: process.umask(),
+            cred,
+        }
+    }
+
+    /// The host: it may all, and what it creates belongs to the VM's user.
+    #[must_use]
+    pub fn host(&self) -> Who {
+        let user = self.cred();
+        Who {
+            cred: Arc::new(Cred::root()),
+            owner: (user.uid, user.gid),
+            cwd: self.namespace.root(),
+            pid: 0,
+            umask: 0o022,
+        }
+    }
+
+    pub(crate) async fn walk(&self, who: &Who, at: At<'_>, follow_last: bool) -> Result<Resolved> {
+        let root = self.namespace.root();
+        let (start, beneath) = match at {
+            At::Cwd(_) => (&who.cwd, false),
+            At::Directory(start, _) => (start, false),
+            At::Beneath(start, _) => (start, true),
+        };
+        let may_search = |attr: &Attr| who.cred.check(attr, WANT_EXEC);
+        let cx = WalkContext { root: &root, cwd: start, pid: who.pid, may_search: &may_search };
+        self.namespace.resolve(&cx, at.path(), WalkFlags { follow_last, beneath }).await
+    }
+
+    pub(crate) async fn found(&self, who: &Who, at: At<'_>, follow_last: bool) -> Result<Found> {
+        self.walk(who, at, follow_last).await?.found()
+    }
+
+    /// The directory at a path. ENOENT, ENOTDIR, EACCES without search permission.
+    pub async fn resolve_directory(&self, who: &Who, at: At<'_>) -> Result<Location> {
+        let found = self.found(who, at, true).await?;
+        if found.attr.kind != FileType::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        who.cred.check(&found.attr, WANT_EXEC)?;
+        Ok(found.location)
+    }
+
+    /// The place where a name is to be created. EEXIST, and EROFS of a read-only mount.
+    pub(crate) async fn missing(&self, who: &Who, at: At<'_>) -> Result<Missing> {
+        match self.walk(who, at, false).await? {
+            Resolved::Found(_) | Resolved::Descriptor(_) => Err(Errno::EEXIST),
+            Resolved::Missing(missing) => {
+                writable(&missing.parent)?;
+                who.cred.check(&missing.parent_attr, crate::cred::WANT_WRITE | WANT_EXEC)?;
+                Ok(missing)
+            }
+        }
+    }
+}
+
+/// EROFS if the mount is read-only.
+pub(crate) fn writable(location: &Location) -> Result<()> {
+    if location.mount.is_read_only() { Err(Errno::EROFS) } else { Ok(()) }
+}

@@ -1,0 +1,112 @@
+//! The process table: who is whose parent, group and session, and who waits to be reaped.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::{Errno, ExitInfo, Pid, Process, Result, WaitStatus};
+
+/// Highest pid before numbers start again.
+const PID_MAX: u32 = 4_194_303;
+
+/// A process and its relations.
+pub(crate) struct Entry {
+    pub(crate) process: Arc<Process>,
+    pub(crate) ppid: Pid,
+    pub(crate) pgid: Pid,
+    pub(crate) sid: Pid,
+    pub(crate) children: Vec<Pid>,
+    pub(crate) exit: Option<ExitInfo>,
+    /// A stop or continuation that the parent has not seen.
+    pub(crate) changed: Option<WaitStatus>,
+}
+
+/// All processes of a VM, zombies included; at most `limit`.
+pub(crate) struct Table {
+    entries: HashMap<Pid, Entry>,
+    next: u32,
+    wrapped: bool,
+    limit: u32,
+}
+
+impl Table {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { entries: HashMap::new(), next: 1, wrapped: false, limit }
+    }
+
+    /// A free pid. EAGAIN at the limit.
+    pub(crate) fn reserve(&mut self) -> Result<Pid> {
+        // init is not counted.
+        if self.entries.len() > self.limit as usize {
+            return Err(Errno::EAGAIN);
+        }
+        loop {
+            let pid = Pid(self.next);
+            if self.next >= PID_MAX {
+                self.next = 2;
+                self.wrapped = true;
+            } else {
+                self.next += 1;
+            }
+            if !self.entries.contains_key(&pid) && !self.group_exists(pid) {
+                return Ok(pid);
+            }
+        }
+    }
+
+    pub(crate) fn insert(&mut self, entry: Entry) {
+        let pid = entry.process.pid;
+        if let Some(parent) = self.entries.get_mut(&entry.ppid)
+            && entry.ppid != pid
+        {
+            parent.children.push(pid);
+        }
+        self.entries.insert(pid, entry);
+    }
+
+    pub(crate) fn get(&self, pid: Pid) -> Option<&Entry> {
+        self.entries.get(&pid)
+    }
+
+    pub(crate) fn get_mut(&mut self, pid: Pid) -> Option<&mut Entry> {
+        self.entries.get_mut(&pid)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn group_exists(&self, pgid: Pid) -> bool {
+        // Only a pid that wrapped around can meet a group that outlived its leader.
+        self.wrapped && self.entries.values().any(|e| e.pgid == pgid || e.sid == pgid)
+    }
+
+    /// Takes an ended process out.
+    pub(crate) fn remove(&mut self, pid: Pid) -> Option<Entry> {
+        let entry = self.entries.remove(&pid)?;
+        if let Some(parent) = self.entries.get_mut(&entry.ppid) {
+            parent.children.retain(|c| *c != pid);
+        }
+        Some(entry)
+    }
+
+    /// Gives the children of `pid` to init; those that ended already are gone.
+    pub(crate) fn orphan_children(&mut self, pid: Pid) {
+        let children = match self.entries.get_mut(&pid) {
+            Some(entry) => std::mem::take(&mut entry.children),
+            None => return,
+        };
+        for child in children {
+            let Some(entry) = self.entries.get_mut(&child) else { continue };
+            entry.ppid = Pid::INIT;
+            if entry.exit.is_some() {
+                self.entries.remove(&child);
+            } else if let Some(init) = self.entries.get_mut(&Pid::INIT) {
+                init.children.push(child);
+            }
+        }
+    }
+}
