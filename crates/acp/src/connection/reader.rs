@@ -1,0 +1,179 @@
+//! The reading task: takes lines in order, sorts them into requests, notifications and answers, and ends everything
+//! when the agent ends. It is the only place that decides how a connection ended.
+
+use std::{collections::hash_map::Entry, sync::Arc};
+
+use serde::Deserialize;
+use tokio::{
+    io::AsyncRead,
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Incoming, IncomingRequest, Inner, Responder, error_of, exit_of};
+use crate::{
+    Closure, Error, ExitStatus, Fatal,
+    envelope::{self, Id, Malformed, Message, RpcError, code},
+    line::{LineError, LineReader},
+    text::loggable,
+};
+
+pub(super) async fn run<R: AsyncRead + Unpin, H: Incoming>(reader: R, handler: Arc<H>, inner: Arc<Inner>) {
+    let mut reading = Reading {
+        slots: Arc::new(Semaphore::new(inner.limits.incoming_requests.max(1))),
+        lines: LineReader::new(reader, inner.limits.line_bytes),
+        handler,
+        garbage: 0,
+        inner,
+    };
+    let inner = Arc::clone(&reading.inner);
+    let read = tokio::select! {
+        biased;
+        () = inner.stop.cancelled() => None,
+        closure = reading.until_the_end() => Some(closure),
+    };
+    let closure = match (inner.fatal.lock().clone(), read) {
+        (Some(fatal), _) => Closure::Fatal(fatal),
+        (None, Some(closure)) => closure,
+        (None, None) => Closure::Dropped,
+    };
+    inner.stop.cancel();
+    let open = {
+        let mut outgoing = inner.outgoing.lock();
+        outgoing.closure = Some(closure.clone());
+        std::mem::take(&mut outgoing.open)
+    };
+    for open in open.into_values() {
+        // The handler hears of all of them at once in `closed`, which does not wait for any consumer.
+        let _ = open.answer.send(Err(closure.clone().into()));
+    }
+    reading.handler.closed(&closure);
+    inner.closure.send_replace(Some(closure));
+}
+
+struct Reading<R, H> {
+    inner: Arc<Inner>,
+    handler: Arc<H>,
+    lines: LineReader<R>,
+    slots: Arc<Semaphore>,
+    /// Lines in a row that were not JSON.
+    garbage: u32,
+}
+
+impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
+    async fn until_the_end(&mut self) -> Closure {
+        let mut exit = self.inner.exit.subscribe();
+        // After the process ended, what is left in its pipe is read, but a surviving child of it that holds the
+        // pipe open cannot keep the connection alive.
+        let lingering = {
+            let grace = self.inner.timeouts.exit_status;
+            let mut exit = exit.clone();
+            async move {
+                if exit.wait_for(Option::is_some).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(grace).await;
+            }
+        };
+        tokio::select! {
+            end = self.read_lines() => match end {
+                Err(LineError::TooLong { limit }) => return Closure::Fatal(Fatal::LineTooLong { limit }),
+                Err(LineError::Io(error)) => return Closure::Fatal(Fatal::Io { reason: error.to_string() }),
+                Ok(Some(fatal)) => return Closure::Fatal(fatal),
+                Ok(None) => {}
+            },
+            () = lingering => {}
+        }
+        let status = match timeout(self.inner.timeouts.exit_status, exit.wait_for(Option::is_some)).await {
+            Ok(Ok(status)) => status.unwrap_or_default(),
+            _ => ExitStatus::default(),
+        };
+        Closure::Exited(exit_of(&self.inner, status))
+    }
+
+    async fn read_lines(&mut self) -> Result<Option<Fatal>, LineError> {
+        while let Some(line) = self.lines.next().await? {
+            *self.inner.last_message.lock() = Instant::now();
+            let message = envelope::parse(&line);
+            if let Err(Malformed::NotJson { attempted }) = message {
+                self.garbage += 1;
+                tracing::debug!(line = %loggable(&String::from_utf8_lossy(&line[..line.len().min(200)])), "not JSON");
+                if self.garbage >= self.inner.limits.garbage_lines {
+                    return Ok(Some(Fatal::Garbage { lines: self.garbage }));
+                }
+                // Chatter on stdout is skipped; something that set out to be a message is told so.
+                if attempted {
+                    self.refuse(&Id::Null, code::PARSE_ERROR, "parse error").await;
+                }
+                continue;
+            }
+            self.garbage = 0;
+            drop(line);
+            match message {
+                Ok(message) => self.dispatch(message).await,
+                Err(Malformed::Invalid { id, reason }) => {
+                    self.refuse(&id, code::INVALID_REQUEST, reason).await
+                }
+                Err(Malformed::Ignore { reason }) => tracing::debug!(reason, "message ignored"),
+                Err(Malformed::NotJson { .. }) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    async fn refuse(&mut self, id: &Id, code: i64, message: &str) {
+        if let Ok(line) = envelope::answer::<()>(id, Err(&RpcError::new(code, message))) {
+            let _ = self.inner.outbox.send(line).await;
+        }
+    }
+
+    async fn dispatch(&mut self, message: Message) {
+        match message {
+            Message::Response { id, outcome } => self.answered(id, outcome).await,
+            Message::Notification { method, params } if method == "$/cancel_request" => {
+                #[derive(Deserialize)]
+                #[serde(rename_all = "camelCase")]
+                struct Cancel {
+                    request_id: Box<serde_json::value::RawValue>,
+                }
+                let cancel = params.and_then(|p| serde_json::from_str::<Cancel>(p.get()).ok());
+                if let Some(id) = cancel.and_then(|c| Id::from_raw(&c.request_id))
+                    && let Some(token) = self.inner.incoming.lock().get(&id)
+                {
+                    token.cancel();
+                }
+            }
+            Message::Notification { method, params } => self.handler.notification(&method, params).await,
+            Message::Request { id, method, params } => {
+                if self.inner.incoming.lock().contains_key(&id) {
+                    return self.refuse(&id, code::INVALID_REQUEST, "a request with this id is open").await;
+                }
+                // At the limit this waits, and nothing is read until one of the open requests is answered.
+                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+                let cancelled = CancellationToken::new();
+                match self.inner.incoming.lock().entry(id.clone()) {
+                    Entry::Occupied(_) => return,
+                    Entry::Vacant(vacant) => vacant.insert(cancelled.clone()),
+                };
+                let responder =
+                    Responder { inner: Arc::clone(&self.inner), id: Some(id), cancelled, _slot: slot };
+                self.handler.request(IncomingRequest { method, params, responder }).await;
+            }
+        }
+    }
+
+    async fn answered(&mut self, id: Id, outcome: Result<Box<serde_json::value::RawValue>, RpcError>) {
+        let open = match &id {
+            Id::Number(id) => self.inner.outgoing.lock().open.remove(id),
+            _ => None,
+        };
+        let Some(open) = open else {
+            tracing::debug!(?id, "answer to no open request dropped");
+            return;
+        };
+        let mut outcome: Result<_, Error> = outcome.map_err(|error| error_of(&open.method, error));
+        self.handler.responded(&open.method, open.context.as_deref(), &mut outcome).await;
+        let _ = open.answer.send(outcome);
+    }
+}

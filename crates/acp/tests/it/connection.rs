@@ -1,0 +1,143 @@
+//! The connection below ACP: open ids, order, limits of the tables.
+
+use std::{sync::Arc, time::Duration};
+
+use agentos_acp::{
+    Closure, Error, Limits, Timeouts,
+    connection::{Connection, Incoming, IncomingRequest, Outcome, Responder},
+};
+use serde_json::{Value, json, value::RawValue};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    sync::mpsc,
+};
+
+/// Notes what comes, in order, and keeps requests open.
+struct Recorder {
+    notes: mpsc::Sender<String>,
+    open: mpsc::Sender<Responder>,
+}
+
+impl Incoming for Recorder {
+    async fn notification(&self, method: &str, _: Option<Box<RawValue>>) {
+        let _ = self.notes.send(format!("notification {method}")).await;
+    }
+
+    async fn request(&self, request: IncomingRequest) {
+        let _ = self.notes.send(format!("request {}", request.method)).await;
+        let _ = self.open.send(request.responder).await;
+    }
+
+    async fn responded(&self, method: &str, context: Option<&str>, outcome: &mut Outcome) {
+        let _ = self.notes.send(format!("responded {method} {context:?} {}", outcome.is_ok())).await;
+    }
+
+    fn closed(&self, _: &Closure) {
+        let _ = self.notes.try_send("closed".to_owned());
+    }
+}
+
+struct Bench {
+    connection: Connection,
+    notes: mpsc::Receiver<String>,
+    open: mpsc::Receiver<Responder>,
+    output: tokio::io::DuplexStream,
+    input: tokio::io::Lines<BufReader<tokio::io::DuplexStream>>,
+}
+
+fn bench(limits: Limits) -> Bench {
+    let (stdin, input) = tokio::io::duplex(64 << 10);
+    let (output, stdout) = tokio::io::duplex(64 << 10);
+    let (notes_in, notes) = mpsc::channel(1000);
+    let (open_in, open) = mpsc::channel(1000);
+    let handler = Arc::new(Recorder { notes: notes_in, open: open_in });
+    let connection = Connection::spawn(stdout, stdin, handler, limits, Timeouts::default());
+    Bench { connection, notes, open, output, input: BufReader::new(input).lines() }
+}
+
+impl Bench {
+    async fn send(&mut self, message: Value) {
+        self.output.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn recv(&mut self) -> Value {
+        serde_json::from_str(&self.input.next_line().await.unwrap().unwrap()).unwrap()
+    }
+
+    async fn note(&mut self) -> String {
+        self.notes.recv().await.unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_take_effect_in_order() {
+    let mut bench = bench(Limits::default());
+    let connection = bench.connection.clone();
+    let call =
+        tokio::spawn(
+            async move { connection.request("m", Some("c"), &json!({}), Duration::from_secs(9)).await },
+        );
+    assert_eq!(bench.recv().await, json!({"jsonrpc": "2.0", "id": 0, "method": "m", "params": {}}));
+    bench.send(json!({"jsonrpc": "2.0", "method": "a"})).await;
+    bench.send(json!({"jsonrpc": "2.0", "id": 0, "result": 5})).await;
+    bench.send(json!({"jsonrpc": "2.0", "method": "b"})).await;
+    assert_eq!(call.await.unwrap().unwrap().get(), "5");
+    for want in ["notification a", "responded m Some(\"c\") true", "notification b"] {
+        assert_eq!(bench.note().await, want);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_ids_in_both_directions_and_types_are_kept_apart() {
+    let mut bench = bench(Limits::default());
+    let connection = bench.connection.clone();
+    let call =
+        tokio::spawn(async move { connection.request("m", None, &json!({}), Duration::from_secs(9)).await });
+    bench.recv().await;
+    for id in [json!(0), json!("0"), json!(null)] {
+        bench.send(json!({"jsonrpc": "2.0", "id": id, "method": "r"})).await;
+        bench.note().await;
+    }
+    // All three are open; each is a duplicate now.
+    bench.send(json!({"jsonrpc": "2.0", "id": "0", "method": "r"})).await;
+    assert_eq!(bench.recv().await["error"]["code"], -32600);
+    for id in [json!(0), json!("0"), json!(null)] {
+        bench.open.recv().await.unwrap().ok(&json!("done")).await;
+        assert_eq!(bench.recv().await, json!({"jsonrpc": "2.0", "id": id, "result": "done"}));
+    }
+    // Once answered the id may be used again.
+    bench.send(json!({"jsonrpc": "2.0", "id": "0", "method": "again"})).await;
+    assert_eq!(bench.note().await, "request again");
+    drop(bench.open.recv().await);
+    assert_eq!(bench.recv().await["error"]["code"], -32603);
+    bench.send(json!({"jsonrpc": "2.0", "id": 0, "result": null})).await;
+    assert_eq!(call.await.unwrap().unwrap().get(), "null");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_stops_at_sixty_four_open_requests() {
+    let mut bench = bench(Limits::default());
+    for id in 0..70 {
+        bench.send(json!({"jsonrpc": "2.0", "id": id, "method": "r"})).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.notes.len(), 64);
+    bench.open.recv().await.unwrap().error(-32002, "gone").await;
+    assert_eq!(bench.recv().await["error"], json!({"code": -32002, "message": "gone"}));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(bench.notes.len(), 65);
+}
+
+#[tokio::test(start_paused = true)]
+async fn our_own_open_requests_are_limited_and_a_dropped_one_is_withdrawn() {
+    let mut bench = bench(Limits { outgoing_requests: 1, ..Limits::default() });
+    let connection = bench.connection.clone();
+    let call =
+        tokio::spawn(async move { connection.request("m", None, &json!({}), Duration::from_secs(9)).await });
+    bench.recv().await;
+    let second = bench.connection.request("n", None, &json!({}), Duration::from_secs(9)).await;
+    assert!(matches!(second, Err(Error::Limit { name: "outgoing_requests", configured: 1, used: 2 })));
+    call.abort();
+    let cancel = bench.recv().await;
+    assert_eq!((&cancel["method"], &cancel["params"]["requestId"]), (&json!("$/cancel_request"), &json!(0)));
+}
