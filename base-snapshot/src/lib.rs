@@ -1,1 +1,27 @@
-//! (room prepared)
+//! The base layer of every VM: `/etc`, users, devices, and the bundled programs under `/bin`. It runs nothing itself.
+
+#![forbid(unsafe_code)]
+
+mod etc;
+mod layer;
+
+pub use layer::{AGENT_PROGRAMS, base_layer};
+
+/// A guest program that ships with the product.
+#[derive(Clone, Copy, Debug)]
+pub struct BundledProgram {
+    /// Its name: `sh`, `tools`, `scripted`.
+    pub name: &'static str,
+    /// Its WebAssembly module; empty in a build that only checked.
+    pub wasm: &'static [u8],
+    /// BLAKE3 of the module.
+    pub hash: [u8; 32],
+}
+
+/// Every bundled program.
+pub const PROGRAMS: [BundledProgram; 3] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+
+/// The names under which the multicall module of tools is called, sorted.
+pub fn tool_names() -> impl Iterator<Item = &'static str> {
+    include_str!("../../guest-commands/tools/commands.txt").lines().filter(|line| !line.is_empty())
+}
