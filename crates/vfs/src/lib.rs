@@ -4,6 +4,7 @@
 
 mod attr;
 mod fs;
+pub mod host_dir;
 pub mod layer;
 mod name;
 pub mod namespace;
@@ -13,6 +14,7 @@ pub mod tree;
 
 pub use attr::{Attr, FileType, SetAttr, SetTime, Timespec};
 pub use fs::{Access, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, RenameFlags};
+pub use host_dir::{HostDir, HostDirOptions};
 pub use layer::Layer;
 pub use name::{NAME_MAX, NameBuf};
 pub use namespace::{

@@ -122,7 +122,9 @@ impl Content {
         let Data::Chunks(chunks) = &mut self.data else { return 0 };
         let new_holes = index.saturating_sub(chunks.len()) as u64 * HOLE;
         let charged = chunks.get(index).map_or(0, charge_of);
-        let Some(room) = (ceiling + charged).checked_sub(self.charge + new_holes) else { return 0 };
+        let Some(room) = ceiling.saturating_add(charged).checked_sub(self.charge + new_holes) else {
+            return 0;
+        };
         let old_len = chunks.get(index).and_then(Option::as_deref).map_or(0, Vec::len);
         let longest = usize::try_from(room / UNIT * UNIT).unwrap_or(CHUNK).min(CHUNK).max(old_len);
         let end = (within + data.len()).min(longest);

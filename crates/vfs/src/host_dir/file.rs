@@ -1,0 +1,225 @@
+//! An open regular file of the host. It stays readable after its name is gone.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::{self, SeekFrom};
+use rustix::io::{self, ReadWriteFlags};
+
+use super::attr::{self, timestamps};
+use super::errno::errno;
+use super::inner::Inner;
+use crate::{Attr, Errno, Ino, OpenFile, Reply, Result, SetAttr};
+
+/// The most bytes one call moves when it has to go through a buffer of another thread.
+const MAX_BUFFER: usize = 1 << 20;
+
+pub(crate) struct HostFile {
+    inner: Arc<Inner>,
+    ino: Ino,
+    /// `None` only while it is dropped.
+    fd: Option<Arc<OwnedFd>>,
+    writable: bool,
+    /// One append at a time, since the new end is read from the file position.
+    appending: Arc<Mutex<()>>,
+}
+
+impl HostFile {
+    pub(crate) fn new(inner: Arc<Inner>, ino: Ino, fd: OwnedFd, writable: bool) -> Self {
+        HostFile { inner, ino, fd: Some(Arc::new(fd)), writable, appending: Arc::default() }
+    }
+
+    fn fd(&self) -> Result<Arc<OwnedFd>> {
+        self.fd.clone().ok_or(Errno::EBADF)
+    }
+
+    pub(crate) fn stat(&self) -> Result<Attr> {
+        let stat = fs::fstat(&*self.fd()?).map_err(errno)?;
+        Ok(attr::from_stat(&stat, self.ino, &self.inner.owner))
+    }
+
+    pub(crate) fn change(&self, change: &SetAttr) -> Result<Attr> {
+        self.inner.writable()?;
+        let fd = self.fd()?;
+        self.inner.owner.check(change)?;
+        if let Some(size) = change.size {
+            if !self.writable {
+                return Err(Errno::EINVAL);
+            }
+            fs::ftruncate(&*fd, size).map_err(errno)?;
+        }
+        if let Some(perm) = change.perm {
+            fs::fchmod(&*fd, attr::file_mode(perm)).map_err(errno)?;
+        }
+        if let Some(times) = timestamps(change) {
+            fs::futimens(&*fd, &times).map_err(errno)?;
+        }
+        self.stat()
+    }
+}
+
+impl Drop for HostFile {
+    fn drop(&mut self) {
+        self.inner.table.lock().closed(self.ino);
+        if let Some(fd) = self.fd.take().and_then(Arc::into_inner) {
+            self.inner.gate.spawn(move || drop(fd));
+        }
+    }
+}
+
+fn read(fd: impl AsFd, mut buf: &mut [u8], mut offset: u64) -> Result<usize> {
+    let mut done = 0;
+    while !buf.is_empty() {
+        match io::pread(&fd, &mut *buf, offset) {
+            Ok(0) => break,
+            Ok(n) => {
+                done += n;
+                offset += n as u64;
+                buf = &mut buf[n..];
+            }
+            Err(io::Errno::INTR) => {}
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(errno(error)),
+        }
+    }
+    Ok(done)
+}
+
+fn write(mut data: &[u8], mut put: impl FnMut(&[u8], usize) -> io::Result<usize>) -> Result<usize> {
+    let mut done = 0;
+    while !data.is_empty() {
+        match put(data, done) {
+            Ok(n) => {
+                done += n;
+                data = &data[n..];
+            }
+            Err(io::Errno::INTR) => {}
+            Err(_) if done > 0 => break,
+            Err(error) => return Err(errno(error)),
+        }
+    }
+    Ok(done)
+}
+
+fn append(fd: &OwnedFd, appending: &Mutex<()>, data: &[u8]) -> Result<(usize, u64)> {
+    let _turn = appending.lock();
+    // Offset -1 with APPEND: the write goes to the end whoever else appends, and moves the position there.
+    let written =
+        write(data, |data, _| io::pwritev2(fd, &[IoSlice::new(data)], u64::MAX, ReadWriteFlags::APPEND));
+    match written {
+        Ok(n) => Ok((n, fs::seek(fd, SeekFrom::Current(0)).map_err(errno)?)),
+        // Not every file system knows the flag; then appends are atomic among guests only.
+        Err(Errno::ENOTSUP | Errno::ENOSYS) => {
+            let end = fs::fstat(fd).map_err(errno)?.st_size.cast_unsigned();
+            let n = write(data, |data, done| io::pwrite(fd, data, end + done as u64))?;
+            Ok((n, end + n as u64))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl OpenFile for HostFile {
+    fn getattr(&self) -> Reply<'_, Attr> {
+        if self.inner.gate.is_inline() {
+            return Reply::Now(self.stat());
+        }
+        let (fd, ino, inner) = (self.fd(), self.ino, self.inner.clone());
+        self.inner.gate.run(move || {
+            let stat = fs::fstat(&*fd?).map_err(errno)?;
+            Ok(attr::from_stat(&stat, ino, &inner.owner))
+        })
+    }
+
+    fn setattr(&self, change: &SetAttr) -> Reply<'_, Attr> {
+        if self.inner.gate.is_inline() {
+            return Reply::Now(self.change(change));
+        }
+        let (change, ino, inner) = (*change, self.ino, self.inner.clone());
+        self.inner.gate.run(move || {
+            let file = inner.table.lock().open_file(ino).ok_or(Errno::ESTALE)?;
+            file.change(&change)
+        })
+    }
+
+    fn read_at<'a>(&'a self, buf: &'a mut [u8], offset: u64) -> Reply<'a, usize> {
+        let fd = match self.fd() {
+            Ok(fd) => fd,
+            Err(error) => return Reply::Now(Err(error)),
+        };
+        if self.inner.gate.is_inline() {
+            return Reply::Now(read(&*fd, buf, offset));
+        }
+        Reply::later(async move {
+            let mut done = 0;
+            while done < buf.len() {
+                let (want, at, fd) = ((buf.len() - done).min(MAX_BUFFER), offset + done as u64, fd.clone());
+                let piece = self.inner.gate.run(move || {
+                    let mut piece = vec![0; want];
+                    let n = read(&*fd, &mut piece, at)?;
+                    piece.truncate(n);
+                    Ok(piece)
+                });
+                let piece = piece.await?;
+                buf[done..done + piece.len()].copy_from_slice(&piece);
+                done += piece.len();
+                if piece.len() < want {
+                    break;
+                }
+            }
+            Ok(done)
+        })
+    }
+
+    fn write_at<'a>(&'a self, data: &'a [u8], offset: u64) -> Reply<'a, usize> {
+        let fd = match self.inner.writable().and_then(|()| self.fd()) {
+            Ok(fd) => fd,
+            Err(error) => return Reply::Now(Err(error)),
+        };
+        if self.inner.gate.is_inline() {
+            return Reply::Now(write(data, |data, done| io::pwrite(&*fd, data, offset + done as u64)));
+        }
+        Reply::later(async move {
+            let mut done = 0;
+            for piece in data.chunks(MAX_BUFFER) {
+                let (piece, at, fd) = (piece.to_vec(), offset + done as u64, fd.clone());
+                let want = piece.len();
+                let n = self
+                    .inner
+                    .gate
+                    .run(move || write(&piece, |data, done| io::pwrite(&*fd, data, at + done as u64)))
+                    .await;
+                match n {
+                    Ok(n) if n == want => done += n,
+                    Ok(n) => return Ok(done + n),
+                    Err(_) if done > 0 => return Ok(done),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(done)
+        })
+    }
+
+    fn append<'a>(&'a self, data: &'a [u8]) -> Reply<'a, (usize, u64)> {
+        let fd = match self.inner.writable().and_then(|()| self.fd()) {
+            Ok(fd) => fd,
+            Err(error) => return Reply::Now(Err(error)),
+        };
+        if self.inner.gate.is_inline() {
+            return Reply::Now(append(&fd, &self.appending, data));
+        }
+        // One piece: an append is atomic, so a longer one ends short.
+        let piece = data[..data.len().min(MAX_BUFFER)].to_vec();
+        let appending = self.appending.clone();
+        self.inner.gate.run(move || append(&fd, &appending, &piece))
+    }
+
+    fn sync(&self, data_only: bool) -> Reply<'_, ()> {
+        let fd = self.fd();
+        self.inner.gate.run(move || {
+            let fd = fd?;
+            if data_only { fs::fdatasync(&*fd) } else { fs::fsync(&*fd) }.map_err(errno)
+        })
+    }
+}

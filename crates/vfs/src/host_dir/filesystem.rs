@@ -1,0 +1,146 @@
+//! [`FileSystem`] for [`HostDir`]: each call goes through the gate. What it does is in `inner`.
+
+use std::sync::Arc;
+
+use rustix::fs::AtFlags;
+
+use super::HostDir;
+use super::inner::Inner;
+use crate::{
+    Access, Attr, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode, OpenFile,
+    RenameFlags, Reply, Result, SetAttr,
+};
+
+/// A name that can move to another thread; one that is too long fails there as it would here.
+fn own(name: &Name) -> Result<NameBuf> {
+    NameBuf::new(name)
+}
+
+/// Keeps a number and its directory handle.
+struct Held {
+    inner: Arc<Inner>,
+    ino: Ino,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.inner.table.lock().unpin(self.ino);
+    }
+}
+
+impl HostDir {
+    fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        let inner = self.inner.clone();
+        self.inner.gate.run(move || call(&inner))
+    }
+}
+
+impl FileSystem for HostDir {
+    fn type_name(&self) -> &str {
+        "hostdir"
+    }
+
+    fn root(&self) -> Ino {
+        self.inner.root()
+    }
+
+    fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr> {
+        let name = own(name);
+        self.run(move |inner| inner.lookup(dir, &name?))
+    }
+
+    fn parent(&self, dir: Ino) -> Reply<'_, Ino> {
+        Reply::Now(self.inner.table.lock().place(dir).map(|(parent, ..)| parent))
+    }
+
+    fn name_of(&self, dir: Ino) -> Reply<'_, Option<(Ino, NameBuf)>> {
+        let mut table = self.inner.table.lock();
+        if dir == table.root() {
+            return Reply::Now(Ok(None));
+        }
+        Reply::Now(table.place(dir).map(|(parent, name, _)| Some((parent, name))))
+    }
+
+    fn getattr(&self, ino: Ino) -> Reply<'_, Attr> {
+        self.run(move |inner| inner.getattr(ino))
+    }
+
+    fn setattr(&self, ino: Ino, change: &SetAttr) -> Reply<'_, Attr> {
+        let change = *change;
+        self.run(move |inner| inner.setattr(ino, &change))
+    }
+
+    fn readlink(&self, ino: Ino, _pid: u32) -> Reply<'_, Link> {
+        self.run(move |inner| inner.readlink(ino))
+    }
+
+    fn create(&self, dir: Ino, name: &Name, node: &NewNode) -> Reply<'_, Attr> {
+        let (name, node) = (own(name), node.clone());
+        self.run(move |inner| inner.create(dir, &name?, &node))
+    }
+
+    fn link(&self, ino: Ino, dir: Ino, name: &Name) -> Reply<'_, Attr> {
+        let name = own(name);
+        self.run(move |inner| inner.link(ino, dir, &name?))
+    }
+
+    fn unlink(&self, dir: Ino, name: &Name) -> Reply<'_, ()> {
+        let name = own(name);
+        self.run(move |inner| inner.remove(dir, &name?, AtFlags::empty()))
+    }
+
+    fn rmdir(&self, dir: Ino, name: &Name) -> Reply<'_, ()> {
+        let name = own(name);
+        self.run(move |inner| inner.remove(dir, &name?, AtFlags::REMOVEDIR))
+    }
+
+    fn rename(
+        &self,
+        from_dir: Ino,
+        from: &Name,
+        to_dir: Ino,
+        to: &Name,
+        flags: RenameFlags,
+    ) -> Reply<'_, ()> {
+        let (from, to) = (own(from), own(to));
+        self.run(move |inner| inner.rename(from_dir, &from?, to_dir, &to?, flags))
+    }
+
+    fn readdir(&self, dir: Ino) -> Reply<'_, Vec<DirEntry>> {
+        self.run(move |inner| inner.readdir(dir))
+    }
+
+    fn open(&self, ino: Ino, access: Access) -> Reply<'_, Arc<dyn OpenFile>> {
+        self.run(move |inner| inner.open(ino, access).map(|file| file as Arc<dyn OpenFile>))
+    }
+
+    fn pin(&self, ino: Ino) -> InodePin {
+        if self.inner.table.lock().pin(ino) {
+            // A directory is held open, so that it can be removed or moved by the host meanwhile.
+            let inner = self.inner.clone();
+            self.inner.gate.spawn(move || drop(inner.dir(ino)));
+            InodePin::new(Held { inner: self.inner.clone(), ino })
+        } else {
+            InodePin::none()
+        }
+    }
+
+    fn statfs(&self) -> Reply<'_, FsStat> {
+        self.run(|inner| inner.statfs())
+    }
+
+    fn sync(&self) -> Reply<'_, ()> {
+        self.run(|inner| match inner.sync() {
+            // A directory that may not be read can still hold synced files.
+            Err(Errno::EACCES) => Ok(()),
+            other => other,
+        })
+    }
+
+    fn read_only(&self) -> bool {
+        self.inner.read_only
+    }
+}

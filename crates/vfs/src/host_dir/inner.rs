@@ -1,0 +1,354 @@
+//! The calls to the host, each about one name in one verified directory handle. It decides nothing about threads.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::fs::{self, AtFlags, CWD, FileType as HostType, Mode, OFlags, RenameFlags as HostRename, Stat};
+use rustix::io::Errno as Host;
+
+use super::attr::{self, Owner, timestamps};
+use super::errno::errno;
+use super::file::HostFile;
+use super::gate::Gate;
+use super::table::{Identity, Table};
+use crate::name;
+use crate::{
+    Access, Attr, DirEntry, Errno, FileType, FsStat, Ino, Link, NewKind, NewNode, RenameFlags, Result,
+    SetAttr,
+};
+
+/// The most entries of one directory; then EOVERFLOW.
+const MAX_ENTRIES: usize = 1 << 20;
+
+pub(crate) struct Inner {
+    pub(crate) table: Mutex<Table>,
+    pub(crate) owner: Owner,
+    pub(crate) read_only: bool,
+    pub(crate) gate: Gate,
+}
+
+/// A directory that was there when its inode was looked up and is not any more.
+fn stale(error: Host) -> Errno {
+    match error {
+        Host::NOENT | Host::NOTDIR | Host::LOOP => Errno::ESTALE,
+        other => errno(other),
+    }
+}
+
+/// The path by which a handle can be opened again with more rights.
+fn proc_path(fd: &impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
+fn stat_name(dir: &OwnedFd, name: &[u8]) -> rustix::io::Result<Stat> {
+    fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+impl Inner {
+    pub(crate) fn writable(&self) -> Result<()> {
+        if self.read_only { Err(Errno::EROFS) } else { Ok(()) }
+    }
+
+    /// A handle of a directory. Each step opens one name without following links, and the directory must be the one
+    /// that was seen under this number.
+    pub(crate) fn dir(&self, ino: Ino) -> Result<Arc<OwnedFd>> {
+        let (mut handle, steps) = self.table.lock().way(ino)?;
+        for step in steps.iter().rev() {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let next = fs::openat(&*handle, &step.name[..], flags, Mode::empty()).map_err(stale)?;
+            let stat = fs::fstat(&next).map_err(errno)?;
+            if attr::identity(&stat) != step.identity {
+                return Err(Errno::ESTALE);
+            }
+            handle = Arc::new(next);
+            self.table.lock().keep(step.ino, &handle);
+        }
+        Ok(handle)
+    }
+
+    /// A directory whose entries are asked for: what is no directory is ENOTDIR.
+    fn dir_for(&self, ino: Ino) -> Result<Arc<OwnedFd>> {
+        self.dir(ino).map_err(|error| match error {
+            Errno::ESTALE => match self.getattr(ino) {
+                Ok(attr) if attr.kind != FileType::Directory => Errno::ENOTDIR,
+                _ => Errno::ESTALE,
+            },
+            other => other,
+        })
+    }
+
+    /// What the inode is now. ESTALE when its name leads elsewhere.
+    fn stat(&self, ino: Ino) -> Result<Stat> {
+        let (parent, name, identity) = self.table.lock().place(ino)?;
+        if ino == self.root() {
+            return fs::fstat(&*self.dir(ino)?).map_err(errno);
+        }
+        let by_name = self.dir(parent).and_then(|dir| stat_name(&dir, &name).map_err(stale));
+        match by_name {
+            Ok(stat) if attr::identity(&stat) == identity => Ok(stat),
+            Ok(_) | Err(Errno::ESTALE) => {
+                // A working directory that was renamed by the host is still open.
+                let (handle, steps) = self.table.lock().way(ino)?;
+                if steps.is_empty() { fs::fstat(&*handle).map_err(errno) } else { Err(Errno::ESTALE) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A handle of any inode, which permits nothing by itself. Opening it touches neither FIFO nor device.
+    fn handle(&self, ino: Ino) -> Result<(OwnedFd, Stat)> {
+        let (parent, name, identity) = self.table.lock().place(ino)?;
+        let dir = self.dir(parent)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = if ino == self.root() { &b"."[..] } else { &name[..] };
+        let handle = fs::openat(&*dir, name, flags, Mode::empty()).map_err(stale)?;
+        let stat = fs::fstat(&handle).map_err(errno)?;
+        if attr::identity(&stat) == identity { Ok((handle, stat)) } else { Err(Errno::ESTALE) }
+    }
+
+    pub(crate) fn root(&self) -> Ino {
+        self.table.lock().root()
+    }
+
+    fn note(&self, dir: Ino, name: &[u8], stat: &Stat) -> Result<Attr> {
+        let ino = self.table.lock().seen(dir, name, attr::identity(stat))?;
+        Ok(attr::from_stat(stat, ino, &self.owner))
+    }
+
+    pub(crate) fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Attr> {
+        name::check(name)?;
+        let handle = self.dir_for(dir)?;
+        let stat = stat_name(&handle, name).map_err(errno)?;
+        self.note(dir, name, &stat)
+    }
+
+    pub(crate) fn getattr(&self, ino: Ino) -> Result<Attr> {
+        match self.stat(ino) {
+            Ok(stat) => Ok(attr::from_stat(&stat, ino, &self.owner)),
+            Err(Errno::ESTALE) => self.still_open(ino)?.stat(),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn still_open(&self, ino: Ino) -> Result<Arc<HostFile>> {
+        self.table.lock().open_file(ino).ok_or(Errno::ESTALE)
+    }
+
+    pub(crate) fn setattr(&self, ino: Ino, change: &SetAttr) -> Result<Attr> {
+        self.writable()?;
+        self.owner.check(change)?;
+        let (handle, stat) = match self.handle(ino) {
+            Err(Errno::ESTALE) => return self.still_open(ino)?.change(change),
+            other => other?,
+        };
+        let kind = HostType::from_raw_mode(stat.st_mode);
+        if let Some(size) = change.size {
+            match kind {
+                HostType::RegularFile => {}
+                HostType::Directory => return Err(Errno::EISDIR),
+                _ => return Err(Errno::EINVAL),
+            }
+            let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+            let file = fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?;
+            fs::ftruncate(&file, size).map_err(errno)?;
+        }
+        // A link itself has no mode to change.
+        if let Some(perm) = change.perm
+            && kind != HostType::Symlink
+        {
+            fs::chmod(proc_path(&handle), attr::file_mode(perm)).map_err(errno)?;
+        }
+        if let Some(times) = timestamps(change) {
+            if kind == HostType::Symlink {
+                let (parent, name, _) = self.table.lock().place(ino)?;
+                fs::utimensat(&*self.dir(parent)?, &name[..], &times, AtFlags::SYMLINK_NOFOLLOW)
+            } else {
+                fs::utimensat(CWD, proc_path(&handle), &times, AtFlags::empty())
+            }
+            .map_err(errno)?;
+        }
+        let stat = fs::fstat(&handle).map_err(errno)?;
+        Ok(attr::from_stat(&stat, ino, &self.owner))
+    }
+
+    pub(crate) fn readlink(&self, ino: Ino) -> Result<Link> {
+        let (parent, name, identity) = self.table.lock().place(ino)?;
+        if ino == self.root() {
+            return Err(Errno::EINVAL);
+        }
+        let dir = self.dir(parent)?;
+        let stat = stat_name(&dir, &name).map_err(stale)?;
+        if attr::identity(&stat) != identity {
+            return Err(Errno::ESTALE);
+        }
+        let target = fs::readlinkat(&*dir, &name[..], Vec::new()).map_err(errno)?;
+        Ok(Link::Path(target.into_bytes()))
+    }
+
+    pub(crate) fn create(&self, dir: Ino, name: &[u8], node: &NewNode) -> Result<Attr> {
+        self.writable()?;
+        name::check(name)?;
+        let handle = self.dir_for(dir)?;
+        let mode = attr::file_mode(node.perm);
+        match &node.kind {
+            NewKind::Regular => {
+                let flags =
+                    OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+                let file = fs::openat(&*handle, name, flags, mode).map_err(errno)?;
+                // The umask of the sidecar is not the guest's.
+                fs::fchmod(&file, mode).map_err(errno)?;
+            }
+            NewKind::Directory => {
+                fs::mkdirat(&*handle, name, mode).map_err(errno)?;
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let new = fs::openat(&*handle, name, flags, Mode::empty()).map_err(errno)?;
+                fs::chmod(proc_path(&new), mode).map_err(errno)?;
+            }
+            NewKind::Symlink(target) => fs::symlinkat(&target[..], &*handle, name).map_err(errno)?,
+            // Special files of a guest would be in the way of programs of the host.
+            NewKind::Fifo | NewKind::CharDevice(_) | NewKind::BlockDevice(_) | NewKind::Socket => {
+                return Err(match stat_name(&handle, name) {
+                    Ok(_) => Errno::EEXIST,
+                    Err(_) => Errno::EPERM,
+                });
+            }
+        }
+        let stat = stat_name(&handle, name).map_err(errno)?;
+        self.note(dir, name, &stat)
+    }
+
+    pub(crate) fn link(&self, ino: Ino, dir: Ino, name: &[u8]) -> Result<Attr> {
+        self.writable()?;
+        name::check(name)?;
+        let to = self.dir_for(dir)?;
+        let (parent, old, identity) = self.table.lock().place(ino)?;
+        if stat_name(&to, name).is_ok() {
+            return Err(Errno::EEXIST);
+        }
+        if ino == self.root() {
+            return Err(Errno::EPERM);
+        }
+        let from = self.dir(parent)?;
+        let stat = stat_name(&from, &old).map_err(errno)?;
+        if attr::identity(&stat) != identity {
+            return Err(Errno::ESTALE);
+        }
+        fs::linkat(&*from, &old[..], &*to, name, AtFlags::empty()).map_err(errno)?;
+        let stat = stat_name(&to, name).map_err(errno)?;
+        self.note(dir, name, &stat)
+    }
+
+    pub(crate) fn remove(&self, dir: Ino, name: &[u8], flags: AtFlags) -> Result<()> {
+        self.writable()?;
+        name::check(name)?;
+        fs::unlinkat(&*self.dir_for(dir)?, name, flags).map_err(errno)
+    }
+
+    pub(crate) fn rename(
+        &self,
+        from_dir: Ino,
+        from: &[u8],
+        to_dir: Ino,
+        to: &[u8],
+        flags: RenameFlags,
+    ) -> Result<()> {
+        self.writable()?;
+        name::check(from)?;
+        name::check(to)?;
+        let (source, target) = (self.dir_for(from_dir)?, self.dir_for(to_dir)?);
+        let identity = |dir, name| stat_name(dir, name).ok().map(|stat| attr::identity(&stat));
+        let (moved, replaced): (Option<Identity>, _) = (identity(&source, from), identity(&target, to));
+        let mut host = HostRename::empty();
+        host.set(HostRename::NOREPLACE, flags.no_replace);
+        host.set(HostRename::EXCHANGE, flags.exchange);
+        fs::renameat_with(&*source, from, &*target, to, host).map_err(errno)?;
+        if moved == replaced {
+            return Ok(());
+        }
+        let mut table = self.table.lock();
+        if let Some(moved) = moved {
+            table.moved(moved, to_dir, to);
+        }
+        if let (true, Some(replaced)) = (flags.exchange, replaced) {
+            table.moved(replaced, from_dir, from);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn readdir(&self, dir: Ino) -> Result<Vec<DirEntry>> {
+        let handle = self.dir_for(dir)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = fs::openat(&*handle, c".", flags, Mode::empty()).map_err(errno)?;
+        let dev = fs::fstat(&open).map_err(errno)?.st_dev;
+        let mut entries = Vec::new();
+        for entry in fs::Dir::new(open).map_err(errno)? {
+            let entry = entry.map_err(errno)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            if entries.len() >= MAX_ENTRIES {
+                return Err(Errno::EOVERFLOW);
+            }
+            let (kind, identity) = match attr::kind(entry.file_type()) {
+                Some(kind) => (kind, Identity { dev, ino: entry.ino() }),
+                // Some file systems do not say; what has gone meanwhile is not listed.
+                None => match stat_name(&handle, name) {
+                    Ok(stat) => {
+                        let kind = attr::kind(HostType::from_raw_mode(stat.st_mode));
+                        (kind.unwrap_or(FileType::Regular), attr::identity(&stat))
+                    }
+                    Err(_) => continue,
+                },
+            };
+            let ino = self.table.lock().number(identity);
+            entries.push(DirEntry { ino, kind, name: name.into() });
+        }
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    pub(crate) fn open(self: &Arc<Self>, ino: Ino, access: Access) -> Result<Arc<HostFile>> {
+        if access.write {
+            self.writable()?;
+        }
+        let (handle, stat) = self.handle(ino)?;
+        match HostType::from_raw_mode(stat.st_mode) {
+            HostType::RegularFile => {}
+            HostType::Directory => return Err(Errno::EISDIR),
+            HostType::Symlink => return Err(Errno::ELOOP),
+            _ => return Err(Errno::ENXIO),
+        }
+        let mode = match (access.read, access.write) {
+            (true, true) => OFlags::RDWR,
+            (false, true) => OFlags::WRONLY,
+            _ => OFlags::RDONLY,
+        };
+        // Through the handle: what is opened is the regular file that was looked at, whatever its name is now.
+        let flags = mode | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?;
+        let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
+        self.table.lock().opened(ino, &file);
+        Ok(file)
+    }
+
+    pub(crate) fn statfs(&self) -> Result<FsStat> {
+        let root = self.dir(self.root())?;
+        let stat = fs::fstatvfs(&*root).map_err(errno)?;
+        Ok(FsStat {
+            block_size: stat.f_frsize.max(1),
+            blocks: stat.f_blocks,
+            blocks_free: stat.f_bavail,
+            inodes: stat.f_files,
+            inodes_free: stat.f_favail,
+        })
+    }
+
+    pub(crate) fn sync(&self) -> Result<()> {
+        let root = self.dir(self.root())?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = fs::openat(&*root, c".", flags, Mode::empty()).map_err(errno)?;
+        fs::syncfs(&open).map_err(errno)
+    }
+}

@@ -1,0 +1,115 @@
+//! A directory of the host as a file system, beneath one directory handle. It resolves no path: each call is about one
+//! name in one directory, symbolic links are never followed here (the walk in the VM does), so nothing leads out.
+//!
+//! A number of ours stands for (directory, name) and the (device, inode) seen there. Handles are opened name by name
+//! with `O_NOFOLLOW` and must show the same (device, inode) again; otherwise the call ends with ESTALE. A name that a
+//! host thread swaps for a link is therefore refused, not followed. FIFOs, sockets and devices are shown, never opened.
+//! Linux only: files are opened for data through `/proc/self/fd`.
+
+mod attr;
+mod contains;
+mod errno;
+mod file;
+mod filesystem;
+mod gate;
+mod inner;
+mod table;
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+
+pub use contains::contains;
+
+use crate::{Errno, Result};
+use attr::Owner;
+use errno::{errno, from_io};
+use gate::Gate;
+use inner::Inner;
+use table::Table;
+
+/// Where calls to the host run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Calls {
+    /// Inline where the host's file system is local; on other threads, at most 16 at a time, for NFS, FUSE, CIFS and
+    /// the like.
+    #[default]
+    Auto,
+    /// Always on other threads.
+    Threads,
+}
+
+/// How to show a directory of the host.
+#[derive(Clone, Debug)]
+pub struct HostDirOptions {
+    /// Refuse changes with EROFS.
+    pub read_only: bool,
+    /// The owner of everything, as the guest sees it.
+    pub uid: u32,
+    /// The group of everything.
+    pub gid: u32,
+    /// Where calls to the host run.
+    pub calls: Calls,
+    /// Whose blocking threads are used; `None` takes the runtime of the calling thread.
+    pub runtime: Option<Handle>,
+}
+
+impl Default for HostDirOptions {
+    /// Writable, owned by the user of a VM, 1000:1000.
+    fn default() -> Self {
+        HostDirOptions { read_only: false, uid: 1000, gid: 1000, calls: Calls::Auto, runtime: None }
+    }
+}
+
+/// A directory of the host.
+///
+/// ```no_run
+/// use agentos_vfs::{FileSystem, HostDir, HostDirOptions};
+/// let dir = HostDir::open("/home/me/project", HostDirOptions { read_only: true, ..Default::default() })?;
+/// assert!(dir.read_only());
+/// # Ok::<(), agentos_vfs::Errno>(())
+/// ```
+pub struct HostDir {
+    inner: Arc<Inner>,
+}
+
+impl HostDir {
+    /// Opens the directory at `path` of the host, symbolic links followed. ENOENT, ENOTDIR, EACCES; EINVAL when threads
+    /// are needed and there is no runtime.
+    pub fn open(path: impl AsRef<Path>, options: HostDirOptions) -> Result<Self> {
+        let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| from_io(&error))?;
+        Self::from_dir(dir, options)
+    }
+
+    /// Shows a directory that is open already.
+    pub fn from_dir(dir: Dir, options: HostDirOptions) -> Result<Self> {
+        let fd = OwnedFd::from(dir.into_std_file());
+        let stat = rustix::fs::fstat(&fd).map_err(errno)?;
+        let f_type = rustix::fs::fstatfs(&fd).map_err(errno)?.f_type;
+        let gate = if options.calls == Calls::Threads || gate::may_hang(f_type) {
+            let runtime = options.runtime.or_else(|| Handle::try_current().ok()).ok_or(Errno::EINVAL)?;
+            Gate::threads(runtime)
+        } else {
+            Gate::Inline
+        };
+        let inner = Inner {
+            table: Mutex::new(Table::new(attr::identity(&stat), Arc::new(fd))),
+            owner: Owner { uid: options.uid, gid: options.gid },
+            read_only: options.read_only,
+            gate,
+        };
+        Ok(HostDir { inner: Arc::new(inner) })
+    }
+}
+
+impl fmt::Debug for HostDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostDir").field("read_only", &self.inner.read_only).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,314 @@
+//! Which inode number is which name in which directory, bounded. It opens nothing.
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+
+use super::file::HostFile;
+use crate::{Errno, Ino, NameBuf, Result};
+
+/// Inodes remembered per mount; unpinned ones without known children are forgotten beyond it, oldest first.
+const MAX_NODES: usize = 65_536;
+/// Directory handles kept open per mount.
+const MAX_HANDLES: usize = 64;
+/// The deepest directory, in components: longer chains are refused.
+const MAX_DEPTH: usize = 4096;
+/// Numbers of the mount's own device are used as they are below this; all others come from a counter above it.
+const FOREIGN: Ino = 1 << 62;
+
+/// An inode of the host: device and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+}
+
+struct Node {
+    parent: Ino,
+    name: Box<[u8]>,
+    identity: Identity,
+    /// Nodes that name this one as their parent.
+    children: u32,
+    pins: u32,
+    used: u64,
+    handle: Option<Arc<OwnedFd>>,
+}
+
+/// A step of the way from an open directory to another.
+pub(crate) struct Step {
+    pub(crate) ino: Ino,
+    pub(crate) name: NameBuf,
+    pub(crate) identity: Identity,
+}
+
+/// The table of one mount.
+pub(crate) struct Table {
+    root: Ino,
+    dev: u64,
+    nodes: HashMap<Ino, Node>,
+    /// Numbers of inodes on other devices, or too large to be used as they are.
+    foreign: HashMap<Identity, Ino>,
+    next_foreign: Ino,
+    handles: usize,
+    clock: u64,
+    /// Open files, so that an unlinked one is still found by its number.
+    files: HashMap<Ino, Vec<Weak<HostFile>>>,
+}
+
+impl Table {
+    pub(crate) fn new(identity: Identity, handle: Arc<OwnedFd>) -> Self {
+        let mut table = Table {
+            root: 0,
+            dev: identity.dev,
+            nodes: HashMap::new(),
+            foreign: HashMap::new(),
+            next_foreign: FOREIGN,
+            handles: 0,
+            clock: 0,
+            files: HashMap::new(),
+        };
+        table.root = table.number(identity);
+        // One pin for ever: the root is never forgotten.
+        let root = Node {
+            parent: table.root,
+            name: Box::default(),
+            identity,
+            children: 0,
+            pins: 1,
+            used: 0,
+            handle: Some(handle),
+        };
+        table.nodes.insert(table.root, root);
+        table
+    }
+
+    pub(crate) fn root(&self) -> Ino {
+        self.root
+    }
+
+    /// The number of a host inode; stable on the device of the mount.
+    pub(crate) fn number(&mut self, identity: Identity) -> Ino {
+        if identity.dev == self.dev && identity.ino < FOREIGN {
+            return identity.ino;
+        }
+        if let Some(&ino) = self.foreign.get(&identity) {
+            return ino;
+        }
+        // Numbers handed out without a node (readdir) are not remembered beyond the next look-up of the same name.
+        self.next_foreign += 1;
+        self.next_foreign
+    }
+
+    /// Notes where an inode was just seen.
+    pub(crate) fn seen(&mut self, parent: Ino, name: &[u8], identity: Identity) -> Result<Ino> {
+        let ino = self.number(identity);
+        self.clock += 1;
+        if ino == self.root {
+            // A directory of the host that is bound into itself; its own `..` would lead astray.
+            return Err(Errno::ELOOP);
+        }
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.used = self.clock;
+            if node.parent != parent || *node.name != *name {
+                self.relocate(ino, parent, name)?;
+            }
+            return Ok(ino);
+        }
+        let Some(holder) = self.nodes.get_mut(&parent) else { return Err(Errno::ESTALE) };
+        holder.children += 1;
+        holder.used = self.clock;
+        let used = self.clock;
+        self.nodes.insert(
+            ino,
+            Node { parent, name: name.into(), identity, children: 0, pins: 0, used, handle: None },
+        );
+        if identity.dev != self.dev || identity.ino >= FOREIGN {
+            self.foreign.insert(identity, ino);
+        }
+        if self.nodes.len() > MAX_NODES {
+            self.forget_old();
+        }
+        Ok(ino)
+    }
+
+    /// An inode has another name now: moved by the host or the guest, or seen under another hard link.
+    fn relocate(&mut self, ino: Ino, parent: Ino, name: &[u8]) -> Result<()> {
+        // A parent chain noted before the host moved directories may close a circle: then it is out of date.
+        let mut above = parent;
+        for _ in 0..MAX_DEPTH {
+            if above == ino {
+                self.drop_handle(parent);
+                return Err(Errno::ESTALE);
+            }
+            if above == self.root {
+                break;
+            }
+            above = self.nodes.get(&above).ok_or(Errno::ESTALE)?.parent;
+        }
+        self.nodes.get_mut(&parent).ok_or(Errno::ESTALE)?.children += 1;
+        let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
+        let old = std::mem::replace(&mut node.parent, parent);
+        node.name = name.into();
+        if let Some(old) = self.nodes.get_mut(&old) {
+            old.children -= 1;
+        }
+        Ok(())
+    }
+
+    /// The guest renamed an inode that may be known.
+    pub(crate) fn moved(&mut self, identity: Identity, parent: Ino, name: &[u8]) {
+        let ino = self.number(identity);
+        if self.nodes.contains_key(&ino) {
+            // On a circle the old place stays and answers ESTALE from now on.
+            let _ = self.relocate(ino, parent, name);
+        }
+    }
+
+    fn drop_handle(&mut self, ino: Ino) {
+        if ino != self.root
+            && let Some(node) = self.nodes.get_mut(&ino)
+            && node.pins == 0
+            && node.handle.take().is_some()
+        {
+            self.handles -= 1;
+        }
+    }
+
+    /// Where an inode was last seen. ESTALE when it was forgotten.
+    pub(crate) fn place(&mut self, ino: Ino) -> Result<(Ino, NameBuf, Identity)> {
+        self.clock += 1;
+        let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
+        node.used = self.clock;
+        Ok((node.parent, NameBuf::new(&node.name)?, node.identity))
+    }
+
+    /// The nearest open directory on the way to `ino`, and the steps from there, last first.
+    pub(crate) fn way(&mut self, ino: Ino) -> Result<(Arc<OwnedFd>, Vec<Step>)> {
+        let mut steps = Vec::new();
+        let mut at = ino;
+        self.clock += 1;
+        while steps.len() < MAX_DEPTH {
+            let node = self.nodes.get_mut(&at).ok_or(Errno::ESTALE)?;
+            node.used = self.clock;
+            if let Some(handle) = &node.handle {
+                return Ok((handle.clone(), steps));
+            }
+            steps.push(Step { ino: at, name: NameBuf::new(&node.name)?, identity: node.identity });
+            at = node.parent;
+        }
+        Err(Errno::ESTALE)
+    }
+
+    /// Keeps an open directory.
+    pub(crate) fn keep(&mut self, ino: Ino, handle: &Arc<OwnedFd>) {
+        let Some(node) = self.nodes.get_mut(&ino) else { return };
+        if node.handle.replace(handle.clone()).is_none() {
+            self.handles += 1;
+        }
+        if self.handles > MAX_HANDLES {
+            let root = self.root;
+            let mut open: Vec<(u64, Ino)> = self
+                .nodes
+                .iter()
+                .filter(|(ino, node)| **ino != root && node.handle.is_some() && node.pins == 0)
+                .map(|(ino, node)| (node.used, *ino))
+                .collect();
+            open.sort_unstable();
+            for (_, ino) in &open[..open.len() / 2] {
+                self.drop_handle(*ino);
+            }
+        }
+    }
+
+    pub(crate) fn pin(&mut self, ino: Ino) -> bool {
+        self.nodes.get_mut(&ino).map(|node| node.pins += 1).is_some()
+    }
+
+    pub(crate) fn unpin(&mut self, ino: Ino) {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.pins -= 1;
+        }
+    }
+
+    /// Forgets the older half of what may be forgotten.
+    fn forget_old(&mut self) {
+        let mut idle: Vec<(u64, Ino)> = self
+            .nodes
+            .iter()
+            .filter(|(ino, node)| node.pins == 0 && node.children == 0 && !self.files.contains_key(ino))
+            .map(|(ino, node)| (node.used, *ino))
+            .collect();
+        idle.sort_unstable();
+        for (_, ino) in &idle[..idle.len() / 2] {
+            self.drop_handle(*ino);
+            if let Some(node) = self.nodes.remove(ino) {
+                self.foreign.remove(&node.identity);
+                if let Some(parent) = self.nodes.get_mut(&node.parent) {
+                    parent.children -= 1;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn opened(&mut self, ino: Ino, file: &Arc<HostFile>) {
+        self.files.entry(ino).or_default().push(Arc::downgrade(file));
+    }
+
+    /// A file was closed; its `Arc` is gone already.
+    pub(crate) fn closed(&mut self, ino: Ino) {
+        if let Some(files) = self.files.get_mut(&ino) {
+            files.retain(|file| file.strong_count() > 0);
+            if files.is_empty() {
+                self.files.remove(&ino);
+            }
+        }
+    }
+
+    pub(crate) fn open_file(&self, ino: Ino) -> Option<Arc<HostFile>> {
+        self.files.get(&ino)?.iter().find_map(Weak::upgrade)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let handle = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
+        Table::new(Identity { dev: 1, ino: 2 }, handle)
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_keeps_what_is_pinned() {
+        let mut table = table();
+        let pinned = table.seen(2, b"pinned", Identity { dev: 1, ino: 10 }).unwrap();
+        assert!(table.pin(pinned));
+        for n in 0..3 * MAX_NODES as u64 {
+            table.seen(pinned, format!("{n}").as_bytes(), Identity { dev: 1, ino: 100 + n }).unwrap();
+        }
+        assert!(table.nodes.len() <= MAX_NODES + 1);
+        assert!(table.place(pinned).is_ok());
+        assert_eq!(table.place(100), Err(Errno::ESTALE));
+        let children = table.nodes.values().filter(|node| node.parent == pinned).count();
+        assert_eq!(table.nodes[&pinned].children as usize, children);
+    }
+
+    #[test]
+    fn directories_of_other_devices_get_numbers_of_their_own() {
+        let mut table = table();
+        let own = table.seen(2, b"own", Identity { dev: 1, ino: 7 }).unwrap();
+        let other = table.seen(2, b"other", Identity { dev: 9, ino: 7 }).unwrap();
+        assert_ne!(own, other);
+        assert_eq!(table.seen(2, b"other", Identity { dev: 9, ino: 7 }), Ok(other));
+    }
+
+    #[test]
+    fn a_circle_of_moved_directories_is_stale() {
+        let mut table = table();
+        let a = table.seen(2, b"a", Identity { dev: 1, ino: 3 }).unwrap();
+        let b = table.seen(a, b"b", Identity { dev: 1, ino: 4 }).unwrap();
+        assert_eq!(table.seen(b, b"a", Identity { dev: 1, ino: 3 }), Err(Errno::ESTALE));
+        assert_eq!(table.seen(2, b"b", Identity { dev: 1, ino: 4 }), Ok(b));
+        assert_eq!(table.seen(b, b"a", Identity { dev: 1, ino: 3 }), Ok(a));
+    }
+}
