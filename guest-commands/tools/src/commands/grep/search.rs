@@ -1,0 +1,304 @@
+//! Searches one file and prints what was found. Which files are searched is decided elsewhere.
+
+use super::{Binary, Config, Show};
+use crate::context::{Cx, Descriptor, End};
+use crate::os::OsStrExt;
+use agentos_guest::strerror;
+use grep_matcher::{LineTerminator, Matcher};
+use grep_regex::RegexMatcher;
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
+use std::ffi::OsStr;
+use std::io::{self, Read};
+
+/// How much of a file is looked at for NUL bytes before it is searched, as GNU's buffer.
+const PEEK: usize = 32 * 1024;
+
+/// One run of grep over its files.
+pub(crate) struct Run<'a> {
+    cx: &'a mut Cx,
+    config: &'a Config,
+    matcher: &'a RegexMatcher,
+    searcher: Searcher,
+    failed: bool,
+    found: bool,
+    /// A group of lines has been printed: the next one is separated from it.
+    grouped: bool,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(cx: &'a mut Cx, config: &'a Config, matcher: &'a RegexMatcher) -> Run<'a> {
+        let mut builder = SearcherBuilder::new();
+        builder
+            .line_terminator(LineTerminator::byte(config.line_end))
+            .invert_match(config.invert)
+            .line_number(config.numbers)
+            .before_context(config.before)
+            .after_context(config.after)
+            .max_matches(config.max)
+            .bom_sniffing(false)
+            // A line longer than this is more than a VM's process has memory for.
+            .heap_limit(Some(256 << 20))
+            .binary_detection(BinaryDetection::none());
+        Run { cx, config, matcher, searcher: builder.build(), failed: false, found: false, grouped: false }
+    }
+
+    /// Whether a file could not be read.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether no further file can change the outcome (`-q`).
+    pub(crate) fn done(&self) -> bool {
+        self.config.show == Show::Nothing && self.found
+    }
+
+    pub(crate) fn silent(&self) -> bool {
+        self.config.silent
+    }
+
+    pub(crate) fn say(&mut self, message: String) {
+        self.cx.say(message);
+    }
+
+    /// Tells that a file cannot be read.
+    pub(crate) fn fail(&mut self, path: &OsStr, error: &io::Error) {
+        self.failed = true;
+        if !self.config.silent {
+            self.cx.say(format_args!("{}: {}", path.to_string_lossy(), strerror(error)));
+        }
+    }
+
+    /// Searches standard input.
+    pub(crate) fn stdin(&mut self) -> Result<bool, End> {
+        let label = self.config.label.clone();
+        self.reader(Descriptor(0), &label)
+    }
+
+    /// Searches a file.
+    pub(crate) fn file(&mut self, path: &OsStr) -> Result<bool, End> {
+        self.named_file(path, path)
+    }
+
+    /// Searches a file that is shown under another name.
+    pub(crate) fn named_file(&mut self, path: &OsStr, shown: &OsStr) -> Result<bool, End> {
+        match std::fs::File::open(path) {
+            Ok(file) => self.reader(file, shown),
+            Err(error) => {
+                self.fail(shown, &error);
+                Ok(false)
+            }
+        }
+    }
+
+    fn reader(&mut self, mut input: impl Read, shown: &OsStr) -> Result<bool, End> {
+        if self.config.max == Some(0) {
+            return Ok(false);
+        }
+        let mut head = vec![0; PEEK];
+        let n = loop {
+            match input.read(&mut head) {
+                Ok(n) => break n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.fail(shown, &error);
+                    return Ok(false);
+                }
+            }
+        };
+        head.truncate(n);
+        let binary = self.config.binary != Binary::Text && self.config.line_end != 0 && memchr::memchr(0, &head).is_some();
+        if binary && self.config.binary == Binary::Skip {
+            return Ok(false);
+        }
+        let mut sink = Printer {
+            cx: self.cx,
+            config: self.config,
+            matcher: self.matcher,
+            shown,
+            binary,
+            reported: false,
+            selected: 0,
+            grouped: &mut self.grouped,
+            in_file: false,
+        };
+        let result = self.searcher.search_reader(self.matcher, io::Cursor::new(head).chain(input), &mut sink);
+        let selected = sink.selected;
+        match result {
+            Ok(()) => {}
+            Err(Stop::Output(end)) => return Err(end),
+            Err(Stop::Read(error)) => {
+                self.fail(shown, &error);
+            }
+        }
+        self.found |= selected > 0;
+        self.summary(shown, selected)?;
+        Ok(selected > 0)
+    }
+
+    fn summary(&mut self, shown: &OsStr, selected: u64) -> Result<(), End> {
+        let listed = match self.config.show {
+            Show::Count => {
+                if self.config.names {
+                    put_name(self.cx, self.config, shown, b':')?;
+                }
+                return self.cx.print(format_args!("{selected}\n"));
+            }
+            Show::NamesWith => selected > 0,
+            Show::NamesWithout => selected == 0,
+            _ => false,
+        };
+        if listed {
+            self.cx.put(shown.as_bytes())?;
+            self.cx.put(if self.config.null_names { b"\0" } else { b"\n" })?;
+        }
+        if self.config.line_buffered { self.cx.flush() } else { Ok(()) }
+    }
+}
+
+fn put_name(cx: &mut Cx, config: &Config, shown: &OsStr, mark: u8) -> Result<(), End> {
+    cx.put(shown.as_bytes())?;
+    cx.put(&[if config.null_names { 0 } else { mark }])
+}
+
+/// Why a search stops early.
+enum Stop {
+    Output(End),
+    Read(io::Error),
+}
+
+impl grep_searcher::SinkError for Stop {
+    fn error_message<T: std::fmt::Display>(message: T) -> Self {
+        Stop::Read(io::Error::other(message.to_string()))
+    }
+
+    fn error_io(error: io::Error) -> Self {
+        Stop::Read(error)
+    }
+}
+
+impl From<End> for Stop {
+    fn from(end: End) -> Stop {
+        Stop::Output(end)
+    }
+}
+
+struct Printer<'r> {
+    cx: &'r mut Cx,
+    config: &'r Config,
+    matcher: &'r RegexMatcher,
+    shown: &'r OsStr,
+    binary: bool,
+    reported: bool,
+    selected: u64,
+    grouped: &'r mut bool,
+    in_file: bool,
+}
+
+impl Printer<'_> {
+    fn prefix(&mut self, number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
+        if self.config.names {
+            put_name(self.cx, self.config, self.shown, mark)?;
+        }
+        let mark = char::from(mark);
+        if let Some(number) = number.filter(|_| self.config.numbers) {
+            self.cx.print(format_args!("{number}{mark}"))?;
+        }
+        if self.config.offsets {
+            self.cx.print(format_args!("{offset}{mark}"))?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, bytes: &[u8], number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
+        self.separate()?;
+        self.prefix(number, offset, mark)?;
+        self.cx.put(bytes)?;
+        if bytes.last() != Some(&self.config.line_end) {
+            self.cx.put(&[self.config.line_end])?;
+        }
+        if self.config.line_buffered { self.cx.flush() } else { Ok(()) }
+    }
+
+    /// The line between groups of different files; those within a file the searcher tells of.
+    fn separate(&mut self) -> Result<(), End> {
+        if !self.in_file {
+            self.in_file = true;
+            if *self.grouped {
+                self.separator()?;
+            }
+            *self.grouped = self.config.before + self.config.after > 0;
+        }
+        Ok(())
+    }
+
+    fn separator(&mut self) -> Result<(), End> {
+        if let Some(text) = &self.config.separator {
+            self.cx.put(text)?;
+            self.cx.put(b"\n")?;
+        }
+        Ok(())
+    }
+
+    /// Whether the line may be shown; else the file is reported as binary, once.
+    fn is_text(&mut self, bytes: &[u8]) -> Result<bool, End> {
+        if self.config.binary == Binary::Text {
+            return Ok(true);
+        }
+        self.binary |= std::str::from_utf8(bytes).is_err();
+        if self.binary && !self.reported {
+            self.reported = true;
+            let name = self.shown.to_string_lossy().into_owned();
+            self.cx.say(format_args!("{name}: binary file matches"));
+        }
+        Ok(!self.binary)
+    }
+}
+
+impl Sink for Printer<'_> {
+    type Error = Stop;
+
+    fn matched(&mut self, _: &Searcher, found: &SinkMatch<'_>) -> Result<bool, Stop> {
+        self.selected += 1;
+        match self.config.show {
+            Show::Count => return Ok(true),
+            Show::NamesWith | Show::NamesWithout | Show::Nothing => return Ok(false),
+            Show::Lines | Show::Parts => {}
+        }
+        let (bytes, number, offset) = (found.bytes(), found.line_number(), found.absolute_byte_offset());
+        if !self.is_text(bytes)? {
+            return Ok(false);
+        }
+        if self.config.show == Show::Lines {
+            self.line(bytes, number, offset, b':')?;
+            return Ok(true);
+        }
+        if self.config.invert {
+            return Ok(true);
+        }
+        let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
+        let mut parts = Vec::new();
+        let matcher = self.matcher;
+        let _ = matcher.find_iter(text, |part| {
+            parts.push((part.start(), part.end()));
+            true
+        });
+        for (start, end) in parts.into_iter().filter(|(start, end)| start < end) {
+            self.line(&text[start..end], number, offset + start as u64, b':')?;
+        }
+        Ok(true)
+    }
+
+    fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> Result<bool, Stop> {
+        if self.is_text(context.bytes())? {
+            self.line(context.bytes(), context.line_number(), context.absolute_byte_offset(), b'-')?;
+        }
+        Ok(!self.binary)
+    }
+
+    fn context_break(&mut self, _: &Searcher) -> Result<bool, Stop> {
+        if self.in_file {
+            self.separator()?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,124 @@
+//! The commands, one file each, and the table of their names. Finding a command in the table is `dispatch`'s business.
+
+mod cat;
+mod chmod;
+mod echo;
+mod env;
+mod grep;
+mod head;
+mod kill;
+mod ls;
+mod mkdir;
+mod sleep;
+mod stat;
+mod timeout;
+mod upstream;
+mod wc;
+mod xargs;
+mod yes;
+
+use crate::context::{Cx, Outcome};
+use crate::dispatch::Run;
+use std::ffi::OsString;
+
+pub(crate) use upstream::run as upstream;
+
+/// An upstream command, by the key of its messages and its crate.
+macro_rules! uu {
+    ($key:literal, $crate_name:ident) => {
+        Run::Upstream($key, |argv| $crate_name::uumain(argv.into_iter()))
+    };
+}
+
+/// `true` and `false`: the dispatcher answers before anything is set up.
+fn nothing(_: &mut Cx, _: &[OsString]) -> Outcome {
+    Ok(0)
+}
+
+/// Every command, sorted by name; `commands.txt` repeats the names for the builder of the base layer.
+pub(crate) const TABLE: &[(&str, Run)] = &[
+    ("[", uu!("test", uu_test)),
+    ("b2sum", uu!("b2sum", uu_b2sum)),
+    ("base32", uu!("base32", uu_base32)),
+    ("base64", uu!("base64", uu_base64)),
+    ("basename", uu!("basename", uu_basename)),
+    ("basenc", uu!("basenc", uu_basenc)),
+    ("cat", Run::Own(cat::main)),
+    ("chmod", Run::Own(chmod::main)),
+    ("cksum", uu!("cksum", uu_cksum)),
+    ("comm", uu!("comm", uu_comm)),
+    ("cp", uu!("cp", uu_cp)),
+    ("csplit", uu!("csplit", uu_csplit)),
+    ("cut", uu!("cut", uu_cut)),
+    ("date", uu!("date", uu_date)),
+    ("dir", Run::Own(ls::main)),
+    ("dircolors", uu!("dircolors", uu_dircolors)),
+    ("dirname", uu!("dirname", uu_dirname)),
+    ("echo", Run::Own(echo::main)),
+    ("egrep", Run::Own(grep::main)),
+    ("env", Run::Own(env::main)),
+    ("expand", uu!("expand", uu_expand)),
+    ("expr", uu!("expr", uu_expr)),
+    ("factor", uu!("factor", uu_factor)),
+    ("false", Run::Own(nothing)),
+    ("fgrep", Run::Own(grep::main)),
+    ("fmt", uu!("fmt", uu_fmt)),
+    ("fold", uu!("fold", uu_fold)),
+    ("grep", Run::Own(grep::main)),
+    ("head", Run::Own(head::main)),
+    ("install", Run::Own(mkdir::install)),
+    ("join", uu!("join", uu_join)),
+    ("kill", Run::Own(kill::main)),
+    ("link", uu!("link", uu_link)),
+    ("ln", uu!("ln", uu_ln)),
+    ("ls", Run::Own(ls::main)),
+    ("md5sum", uu!("md5sum", uu_md5sum)),
+    ("mkdir", Run::Own(mkdir::main)),
+    ("mkfifo", Run::Own(chmod::mkfifo)),
+    ("mktemp", uu!("mktemp", uu_mktemp)),
+    ("mv", uu!("mv", uu_mv)),
+    ("nice", Run::Own(timeout::nice)),
+    ("nl", uu!("nl", uu_nl)),
+    ("nohup", Run::Own(timeout::nohup)),
+    ("numfmt", uu!("numfmt", uu_numfmt)),
+    ("od", uu!("od", uu_od)),
+    ("paste", uu!("paste", uu_paste)),
+    ("pathchk", uu!("pathchk", uu_pathchk)),
+    ("pr", uu!("pr", uu_pr)),
+    ("printenv", Run::Own(env::printenv)),
+    ("printf", uu!("printf", uu_printf)),
+    ("ptx", uu!("ptx", uu_ptx)),
+    ("readlink", uu!("readlink", uu_readlink)),
+    ("realpath", uu!("realpath", uu_realpath)),
+    ("rm", uu!("rm", uu_rm)),
+    ("rmdir", uu!("rmdir", uu_rmdir)),
+    ("seq", uu!("seq", uu_seq)),
+    ("sha1sum", uu!("sha1sum", uu_sha1sum)),
+    ("sha224sum", uu!("sha224sum", uu_sha224sum)),
+    ("sha256sum", uu!("sha256sum", uu_sha256sum)),
+    ("sha384sum", uu!("sha384sum", uu_sha384sum)),
+    ("sha512sum", uu!("sha512sum", uu_sha512sum)),
+    ("shuf", uu!("shuf", uu_shuf)),
+    ("sleep", Run::Own(sleep::main)),
+    ("sort", uu!("sort", uu_sort)),
+    ("split", uu!("split", uu_split)),
+    ("stat", Run::Own(stat::main)),
+    ("sum", uu!("sum", uu_sum)),
+    ("tac", uu!("tac", uu_tac)),
+    ("tail", uu!("tail", uu_tail)),
+    ("tee", uu!("tee", uu_tee)),
+    ("test", uu!("test", uu_test)),
+    ("timeout", Run::Own(timeout::main)),
+    ("touch", uu!("touch", uu_touch)),
+    ("tr", uu!("tr", uu_tr)),
+    ("true", Run::Own(nothing)),
+    ("truncate", uu!("truncate", uu_truncate)),
+    ("tsort", uu!("tsort", uu_tsort)),
+    ("unexpand", uu!("unexpand", uu_unexpand)),
+    ("uniq", uu!("uniq", uu_uniq)),
+    ("unlink", uu!("unlink", uu_unlink)),
+    ("vdir", Run::Own(ls::main)),
+    ("wc", Run::Own(wc::main)),
+    ("xargs", Run::Own(xargs::main)),
+    ("yes", Run::Own(yes::main)),
+];

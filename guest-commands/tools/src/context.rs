@@ -1,0 +1,146 @@
+//! What every command of ours gets: its name, a buffered standard output, and GNU-shaped messages.
+//!
+//! It does not decide when a command ends: a command returns [`End`] and the dispatcher flushes and exits.
+
+use crate::options::{self, Order, Parsed};
+use crate::quote::quotef;
+use agentos_guest::{fd, strerror};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, BufWriter, Read, Write};
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// With this status; what there is to say has been said.
+    Status(i32),
+    /// With a message and this status.
+    Failure(i32, String),
+    /// With a message (unless empty), the hint to `--help`, and this status.
+    Usage(i32, String),
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+/// What a command returns: its exit status, or why it ended early.
+pub(crate) type Outcome = Result<i32, End>;
+
+/// A command's surroundings.
+pub(crate) struct Cx {
+    /// The name it was called by.
+    pub(crate) name: &'static str,
+    /// The status of a usage error.
+    pub(crate) usage_status: i32,
+    /// The status so far; [`Cx::warn`] raises it.
+    pub(crate) status: i32,
+    /// Buffered standard output.
+    pub(crate) out: BufWriter<Descriptor>,
+}
+
+impl Cx {
+    /// Surroundings for the command `name`.
+    pub(crate) fn new(name: &'static str) -> Cx {
+        Cx { name, usage_status: 1, status: 0, out: BufWriter::with_capacity(32 * 1024, Descriptor(1)) }
+    }
+
+    /// Parses options, answering `--help` and `--version`.
+    pub(crate) fn parse(
+        &mut self,
+        spec: &'static [&'static str],
+        args: &[OsString],
+        order: Order,
+        help: &str,
+    ) -> Result<Parsed, End> {
+        // Only a word that begins as they do can be one of the two, so the common case pays one comparison per word.
+        match options::parse(spec, args, order) {
+            Ok(parsed) => Ok(parsed),
+            Err(message) => {
+                let asked = |long: &str| message.strip_prefix("unrecognized option '--").is_some_and(|rest| {
+                    let word = rest.trim_end_matches('\'');
+                    word.len() >= 2 && long.starts_with(word)
+                });
+                if asked("help") {
+                    let name = self.name;
+                    self.print(format_args!("Usage: {}\n", help.replace("{}", name)))?;
+                    return Err(End::Status(0));
+                }
+                if asked("version") {
+                    let name = self.name;
+                    self.print(format_args!("{name} (agentos-tools) {}\n", env!("CARGO_PKG_VERSION")))?;
+                    return Err(End::Status(0));
+                }
+                Err(self.usage(message))
+            }
+        }
+    }
+
+    /// Writes bytes to standard output.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.out.write_all(bytes).map_err(End::Output)
+    }
+
+    /// Writes formatted text to standard output.
+    pub(crate) fn print(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), End> {
+        self.out.write_fmt(text).map_err(End::Output)
+    }
+
+    /// Hands everything written so far to the system.
+    pub(crate) fn flush(&mut self) -> Result<(), End> {
+        self.out.flush().map_err(End::Output)
+    }
+
+    /// `name: message` on standard error. Output written before comes first.
+    pub(crate) fn say(&mut self, message: impl std::fmt::Display) {
+        // A failing standard output is reported when the command ends, a failing standard error cannot be reported.
+        let _ = self.out.flush();
+        let _ = io::stderr().write_all(format!("{}: {message}\n", self.name).as_bytes());
+    }
+
+    /// Says it and makes the exit status at least 1.
+    pub(crate) fn warn(&mut self, message: impl std::fmt::Display) {
+        self.status = self.status.max(1);
+        self.say(message);
+    }
+
+    /// `name: path: error`.
+    pub(crate) fn warn_path(&mut self, path: &OsStr, error: &io::Error) {
+        self.warn(format_args!("{}: {}", quotef(path), strerror(error)));
+    }
+
+    /// The end by a usage error.
+    pub(crate) fn usage(&self, message: impl Into<String>) -> End {
+        End::Usage(self.usage_status, message.into())
+    }
+
+    /// The end by `missing operand`.
+    pub(crate) fn missing_operand(&self) -> End {
+        self.usage("missing operand")
+    }
+}
+
+/// A descriptor that the program was started with, unbuffered.
+#[derive(Debug)]
+pub(crate) struct Descriptor(pub(crate) u32);
+
+impl Read for Descriptor {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        fd::read(self.0, buf)
+    }
+}
+
+impl Write for Descriptor {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        fd::write(self.0, buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Opens an operand for reading, `-` being standard input.
+pub(crate) fn open_input(path: &OsStr) -> io::Result<Box<dyn Read>> {
+    if path == "-" {
+        return Ok(Box::new(Descriptor(0)));
+    }
+    Ok(Box::new(std::fs::File::open(path)?))
+}

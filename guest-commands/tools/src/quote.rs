@@ -1,0 +1,133 @@
+//! File names in messages, quoted as GNU quotes them in the C locale. It never changes a name that needs no quotes.
+
+use crate::os::OsStrExt;
+use std::ffi::OsStr;
+use std::fmt::Write;
+
+/// The name as it is when a shell would take it as one word, else in shell quotes (GNU `quotef`).
+pub(crate) fn quotef(name: &OsStr) -> String {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() || bytes.iter().any(|b| needs_quotes(*b)) || matches!(bytes[0], b'#' | b'~') {
+        quoteaf(name)
+    } else {
+        String::from_utf8_lossy(bytes).into_owned()
+    }
+}
+
+/// The name in shell quotes, always (GNU `quoteaf`).
+pub(crate) fn quoteaf(name: &OsStr) -> String {
+    let bytes = name.as_bytes();
+    let text = String::from_utf8_lossy(bytes);
+    let plain = !text.contains('\u{fffd}') && !text.chars().any(char::is_control);
+    if plain && !text.contains('\'') {
+        return format!("'{text}'");
+    }
+    if plain && !text.contains(['"', '$', '`', '\\', '!']) {
+        return format!("\"{text}\"");
+    }
+    shell_escape(bytes)
+}
+
+fn shell_escape(bytes: &[u8]) -> String {
+    let mut out = String::from("'");
+    let mut escaped = false;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c == '\'' {
+                if escaped {
+                    out.push('\'');
+                    escaped = false;
+                }
+                out.push_str("'\\''");
+            } else if c.is_control() {
+                open_escape(&mut out, &mut escaped);
+                push_escape(&mut out, c);
+            } else {
+                close_escape(&mut out, &mut escaped);
+                out.push(c);
+            }
+        }
+        for b in chunk.invalid() {
+            open_escape(&mut out, &mut escaped);
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\{b:03o}");
+        }
+    }
+    out.push('\'');
+    out
+}
+
+fn open_escape(out: &mut String, escaped: &mut bool) {
+    if !*escaped {
+        out.push_str("'$'");
+        *escaped = true;
+    }
+}
+
+fn close_escape(out: &mut String, escaped: &mut bool) {
+    if *escaped {
+        out.push_str("''");
+        *escaped = false;
+    }
+}
+
+fn push_escape(out: &mut String, c: char) {
+    match c {
+        '\n' => out.push_str("\\n"),
+        '\t' => out.push_str("\\t"),
+        '\r' => out.push_str("\\r"),
+        '\x07' => out.push_str("\\a"),
+        '\x08' => out.push_str("\\b"),
+        '\x0b' => out.push_str("\\v"),
+        '\x0c' => out.push_str("\\f"),
+        c => {
+            let mut buf = [0; 4];
+            for b in c.encode_utf8(&mut buf).bytes() {
+                let _ = write!(out, "\\{b:03o}");
+            }
+        }
+    }
+}
+
+/// Text that no shell gives a meaning to, as a quoted word of a message: `'x'` (GNU `quote`).
+pub(crate) fn quote(word: &OsStr) -> String {
+    let mut out = String::from("'");
+    for c in word.to_string_lossy().chars() {
+        match c {
+            '\'' => out.push_str("\\'"),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => push_escape(&mut out, c),
+            c => out.push(c),
+        }
+    }
+    out.push('\'');
+    out
+}
+
+fn needs_quotes(b: u8) -> bool {
+    b < 0x20 || b == 0x7f || b" !\"$&'()*;<=>?[\\^`|".contains(&b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{quoteaf, quotef};
+    use crate::os::os;
+
+    #[test]
+    fn names_are_quoted_as_gnu_does() {
+        for (name, want) in [
+            ("a", "a"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", "\"it's\""),
+            ("~x", "'~x'"),
+            ("a~", "a~"),
+            ("a\nb", "'a'$'\\n''b'"),
+            ("é", "é"),
+        ] {
+            assert_eq!(quotef(os(name.as_bytes())), want, "{name:?}");
+        }
+        assert_eq!(quoteaf(os(b"a")), "'a'");
+        assert_eq!(quoteaf(os(b"a\xffb")), "'a'$'\\377''b'");
+    }
+}
