@@ -1,0 +1,240 @@
+//! The agent's side of the connection: what each message of the client does. Prompts are run in
+//! [`turn`](crate::turn).
+
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
+
+use agentos_guest::fd;
+use serde_json::{Value, json};
+
+use crate::{
+    input::{Input, Line},
+    poll,
+    rpc::{
+        self, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NOT_FOUND, PARSE_ERROR,
+    },
+    session::{PERMISSION, Session},
+    turn::{Cancel, Turn},
+};
+
+/// Sessions at once.
+const MAX_SESSIONS: usize = 16;
+
+/// The agent on a pair of descriptors.
+///
+/// ```
+/// use agentos_guest::fd;
+/// let (input, client_out) = fd::pipe(true)?;
+/// let (client_in, output) = fd::pipe(true)?;
+/// fd::write_all(client_out.raw(), b"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":1}}\n")?;
+/// drop(client_out);
+/// agentos_scripted::Agent::new(input.raw(), output.raw()).run()?;
+/// drop(output);
+/// assert!(String::from_utf8_lossy(&fd::read_to_end(client_in.raw())?).contains("\"protocolVersion\":1"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Agent {
+    input: Input,
+    output: u32,
+    pub(crate) sessions: BTreeMap<String, Session>,
+    created: u64,
+    next_request: u64,
+    /// The prompt that is running.
+    pub(crate) turn: Option<Turn>,
+}
+
+impl Agent {
+    /// An agent that reads `input` and writes `output`; neither is closed.
+    #[must_use]
+    pub fn new(input: u32, output: u32) -> Self {
+        Self {
+            input: Input::new(input),
+            output,
+            sessions: BTreeMap::new(),
+            created: 0,
+            next_request: 0,
+            turn: None,
+        }
+    }
+
+    /// Serves the client until its end of file. A command still running then is killed.
+    ///
+    /// # Errors
+    /// A descriptor that fails.
+    pub fn run(&mut self) -> io::Result<()> {
+        loop {
+            self.handle_lines()?;
+            if self.input.ended {
+                return Ok(());
+            }
+            self.wait(None, None)?;
+        }
+    }
+
+    /// Waits for the client, for `other`, or for the time given, and takes in what the client said. True if `other`
+    /// can be read.
+    pub(crate) fn wait(&mut self, other: Option<u32>, timeout: Option<Duration>) -> io::Result<bool> {
+        let timeout =
+            timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap_or(i32::MAX).saturating_add(1));
+        let (client, ready) = match (self.input.wants(), other) {
+            (Some(client), Some(other)) => poll::readable([client, other], timeout)?.into(),
+            (Some(client), None) => (poll::readable([client], timeout)?[0], false),
+            (None, Some(other)) => (false, poll::readable([other], timeout)?[0]),
+            (None, None) => {
+                std::thread::sleep(Duration::from_millis(u64::try_from(timeout).unwrap_or(0)));
+                (false, false)
+            }
+        };
+        if client {
+            self.input.fill()?;
+        }
+        if self.turn.is_some() {
+            self.handle_lines()?;
+            if self.input.ended {
+                self.cancel_turn(Cancel::Session);
+            }
+        }
+        Ok(ready)
+    }
+
+    fn handle_lines(&mut self) -> io::Result<()> {
+        while let Some(line) = self.input.next() {
+            let message = match line {
+                Line::Text(line) => rpc::parse(&line),
+                Line::TooLong => {
+                    Message::Malformed(Some((Value::Null, Failure(PARSE_ERROR, "line too long"))))
+                }
+            };
+            match message {
+                Message::Request { id, method, params } => self.request(id, &method, &params)?,
+                Message::Notification { method, params } => self.notification(&method, &params),
+                Message::Response { id, result } => {
+                    if let Some(turn) = &mut self.turn {
+                        turn.answered(&id, result);
+                    }
+                }
+                Message::Malformed(Some((id, failure))) => self.send(&rpc::answer(id, Err(failure)))?,
+                Message::Malformed(None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, id: Value, method: &str, params: &Value) -> io::Result<()> {
+        let outcome = match method {
+            "session/prompt" => return self.prompt(id, params),
+            "session/close" => match self.session(params).map(|session| session.id.clone()) {
+                Ok(session) => match &mut self.turn {
+                    // Running work is cancelled first; the answer follows the turn.
+                    Some(turn) if turn.session == session => {
+                        turn.closing.push(id);
+                        self.cancel_turn(Cancel::Session);
+                        return Ok(());
+                    }
+                    _ => {
+                        self.sessions.remove(&session);
+                        Ok(json!({}))
+                    }
+                },
+                Err(failure) => Err(failure),
+            },
+            "initialize" => Ok(initialize()),
+            "authenticate" => Ok(json!({})),
+            "session/new" => self.new_session(params),
+            "session/list" => Ok(self.list(params)),
+            "session/set_config_option" => self.set_config_option(params),
+            _ => Err(Failure(METHOD_NOT_FOUND, "method not found")),
+        };
+        self.send(&rpc::answer(id, outcome))
+    }
+
+    fn notification(&mut self, method: &str, params: &Value) {
+        match (method, &self.turn) {
+            ("session/cancel", Some(turn)) if params["sessionId"] == *turn.session => {
+                self.cancel_turn(Cancel::Session)
+            }
+            ("$/cancel_request", Some(turn)) if params.get("requestId") == Some(&turn.request) => {
+                self.cancel_turn(Cancel::Request);
+            }
+            // Without a running prompt there is nothing to cancel; the rest is unknown.
+            _ => {}
+        }
+    }
+
+    fn cancel_turn(&mut self, how: Cancel) {
+        if let Some(turn) = &mut self.turn {
+            turn.cancelled.get_or_insert(how);
+        }
+    }
+
+    fn new_session(&mut self, params: &Value) -> Result<Value, Failure> {
+        let cwd = params["cwd"].as_str().filter(|cwd| Path::new(cwd).has_root());
+        let cwd = cwd.ok_or(Failure(INVALID_PARAMS, "cwd must be an absolute path"))?;
+        if !params["mcpServers"].is_array() {
+            return Err(Failure(INVALID_PARAMS, "mcpServers must be a list"));
+        }
+        if self.sessions.len() >= MAX_SESSIONS {
+            return Err(Failure(INVALID_REQUEST, "too many sessions"));
+        }
+        // The pid tells agents of one machine apart.
+        let id = format!("scripted-{}-{}", agentos_guest::process::id(), self.created);
+        self.created += 1;
+        let session = Session::new(id.clone(), cwd.to_owned());
+        let result = json!({"sessionId": id, "configOptions": session.config_options()});
+        self.sessions.insert(id, session);
+        Ok(result)
+    }
+
+    fn list(&self, params: &Value) -> Value {
+        let wanted = params["cwd"].as_str();
+        let sessions = self.sessions.values().filter(|session| wanted.is_none_or(|cwd| cwd == session.cwd));
+        let sessions: Vec<_> =
+            sessions.map(|session| json!({"sessionId": session.id, "cwd": session.cwd})).collect();
+        json!({"sessions": sessions})
+    }
+
+    fn set_config_option(&mut self, params: &Value) -> Result<Value, Failure> {
+        let session = self.session(params)?;
+        if params["configId"] != PERMISSION {
+            return Err(Failure(INVALID_PARAMS, "no such config option"));
+        }
+        if !params["value"].as_str().is_some_and(|value| session.set_permission(value)) {
+            return Err(Failure(INVALID_PARAMS, "permission is ask or never"));
+        }
+        Ok(json!({"configOptions": session.config_options()}))
+    }
+
+    pub(crate) fn session(&mut self, params: &Value) -> Result<&mut Session, Failure> {
+        let id = params["sessionId"].as_str().ok_or(Failure(INVALID_PARAMS, "sessionId is missing"))?;
+        self.sessions.get_mut(id).ok_or(Failure(NOT_FOUND, "no such session"))
+    }
+
+    pub(crate) fn send(&mut self, message: &Value) -> io::Result<()> {
+        let mut line = serde_json::to_vec(message)?;
+        line.push(b'\n');
+        fd::write_all(self.output, &line)
+    }
+
+    /// Sends a request and returns its id.
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> io::Result<u64> {
+        let id = self.next_request;
+        self.next_request += 1;
+        self.send(&rpc::request(id, method, params))?;
+        Ok(id)
+    }
+}
+
+fn initialize() -> Value {
+    // Version 1 is answered to whatever the client offers: it is the only one.
+    json!({
+        "protocolVersion": 1,
+        "agentCapabilities": {
+            "loadSession": false,
+            "promptCapabilities": {"image": false, "audio": false, "embeddedContext": true},
+            "mcpCapabilities": {"http": false, "sse": false},
+            "sessionCapabilities": {"list": {}, "close": {}},
+        },
+        "authMethods": [],
+        "agentInfo": {"name": "scripted", "title": "Scripted agent", "version": env!("CARGO_PKG_VERSION")},
+    })
+}

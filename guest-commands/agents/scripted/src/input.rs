@@ -1,0 +1,99 @@
+//! Lines of limited length from the client, taken as they come. It parses nothing.
+
+use std::{collections::VecDeque, io};
+
+use agentos_guest::fd;
+
+/// Longest line accepted, in bytes.
+pub(crate) const MAX_LINE: usize = 8 << 20;
+
+/// Complete lines kept before reading stops.
+const MAX_PENDING: usize = 64;
+
+/// One line, or a gap where one was too long.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Text(Vec<u8>),
+    TooLong,
+}
+
+/// The reading end of the connection.
+#[derive(Debug)]
+pub(crate) struct Input {
+    fd: u32,
+    partial: Vec<u8>,
+    /// The current line is over the limit; its rest is dropped.
+    skipping: bool,
+    lines: VecDeque<Line>,
+    pub(crate) ended: bool,
+}
+
+impl Input {
+    pub(crate) fn new(fd: u32) -> Self {
+        Self { fd, partial: Vec::new(), skipping: false, lines: VecDeque::new(), ended: false }
+    }
+
+    /// The descriptor to wait for; `None` if nothing more is to be read now.
+    pub(crate) fn wants(&self) -> Option<u32> {
+        (!self.ended && self.lines.len() < MAX_PENDING).then_some(self.fd)
+    }
+
+    pub(crate) fn next(&mut self) -> Option<Line> {
+        self.lines.pop_front()
+    }
+
+    /// Reads once; called when the descriptor can be read.
+    pub(crate) fn fill(&mut self) -> io::Result<()> {
+        let mut chunk = [0; 16 << 10];
+        match fd::read(self.fd, &mut chunk) {
+            Ok(0) => self.ended = true,
+            Ok(n) => self.take(&chunk[..n]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        while let Some(at) = bytes.iter().position(|b| *b == b'\n') {
+            self.append(&bytes[..at]);
+            bytes = &bytes[at + 1..];
+            let line = std::mem::take(&mut self.partial);
+            if std::mem::take(&mut self.skipping) {
+                self.lines.push_back(Line::TooLong);
+            } else if !line.iter().all(u8::is_ascii_whitespace) {
+                self.lines.push_back(Line::Text(line));
+            }
+        }
+        self.append(bytes);
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if self.skipping || self.partial.len() + bytes.len() > MAX_LINE {
+            self.skipping = true;
+            self.partial = Vec::new();
+        } else {
+            self.partial.extend_from_slice(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_and_long_ones_are_gaps() {
+        let mut input = Input::new(0);
+        input.take(b"one\r\n\n  \ntw");
+        input.take(b"o\n");
+        for _ in 0..MAX_LINE / 1024 + 2 {
+            input.take(&[b'x'; 1024]);
+            assert!(input.partial.len() <= MAX_LINE);
+        }
+        input.take(b"\nthree\n");
+        let lines: Vec<_> = std::iter::from_fn(|| input.next()).collect();
+        let text = |t: &str| Line::Text(t.as_bytes().to_vec());
+        assert_eq!(lines, [text("one\r"), text("two"), Line::TooLong, text("three")]);
+    }
+}

@@ -1,0 +1,21 @@
+//! Waiting for several descriptors at once. It reads nothing.
+
+use std::io;
+
+/// Waits until one of `fds` can be read or is at its end, at most `timeout_ms` milliseconds (negative: without end).
+/// Tells for each whether it can; a caught signal counts as a timeout.
+#[allow(unsafe_code, reason = "poll(2) has no safe binding that also builds for WASI")]
+pub(crate) fn readable<const N: usize>(fds: [u32; N], timeout_ms: i32) -> io::Result<[bool; N]> {
+    let mut set = fds.map(|fd| libc::pollfd { fd: fd.cast_signed(), events: libc::POLLIN, revents: 0 });
+    // SAFETY: `set` is an array of N initialised pollfd that outlives the call.
+    let ready = unsafe { libc::poll(set.as_mut_ptr(), N as libc::nfds_t, timeout_ms) };
+    if ready < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+        return Ok([false; N]);
+    }
+    // Hang-ups and errors show at the read.
+    Ok(set.map(|entry| entry.revents != 0))
+}

@@ -1,0 +1,112 @@
+//! JSON-RPC 2.0 messages as the agent reads and writes them. It keeps no state.
+
+use serde_json::{Value, json};
+
+pub(crate) const PARSE_ERROR: i64 = -32700;
+pub(crate) const INVALID_REQUEST: i64 = -32600;
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+pub(crate) const INVALID_PARAMS: i64 = -32602;
+pub(crate) const NOT_FOUND: i64 = -32002;
+pub(crate) const CANCELLED: i64 = -32800;
+
+/// An error answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure(pub(crate) i64, pub(crate) &'static str);
+
+/// One message of the client.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Message {
+    Request {
+        id: Value,
+        method: String,
+        params: Value,
+    },
+    Notification {
+        method: String,
+        params: Value,
+    },
+    /// `None` for an error.
+    Response {
+        id: Value,
+        result: Option<Value>,
+    },
+    /// No message; answer with this, unless it is to be ignored.
+    Malformed(Option<(Value, Failure)>),
+}
+
+/// Parses one line.
+pub(crate) fn parse(line: &[u8]) -> Message {
+    let invalid = |id: Value, why| Message::Malformed(Some((id, Failure(INVALID_REQUEST, why))));
+    let mut object = match serde_json::from_slice(line) {
+        Ok(Value::Object(object)) => object,
+        Ok(_) => return invalid(Value::Null, "not an object; batches are not supported"),
+        Err(_) => return Message::Malformed(Some((Value::Null, Failure(PARSE_ERROR, "parse error")))),
+    };
+    let id = object.remove("id");
+    let valid = |id: &Value| match id {
+        Value::Null => true,
+        Value::Number(n) => n.is_i64(),
+        Value::String(text) => text.len() <= 256,
+        _ => false,
+    };
+    if id.as_ref().is_some_and(|id| !valid(id)) {
+        return invalid(Value::Null, "the id is no integer or short string");
+    }
+    let versioned = object.get("jsonrpc").is_some_and(|v| v == "2.0");
+    let params = object.remove("params").unwrap_or_default();
+    match (object.remove("method"), id) {
+        (Some(Value::String(method)), Some(id)) if versioned => Message::Request { id, method, params },
+        (Some(Value::String(method)), None) if versioned => Message::Notification { method, params },
+        (Some(_), Some(id)) => invalid(id, "not a JSON-RPC 2.0 request"),
+        (None, Some(id)) if object.contains_key("error") => Message::Response { id, result: None },
+        (None, Some(id)) => match object.remove("result") {
+            Some(result) => Message::Response { id, result: Some(result) },
+            None => invalid(id, "neither a method nor a result"),
+        },
+        // Never answer what has no id.
+        (_, None) => Message::Malformed(None),
+    }
+}
+
+pub(crate) fn request(id: u64, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+pub(crate) fn notification(method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "method": method, "params": params})
+}
+
+pub(crate) fn answer(id: Value, outcome: Result<Value, Failure>) -> Value {
+    match outcome {
+        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+        Err(Failure(code, message)) => {
+            json!({"jsonrpc": "2.0", "id": id, "error": {"code": code, "message": message}})
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_told_apart() {
+        for (line, want) in [
+            (r#"{"jsonrpc":"2.0","id":0,"method":"m"}"#, "Request"),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#, "Request"),
+            (r#"{"jsonrpc":"2.0","method":"m","params":{}}"#, "Notification"),
+            (r#"{"jsonrpc":"2.0","id":"a","result":null}"#, "Response"),
+            (r#"{"jsonrpc":"2.0","id":"a","error":{}}"#, "Response"),
+            (r#"{"id":1,"method":"m"}"#, "Malformed(Some((Number(1), Failure(-32600"),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"m"}"#, "Malformed(Some((Null, Failure(-32600"),
+            ("[]", "Malformed(Some((Null, Failure(-32600"),
+            ("{", "Malformed(Some((Null, Failure(-32700"),
+            (r#"{"jsonrpc":"2.0","method":5}"#, "Malformed(None)"),
+        ] {
+            let got = format!("{:?}", parse(line.as_bytes()));
+            assert!(got.starts_with(want), "{line}: {got}");
+        }
+        let deep = "[".repeat(100_000);
+        assert!(matches!(parse(deep.as_bytes()), Message::Malformed(Some((_, Failure(PARSE_ERROR, _))))));
+    }
+}

@@ -1,0 +1,6 @@
+//! What the agent promises, tested natively over pipes with the client's side played by the test.
+
+mod cancel;
+mod client;
+mod prompts;
+mod sessions;
