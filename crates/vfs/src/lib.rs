@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod attr;
+pub mod driver;
 mod fs;
 pub mod host_dir;
 pub mod layer;
@@ -13,6 +14,7 @@ mod reply;
 pub mod tree;
 
 pub use attr::{Attr, FileType, SetAttr, SetTime, Timespec};
+pub use driver::{DriverFs, DriverOptions, PathDriver, VirtualStat};
 pub use fs::{Access, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, RenameFlags};
 pub use host_dir::{HostDir, HostDirOptions};
 pub use layer::Layer;

@@ -1,4 +1,6 @@
 //! What the file systems promise, checked through their public interface.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test program")]
 
 mod cases;
+mod driver;
 mod script;
