@@ -81,8 +81,12 @@ impl Event {
     /// What the event counts against the byte limit: its texts plus a flat share for the record.
     #[must_use]
     pub fn cost(&self) -> usize {
-        self.payload.get().len() + self.method.len() + 128
+        cost(&self.method, &self.payload)
     }
+}
+
+fn cost(method: &str, payload: &RawValue) -> usize {
+    payload.get().len() + method.len() + 128
 }
 
 /// An event that has no number yet.
@@ -99,6 +103,11 @@ impl Draft {
     #[must_use]
     pub fn new(direction: Direction, method: &str, payload: Box<RawValue>, kind: EventKind) -> Self {
         Self { direction, method: method.into(), payload, kind }
+    }
+
+    /// See [`Event::cost`].
+    pub(crate) fn cost(&self) -> usize {
+        cost(&self.method, &self.payload)
     }
 
     /// A draft whose payload is written as JSON here; `null` if it cannot be.

@@ -110,6 +110,21 @@ impl EventLog {
     /// has not taken: that is how a slow consumer slows the agent down. Returns `None` once the log is closed.
     pub async fn publish(&self, draft: Draft) -> Option<u64> {
         let event = make(draft);
+        let mut event = Some(event);
+        self.with_room(event.as_ref().map_or(0, Event::cost), |shared, state| {
+            event.take().map(|event| shared.append(state, event))
+        })
+        .await
+        .flatten()
+    }
+
+    /// Waits until an event of this payload could be stored without pushing out one that a lossless subscriber needs.
+    pub(crate) async fn room_for(&self, draft: &Draft) {
+        self.with_room(draft.cost(), |_, _| ()).await;
+    }
+
+    /// Runs `then` as soon as there is room for `cost` bytes; `None` once the log is closed.
+    async fn with_room<T>(&self, cost: usize, mut then: impl FnMut(&Shared, &mut State) -> T) -> Option<T> {
         loop {
             let taken = self.shared.taken.notified();
             tokio::pin!(taken);
@@ -119,8 +134,8 @@ impl EventLog {
                 if state.closed {
                     return None;
                 }
-                if self.shared.make_room(&mut state, event.cost(), 0) {
-                    return Some(self.shared.append(&mut state, event));
+                if self.shared.make_room(&mut state, cost, 0) {
+                    return Some(then(&self.shared, &mut state));
                 }
             }
             taken.await;

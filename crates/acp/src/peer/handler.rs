@@ -79,14 +79,6 @@ impl Shared {
         self.sessions.lock().remove(id)
     }
 
-    /// Publishes the end of a turn, then wakes its waiters.
-    pub(super) async fn finish_turn(&self, session: &Session, result: Result<Option<Box<RawValue>>, Error>) {
-        if let Some((draft, ended)) = session.end_turn(None, result) {
-            session.log.publish(draft).await;
-            drop(ended);
-        }
-    }
-
     async fn update(&self, params: Option<Box<RawValue>>) {
         let Some(params) = params else { return };
         let Ok(Params { session_id, update }) = serde_json::from_str(params.get()) else {
@@ -142,7 +134,7 @@ impl Incoming for Shared {
                     Ok(raw) => Ok(Some(raw.clone())),
                     Err(error) => Err(error.clone()),
                 };
-                self.finish_turn(&session, result).await;
+                session.finish_turn(None, result);
             }
             ("session/new", _) => {
                 // The session must be known before the next line, which may be an update of it.

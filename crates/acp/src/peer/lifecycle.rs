@@ -114,14 +114,15 @@ impl Session {
                 serde_json::json!({"reason": error.code(), "message": error.to_string()})
             }
         };
-        let permissions = std::mem::take(&mut self.state.lock().permissions);
+        let permissions = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.permissions)
+        };
         for pending in permissions.into_values() {
             pending.resolved.cancel();
         }
-        if let Some((draft, ended)) = self.end_turn(None, Err(error)) {
-            self.log.publish_now(draft);
-            drop(ended);
-        }
+        self.finish_turn(None, Err(error));
         self.log.publish_now(Draft::of(
             Direction::Local,
             "agentos/agent_closed",

@@ -165,6 +165,7 @@ impl AgentPeer {
             "session/resume",
             "session/fork",
             "session/prompt",
+            "session/cancel",
             "session/close",
         ];
         if RESERVED.contains(&method) || method.starts_with("$/") {

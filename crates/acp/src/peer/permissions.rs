@@ -60,6 +60,13 @@ impl Shared {
         let id = PermissionId(self.next_permission.fetch_add(1, Ordering::Relaxed));
         let withdrawn = responder.cancel_token();
         let resolved = tokio_util::sync::CancellationToken::new();
+        let draft = Draft::new(
+            Direction::FromAgent,
+            "session/request_permission",
+            raw,
+            EventKind::PermissionRequested { id },
+        );
+        session.log.room_for(&draft).await;
         let refused = {
             let mut state = session.state.lock();
             if state.turn.as_ref().is_some_and(|turn| turn.cancelling) {
@@ -69,6 +76,8 @@ impl Shared {
             } else {
                 let open = OpenPermission { id, request };
                 state.permissions.insert(id, Pending { open, responder, resolved: resolved.clone() });
+                // Under the lock: nobody can resolve it before the event that announces it.
+                session.log.publish_now(draft);
                 None
             }
         };
@@ -94,8 +103,6 @@ impl Shared {
                 }
             }
         });
-        let kind = EventKind::PermissionRequested { id };
-        session.log.publish(Draft::new(Direction::FromAgent, "session/request_permission", raw, kind)).await;
     }
 }
 

@@ -7,9 +7,13 @@ use std::{
 };
 
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{AgentPeer, session::Session};
+use super::{
+    AgentPeer,
+    session::{Begun, Session},
+};
 use crate::{
     Error, Fatal, PromptOutcome, StopReason,
     event::{Direction, Draft, EventKind},
@@ -55,17 +59,23 @@ impl AgentPeer {
         if session.state.lock().cancels != cancels {
             return Ok(never_sent());
         }
-        let (turn, ended, result) = session.begin_turn(gate);
+        let Some(Begun { number: turn, ended, result }) = session.begin_turn(gate) else {
+            return Err(Error::UnknownSession { session_id: session_id.to_owned() });
+        };
         let abandoned = Abandoned { session: &session, turn, armed: true };
         let request = PromptRequest::new(session_id.to_owned(), prompt);
         let kind = EventKind::PromptSent { turn };
         session.log.publish(Draft::of(Direction::ToAgent, "session/prompt", &request, kind)).await;
-        let sent = self.connection.start("session/prompt", Some(session_id), &request).await;
-        abandoned.disarm();
-        match sent {
-            Ok(_) => self.watch(Arc::clone(&session), turn, ended),
-            Err(error) => self.shared.finish_turn(&session, Err(error)).await,
+        let wire = session.wire.lock().await;
+        if session.mark_sent(turn) {
+            let sent = self.connection.start("session/prompt", Some(session_id), &request).await;
+            match sent {
+                Ok(_) => self.watch(Arc::clone(&session), turn, ended),
+                Err(error) => session.finish_turn(Some(turn), Err(error)),
+            }
         }
+        drop(wire);
+        abandoned.disarm();
         match result.await {
             Ok(outcome) => outcome.map_err(|error| self.explain(error)),
             Err(_) => Err(self.closed().await.into()),
@@ -80,19 +90,26 @@ impl AgentPeer {
     /// [`Error::UnknownSession`], or the end of the connection.
     pub async fn cancel(&self, session_id: &str) -> Result<CancelOutcome, Error> {
         let session = self.known(session_id)?;
-        let (turn, ended, first) = {
+        let (turn, ended, sent, first) = {
             let mut state = session.state.lock();
             state.cancels += 1;
             let Some(turn) = &mut state.turn else { return Ok(CancelOutcome::Idle) };
-            (turn.number, turn.ended.clone(), !std::mem::replace(&mut turn.cancelling, true))
+            (turn.number, turn.ended.clone(), turn.sent, !std::mem::replace(&mut turn.cancelling, true))
         };
+        if !sent {
+            // Its prompt waits for a slow consumer; the agent has never heard of it.
+            session.finish_turn(Some(turn), Ok(None));
+            return Ok(CancelOutcome::Stopped);
+        }
         let procedure = async {
             if first {
                 let notification = CancelNotification::new(session_id.to_owned());
                 let draft =
                     Draft::of(Direction::ToAgent, "session/cancel", &notification, EventKind::CancelSent);
                 session.log.publish_now(draft);
+                let wire = session.wire.lock().await;
                 self.connection.notify("session/cancel", &notification).await?;
+                drop(wire);
                 session.cancel_permissions().await;
             }
             ended.cancelled().await;
@@ -102,10 +119,7 @@ impl AgentPeer {
         if let Ok(outcome) = tokio::time::timeout(after, procedure).await {
             return outcome;
         }
-        if let Some((draft, over)) = session.end_turn(Some(turn), Ok(None)) {
-            session.log.publish_now(draft);
-            drop(over);
-        }
+        session.finish_turn(Some(turn), Ok(None));
         self.connection.fail(Fatal::CancelIgnored { after });
         Ok(CancelOutcome::MustKill)
     }
@@ -115,11 +129,11 @@ impl AgentPeer {
         let limit = self.shared.timeouts.stall;
         let peer = Self { connection: self.connection.weak(), ..self.clone() };
         tokio::spawn(async move {
-            let mut warned = Duration::ZERO;
+            let started = Instant::now();
+            let mut warned = false;
             loop {
-                let idle = peer.connection.idle();
-                if idle >= limit && idle > warned {
-                    warned = Duration::MAX;
+                let idle = peer.connection.idle().min(started.elapsed());
+                if idle >= limit && !warned {
                     tracing::warn!(turn, ?idle, "the agent has been silent");
                     let idle_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
                     let payload = serde_json::json!({"turn": turn, "idleMs": idle_ms});
@@ -129,10 +143,9 @@ impl AgentPeer {
                         let _ = peer.cancel(&session.id).await;
                         return;
                     }
-                } else if idle < limit {
-                    warned = Duration::ZERO;
                 }
-                let rest = if idle < limit { limit - idle } else { limit };
+                warned = idle >= limit;
+                let rest = if warned { limit } else { limit.saturating_sub(idle) };
                 tokio::select! {
                     () = ended.cancelled() => return,
                     () = tokio::time::sleep(rest.max(Duration::from_millis(1))) => {}
@@ -189,11 +202,8 @@ impl Abandoned<'_> {
 
 impl Drop for Abandoned<'_> {
     fn drop(&mut self) {
-        if self.armed
-            && let Some((draft, ended)) = self.session.end_turn(Some(self.turn), Err(Error::Closed))
-        {
-            self.session.log.publish_now(draft);
-            drop(ended);
+        if self.armed {
+            self.session.finish_turn(Some(self.turn), Err(Error::Closed));
         }
     }
 }

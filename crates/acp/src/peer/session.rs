@@ -7,6 +7,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +46,8 @@ pub struct SessionView {
 pub(crate) struct Turn {
     pub(crate) number: u64,
     pub(crate) text: TurnText,
+    /// `session/prompt` was sent.
+    pub(crate) sent: bool,
     /// `session/cancel` was sent.
     pub(crate) cancelling: bool,
     /// Fires when the turn is over.
@@ -52,6 +55,13 @@ pub(crate) struct Turn {
     done: oneshot::Sender<Result<PromptOutcome, Error>>,
     /// Lets the next queued prompt go when the turn is dropped.
     _gate: OwnedSemaphorePermit,
+}
+
+/// What the author of a prompt holds of its turn.
+pub(crate) struct Begun {
+    pub(crate) number: u64,
+    pub(crate) ended: CancellationToken,
+    pub(crate) result: oneshot::Receiver<Result<PromptOutcome, Error>>,
 }
 
 /// A permission request that waits for an answer.
@@ -71,6 +81,8 @@ pub(crate) struct State {
     pub(crate) permissions: BTreeMap<PermissionId, Pending>,
     /// Counts cancels: prompts queued before one do not run after it.
     pub(crate) cancels: u64,
+    /// Nothing more will happen; no turn begins.
+    pub(crate) closed: bool,
     /// History is being replayed to consumers that have it already.
     pub(crate) muted: bool,
 }
@@ -83,6 +95,8 @@ pub(crate) struct Session {
     pub(crate) gate: Arc<Semaphore>,
     pub(crate) queued: AtomicUsize,
     pub(crate) state: Mutex<State>,
+    /// Keeps `session/cancel` behind the `session/prompt` it is about.
+    pub(crate) wire: tokio::sync::Mutex<()>,
 }
 
 impl Session {
@@ -93,6 +107,7 @@ impl Session {
             gate: Arc::new(Semaphore::new(1)),
             queued: AtomicUsize::new(0),
             state: Mutex::default(),
+            wire: tokio::sync::Mutex::default(),
         }
     }
 
@@ -105,28 +120,50 @@ impl Session {
         view
     }
 
-    /// Begins a turn; its result arrives through the receiver.
-    pub(crate) fn begin_turn(
-        &self,
-        gate: OwnedSemaphorePermit,
-    ) -> (u64, CancellationToken, oneshot::Receiver<Result<PromptOutcome, Error>>) {
+    /// Begins a turn, unless the session is closed; its result arrives through the receiver.
+    pub(crate) fn begin_turn(&self, gate: OwnedSemaphorePermit) -> Option<Begun> {
         let (done, result) = oneshot::channel();
         let ended = CancellationToken::new();
         let mut state = self.state.lock();
+        if state.closed {
+            return None;
+        }
         let number = state.next_turn;
         state.next_turn += 1;
         state.tool_calls.clear();
         let text = TurnText::default();
-        state.turn = Some(Turn { number, text, cancelling: false, ended: ended.clone(), done, _gate: gate });
-        (number, ended, result)
+        state.turn = Some(Turn {
+            number,
+            text,
+            sent: false,
+            cancelling: false,
+            ended: ended.clone(),
+            done,
+            _gate: gate,
+        });
+        Some(Begun { number, ended, result })
     }
 
-    /// Ends the running turn, if it is the given one (or any), and returns the event that says so. The caller has to
-    /// publish it and then drop the [`Ended`], which wakes whoever waits for the turn.
-    pub(crate) fn end_turn(
+    /// The prompt of a turn is about to be sent; false if it was cancelled before.
+    pub(crate) fn mark_sent(&self, number: u64) -> bool {
+        let mut state = self.state.lock();
+        let turn = state.turn.as_mut().filter(|turn| turn.number == number);
+        turn.map(|turn| turn.sent = true).is_some()
+    }
+
+    /// Ends the running turn, if it is the given one (or any): publishes the event, then wakes whoever waits.
+    pub(crate) fn finish_turn(&self, only: Option<u64>, result: Result<Option<Box<RawValue>>, Error>) {
+        if let Some((draft, ended)) = self.end_turn(only, result) {
+            self.log.publish_now(draft);
+            drop(ended);
+        }
+    }
+
+    /// Takes the running turn, if it is the given one (or any), and makes the event that says how it ended.
+    fn end_turn(
         &self,
         only: Option<u64>,
-        result: Result<Option<Box<serde_json::value::RawValue>>, Error>,
+        result: Result<Option<Box<RawValue>>, Error>,
     ) -> Option<(Draft, Ended)> {
         let mut state = self.state.lock();
         let mut turn = state.turn.take_if(|turn| only.is_none_or(|only| only == turn.number))?;
@@ -190,7 +227,7 @@ impl Session {
 }
 
 /// A turn that is over. Dropping it wakes the waiters and lets the next prompt go.
-pub(crate) struct Ended {
+struct Ended {
     turn: Option<(Turn, Result<PromptOutcome, Error>)>,
 }
 

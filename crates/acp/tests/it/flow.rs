@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use agentos_acp::{
-    CancelOutcome, Closure, Error, EventKind, ExitStatus, Fatal, PeerOptions, PermissionReply, StopReason,
+    CancelOutcome, Closure, Delivery, Error, EventKind, ExitStatus, Fatal, Limits, PeerOptions,
+    PermissionReply, StopReason, Timeouts,
 };
 use serde_json::{Value, json};
 
@@ -204,13 +205,17 @@ async fn an_exit_ends_the_connection_even_if_the_pipe_stays_open() {
 #[tokio::test(start_paused = true)]
 async fn a_silent_turn_is_reported_once() {
     let (peer, mut agent) = ready(PeerOptions::default()).await;
+    // Silence before the turn does not count.
+    tokio::time::sleep(Duration::from_secs(3600)).await;
     let running = tokio::spawn({
         let peer = peer.clone();
         async move { peer.prompt("s", vec!["1".into()]).await }
     });
     let prompt = agent.expect("session/prompt").await;
-    tokio::time::sleep(Duration::from_secs(3601)).await;
     let log = peer.events("s").unwrap();
+    tokio::time::sleep(Duration::from_secs(599)).await;
+    assert_eq!(names(&log), ["session/prompt"]);
+    tokio::time::sleep(Duration::from_secs(3601)).await;
     assert_eq!(names(&log), ["session/prompt", "agentos/stalled"]);
     agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
     assert_eq!(running.await.unwrap().unwrap().stop_reason, StopReason::EndTurn);
@@ -231,4 +236,64 @@ async fn closing_stdin_lets_the_agent_finish() {
     agent.say("bye").await;
     event(&peer.events("s").unwrap(), |e| e.payload.get().contains("bye")).await;
     assert!(matches!(peer.prompt("s", vec!["x".into()]).await, Err(Error::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_turn_can_be_cancelled() {
+    let timeouts = Timeouts { cancel_stalled: true, ..Timeouts::default() };
+    let (peer, mut agent) = ready(PeerOptions { timeouts, ..PeerOptions::default() }).await;
+    let (outcome, ()) = tokio::join!(peer.prompt("s", vec!["1".into()]), async {
+        let prompt = agent.expect("session/prompt").await;
+        agent.expect("session/cancel").await;
+        agent.answer(&prompt, json!({"stopReason": "cancelled"})).await;
+    });
+    assert_eq!(outcome.unwrap().stop_reason, StopReason::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prompt_held_back_by_a_slow_consumer_can_be_cancelled_unsent() {
+    let limits = Limits { events: 2, ..Limits::default() };
+    let (peer, mut agent) = ready(PeerOptions { limits, ..PeerOptions::default() }).await;
+    let log = peer.events("s").unwrap();
+    let slow = log.subscribe(0, Delivery::Lossless).unwrap();
+    agent.say("a").await;
+    agent.say("b").await;
+    event(&log, |e| e.seq == 1).await;
+    let held = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.prompt("s", vec!["1".into()]).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(peer.cancel("s").await.unwrap(), CancelOutcome::Stopped);
+    drop(slow);
+    assert_eq!(held.await.unwrap().unwrap().stop_reason, StopReason::Cancelled);
+    let (next, ()) = tokio::join!(peer.prompt("s", vec!["2".into()]), async {
+        let prompt = agent.expect("session/prompt").await;
+        assert_eq!(prompt["params"]["prompt"][0]["text"], "2");
+        agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    });
+    assert_eq!(next.unwrap().stop_reason, StopReason::EndTurn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_a_session_ends_its_turn_and_its_queue() {
+    let (peer, mut agent) = ready(PeerOptions::default()).await;
+    let spawn = |text: &'static str| {
+        let peer = peer.clone();
+        tokio::spawn(async move { peer.prompt("s", vec![text.into()]).await })
+    };
+    let running = spawn("1");
+    let prompt = agent.expect("session/prompt").await;
+    let queued = spawn("2");
+    tokio::task::yield_now().await;
+    let (closed, ()) = tokio::join!(peer.close_session("s"), async {
+        agent.expect("session/cancel").await;
+        agent.answer(&prompt, json!({"stopReason": "cancelled"})).await;
+        let close = agent.expect("session/close").await;
+        agent.answer(&close, json!({})).await;
+    });
+    closed.unwrap();
+    assert_eq!(running.await.unwrap().unwrap().stop_reason, StopReason::Cancelled);
+    assert_eq!(queued.await.unwrap().unwrap().stop_reason, StopReason::Cancelled);
+    assert!(matches!(peer.prompt("s", vec!["3".into()]).await, Err(Error::UnknownSession { .. })));
 }
