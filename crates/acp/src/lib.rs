@@ -6,7 +6,7 @@
 //!
 //! | module | for |
 //! |---|---|
-//! | [`line`] | splitting a byte stream into lines of limited length |
+//! | [`mod@line`] | splitting a byte stream into lines of limited length |
 //! | [`envelope`] | JSON-RPC 2.0 messages, parsed no deeper than the envelope |
 //! | [`connection`] | one reader, one writer, tables of open ids, timeouts |
 //! | [`peer`] | ACP itself: sessions, prompts, cancel, permissions |

@@ -355,6 +355,9 @@ impl Agent {
 }
 
 fn content(text: &str) -> Value {
+    if text.is_empty() {
+        return json!([]);
+    }
     json!([{"type": "content", "content": {"type": "text", "text": text}}])
 }
 
