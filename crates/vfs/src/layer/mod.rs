@@ -1,7 +1,15 @@
 //! A frozen tree: what a snapshot, a fork and a base image are. It never changes.
 
+mod apply;
+mod change;
+mod diff;
+
 use std::fmt;
 use std::sync::Arc;
+
+pub use apply::ApplyError;
+pub use change::{Change, ChangeKind, LayerDiff, Meta};
+pub use diff::diff;
 
 use crate::tree::Frozen;
 use crate::{Tree, Usage};

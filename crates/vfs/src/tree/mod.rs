@@ -22,11 +22,12 @@ use parking_lot::RwLock;
 
 pub use content::FileContent;
 
-pub(crate) use inode::Body;
-pub(crate) use state::{Frozen, ROOT};
+pub(crate) use content::Content;
+pub(crate) use inode::{Body, Directory, Inode};
+pub(crate) use state::{Frozen, ROOT, State};
 
 use crate::{Ino, InodePin, Layer, Result};
-use state::{Pins, State};
+use state::Pins;
 
 /// What a tree may hold. At the limit, calls fail with ENOSPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,4 +3,6 @@
 
 mod cases;
 mod driver;
+mod layer;
+mod ops;
 mod script;
