@@ -1,1 +1,61 @@
-//! (room prepared)
+//! Run coding agents, and anything else, in small isolated machines: this is the client library.
+//! It contains no machine: those live in a sidecar process, which it starts, finds and talks to.
+//!
+//! ```no_run
+//! use agentos::{AgentOs, AgentOsConfig, ExecOptions};
+//!
+//! # async fn f() -> Result<(), agentos::Error> {
+//! let os = AgentOs::create(AgentOsConfig::default()).await?;
+//! os.write_file("/workspace/hello.txt", "hello\n").await?;
+//! let result = os.exec("wc -c < hello.txt", ExecOptions::default()).await?;
+//! assert_eq!((result.exit_code, result.stdout.trim()), (0, "6"));
+//! os.dispose().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `mounts`, `processes`, `sessions`.
+//! Futures may be polled on any executor: the wire runs on a thread of its own.
+#![forbid(unsafe_code)]
+
+mod agents;
+pub mod config;
+mod error;
+mod files;
+mod mounts;
+mod path;
+mod processes;
+mod sessions;
+pub mod sidecar;
+#[cfg(test)]
+mod tests;
+mod vm;
+mod wire;
+
+pub use agentos_abi::{Errno, Signal};
+pub use agents::{AgentConfig, AgentRegistryEntry};
+pub use config::{
+    AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, HostTool, MountConfig, MountPlugin,
+    OverlayMountConfig, PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions,
+    RootFilesystemConfig, RootFilesystemKind, RootFilesystemMode, RootLowerInput, ScheduleDriver,
+    ScheduleEntry, ScheduleHandle, SoftwareInput, SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
+};
+pub use error::{AgentFailure, Error, PermissionDenial, Result};
+pub use files::{
+    BatchReadResult, BatchWriteEntry, BatchWriteResult, DeleteOptions, DirEntry, FileReader, FileType,
+    FileWriter, MkdirOptions, OpenReadOptions, OpenWriteOptions, ReaddirRecursiveOptions, VirtualStat,
+};
+pub use mounts::{DriverDirEntry, DriverFuture, DriverStat, MountFsOptions, MountInfo, VirtualFileSystem};
+pub use processes::{
+    ExecOptions, ExecResult, ExitStatus, OutputCallback, OutputChunk, ProcessHandle, ProcessInfo,
+    ProcessOutput, ProcessStatus, ProcessTreeNode, SpawnOptions, SpawnStdin, SpawnedProcessInfo,
+};
+pub use sessions::{
+    AgentCapabilities, AgentInfo, CreateSessionOptions, GetSessionEventsOptions, JsonRpcError,
+    JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, McpServerConfig, PermissionOption, PermissionReply,
+    PermissionRequest, PermissionRequests, PromptInput, PromptResult, Session, SessionConfigOption,
+    SessionEvent, SessionEventStream, SessionInfo, SessionInitData, SessionMode, SessionModeState,
+};
+pub use sidecar::{
+    AgentOsSidecar, CreateSidecarOptions, SharedSidecarOptions, SidecarDescription, SidecarPlacement,
+};
+pub use vm::{AgentOs, Event, EventStream, VmInfo};

@@ -192,7 +192,9 @@ pub struct SessionEventRecord {
     pub time_ms: u64,
     /// ACP method, such as `session/update` or `session/request_permission`; ours begin with `_agentos/`.
     pub method: String,
-    /// Its parameters, unchanged. A permission request has `permissionId` added in `_meta.agentos`.
+    /// Its parameters, unchanged but for one thing: `session/request_permission` has `_meta.agentos.permissionId` added.
+    /// Once that request is answered, times out or loses its turn, `_agentos/permission_resolved` with `permissionId` (and
+    /// `outcome`) follows, so that a reader knows from the events alone which requests are open.
     pub params: JsonText,
 }
 

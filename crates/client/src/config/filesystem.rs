@@ -1,0 +1,157 @@
+//! Root file system and mounts, as the configuration writes them.
+//! It does not mount anything.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::mounts::VirtualFileSystem;
+
+/// The root file system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RootFilesystemConfig {
+    /// Always an overlay.
+    #[serde(rename = "type")]
+    pub kind: RootFilesystemKind,
+    /// `ephemeral` (default): changes are lost with the VM; `read-only`: EROFS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<RootFilesystemMode>,
+    /// Leave the bundled base out.
+    pub disable_default_base_layer: bool,
+    /// Further lower layers, uppermost first.
+    pub lowers: Vec<RootLowerInput>,
+}
+
+/// How the root file system is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootFilesystemKind {
+    /// An overlay.
+    #[default]
+    Overlay,
+}
+
+/// What happens to changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootFilesystemMode {
+    /// Lost with the VM.
+    #[default]
+    Ephemeral,
+    /// Refused with EROFS.
+    ReadOnly,
+}
+
+/// A lower layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RootLowerInput {
+    /// The base that comes with the sidecar.
+    BundledBaseFilesystem,
+    /// A snapshot.
+    SnapshotExport {
+        /// Its source.
+        source: Value,
+    },
+}
+
+/// A plugin of the sidecar that makes a file system.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MountPlugin {
+    /// `memory`, `host_dir` (config `{hostPath}`), `s3`, `google_drive`, …
+    pub id: String,
+    /// Its configuration.
+    #[serde(default)]
+    pub config: Value,
+}
+
+/// An overlay to mount.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OverlayMountConfig {
+    /// Always an overlay.
+    #[serde(rename = "type", default)]
+    pub kind: RootFilesystemKind,
+    /// Where layers are kept.
+    #[serde(default)]
+    pub store: Value,
+    /// What happens to changes.
+    #[serde(default)]
+    pub mode: Option<RootFilesystemMode>,
+    /// Lower layers, uppermost first.
+    #[serde(default)]
+    pub lowers: Vec<Value>,
+}
+
+/// A mount.
+#[derive(Clone)]
+pub enum MountConfig {
+    /// A driver that runs in this program.
+    Plain {
+        /// Guest path.
+        path: String,
+        /// The driver.
+        driver: Arc<dyn VirtualFileSystem>,
+        /// Refuse changes with EROFS.
+        read_only: bool,
+    },
+    /// A plugin of the sidecar.
+    Native {
+        /// Guest path.
+        path: String,
+        /// The plugin.
+        plugin: MountPlugin,
+        /// Refuse changes with EROFS.
+        read_only: bool,
+    },
+    /// An overlay.
+    Overlay {
+        /// Guest path.
+        path: String,
+        /// The overlay.
+        filesystem: OverlayMountConfig,
+    },
+}
+
+impl MountConfig {
+    /// A directory of the host.
+    #[must_use]
+    pub fn host_dir(path: impl Into<String>, host_path: impl Into<String>, read_only: bool) -> Self {
+        let config = serde_json::json!({ "hostPath": host_path.into() });
+        MountConfig::Native {
+            path: path.into(),
+            plugin: MountPlugin { id: "host_dir".to_owned(), config },
+            read_only,
+        }
+    }
+
+    /// An empty file system in memory.
+    #[must_use]
+    pub fn memory(path: impl Into<String>) -> Self {
+        let plugin = MountPlugin { id: "memory".to_owned(), config: Value::Null };
+        MountConfig::Native { path: path.into(), plugin, read_only: false }
+    }
+}
+
+impl fmt::Debug for MountConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MountConfig::Plain { path, read_only, .. } => f
+                .debug_struct("Plain")
+                .field("path", path)
+                .field("read_only", read_only)
+                .finish_non_exhaustive(),
+            MountConfig::Native { path, plugin, read_only } => {
+                let mut out = f.debug_struct("Native");
+                out.field("path", path).field("plugin", plugin).field("read_only", read_only).finish()
+            }
+            MountConfig::Overlay { path, filesystem } => {
+                f.debug_struct("Overlay").field("path", path).field("filesystem", filesystem).finish()
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! From the configuration to the message: checks every field and refuses what this version cannot honour.
+//! The sidecar checks again what only it can know.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use agentos_protocol::message::{MountSource, MountSpec, RootFilesystem, RootLower, VmConfig, WirePath};
+use serde_json::Value;
+
+use super::{
+    AgentOsConfig, MountConfig, MountPlugin, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
+};
+use crate::error::{Error, Result};
+use crate::mounts::VirtualFileSystem;
+use crate::path::guest_path;
+
+/// What is sent, and the drivers that stay here: the n-th belongs to the mount at that index.
+pub(crate) struct Lowered {
+    pub(crate) config: VmConfig,
+    pub(crate) drivers: Vec<(usize, Arc<dyn VirtualFileSystem>)>,
+}
+
+const LATER: &str = "is not supported by this version";
+
+pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
+    refuse_unsupported(&config)?;
+    for (i, name) in config.env.keys().enumerate() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(Error::config("env", format!("name {i} ({name:?}) is empty or contains `=` or NUL")));
+        }
+    }
+    let hostname_ok = |name: &String| {
+        !name.is_empty()
+            && name.len() <= 64
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+    };
+    if config.hostname.as_ref().is_some_and(|name| !hostname_ok(name)) {
+        return Err(Error::config("hostname", "must be 1 to 64 letters, digits, `-` and `.`"));
+    }
+    let cwd = config.cwd.map(|cwd| config_path("cwd", &cwd)).transpose()?;
+    let mut drivers = Vec::new();
+    let mut mounts = Vec::new();
+    let mut places = BTreeSet::new();
+    for (i, mount) in config.mounts.into_iter().enumerate() {
+        let at = format!("mounts[{i}]");
+        let spec = match mount {
+            MountConfig::Plain { path, driver, read_only } => {
+                drivers.push((i, driver));
+                let path = config_path(&format!("{at}.path"), &path)?;
+                MountSpec { path, source: MountSource::Driver { driver_id: 0 }, read_only }
+            }
+            MountConfig::Native { path, plugin, read_only } => {
+                let path = config_path(&format!("{at}.path"), &path)?;
+                MountSpec { path, source: plugin_source(&format!("{at}.plugin"), plugin)?, read_only }
+            }
+            MountConfig::Overlay { .. } => return Err(Error::config(format!("{at}.filesystem"), LATER)),
+        };
+        if !places.insert(spec.path.clone()) {
+            return Err(Error::config(format!("{at}.path"), "another mount has the same path"));
+        }
+        mounts.push(spec);
+    }
+    let config = VmConfig {
+        env: config.env,
+        hostname: config.hostname,
+        user: config.user,
+        cwd,
+        limits: config.limits,
+        root: root(config.root_filesystem)?,
+        mounts,
+        additional_instructions: config.additional_instructions,
+        labels: config.labels,
+        ..VmConfig::default()
+    };
+    Ok(Lowered { config, drivers })
+}
+
+fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
+    let refused = [
+        ("software", !config.software.is_empty()),
+        ("loopbackExemptPorts", !config.loopback_exempt_ports.is_empty()),
+        ("allowedNodeBuiltins", config.allowed_node_builtins.is_some()),
+        ("moduleAccessCwd", config.module_access_cwd.is_some()),
+        ("scheduleDriver", config.schedule_driver.is_some()),
+        ("toolKits", !config.tool_kits.is_empty()),
+        ("permissions", config.permissions.is_some()),
+        ("egress", config.egress.is_some()),
+        ("secrets", !config.secrets.is_empty()),
+        ("clock", config.clock.is_some()),
+        ("random", config.random.is_some()),
+        ("persistence", config.persistence.is_some()),
+    ];
+    match refused.iter().find(|(_, set)| *set) {
+        Some((path, _)) => Err(Error::config(*path, LATER)),
+        None => Ok(()),
+    }
+}
+
+fn config_path(at: &str, path: &str) -> Result<WirePath> {
+    guest_path(path).map_err(|error| Error::config(at, error.to_string()))
+}
+
+fn root(config: RootFilesystemConfig) -> Result<RootFilesystem> {
+    let mut lowers = Vec::new();
+    for (i, lower) in config.lowers.into_iter().enumerate() {
+        match lower {
+            RootLowerInput::BundledBaseFilesystem => lowers.push(RootLower::Bundled),
+            RootLowerInput::SnapshotExport { .. } => {
+                return Err(Error::config(format!("rootFilesystem.lowers[{i}]"), LATER));
+            }
+        }
+    }
+    Ok(RootFilesystem {
+        read_only: config.mode == Some(RootFilesystemMode::ReadOnly),
+        disable_default_base_layer: config.disable_default_base_layer,
+        lowers,
+    })
+}
+
+/// The source of a plugin mount; `at` is where the plugin stands.
+pub(crate) fn plugin_source(at: &str, plugin: MountPlugin) -> Result<MountSource> {
+    let known: &[&str] = match plugin.id.as_str() {
+        "memory" => &["size"],
+        "host_dir" => &["hostPath"],
+        id => return Err(Error::config(format!("{at}.id"), format!("plugin {id:?} {LATER}"))),
+    };
+    let fields = match plugin.config {
+        Value::Null => serde_json::Map::new(),
+        Value::Object(fields) => fields,
+        _ => return Err(Error::config(format!("{at}.config"), "must be an object")),
+    };
+    if let Some(key) = fields.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(Error::config(format!("{at}.config.{key}"), "unknown field"));
+    }
+    if plugin.id == "memory" {
+        let size = match fields.get("size") {
+            None => None,
+            Some(size) => {
+                let wrong = || Error::config(format!("{at}.config.size"), "must be a number of bytes");
+                Some(size.as_u64().ok_or_else(wrong)?)
+            }
+        };
+        return Ok(MountSource::Memory { size });
+    }
+    let host_path = fields.get("hostPath").and_then(Value::as_str).filter(|path| path.starts_with('/'));
+    let wrong = || Error::config(format!("{at}.config.hostPath"), "must be an absolute path of the host");
+    Ok(MountSource::HostDir { host_path: host_path.ok_or_else(wrong)?.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::*;
+
+    fn path_of(config: AgentOsConfig) -> String {
+        match lower(config).map(|_| ()).unwrap_err() {
+            Error::InvalidConfig { path, .. } => path,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_has_no_effect_is_refused() {
+        let b = AgentOsConfig::builder;
+        let kit = ToolKit { name: "k".into(), description: String::new(), tools: vec![] };
+        let snapshot = RootLowerInput::SnapshotExport { source: Value::Null };
+        let native = |id: &str, config: Value| MountConfig::Native {
+            path: "/m".into(),
+            plugin: MountPlugin { id: id.into(), config },
+            read_only: false,
+        };
+        let cases = [
+            (b().tool_kits(vec![kit]).build(), "toolKits"),
+            (b().permissions(Permissions::default()).build(), "permissions"),
+            (b().loopback_exempt_ports(vec![80]).build(), "loopbackExemptPorts"),
+            (b().secrets([("a".to_owned(), "b".to_owned())].into()).build(), "secrets"),
+            (b().egress(EgressPolicy::default()).build(), "egress"),
+            (b().module_access_cwd("/x").build(), "moduleAccessCwd"),
+            (b().random(RandomConfig::Seeded { seed: 1 }).build(), "random"),
+            (b().clock(ClockConfig::Seeded { start_ms: 1 }).build(), "clock"),
+            (b().mount(native("s3", Value::Null)).build(), "mounts[0].plugin.id"),
+            (b().mount(native("host_dir", Value::Null)).build(), "mounts[0].plugin.config.hostPath"),
+            (
+                b().mount(native("memory", serde_json::json!({"sise": 1}))).build(),
+                "mounts[0].plugin.config.sise",
+            ),
+            (b().mount(MountConfig::memory("relative")).build(), "mounts[0].path"),
+            (b().mount(MountConfig::memory("/m")).mount(MountConfig::memory("/m")).build(), "mounts[1].path"),
+            (
+                b().root_filesystem(RootFilesystemConfig { lowers: vec![snapshot], ..Default::default() })
+                    .build(),
+                "rootFilesystem.lowers[0]",
+            ),
+            (b().cwd("here").build(), "cwd"),
+            (b().env("A=B", "c").build(), "env"),
+            (b().hostname("").build(), "hostname"),
+        ];
+        for (config, path) in cases {
+            assert_eq!(path_of(config), path);
+        }
+    }
+
+    #[test]
+    fn files_are_strict_and_know_where() {
+        let path = |text: &str| match AgentOsConfig::from_json(text).unwrap_err() {
+            Error::InvalidConfig { path, .. } => path,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(path(r#"{"hostnam": "x"}"#), "hostnam");
+        assert_eq!(path(r#"{"limits": {"processes": "many"}}"#), "limits");
+        assert_eq!(path(r#"{"user": {"shell": "x"}}"#), "user.shell");
+        assert_eq!(path(r#"{"toolKits": []}"#), "toolKits");
+        assert_eq!(path(r#"{"mounts": [{"path": "/a"}]}"#), "mounts[0]");
+        assert_eq!(
+            path(r#"{"mounts": [{"path": "/a", "plugin": {"id": "memory", "cfg": 1}}]}"#),
+            "mounts[0]"
+        );
+        assert_eq!(path(r#"{"rootFilesystem": {"lowers": [{"kind": "zip"}]}}"#), "rootFilesystem");
+        let config = AgentOsConfig::from_json(
+            r#"{"user": {"name": "me", "home": "/h"}, "sidecar": {"shared": {"pool": "p"}},
+                "rootFilesystem": {"type": "overlay", "mode": "read-only", "lowers": [{"kind": "bundled-base-filesystem"}]},
+                "software": [{"package": "/x"}], "mounts": [{"path": "/m", "plugin": {"id": "memory"}, "readOnly": true}]}"#,
+        )
+        .unwrap();
+        assert_eq!(config.user.as_ref().unwrap().uid, 1000);
+        assert_eq!(config.software[0].kind, SoftwareKind::WasmCommands);
+        assert_eq!(config.root_filesystem.mode, Some(RootFilesystemMode::ReadOnly));
+        assert!(matches!(&config.sidecar, Some(AgentOsSidecarConfig::Shared { pool: Some(p) }) if p == "p"));
+    }
+}

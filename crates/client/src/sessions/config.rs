@@ -1,0 +1,162 @@
+//! Making, listing and ending sessions.
+//! What happens in one is in the other files of this folder.
+
+use std::collections::BTreeMap;
+
+use agentos_protocol::message::{
+    CancelSession, CloseSession, CreateSession, DescribeSession, DestroySession, JsonText, ListSessions,
+    SessionInfo, SessionOptions,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{McpServerConfig, Session, parse};
+use crate::error::Result;
+use crate::path::guest_path;
+use crate::vm::AgentOs;
+
+/// Options of [`AgentOs::create_session`].
+#[derive(Clone, Debug, Default)]
+pub struct CreateSessionOptions {
+    /// Working directory; the VM's.
+    pub cwd: Option<String>,
+    /// Added to the environment of the agent.
+    pub env: BTreeMap<String, String>,
+    /// MCP servers for the agent.
+    pub mcp_servers: Vec<McpServerConfig>,
+    /// Leave the OS instructions out.
+    pub skip_os_instructions: bool,
+    /// Appended to the OS instructions.
+    pub additional_instructions: Option<String>,
+    /// Model to set at the start.
+    pub model: Option<String>,
+    /// Mode to set at the start.
+    pub mode: Option<String>,
+}
+
+/// A session and what its agent said of itself; JSON as in ACP.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct SessionInitData {
+    /// Its id.
+    pub session_id: String,
+    /// Id of the agent.
+    pub agent_type: String,
+    /// The agent's own id of the session.
+    pub agent_session_id: String,
+    /// Process of the agent.
+    pub pid: u32,
+    /// Working directory.
+    pub cwd: String,
+    /// ACP `modes`.
+    pub modes: Option<Value>,
+    /// ACP `models` (legacy).
+    pub models: Option<Value>,
+    /// ACP `configOptions`.
+    pub config_options: Option<Value>,
+    /// ACP `agentCapabilities`.
+    pub capabilities: Option<Value>,
+    /// ACP `agentInfo`.
+    pub agent_info: Option<Value>,
+}
+
+impl SessionInitData {
+    fn new(data: agentos_protocol::message::SessionInitData) -> Result<Self> {
+        let json = |what: &str, text: Option<JsonText>| text.map(|text| parse(what, &text)).transpose();
+        Ok(SessionInitData {
+            session_id: data.session_id,
+            agent_type: data.agent_type,
+            agent_session_id: data.agent_session_id,
+            pid: data.pid,
+            cwd: data.cwd,
+            modes: json("modes", data.modes)?,
+            models: json("models", data.models)?,
+            config_options: json("configOptions", data.config_options)?,
+            capabilities: json("agentCapabilities", data.capabilities)?,
+            agent_info: json("agentInfo", data.agent_info)?,
+        })
+    }
+}
+
+impl AgentOs {
+    /// Starts an agent in the VM and a session with it.
+    ///
+    /// # Errors
+    /// [`crate::Error::AgentNotFound`]; [`crate::Error::Agent`] if it exits or refuses; [`crate::Error::Timeout`].
+    ///
+    /// ```no_run
+    /// # async fn f(os: agentos::AgentOs) -> Result<(), agentos::Error> {
+    /// let session = os.create_session("pi", Default::default()).await?;
+    /// let turn = session.prompt("Write a haiku into haiku.txt").await?;
+    /// println!("{} ({})", turn.text, turn.stop_reason);
+    /// session.destroy().await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn create_session(
+        &self,
+        agent_type: impl Into<String>,
+        options: CreateSessionOptions,
+    ) -> Result<Session> {
+        let mcp_servers = match options.mcp_servers.is_empty() {
+            true => None,
+            false => Some(JsonText::new(&options.mcp_servers.iter().map(McpServerConfig::to_acp).collect())),
+        };
+        let options = SessionOptions {
+            cwd: options.cwd.map(guest_path).transpose()?,
+            env: options.env,
+            mcp_servers,
+            skip_os_instructions: options.skip_os_instructions,
+            additional_instructions: options.additional_instructions,
+            model: options.model,
+            mode: options.mode,
+        };
+        let call = CreateSession { vm_id: self.vm.id(), agent_type: agent_type.into(), options };
+        let init = SessionInitData::new(self.vm.call(&call).await?)?;
+        Ok(Session::new(self.clone(), init))
+    }
+
+    /// The sessions of the VM, in the order they were made.
+    ///
+    /// # Errors
+    /// [`crate::Error::Disposed`].
+    pub async fn list_sessions(&self) -> Result<Vec<SessionInfo>> {
+        Ok(self.vm.call(&ListSessions { vm_id: self.vm.id() }).await?.sessions)
+    }
+
+    /// What is known of a session, as it is now.
+    ///
+    /// # Errors
+    /// [`crate::Error::SessionNotFound`].
+    pub async fn describe_session(&self, session_id: impl Into<String>) -> Result<SessionInitData> {
+        let call = DescribeSession { vm_id: self.vm.id(), session_id: session_id.into() };
+        SessionInitData::new(self.vm.call(&call).await?)
+    }
+
+    /// Cancels the running turn, whose prompt returns with stop reason `cancelled`; without one nothing happens.
+    ///
+    /// # Errors
+    /// [`crate::Error::SessionNotFound`].
+    pub async fn cancel_session(&self, session_id: impl Into<String>) -> Result<()> {
+        self.vm.call(&CancelSession { vm_id: self.vm.id(), session_id: session_id.into() }).await?;
+        Ok(())
+    }
+
+    /// Kills the agent of a session. Its events stay readable.
+    ///
+    /// # Errors
+    /// [`crate::Error::SessionNotFound`].
+    pub async fn close_session(&self, session_id: impl Into<String>) -> Result<()> {
+        self.vm.call(&CloseSession { vm_id: self.vm.id(), session_id: session_id.into() }).await?;
+        Ok(())
+    }
+
+    /// Ends a session gracefully and forgets it.
+    ///
+    /// # Errors
+    /// [`crate::Error::SessionNotFound`].
+    pub async fn destroy_session(&self, session_id: impl Into<String>) -> Result<()> {
+        self.vm.call(&DestroySession { vm_id: self.vm.id(), session_id: session_id.into() }).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! The connection to a sidecar, as the rest of this library uses it: calls with this library's error, drivers that are
+//! called back, and events.
+//! It does not know how the connection was made.
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agentos_protocol::message::{Call, Callback, Event, Request, WireError, code};
+use agentos_protocol::mux::{
+    CallError, Connection, ConnectionLost, Handler, HandshakeError, Limits, PendingCall, RecvStream,
+    Responder, SendStream, StreamError, connect,
+};
+use agentos_protocol::version::{Hello, Role};
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use super::child::Child;
+use crate::error::{Error, Result};
+use crate::mounts::{VirtualFileSystem, serve_driver};
+use crate::wire;
+
+/// Events kept for a subscriber that is slow; older ones are dropped for it.
+const EVENTS: usize = 256;
+
+/// How long to wait for the exit status once the connection broke.
+const STATUS: Duration = Duration::from_millis(500);
+
+pub(crate) struct Link {
+    connection: Connection,
+    inbox: Arc<Inbox>,
+    child: Option<Child>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
+
+/// What the sidecar tells and asks.
+struct Inbox {
+    drivers: Mutex<HashMap<u64, Arc<dyn VirtualFileSystem>>>,
+    next_driver: AtomicU64,
+    events: broadcast::Sender<Event>,
+}
+
+impl Handler for Inbox {
+    fn request(&self, request: Request, responder: Responder) {
+        responder.unsupported(request.method());
+    }
+
+    fn callback(&self, callback: Callback, responder: Responder) {
+        let driver = self.drivers.lock().get(&callback.driver_id()).cloned();
+        let (Some(driver), Ok(threads)) = (driver, wire::callbacks()) else {
+            return responder.error(&WireError::kernel("EIO", callback.method(), None));
+        };
+        threads.spawn(async move {
+            let cancelled = responder.cancelled().clone();
+            tokio::select! {
+                () = serve_driver(driver, callback, responder) => {}
+                () = cancelled.cancelled() => {}
+            }
+        });
+    }
+
+    fn event(&self, event: Event) {
+        // Without a subscriber there is nobody to tell.
+        let _ = self.events.send(event);
+    }
+}
+
+/// A registered driver; forgotten when dropped.
+pub(crate) struct DriverLease {
+    pub(crate) id: u64,
+    inbox: Arc<Inbox>,
+}
+
+impl Drop for DriverLease {
+    fn drop(&mut self) {
+        self.inbox.drivers.lock().remove(&self.id);
+    }
+}
+
+impl Link {
+    /// Shakes hands. To be called on the wire's thread.
+    pub(super) async fn connect(socket: UnixStream, child: Option<Child>) -> Result<Arc<Link>> {
+        let inbox = Arc::new(Inbox {
+            drivers: Mutex::default(),
+            next_driver: AtomicU64::new(1),
+            events: broadcast::channel(EVENTS).0,
+        });
+        let handler: Arc<dyn Handler> = Arc::<Inbox>::clone(&inbox);
+        match connect(socket, Hello::new(Role::Client), handler, Limits::default()).await {
+            Ok(connection) => Ok(Arc::new(Link { connection, inbox, child })),
+            Err(HandshakeError::Version(mismatch)) => {
+                Err(Error::VersionMismatch { message: mismatch.to_string() })
+            }
+            Err(HandshakeError::Timeout(after)) => {
+                Err(Error::Timeout { operation: "handshake with the sidecar".to_owned(), after: Some(after) })
+            }
+            Err(HandshakeError::Lost(lost)) => Err(lost_error(lost, child.as_ref()).await),
+            Err(error) => Err(Error::Transport { message: error.to_string() }),
+        }
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn add_driver(&self, driver: Arc<dyn VirtualFileSystem>) -> DriverLease {
+        let id = self.inbox.next_driver.fetch_add(1, Ordering::Relaxed);
+        self.inbox.drivers.lock().insert(id, driver);
+        DriverLease { id, inbox: Arc::clone(&self.inbox) }
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.inbox.events.subscribe()
+    }
+
+    pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Reply> {
+        match self.connection.call(call).await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(self.error(error).await),
+        }
+    }
+
+    pub(crate) async fn start<C: Call>(&self, call: &C) -> Result<PendingCall<C>> {
+        match self.connection.start_call(call) {
+            Ok(pending) => Ok(pending),
+            Err(error) => Err(self.error(error).await),
+        }
+    }
+
+    pub(crate) async fn open_recv(&self) -> Result<RecvStream> {
+        match self.connection.open_recv() {
+            Ok(stream) => Ok(stream),
+            Err(error) => Err(self.stream_error(error).await),
+        }
+    }
+
+    pub(crate) async fn open_send(&self) -> Result<SendStream> {
+        match self.connection.open_send() {
+            Ok(stream) => Ok(stream),
+            Err(error) => Err(self.stream_error(error).await),
+        }
+    }
+
+    /// This library's error for a failed call. Waits a moment for the exit status if the sidecar has ended.
+    pub(crate) async fn error(&self, error: CallError) -> Error {
+        match error {
+            CallError::Remote(error) => error.into(),
+            CallError::Busy { .. } | CallError::TooManyStreams { .. } => {
+                Error::Busy { message: error.to_string() }
+            }
+            CallError::TooLong { .. } | CallError::Encode(_) => {
+                Error::InvalidRequest { message: error.to_string() }
+            }
+            CallError::Lost(lost) => lost_error(lost, self.child.as_ref()).await,
+            other => Error::Transport { message: other.to_string() },
+        }
+    }
+
+    /// This library's error for a broken stream.
+    pub(crate) async fn stream_error(&self, error: StreamError) -> Error {
+        match error {
+            StreamError::Lost(lost) => lost_error(lost, self.child.as_ref()).await,
+            StreamError::TooMany { .. } => Error::Busy { message: error.to_string() },
+            other => quick_stream_error(other),
+        }
+    }
+}
+
+/// As [`Link::stream_error`], where nothing can be waited for.
+pub(crate) fn quick_stream_error(error: StreamError) -> Error {
+    match error {
+        StreamError::Reset { code } => {
+            match u16::try_from(code).ok().and_then(agentos_abi::Errno::from_raw) {
+                Some(errno) => Error::Kernel { errno, operation: "stream".to_owned(), path: None },
+                None => Error::Transport { message: error.to_string() },
+            }
+        }
+        StreamError::Lost(ConnectionLost::Local) => Error::Disposed,
+        StreamError::Lost(ConnectionLost::Closed) => {
+            Error::SidecarExited { status: None, last_stderr: Vec::new() }
+        }
+        other => Error::Transport { message: other.to_string() },
+    }
+}
+
+async fn lost_error(lost: ConnectionLost, child: Option<&Child>) -> Error {
+    match lost {
+        ConnectionLost::Local => Error::Disposed,
+        ConnectionLost::Goodbye(reason) if reason.code != code::SHUTTING_DOWN => reason.into(),
+        ConnectionLost::Closed | ConnectionLost::Io { .. } | ConnectionLost::Goodbye(_) => {
+            let Some(child) = child else {
+                return Error::SidecarExited { status: None, last_stderr: Vec::new() };
+            };
+            if let Ok(timer) = wire::sleep(STATUS) {
+                tokio::select! {
+                    () = child.exited() => {}
+                    () = timer => {}
+                }
+            }
+            Error::SidecarExited { status: child.status(), last_stderr: child.last_stderr() }
+        }
+        other => Error::Transport { message: other.to_string() },
+    }
+}

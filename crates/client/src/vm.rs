@@ -1,0 +1,242 @@
+//! A VM: making it, ending it, and what it tells.
+//! What is done in it is in `files`, `mounts`, `processes` and `sessions`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use agentos_protocol::message::{Call, CreateVm, DescribeVm, DisposeVm, MountSource, WirePath};
+pub use agentos_protocol::message::{Event, VmInfo};
+use agentos_protocol::mux::SendStream;
+use futures_util::Stream;
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower};
+use crate::error::{Error, Result};
+use crate::sidecar::{self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, SharedSidecarOptions};
+use crate::wire;
+
+/// A machine. Clones are the same machine; it ends by [`AgentOs::dispose`], or when the last clone is dropped.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), agentos::Error> {
+/// use agentos::{AgentOs, AgentOsConfig};
+/// let os = AgentOs::create(AgentOsConfig::builder().hostname("box").build()).await?;
+/// let same = os.clone();
+/// tokio::spawn(async move { same.exists("/etc/passwd").await });
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct AgentOs {
+    pub(crate) vm: Arc<Vm>,
+}
+
+impl std::fmt::Debug for AgentOs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentOs").field("vm_id", &self.vm.id).finish_non_exhaustive()
+    }
+}
+
+/// An open stdin; the lock keeps each write in one piece.
+pub(crate) type Stdin = Arc<tokio::sync::Mutex<SendStream>>;
+
+pub(crate) struct Vm {
+    pub(crate) id: String,
+    sidecar: Arc<AgentOsSidecar>,
+    disposed: AtomicBool,
+    pub(crate) stdins: Mutex<HashMap<u32, Stdin>>,
+    /// Drivers by mount point.
+    pub(crate) drivers: Mutex<BTreeMap<WirePath, DriverLease>>,
+}
+
+impl AgentOs {
+    /// Makes a VM.
+    ///
+    /// # Errors
+    /// [`Error::InvalidConfig`] with the field that is wrong or not supported; [`Error::SidecarNotFound`],
+    /// [`Error::SidecarExited`], [`Error::VersionMismatch`]; [`Error::Limit`].
+    pub async fn create(config: AgentOsConfig) -> Result<AgentOs> {
+        let from = config.sidecar.clone().unwrap_or_default();
+        let mut lowered = lower(config)?;
+        let sidecar = match from {
+            AgentOsSidecarConfig::Explicit { handle } => handle,
+            AgentOsSidecarConfig::Shared { pool } => {
+                sidecar::get_shared(SharedSidecarOptions { pool, binary: None }).await?
+            }
+        };
+        let mut drivers = BTreeMap::new();
+        for (index, driver) in lowered.drivers {
+            let lease = sidecar.link().add_driver(driver);
+            if let Some(mount) = lowered.config.mounts.get_mut(index) {
+                mount.source = MountSource::Driver { driver_id: lease.id };
+                drivers.insert(mount.path.clone(), lease);
+            }
+        }
+        let info = sidecar.link().call(&CreateVm { config: lowered.config }).await?;
+        let vm = Vm {
+            id: info.vm_id,
+            sidecar,
+            disposed: AtomicBool::new(false),
+            stdins: Mutex::default(),
+            drivers: Mutex::new(drivers),
+        };
+        Ok(AgentOs { vm: Arc::new(vm) })
+    }
+
+    /// Ends the VM: its sessions, processes and files. Ending it again succeeds at once; so does ending one whose sidecar
+    /// has gone.
+    ///
+    /// # Errors
+    /// [`Error::Transport`] if the sidecar does not answer sensibly.
+    pub async fn dispose(&self) -> Result<()> {
+        if self.vm.disposed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.vm.stdins.lock().clear();
+        let result = self.vm.link().call(&DisposeVm { vm_id: self.vm.id.clone() }).await;
+        self.vm.drivers.lock().clear();
+        match result {
+            Ok(_) | Err(Error::Disposed | Error::SidecarExited { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its id, unique in its sidecar.
+    #[must_use]
+    pub fn vm_id(&self) -> &str {
+        &self.vm.id
+    }
+
+    /// What it is now.
+    ///
+    /// # Errors
+    /// [`Error::Disposed`].
+    pub async fn describe(&self) -> Result<VmInfo> {
+        self.vm.call(&DescribeVm { vm_id: self.vm.id() }).await
+    }
+
+    /// The sidecar it runs in.
+    #[must_use]
+    pub fn sidecar(&self) -> &Arc<AgentOsSidecar> {
+        &self.vm.sidecar
+    }
+
+    /// The sidecar of a pool that programs of this user share; started if there is none.
+    ///
+    /// # Errors
+    /// [`Error::SidecarNotFound`], [`Error::SidecarExited`], [`Error::VersionMismatch`], [`Error::Timeout`].
+    pub async fn get_shared_sidecar(options: SharedSidecarOptions) -> Result<Arc<AgentOsSidecar>> {
+        sidecar::get_shared(options).await
+    }
+
+    /// A new sidecar for this program alone.
+    ///
+    /// # Errors
+    /// As [`AgentOs::get_shared_sidecar`].
+    ///
+    /// ```no_run
+    /// # async fn f() -> Result<(), agentos::Error> {
+    /// use agentos::{AgentOs, AgentOsConfig, AgentOsSidecarConfig};
+    /// let handle = AgentOs::create_sidecar(Default::default()).await?;
+    /// let config = AgentOsConfig::builder().sidecar(AgentOsSidecarConfig::Explicit { handle }).build();
+    /// let os = AgentOs::create(config).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn create_sidecar(options: CreateSidecarOptions) -> Result<Arc<AgentOsSidecar>> {
+        sidecar::create_private(options).await
+    }
+
+    /// What the VM and its sidecar tell from now on. A subscriber that is slow misses the oldest.
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        EventStream::new(self.vm.link().events(), self.vm.id.clone())
+    }
+}
+
+impl Vm {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        self.sidecar.link()
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    /// The link, unless the VM is disposed.
+    pub(crate) fn open(&self) -> Result<&Link> {
+        if self.disposed.load(Ordering::Acquire) { Err(Error::Disposed) } else { Ok(self.link()) }
+    }
+
+    pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Reply> {
+        self.open()?.call(call).await
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        if self.disposed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Best effort: if the request cannot be sent the sidecar ends the VM with the connection.
+        let Ok(pending) = self.link().connection().start_call(&DisposeVm { vm_id: self.id() }) else {
+            return;
+        };
+        let sidecar = Arc::clone(&self.sidecar);
+        if let Ok(handle) = wire::wire() {
+            handle.spawn(async move {
+                if let Err(error) = pending.await {
+                    tracing::debug!(%error, "a dropped VM was not disposed by request");
+                }
+                // Only now may the last handle close the connection.
+                drop(sidecar);
+            });
+        }
+    }
+}
+
+/// Events of a VM and its sidecar.
+pub struct EventStream {
+    inner: Pin<Box<dyn Stream<Item = Event> + Send>>,
+}
+
+impl std::fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EventStream")
+    }
+}
+
+impl EventStream {
+    fn new(receiver: broadcast::Receiver<Event>, vm_id: String) -> Self {
+        let wanted = move |event: &Event| match event {
+            Event::LimitWarning(warning) => warning.vm_id == vm_id,
+            Event::VmClosed(closed) => closed.vm_id == vm_id,
+            _ => true,
+        };
+        let inner = futures_util::stream::unfold((receiver, wanted), |(mut receiver, wanted)| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(event) if wanted(&event) => return Some((event, (receiver, wanted))),
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        EventStream { inner: Box::pin(inner) }
+    }
+
+    /// The next event; `None` when the sidecar handle is gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        futures_util::StreamExt::next(&mut self.inner).await
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.inner.as_mut().poll_next(cx)
+    }
+}
