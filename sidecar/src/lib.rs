@@ -1,1 +1,20 @@
-//! (room prepared)
+//! The native process that hosts VMs: their life, and the service behind the wire. It holds no HTTP.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod connection;
+mod errors;
+mod host;
+mod images;
+mod options;
+mod server;
+mod service;
+mod session;
+mod stdio;
+mod vm;
+
+pub use options::{Options, UsageError};
+pub use server::{ServeError, main, run};
+
+pub use images::prepare_images;

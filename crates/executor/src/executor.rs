@@ -244,6 +244,12 @@ impl Executor {
         }
     }
 
+    /// Where images are kept.
+    #[must_use]
+    pub fn cache_directory(&self) -> &std::path::Path {
+        self.cache.directory()
+    }
+
     /// The engine.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine

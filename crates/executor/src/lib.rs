@@ -15,6 +15,6 @@ mod runtime;
 pub use cache::{CacheError, ImageCache, content_hash};
 pub use engine::slots;
 pub use executor::{Bundled, Executor, ExecutorConfig, ExecutorError, compile_child};
-pub use loader::{Invocation, LoadError, Machine};
+pub use loader::{Invocation, Launch, LoadError, Machine};
 pub use program::{Program, ProgramError};
 pub use runtime::{GuestRuntime, VmShare};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::Executable;
-use agentos_kernel::{Errno, Kernel, KernelError, Process};
+use agentos_kernel::{Description, Errno, ExitInfo, Kernel, KernelError, Process};
 use agentos_vfs::{Location, Timespec};
 use parking_lot::Mutex;
 
-use crate::executor::Executor;
+use crate::executor::{Executor, Slot};
 use crate::program::{Program, ProgramError};
 use crate::run;
 use crate::runtime::VmShare;
@@ -112,6 +112,18 @@ pub struct Invocation {
     pub env: Arc<Vec<Vec<u8>>>,
 }
 
+/// A program that the host starts.
+pub struct Launch {
+    /// What.
+    pub invocation: Invocation,
+    /// Where.
+    pub cwd: Location,
+    /// Standard input, output and error.
+    pub stdio: [Arc<Description>; 3],
+    /// CPU limit, nanoseconds; 0 is the VM's.
+    pub cpu_limit_ns: u64,
+}
+
 /// On whose behalf something is looked up.
 pub(crate) struct Asker<'a> {
     pub(crate) process: Option<&'a Process>,
@@ -126,14 +138,35 @@ impl Machine {
         Arc::new(Self { kernel, executor, share, known: Mutex::default() })
     }
 
-    /// Starts a program for the host: a new session whose standard streams the host gives.
-    pub async fn spawn(
+    /// Starts a program for the host, in a session of its own. All of it, the look-up too, happens on the guest runtime,
+    /// so that a short program costs one hand-over in all.
+    ///
+    /// `started` is told the process or why there is none; `ended`, only after a start, how it ended. Both run on a
+    /// guest thread and must not block.
+    pub fn launch(
         self: &Arc<Self>,
-        invocation: Invocation,
-        cwd: Location,
-        stdio: [Arc<agentos_kernel::Description>; 3],
-        cpu_limit_ns: u64,
-    ) -> Result<Arc<Process>, LoadError> {
+        launch: Launch,
+        started: impl FnOnce(Result<&Arc<Process>, LoadError>) + Send + 'static,
+        ended: impl FnOnce(&Arc<Process>, ExitInfo) + Send + 'static,
+    ) {
+        let machine = Arc::clone(self);
+        let task = async move {
+            match machine.begin(launch).await {
+                Err(error) => started(Err(error)),
+                Ok((process, program, slot)) => {
+                    started(Ok(&process));
+                    run::run_to_end(&machine, &process, program, slot).await;
+                    if let Some(info) = process.exit_info() {
+                        ended(&process, info);
+                    }
+                }
+            }
+        };
+        self.executor.runtime().spawn(&self.share, task);
+    }
+
+    async fn begin(&self, launch: Launch) -> Result<(Arc<Process>, Arc<Program>, Slot), LoadError> {
+        let Launch { invocation, cwd, stdio, cpu_limit_ns } = launch;
         let loaded = self.resolve(&Asker { process: None, cwd: &cwd }, invocation).await?;
         let slot = self.executor.take_slot().ok_or_else(|| self.slots_used_up())?;
         let process = self.kernel.host_spawn(agentos_kernel::HostSpawn {
@@ -142,8 +175,7 @@ impl Machine {
             stdio,
             cpu_limit_ns,
         })?;
-        run::start(self, Arc::clone(&process), loaded.program, slot);
-        Ok(process)
+        Ok((process, loaded.program, slot))
     }
 
     fn slots_used_up(&self) -> KernelError {

@@ -36,6 +36,17 @@ pub(crate) fn start(machine: &Arc<Machine>, process: Arc<Process>, program: Arc<
     machine.executor.runtime().spawn(&machine.share, Metered::new(process, task));
 }
 
+/// Runs a new process on its program, in the task of the caller.
+pub(crate) async fn run_to_end(
+    machine: &Arc<Machine>,
+    process: &Arc<Process>,
+    program: Arc<Program>,
+    slot: Slot,
+) {
+    let task = run(Arc::clone(machine), Arc::clone(process), program, slot);
+    Metered::new(Arc::clone(process), task).await;
+}
+
 /// Starts a clone: its store is filled already, `entry` is called with `func` and `arg`.
 pub(crate) fn start_clone(
     machine: &Arc<Machine>,

@@ -259,6 +259,11 @@ impl OpenFile for ProcFile {
 }
 
 impl Kernel {
+    /// Mounts `/proc` again, in a root that was mounted over the first one and has such a directory.
+    pub async fn remount_proc(self: &Arc<Self>) -> Result<()> {
+        self.mount_proc().await
+    }
+
     /// Mounts `/proc` where the root has such a directory.
     pub(crate) async fn mount_proc(self: &Arc<Self>) -> Result<()> {
         let path = GuestPath::new("/proc").map_err(Errno::from)?;

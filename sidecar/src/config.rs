@@ -1,0 +1,212 @@
+//! The configuration of a VM: checked whole before anything is made. What it cannot honour it refuses with the field's path.
+
+use agentos_kernel::{Cred, Limits};
+use agentos_protocol::WireError;
+use agentos_protocol::message::{RootLower, UserConfig, VmConfig, VmLimits};
+use agentos_vfs::GuestPath;
+
+/// PATH of a VM.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Largest label set, environment and instructions together, bytes.
+const TEXT: usize = 1 << 20;
+
+/// A configuration that holds together.
+pub(crate) struct Checked {
+    pub(crate) limits: Limits,
+    pub(crate) output_bytes: usize,
+    pub(crate) readdir_page: usize,
+    pub(crate) hostname: String,
+    pub(crate) user: UserConfig,
+    pub(crate) home: GuestPath,
+    pub(crate) cwd: GuestPath,
+    pub(crate) env: Vec<Vec<u8>>,
+    pub(crate) cred: Cred,
+}
+
+fn refuse<T>(path: impl Into<String>, reason: impl Into<String>) -> Result<T, WireError> {
+    Err(WireError::invalid_config(path, reason))
+}
+
+fn guest_path(field: &str, path: impl AsRef<[u8]>) -> Result<GuestPath, WireError> {
+    GuestPath::strict(path).map_err(|e| WireError::invalid_config(field, e.to_string()))
+}
+
+pub(crate) fn check(config: &VmConfig) -> Result<Checked, WireError> {
+    not_here_yet(config)?;
+    let limits = limits(&config.limits)?;
+    let hostname = config.hostname.clone().unwrap_or_else(|| "agentos".into());
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if hostname.is_empty()
+        || hostname.len() > 64
+        || !hostname.chars().all(valid)
+        || hostname.starts_with(['-', '.'])
+    {
+        return refuse("hostname", "1 to 64 letters, digits, '-' and '.', beginning with a letter or digit");
+    }
+    let user = config.user.clone().unwrap_or_default();
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if user.name.is_empty()
+        || user.name.len() > 32
+        || !user.name.chars().all(valid)
+        || user.name.starts_with('-')
+    {
+        return refuse("user.name", "1 to 32 letters, digits, '-', '_' and '.'");
+    }
+    let home = user.home.clone().unwrap_or_else(|| match user.name.as_str() {
+        "root" => "/root".to_owned(),
+        name => format!("/home/{name}"),
+    });
+    let home = guest_path("user.home", home)?;
+    let cwd = match &config.cwd {
+        Some(path) => guest_path("cwd", path)?,
+        None => guest_path("cwd", "/workspace")?,
+    };
+    let text: usize = config.env.iter().chain(&config.labels).map(|(k, v)| k.len() + v.len()).sum::<usize>()
+        + config.additional_instructions.as_ref().map_or(0, String::len);
+    if text > TEXT {
+        return refuse(
+            "env",
+            format!("environment, labels and instructions have {text} bytes; {TEXT} are allowed"),
+        );
+    }
+    let env = environment(config, &user, &home)?;
+    let cred = Cred { uid: user.uid, gid: user.gid, groups: Vec::new() };
+    Ok(Checked {
+        limits,
+        output_bytes: config.limits.process_output_bytes as usize,
+        readdir_page: config.limits.readdir_page as usize,
+        hostname,
+        user,
+        home,
+        cwd,
+        env,
+        cred,
+    })
+}
+
+/// Fields that this version cannot honour.
+fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
+    let later = "this version cannot honour it yet; leave it out";
+    if config.permissions.is_some() {
+        return refuse("permissions", later);
+    }
+    if !config.loopback_exempt_ports.is_empty() {
+        return refuse("loopbackExemptPorts", later);
+    }
+    if !config.software.is_empty() {
+        return refuse("software", later);
+    }
+    if config.root.read_only {
+        return refuse("rootFilesystem.mode", later);
+    }
+    if config.root.disable_default_base_layer {
+        return refuse("rootFilesystem.disableDefaultBaseLayer", later);
+    }
+    for (n, lower) in config.root.lowers.iter().enumerate() {
+        match lower {
+            RootLower::Bundled if n == 0 && config.root.lowers.len() == 1 => {}
+            RootLower::Bundled => {
+                return refuse(format!("rootFilesystem.lowers[{n}]"), "the bundled base is given twice");
+            }
+            RootLower::Snapshot { .. } => return refuse(format!("rootFilesystem.lowers[{n}]"), later),
+        }
+    }
+    Ok(())
+}
+
+fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
+    let default = VmLimits::default();
+    let fixed = [
+        ("ptys", u64::from(asked.ptys), u64::from(default.ptys)),
+        ("sockets", u64::from(asked.sockets), u64::from(default.sockets)),
+        ("agentMemory", asked.agent_memory, default.agent_memory),
+        ("pathBytes", u64::from(asked.path_bytes), u64::from(default.path_bytes)),
+        ("nameBytes", u64::from(asked.name_bytes), u64::from(default.name_bytes)),
+        ("symlinkDepth", u64::from(asked.symlink_depth), u64::from(default.symlink_depth)),
+        ("ptyCols", u64::from(asked.pty_cols), u64::from(default.pty_cols)),
+        ("ptyRows", u64::from(asked.pty_rows), u64::from(default.pty_rows)),
+    ];
+    for (name, value, fixed) in fixed {
+        if value != fixed {
+            return refuse(format!("limits.{name}"), format!("this version knows only {fixed}"));
+        }
+    }
+    let within = |name: &str, value: u64, least: u64, most: u64| {
+        if (least..=most).contains(&value) {
+            Ok(value)
+        } else {
+            refuse(format!("limits.{name}"), format!("{value} is not between {least} and {most}"))
+        }
+    };
+    within("processOutputBytes", u64::from(asked.process_output_bytes), 4096, 64 << 20)?;
+    within("readdirPage", u64::from(asked.readdir_page), 1, 65_536)?;
+    let gib = 1u64 << 30;
+    Ok(Limits {
+        memory_per_process: within("processMemory", asked.process_memory, 1 << 20, 4 * gib)?,
+        memory: within("vmMemory", asked.vm_memory, 1 << 20, 1024 * gib)?,
+        processes: within("processes", u64::from(asked.processes), 1, 65_536)? as u32,
+        fds_per_process: within("fdsPerProcess", u64::from(asked.fds_per_process), 8, 65_536)? as u32,
+        pipes: within("pipes", u64::from(asked.pipes), 0, 65_536)? as u32,
+        pipe_bytes: within("pipeBytes", u64::from(asked.pipe_bytes), 4096, 16 << 20)? as usize,
+        argv_env_bytes: within("argvEnvBytes", u64::from(asked.argv_env_bytes), 4096, 64 << 20)? as usize,
+        fs_bytes: within("filesystemBytes", asked.filesystem_bytes, 1 << 16, 1024 * gib)?,
+        fs_inodes: within("inodes", asked.inodes, 16, 1 << 32)?,
+        cpu_time_ms: 0,
+    })
+}
+
+fn environment(config: &VmConfig, user: &UserConfig, home: &GuestPath) -> Result<Vec<Vec<u8>>, WireError> {
+    let mut env: std::collections::BTreeMap<String, String> = [
+        ("PATH", PATH.to_owned()),
+        ("HOME", home.to_string()),
+        ("USER", user.name.clone()),
+        ("LOGNAME", user.name.clone()),
+        ("SHELL", "/bin/sh".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+    ]
+    .into_iter()
+    .map(|(k, v)| (k.to_owned(), v))
+    .collect();
+    env.extend(config.env.clone());
+    env.iter().map(|(name, value)| variable("env", name, value)).collect()
+}
+
+/// `NAME=value`, refused when it cannot be one.
+pub(crate) fn variable(field: &str, name: &str, value: &str) -> Result<Vec<u8>, WireError> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return refuse(
+            format!("{field}.{name}"),
+            "a name must not be empty or contain '=' or NUL, a value no NUL",
+        );
+    }
+    Ok(format!("{name}={value}").into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path_of(change: impl FnOnce(&mut VmConfig)) -> String {
+        let mut config = VmConfig::default();
+        change(&mut config);
+        match check(&config) {
+            Ok(_) => String::new(),
+            Err(error) => error.details.unwrap().config.unwrap().path,
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_field() {
+        assert_eq!(path_of(|_| ()), "");
+        assert_eq!(path_of(|c| c.hostname = Some("a b".into())), "hostname");
+        assert_eq!(path_of(|c| c.cwd = Some("work".into())), "cwd");
+        assert_eq!(path_of(|c| c.limits.processes = 0), "limits.processes");
+        assert_eq!(path_of(|c| c.limits.ptys = 3), "limits.ptys");
+        assert_eq!(path_of(|c| c.root.read_only = true), "rootFilesystem.mode");
+        assert_eq!(
+            path_of(|c| c.permissions = Some(agentos_protocol::message::Permissions::default())),
+            "permissions"
+        );
+        assert_eq!(path_of(|c| drop(c.env.insert("A=B".into(), String::new()))), "env.A=B");
+    }
+}

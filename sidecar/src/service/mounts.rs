@@ -1,0 +1,215 @@
+//! Mounting at create and at run time: memory, host directories, drivers of the client.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use agentos_kernel::Errno;
+use agentos_kernel::sys::At;
+use agentos_protocol::message::{
+    Empty, ListMounts, Mount, MountInfo, MountList, MountSource, MountSpec, Unmount, code,
+};
+use agentos_protocol::mux::Responder;
+use agentos_protocol::{Connection, WireError};
+use agentos_vfs::{
+    DriverFs, DriverOptions, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, MountOptions, Tree,
+    TreeLimits,
+};
+
+use super::files::guest_path;
+use crate::connection::{Client, answer_later};
+use crate::errors::failed;
+use crate::service::driver::ClientDriver;
+use crate::vm::Vm;
+
+/// Mounts of one VM.
+const MOST_MOUNTS: usize = 256;
+/// Places that must stay what they are.
+const RESERVED: [&[u8]; 2] = [b"/proc", b"/dev"];
+
+/// Checks mounts of a configuration before anything is made.
+pub(crate) fn check(mounts: &[MountSpec]) -> Result<(), WireError> {
+    for (n, mount) in mounts.iter().enumerate() {
+        let refuse =
+            |field: &str, reason: String| WireError::invalid_config(format!("mounts[{n}].{field}"), reason);
+        GuestPath::strict(&mount.path).map_err(|e| refuse("path", e.to_string()))?;
+        match &mount.source {
+            MountSource::Plugin { id, .. } => {
+                let reason = format!("unknown plugin `{id}`; this version has memory and host_dir");
+                return Err(refuse("plugin.id", reason));
+            }
+            MountSource::HostDir { host_path } if !host_path.0.starts_with(b"/") => {
+                return Err(refuse("plugin.config.hostPath", format!("{host_path} is not absolute")));
+            }
+            _ => {}
+        }
+    }
+    if mounts.len() > MOST_MOUNTS {
+        return Err(WireError::invalid_config(
+            "mounts",
+            format!("{} mounts; {MOST_MOUNTS} are allowed", mounts.len()),
+        ));
+    }
+    Ok(())
+}
+
+/// Mounts one. The mount point is made if missing.
+pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec) -> Result<(), WireError> {
+    let path = guest_path(&spec.path)?;
+    if RESERVED.contains(&path.as_bytes()) {
+        return Err(failed(Errno::EBUSY, "mount", &path));
+    }
+    let namespace = &vm.kernel().namespace;
+    if namespace.list().len() >= MOST_MOUNTS {
+        return Err(failed(Errno::ENOSPC, "mount", &path));
+    }
+    let (fs, source) = file_system(vm, connection, &spec)?;
+    if path.as_bytes() == b"/" {
+        return replace_root(vm, fs, source, spec.read_only).await;
+    }
+    mount_point(vm, &path).await?;
+    let options = MountOptions { source, read_only: spec.read_only };
+    namespace.mount(&path, fs, options).await.map_err(|e| failed(e, "mount", &path))?;
+    Ok(())
+}
+
+/// The directory that a mount covers. Its parents belong to the VM's user, as everything that the host makes.
+async fn mount_point(vm: &Vm, path: &GuestPath) -> Result<(), WireError> {
+    let kernel = vm.kernel();
+    let host = kernel.host();
+    match kernel.stat(&host, At::Cwd(path.as_bytes()), true).await {
+        Ok((_, attr)) if attr.kind == FileType::Directory => Ok(()),
+        Ok(_) => Err(failed(Errno::ENOTDIR, "mount", path)),
+        Err(_) => vm.make_directories(path).await,
+    }
+}
+
+/// A mount at `/` takes the place of the root; `/proc`, `/dev` and the programs under `/bin` stay reachable if the new root
+/// has no such directories of its own, by mounts of the old ones.
+async fn replace_root(
+    vm: &Vm,
+    fs: Arc<dyn FileSystem>,
+    source: String,
+    read_only: bool,
+) -> Result<(), WireError> {
+    let kernel = vm.kernel();
+    let root = GuestPath::root();
+    let options = MountOptions { source, read_only };
+    kernel.namespace.mount(&root, fs, options).await.map_err(|e| failed(e, "mount", &root))?;
+    kernel.remount_proc().await.map_err(|e| failed(e, "mount", "/proc"))?;
+    Ok(())
+}
+
+fn file_system(
+    vm: &Arc<Vm>,
+    connection: &Connection,
+    spec: &MountSpec,
+) -> Result<(Arc<dyn FileSystem>, String), WireError> {
+    let kernel = vm.kernel();
+    let user = kernel.cred();
+    match &spec.source {
+        MountSource::Memory { size } => {
+            let mut limits = TreeLimits {
+                bytes: kernel.limits.fs_bytes,
+                inodes: kernel.limits.fs_inodes,
+                ..TreeLimits::default()
+            };
+            if let Some(size) = size {
+                limits.bytes = *size;
+            }
+            let tree = Tree::with_limits(limits);
+            let owner = agentos_vfs::SetAttr {
+                perm: Some(0o755),
+                uid: Some(user.uid),
+                gid: Some(user.gid),
+                ..agentos_vfs::SetAttr::default()
+            };
+            match tree.setattr(tree.root(), &owner) {
+                agentos_vfs::Reply::Now(Ok(_)) | agentos_vfs::Reply::Later(_) => {}
+                agentos_vfs::Reply::Now(Err(errno)) => return Err(failed(errno, "mount", &spec.path)),
+            }
+            Ok((Arc::new(tree), "memory".into()))
+        }
+        MountSource::HostDir { host_path } => {
+            let host = Path::new(std::ffi::OsStr::from_bytes(&host_path.0));
+            refuse_own_directories(vm, host)?;
+            let options = HostDirOptions {
+                read_only: spec.read_only,
+                uid: user.uid,
+                gid: user.gid,
+                ..HostDirOptions::default()
+            };
+            let dir =
+                HostDir::open(host, options).map_err(|e| failed(e, "open host directory", host_path))?;
+            Ok((Arc::new(dir), host_path.to_text()))
+        }
+        MountSource::Driver { driver_id } => {
+            let driver = Arc::new(ClientDriver::new(connection.clone(), *driver_id));
+            let options = DriverOptions { read_only: spec.read_only, ..DriverOptions::default() };
+            let fs = DriverFs::new(driver, options).map_err(|e| failed(e, "mount", &spec.path))?;
+            Ok((Arc::new(fs), format!("driver:{driver_id}")))
+        }
+        MountSource::Plugin { id, .. } => {
+            let reason = format!("unknown plugin `{id}`; this version has memory and host_dir");
+            Err(WireError::invalid_config("plugin.id", reason))
+        }
+    }
+}
+
+/// The image cache holds native code that this process runs: a guest that could write there would own the host.
+fn refuse_own_directories(vm: &Vm, host: &Path) -> Result<(), WireError> {
+    for own in vm.host.own_directories() {
+        let overlaps = agentos_vfs::host_dir::contains(host, &own).unwrap_or(false)
+            || agentos_vfs::host_dir::contains(&own, host).unwrap_or(false);
+        if overlaps {
+            let reason = format!(
+                "{} contains, or lies in, {}, which the sidecar runs from; mount another directory",
+                host.display(),
+                own.display()
+            );
+            return Err(WireError::invalid_config("hostPath", reason));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn add(client: &Client, request: Mount, responder: Responder) {
+    match client.vm(&request.vm_id) {
+        Ok(vm) => {
+            let connection = responder.connection();
+            answer_later::<Mount>(responder, async move {
+                mount(&vm, &connection, request.mount).await?;
+                Ok(Empty {})
+            });
+        }
+        Err(error) => responder.error(&error),
+    }
+}
+
+pub(super) async fn remove(vm: Arc<Vm>, request: Unmount) -> Result<Empty, WireError> {
+    let path = guest_path(&request.path)?;
+    if RESERVED.contains(&path.as_bytes()) || path.as_bytes() == b"/" {
+        return Err(failed(Errno::EBUSY, "unmount", &path));
+    }
+    match vm.kernel().namespace.unmount(&path) {
+        Ok(()) => Ok(Empty {}),
+        Err(Errno::EINVAL) => Err(WireError::path(code::MOUNT_NOT_FOUND, path.to_string())),
+        Err(errno) => Err(failed(errno, "unmount", &path)),
+    }
+}
+
+pub(super) async fn list(vm: Arc<Vm>, _request: ListMounts) -> Result<MountList, WireError> {
+    let mounts = vm
+        .kernel()
+        .namespace
+        .list()
+        .iter()
+        .map(|mount| MountInfo {
+            path: mount.path.to_string(),
+            fs_type: mount.fs.type_name().to_owned(),
+            source: mount.source.clone(),
+            read_only: mount.is_read_only(),
+        })
+        .collect();
+    Ok(MountList { mounts })
+}

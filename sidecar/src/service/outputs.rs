@@ -1,0 +1,127 @@
+//! Watching processes: their output, their end, listings, signals.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use agentos_kernel::{Pid, ProcessState, Signal};
+use agentos_protocol::WireError;
+use agentos_protocol::message::{
+    AllProcesses, Empty, ExitStatus, ListProcesses, OutputKind, ProcessInfo, ProcessList, ProcessStatus,
+    ReadOutput, ReadOutputReply, SignalProcess, SpawnedProcessInfo, SpawnedProcessList, WaitProcess, code,
+};
+use agentos_protocol::mux::Responder;
+
+use super::processes::{Spawned, exit_status};
+use crate::connection::Client;
+use crate::vm::Vm;
+
+/// Bytes moved at a time from a ring to a stream.
+const CHUNK: usize = 64 << 10;
+
+fn no_process(pid: u32) -> WireError {
+    WireError::not_found(code::PROCESS_NOT_FOUND, pid)
+}
+
+pub(super) fn read(client: &Client, r: &ReadOutput, responder: Responder) {
+    let found = client.vm(&r.vm_id).and_then(|vm| vm.spawned(r.pid).ok_or_else(|| no_process(r.pid)));
+    let spawned: Arc<Spawned> = match found {
+        Ok(spawned) => spawned,
+        Err(error) => return responder.error(&error),
+    };
+    let stream = match responder.connection().accept_send(r.stream) {
+        Ok(stream) => stream,
+        Err(error) => return responder.error(&WireError::new(code::INVALID_REQUEST, error.to_string())),
+    };
+    let ring = match r.output {
+        OutputKind::Stdout => &spawned.stdout,
+        OutputKind::Stderr => &spawned.stderr,
+    };
+    let (reader, start_offset) = ring.reader(r.from_offset);
+    responder.reply::<ReadOutput>(Ok(ReadOutputReply { start_offset }));
+    let follow = r.follow;
+    tokio::spawn(async move {
+        loop {
+            let chunk = tokio::select! {
+                chunk = reader.next(CHUNK, follow) => chunk,
+                // A client that looks away must not hold the process up.
+                _ = stream.closed() => return,
+            };
+            match chunk {
+                Some(chunk) => {
+                    if stream.write_all(&chunk).await.is_err() {
+                        return;
+                    }
+                }
+                None => return stream.finish(),
+            }
+        }
+    });
+}
+
+pub(super) async fn wait(vm: Arc<Vm>, r: WaitProcess) -> Result<ExitStatus, WireError> {
+    let spawned = vm.spawned(r.pid).ok_or_else(|| no_process(r.pid))?;
+    let info = spawned.process.wait_exit().await;
+    Ok(exit_status(&info, spawned.timed_out.load(Ordering::SeqCst)))
+}
+
+pub(super) async fn list(vm: Arc<Vm>, _r: ListProcesses) -> Result<SpawnedProcessList, WireError> {
+    let spawned: Vec<_> = vm.spawned.lock().values().cloned().collect();
+    let processes = spawned
+        .iter()
+        .map(|s| {
+            let exit = s.process.exit_info();
+            SpawnedProcessInfo {
+                pid: s.process.pid.0,
+                command: s.command.clone(),
+                args: s.args.clone(),
+                running: exit.is_none(),
+                exit_code: exit.map(|info| info.status.shell_status()),
+            }
+        })
+        .collect();
+    Ok(SpawnedProcessList { processes })
+}
+
+fn milliseconds(time: std::time::Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+pub(super) async fn all(vm: Arc<Vm>, _r: AllProcesses) -> Result<ProcessList, WireError> {
+    let kernel = vm.kernel();
+    let mut processes = Vec::new();
+    for pid in kernel.processes() {
+        let Some(info) = kernel.process_info(pid).await else { continue };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        processes.push(ProcessInfo {
+            pid: pid.0,
+            ppid: info.ppid.0,
+            pgid: info.pgid.0,
+            sid: info.sid.0,
+            driver: "wasm".into(),
+            command: text(info.argv.first().map_or(&info.exe, |name| name)),
+            args: info.argv.iter().skip(1).map(|a| text(a)).collect(),
+            cwd: text(&info.cwd),
+            status: match info.state {
+                ProcessState::Running => ProcessStatus::Running,
+                ProcessState::Stopped => ProcessStatus::Stopped,
+                ProcessState::Zombie => ProcessStatus::Exited,
+            },
+            exit_code: info.exit.map(|e| e.status.shell_status()),
+            start_time: milliseconds(info.started),
+            exit_time: info.exit.map(|e| milliseconds(e.at)),
+        });
+    }
+    Ok(ProcessList { processes })
+}
+
+pub(super) async fn signal(vm: Arc<Vm>, r: SignalProcess) -> Result<Empty, WireError> {
+    let signal = Signal::from_name(&r.signal)
+        .ok_or_else(|| WireError::new(code::INVALID_REQUEST, format!("{}: no such signal", r.signal)))?;
+    let pid = Pid(r.pid);
+    // A process that ended just now took the signal: POSIX kill() says the same of zombies.
+    if vm.kernel().host_kill(pid, signal, r.group) || vm.spawned(r.pid).is_some() {
+        Ok(Empty {})
+    } else {
+        Err(no_process(r.pid))
+    }
+}

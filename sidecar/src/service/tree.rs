@@ -1,0 +1,422 @@
+//! Names and attributes of files.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use agentos_kernel::sys::At;
+use agentos_kernel::{Errno, Kernel};
+use agentos_protocol::WireError;
+use agentos_protocol::message::{
+    Chmod, Chown, Delete, Empty, Exists, ExistsReply, FileKind, Link, Mkdir, MovePath, ReadLink,
+    ReadLinkReply, Readdir, ReaddirRecursive, ReaddirRecursiveReply, ReaddirReply, Stat, Symlink, Truncate,
+    Utimes, VirtualStat, WireDirEntry, WirePath,
+};
+use agentos_protocol::mux::{RecordWriter, Responder};
+use agentos_vfs::{Attr, FileType, NewKind, RenameFlags, SetAttr, SetTime, Timespec};
+
+use super::files::guest_path;
+use crate::connection::{Client, answer_later};
+use crate::errors::failed;
+use crate::vm::Vm;
+
+type Reply<T> = Result<T, WireError>;
+
+pub(super) fn kind(kind: FileType) -> FileKind {
+    match kind {
+        FileType::Regular => FileKind::File,
+        FileType::Directory => FileKind::Directory,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::CharDevice => FileKind::CharDevice,
+        FileType::BlockDevice => FileKind::BlockDevice,
+        FileType::Fifo => FileKind::Fifo,
+        FileType::Socket => FileKind::Socket,
+    }
+}
+
+fn milliseconds(time: Timespec) -> f64 {
+    time.secs as f64 * 1000.0 + f64::from(time.nanos) / 1_000_000.0
+}
+
+pub(super) fn timespec(ms: f64) -> Option<Timespec> {
+    if !ms.is_finite() || ms.abs() > 8.64e15 {
+        return None;
+    }
+    let secs = (ms / 1000.0).floor();
+    let nanos = ((ms - secs * 1000.0) * 1_000_000.0).round().clamp(0.0, 999_999_999.0);
+    Some(Timespec { secs: secs as i64, nanos: nanos as u32 })
+}
+
+fn wire_stat(dev: u64, attr: &Attr) -> VirtualStat {
+    VirtualStat {
+        mode: attr.mode(),
+        kind: kind(attr.kind),
+        size: attr.size,
+        blocks: attr.blocks,
+        dev,
+        rdev: attr.rdev,
+        is_directory: attr.kind == FileType::Directory,
+        is_symbolic_link: attr.kind == FileType::Symlink,
+        atime_ms: milliseconds(attr.atime),
+        mtime_ms: milliseconds(attr.mtime),
+        ctime_ms: milliseconds(attr.ctime),
+        birthtime_ms: milliseconds(attr.btime),
+        ino: attr.ino,
+        nlink: u64::from(attr.nlink),
+        uid: attr.uid,
+        gid: attr.gid,
+    }
+}
+
+pub(super) async fn mkdir(vm: Arc<Vm>, r: Mkdir) -> Reply<Empty> {
+    let path = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    let host = kernel.host();
+    let mode = r.mode.unwrap_or(0o755) & 0o7777;
+    if r.recursive {
+        if let Some(parent) = path.parent() {
+            vm.make_directories(&parent).await?;
+        }
+        match kernel.stat(&host, At::Cwd(path.as_bytes()), true).await {
+            Ok((_, attr)) if attr.kind == FileType::Directory => return Ok(Empty {}),
+            Ok(_) => return Err(failed(Errno::EEXIST, "mkdir", &path)),
+            Err(_) => {}
+        }
+    }
+    kernel
+        .make(&host, At::Cwd(path.as_bytes()), NewKind::Directory, mode)
+        .await
+        .map_err(|e| failed(e, "mkdir", &path))?;
+    Ok(Empty {})
+}
+
+pub(super) async fn readdir(vm: Arc<Vm>, r: Readdir) -> Reply<ReaddirReply> {
+    let path = guest_path(&r.path)?;
+    let entries = list(vm.kernel(), path.as_bytes()).await?;
+    let page = if r.page == 0 { vm.readdir_page } else { (r.page as usize).min(vm.readdir_page) };
+    let start = usize::try_from(r.cursor).unwrap_or(usize::MAX).min(entries.len());
+    let end = start.saturating_add(page).min(entries.len());
+    Ok(ReaddirReply {
+        entries: entries[start..end]
+            .iter()
+            .map(|e| WireDirEntry { name: e.name.to_vec().into(), kind: kind(e.kind), size: 0 })
+            .collect(),
+        next: (end < entries.len()).then_some(end as u64),
+    })
+}
+
+async fn list(kernel: &Kernel, path: &[u8]) -> Reply<Vec<agentos_vfs::DirEntry>> {
+    let host = kernel.host();
+    let location =
+        kernel.resolve_directory(&host, At::Cwd(path)).await.map_err(|e| failed(e, "readdir", path))?;
+    location.mount.fs.readdir(location.ino).await.map_err(|e| failed(e, "readdir", path))
+}
+
+pub(super) fn readdir_recursive(client: &Client, r: ReaddirRecursive, responder: Responder) {
+    let vm = match client.vm(&r.vm_id) {
+        Ok(vm) => vm,
+        Err(error) => return responder.error(&error),
+    };
+    match responder.connection().accept_send(r.stream) {
+        Ok(stream) => {
+            answer_later::<ReaddirRecursive>(responder, async move {
+                walk(&vm, r, RecordWriter::new(stream)).await
+            });
+        }
+        Err(error) => {
+            responder
+                .error(&WireError::new(agentos_protocol::message::code::INVALID_REQUEST, error.to_string()));
+        }
+    }
+}
+
+/// Breadth first: what waits is at most the directories of two levels.
+async fn walk(
+    vm: &Vm,
+    r: ReaddirRecursive,
+    records: RecordWriter<WireDirEntry>,
+) -> Reply<ReaddirRecursiveReply> {
+    let start = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    let host = kernel.host();
+    let mut entries = 0;
+    let mut waiting: VecDeque<(Vec<u8>, u32)> = VecDeque::from([(Vec::new(), 1)]);
+    while let Some((relative, depth)) = waiting.pop_front() {
+        let mut directory = start.as_bytes().to_vec();
+        if !relative.is_empty() {
+            if directory != b"/" {
+                directory.push(b'/');
+            }
+            directory.extend_from_slice(&relative);
+        }
+        let listed = match list(kernel, &directory).await {
+            Ok(listed) => listed,
+            // Removed meanwhile: as if it had been removed before.
+            Err(_) if !relative.is_empty() => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in listed {
+            if r.exclude.iter().any(|name| name.as_bytes() == &*entry.name) {
+                continue;
+            }
+            let mut name = relative.clone();
+            if !name.is_empty() {
+                name.push(b'/');
+            }
+            name.extend_from_slice(&entry.name);
+            let mut full = directory.clone();
+            full.push(b'/');
+            full.extend_from_slice(&entry.name);
+            let size = match kernel.stat(&host, At::Cwd(&full), false).await {
+                Ok((_, attr)) => attr.size,
+                Err(_) => continue,
+            };
+            let enter = entry.kind == FileType::Directory && r.max_depth.is_none_or(|most| depth < most);
+            let record = WireDirEntry { name: WirePath(name.clone()), kind: kind(entry.kind), size };
+            if records.send(&record).await.is_err() {
+                return Ok(ReaddirRecursiveReply { entries });
+            }
+            entries += 1;
+            if enter {
+                waiting.push_back((name, depth + 1));
+            }
+        }
+    }
+    records.stream().finish();
+    Ok(ReaddirRecursiveReply { entries })
+}
+
+pub(super) async fn stat(vm: Arc<Vm>, r: Stat) -> Reply<VirtualStat> {
+    let path = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    let (dev, attr) = kernel
+        .stat(&kernel.host(), At::Cwd(path.as_bytes()), r.follow)
+        .await
+        .map_err(|e| failed(e, if r.follow { "stat" } else { "lstat" }, &path))?;
+    Ok(wire_stat(dev, &attr))
+}
+
+pub(super) async fn exists(vm: Arc<Vm>, r: Exists) -> Reply<ExistsReply> {
+    let path = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    match kernel.stat(&kernel.host(), At::Cwd(path.as_bytes()), true).await {
+        Ok(_) => Ok(ExistsReply { exists: true }),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(ExistsReply { exists: false }),
+        Err(errno) => Err(failed(errno, "stat", &path)),
+    }
+}
+
+pub(super) async fn move_path(vm: Arc<Vm>, r: MovePath) -> Reply<Empty> {
+    let (from, to) = (guest_path(&r.from)?, guest_path(&r.to)?);
+    let kernel = vm.kernel();
+    let host = kernel.host();
+    let moved =
+        kernel.rename(&host, At::Cwd(from.as_bytes()), At::Cwd(to.as_bytes()), RenameFlags::default()).await;
+    match moved {
+        Ok(()) => Ok(Empty {}),
+        Err(Errno::EXDEV) => {
+            copy_tree(kernel, from.as_bytes(), to.as_bytes()).await?;
+            remove_tree(kernel, from.as_bytes()).await?;
+            Ok(Empty {})
+        }
+        Err(errno) => Err(failed(errno, "rename", &from)),
+    }
+}
+
+/// Copies a tree across mounts, as `mv` does: modes, times and links stay; owners where the target can hold them.
+async fn copy_tree(kernel: &Kernel, from: &[u8], to: &[u8]) -> Reply<()> {
+    let host = agentos_kernel::sys::Who { umask: 0, ..kernel.host() };
+    let mut stack = vec![(from.to_vec(), to.to_vec())];
+    let mut directories = Vec::new();
+    while let Some((from, to)) = stack.pop() {
+        let fail = |e| failed(e, "copy", &from);
+        let (_, attr) = kernel.stat(&host, At::Cwd(&from), false).await.map_err(fail)?;
+        match attr.kind {
+            FileType::Directory => {
+                match kernel.make(&host, At::Cwd(&to), NewKind::Directory, 0o700).await {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(errno) => return Err(fail(errno)),
+                }
+                for entry in list(kernel, &from).await? {
+                    let join = |base: &[u8]| [base, b"/", &entry.name].concat();
+                    stack.push((join(&from), join(&to)));
+                }
+                directories.push((to, attr));
+                continue;
+            }
+            FileType::Symlink => {
+                let target = kernel.readlink(&host, At::Cwd(&from)).await.map_err(fail)?;
+                kernel.symlink(&host, target, At::Cwd(&to)).await.map_err(fail)?;
+            }
+            FileType::Regular => {
+                use agentos_abi::fd::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
+                let source = kernel.open(&host, None, At::Cwd(&from), O_RDONLY, 0).await.map_err(fail)?;
+                let target = kernel
+                    .open(&host, None, At::Cwd(&to), O_WRONLY | O_CREAT | O_TRUNC, attr.perm)
+                    .await
+                    .map_err(fail)?;
+                let mut buffer = vec![0; 256 << 10];
+                let mut at = 0;
+                loop {
+                    let n = kernel.pread(&source, &mut buffer, at).await.map_err(fail)?;
+                    if n == 0 {
+                        break;
+                    }
+                    let mut done = 0;
+                    while done < n {
+                        let m =
+                            kernel.pwrite(&target, &buffer[done..n], at + done as u64).await.map_err(fail)?;
+                        if m == 0 {
+                            return Err(fail(Errno::EIO));
+                        }
+                        done += m;
+                    }
+                    at += n as u64;
+                }
+            }
+            _ => return Err(fail(Errno::EXDEV)),
+        }
+        if attr.kind != FileType::Symlink {
+            settle(kernel, &host, &to, &attr).await?;
+        }
+    }
+    for (path, attr) in directories.into_iter().rev() {
+        settle(kernel, &host, &path, &attr).await?;
+    }
+    Ok(())
+}
+
+async fn settle(kernel: &Kernel, host: &agentos_kernel::sys::Who, path: &[u8], attr: &Attr) -> Reply<()> {
+    let owner = SetAttr { uid: Some(attr.uid), gid: Some(attr.gid), ..SetAttr::default() };
+    // A host directory shows one owner for all.
+    let _ = kernel.setattr(host, At::Cwd(path), false, &owner).await;
+    let rest = SetAttr {
+        perm: Some(attr.perm),
+        atime: Some(SetTime::At(attr.atime)),
+        mtime: Some(SetTime::At(attr.mtime)),
+        ..SetAttr::default()
+    };
+    kernel.setattr(host, At::Cwd(path), false, &rest).await.map_err(|e| failed(e, "copy", path))
+}
+
+pub(super) async fn delete(vm: Arc<Vm>, r: Delete) -> Reply<Empty> {
+    let path = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    let host = kernel.host();
+    let at = At::Cwd(path.as_bytes());
+    let (_, attr) = kernel.stat(&host, at, false).await.map_err(|e| failed(e, "delete", &path))?;
+    if attr.kind == FileType::Directory && r.recursive {
+        remove_tree(kernel, path.as_bytes()).await?;
+    } else if attr.kind == FileType::Directory {
+        kernel.rmdir(&host, at).await.map_err(|e| failed(e, "delete", &path))?;
+    } else {
+        kernel.unlink(&host, at).await.map_err(|e| failed(e, "delete", &path))?;
+    }
+    Ok(Empty {})
+}
+
+/// Removes a tree from the leaves up. A mount inside stops it with EBUSY: what is mounted is not the tree's.
+async fn remove_tree(kernel: &Kernel, path: &[u8]) -> Reply<()> {
+    let host = kernel.host();
+    let mut stack = vec![(path.to_vec(), false)];
+    while let Some((path, emptied)) = stack.pop() {
+        let fail = |e| failed(e, "delete", &path);
+        if emptied {
+            kernel.rmdir(&host, At::Cwd(&path)).await.map_err(fail)?;
+            continue;
+        }
+        match kernel.unlink(&host, At::Cwd(&path)).await {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(Errno::EISDIR) => {
+                let location = kernel.resolve_directory(&host, At::Cwd(&path)).await.map_err(fail)?;
+                if location.is_mount_root() {
+                    return Err(fail(Errno::EBUSY));
+                }
+                let entries = location.mount.fs.readdir(location.ino).await.map_err(fail)?;
+                stack.push((path.clone(), true));
+                stack.extend(entries.iter().map(|e| ([&path[..], b"/", &e.name].concat(), false)));
+            }
+            Err(errno) => return Err(fail(errno)),
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn symlink(vm: Arc<Vm>, r: Symlink) -> Reply<Empty> {
+    let path = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    kernel
+        .symlink(&kernel.host(), r.target.0, At::Cwd(path.as_bytes()))
+        .await
+        .map_err(|e| failed(e, "symlink", &path))?;
+    Ok(Empty {})
+}
+
+pub(super) async fn read_link(vm: Arc<Vm>, r: ReadLink) -> Reply<ReadLinkReply> {
+    let path = guest_path(&r.path)?;
+    let kernel = vm.kernel();
+    let target = kernel
+        .readlink(&kernel.host(), At::Cwd(path.as_bytes()))
+        .await
+        .map_err(|e| failed(e, "readlink", &path))?;
+    Ok(ReadLinkReply { target: target.into() })
+}
+
+pub(super) async fn link(vm: Arc<Vm>, r: Link) -> Reply<Empty> {
+    let (from, to) = (guest_path(&r.from)?, guest_path(&r.to)?);
+    let kernel = vm.kernel();
+    kernel
+        .link(&kernel.host(), At::Cwd(from.as_bytes()), false, At::Cwd(to.as_bytes()))
+        .await
+        .map_err(|e| failed(e, "link", &to))?;
+    Ok(Empty {})
+}
+
+async fn change(vm: &Vm, path: &WirePath, operation: &str, follow: bool, change: SetAttr) -> Reply<Empty> {
+    let path = guest_path(path)?;
+    let kernel = vm.kernel();
+    kernel
+        .setattr(&kernel.host(), At::Cwd(path.as_bytes()), follow, &change)
+        .await
+        .map_err(|e| failed(e, operation, &path))?;
+    Ok(Empty {})
+}
+
+pub(super) async fn chmod(vm: Arc<Vm>, r: Chmod) -> Reply<Empty> {
+    change(&vm, &r.path, "chmod", true, SetAttr { perm: Some(r.mode & 0o7777), ..SetAttr::default() }).await
+}
+
+pub(super) async fn chown(vm: Arc<Vm>, r: Chown) -> Reply<Empty> {
+    let owner = SetAttr { uid: Some(r.uid), gid: Some(r.gid), ..SetAttr::default() };
+    change(&vm, &r.path, "chown", r.follow, owner).await
+}
+
+pub(super) async fn truncate(vm: Arc<Vm>, r: Truncate) -> Reply<Empty> {
+    change(&vm, &r.path, "truncate", true, SetAttr { size: Some(r.size), ..SetAttr::default() }).await
+}
+
+pub(super) async fn utimes(vm: Arc<Vm>, r: Utimes) -> Reply<Empty> {
+    let time = |ms: Option<f64>| match ms {
+        None => Ok(None),
+        Some(ms) => match timespec(ms) {
+            Some(time) => Ok(Some(SetTime::At(time))),
+            None => Err(failed(Errno::EINVAL, "utimes", &r.path)),
+        },
+    };
+    let times = SetAttr { atime: time(r.atime_ms)?, mtime: time(r.mtime_ms)?, ..SetAttr::default() };
+    change(&vm, &r.path, "utimes", r.follow, times).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_round_trip() {
+        for (ms, secs, nanos) in [(0.0, 0, 0), (1500.25, 1, 500_250_000), (-1.0, -1, 999_000_000)] {
+            assert_eq!(timespec(ms), Some(Timespec { secs, nanos }));
+            assert!((milliseconds(Timespec { secs, nanos }) - ms).abs() < 1e-6);
+        }
+        assert_eq!(timespec(f64::NAN), None);
+        assert_eq!(timespec(1e300), None);
+    }
+}
