@@ -54,10 +54,12 @@ impl Cx {
         match options::parse(spec, args, order) {
             Ok(parsed) => Ok(parsed),
             Err(message) => {
-                let asked = |long: &str| message.strip_prefix("unrecognized option '--").is_some_and(|rest| {
-                    let word = rest.trim_end_matches('\'');
-                    word.len() >= 2 && long.starts_with(word)
-                });
+                let asked = |long: &str| {
+                    message.strip_prefix("unrecognized option '--").is_some_and(|rest| {
+                        let word = rest.trim_end_matches('\'');
+                        word.len() >= 2 && long.starts_with(word)
+                    })
+                };
                 if asked("help") {
                     let name = self.name;
                     self.print(format_args!("Usage: {}\n", help.replace("{}", name)))?;

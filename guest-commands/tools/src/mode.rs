@@ -29,7 +29,14 @@ impl Mode {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777)?;
             let octal_full = text.len() >= 5;
-            return Some(Mode(vec![Change { who: 0o7777, op: b'=', bits, copy: None, conditional: false, octal_full }]));
+            return Some(Mode(vec![Change {
+                who: 0o7777,
+                op: b'=',
+                bits,
+                copy: None,
+                conditional: false,
+                octal_full,
+            }]));
         }
         let mut changes = Vec::new();
         for clause in text.split(',') {
@@ -171,7 +178,11 @@ mod tests {
             ("=r", 0o777, false, 0o444),
         ] {
             let mode = Mode::parse(text).unwrap();
-            assert_eq!(format!("{:o}", mode.apply(old, is_dir, 0o022)), format!("{want:o}"), "{text} on {old:o}");
+            assert_eq!(
+                format!("{:o}", mode.apply(old, is_dir, 0o022)),
+                format!("{want:o}"),
+                "{text} on {old:o}"
+            );
         }
         for bad in ["", "u", "u+z", "789", "77777", "u+x,", "z+r"] {
             assert_eq!(Mode::parse(bad), None, "{bad}");

@@ -48,7 +48,11 @@ pub(crate) enum Order {
 ///
 /// An entry of `spec` is `"s,long"`, `"s"` or `"long"`; a `=` at its end means a required argument, `=?` an optional
 /// one. The error is the message without the program's name.
-pub(crate) fn parse(spec: &'static [&'static str], args: &[OsString], order: Order) -> Result<Parsed, String> {
+pub(crate) fn parse(
+    spec: &'static [&'static str],
+    args: &[OsString],
+    order: Order,
+) -> Result<Parsed, String> {
     let mut parsed = Parsed::default();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {

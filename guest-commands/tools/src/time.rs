@@ -35,12 +35,15 @@ fn offset() -> i64 {
     };
     let mut parts = rest.split(':').map(str::parse::<i64>);
     match (parts.next(), parts.next()) {
-        (Some(Ok(hours)), minutes) if hours <= 24 => sign * (hours * 3600 + minutes.and_then(Result::ok).unwrap_or(0) * 60),
+        (Some(Ok(hours)), minutes) if hours <= 24 => {
+            sign * (hours * 3600 + minutes.and_then(Result::ok).unwrap_or(0) * 60)
+        }
         _ => 0,
     }
 }
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 
 /// The moment by a format of `%Y %m %d %e %b %H %M %S %N %z %s %a %F %T`; other directives stay as they are.

@@ -7,7 +7,15 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 
 const SPEC: &[&str] = &[
-    "A,show-all", "b,number-nonblank", "e", "E,show-ends", "n,number", "s,squeeze-blank", "t", "T,show-tabs", "u",
+    "A,show-all",
+    "b,number-nonblank",
+    "e",
+    "E,show-ends",
+    "n,number",
+    "s,squeeze-blank",
+    "t",
+    "T,show-tabs",
+    "u",
     "v,show-nonprinting",
 ];
 const HELP: &str = "{} [OPTION]... [FILE]...
@@ -67,8 +75,11 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                     Err(e) => return Err(e),
                 };
-                let written =
-                    if plain { cx.put(&buf[..n]).and_then(|()| cx.flush()) } else { state.put(cx, &show, &buf[..n]) };
+                let written = if plain {
+                    cx.put(&buf[..n]).and_then(|()| cx.flush())
+                } else {
+                    state.put(cx, &show, &buf[..n])
+                };
                 if let Err(end) = written {
                     return Ok(Err(end));
                 }

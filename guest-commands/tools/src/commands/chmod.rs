@@ -12,7 +12,14 @@ use agentos_guest::strerror;
 use std::ffi::{OsStr, OsString};
 
 const SPEC: &[&str] = &[
-    "c,changes", "f,silent", "quiet", "v,verbose", "R,recursive", "reference=", "preserve-root", "no-preserve-root",
+    "c,changes",
+    "f,silent",
+    "quiet",
+    "v,verbose",
+    "R,recursive",
+    "reference=",
+    "preserve-root",
+    "no-preserve-root",
 ];
 const HELP: &str = "{} [OPTION]... MODE[,MODE]... FILE...
 Change the mode of each FILE to MODE.
@@ -41,7 +48,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         Some(opt) => match fs::stat(opt.arg()) {
             Ok(s) => format!("{:05o}", s.mode & 0o7777),
             Err(error) => {
-                let message = format!("failed to get attributes of {}: {}", quoteaf(opt.arg()), strerror(&error));
+                let message =
+                    format!("failed to get attributes of {}: {}", quoteaf(opt.arg()), strerror(&error));
                 return Err(End::Failure(1, message));
             }
         },

@@ -7,9 +7,8 @@ use crate::quote::{quote, quoteaf};
 use agentos_guest::{Errno, errno_of, process, strerror};
 use std::ffi::{OsStr, OsString};
 
-const SPEC: &[&str] = &[
-    "i,ignore-environment", "0,null", "u,unset=", "C,chdir=", "S,split-string=", "v,debug",
-];
+const SPEC: &[&str] =
+    &["i,ignore-environment", "0,null", "u,unset=", "C,chdir=", "S,split-string=", "v,debug"];
 const HELP: &str = "{} [OPTION]... [-] [NAME=VALUE]... [COMMAND [ARG]...]
 Set each NAME to VALUE in the environment and run COMMAND.
   -i, --ignore-environment  start with an empty environment
@@ -233,7 +232,8 @@ pub(crate) fn printenv(cx: &mut Cx, args: &[OsString]) -> Outcome {
     }
     let mut status = 0;
     for name in &parsed.operands {
-        let value = Some(name).filter(|n| !n.is_empty() && !n.as_bytes().contains(&b'=')).and_then(std::env::var_os);
+        let value =
+            Some(name).filter(|n| !n.is_empty() && !n.as_bytes().contains(&b'=')).and_then(std::env::var_os);
         match value {
             Some(value) => {
                 cx.put(value.as_bytes())?;

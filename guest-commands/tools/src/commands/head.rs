@@ -10,8 +10,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, Read};
 
-const SPEC: &[&str] =
-    &["c,bytes=", "n,lines=", "q,quiet", "silent", "v,verbose", "z,zero-terminated"];
+const SPEC: &[&str] = &["c,bytes=", "n,lines=", "q,quiet", "silent", "v,verbose", "z,zero-terminated"];
 const HELP: &str = "{} [OPTION]... [FILE]...
 Print the first 10 lines of each FILE to standard output.
   -c, --bytes=[-]NUM       print the first NUM bytes; with '-', all but the last NUM
@@ -43,7 +42,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 };
                 let valid = number.starts_with(|c: char| c.is_ascii_digit());
                 let Some(number) = valid.then(|| parse_size(number)).flatten() else {
-                    return Err(End::Failure(1, format!("invalid number of {}: {}", opt.id, quote(opt.arg()))));
+                    return Err(End::Failure(
+                        1,
+                        format!("invalid number of {}: {}", opt.id, quote(opt.arg())),
+                    ));
                 };
                 count = Count { number, but_last, bytes: opt.id == "bytes" };
             }
@@ -130,7 +132,8 @@ fn take(cx: &mut Cx, input: &mut dyn Read, count: Count, end: u8) -> Copied {
     let mut left = count.number;
     let mut buf = vec![0; 16 * 1024];
     while left > 0 {
-        let most = if count.bytes { usize::try_from(left).unwrap_or(buf.len()).min(buf.len()) } else { buf.len() };
+        let most =
+            if count.bytes { usize::try_from(left).unwrap_or(buf.len()).min(buf.len()) } else { buf.len() };
         let n = read_some(input, &mut buf[..most])?;
         if n == 0 {
             break;

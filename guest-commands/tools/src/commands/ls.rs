@@ -15,11 +15,54 @@ use std::ffi::{OsStr, OsString};
 use unicode_width::UnicodeWidthStr;
 
 const SPEC: &[&str] = &[
-    "a,all", "A,almost-all", "b,escape", "B,ignore-backups", "c", "C", "color=?", "d,directory", "f", "F,classify=?",
-    "file-type", "format=", "full-time", "g", "group-directories-first", "G,no-group", "h,human-readable", "si",
-    "H,dereference-command-line", "hide=", "i,inode", "I,ignore=", "k,kibibytes", "l", "L,dereference", "m",
-    "n,numeric-uid-gid", "N,literal", "o", "p", "q,hide-control-chars", "Q,quote-name", "r,reverse", "R,recursive",
-    "s,size", "S", "sort=", "t", "time=", "time-style=", "u", "U", "v", "w,width=", "x", "X", "1", "zero",
+    "a,all",
+    "A,almost-all",
+    "b,escape",
+    "B,ignore-backups",
+    "c",
+    "C",
+    "color=?",
+    "d,directory",
+    "f",
+    "F,classify=?",
+    "file-type",
+    "format=",
+    "full-time",
+    "g",
+    "group-directories-first",
+    "G,no-group",
+    "h,human-readable",
+    "si",
+    "H,dereference-command-line",
+    "hide=",
+    "i,inode",
+    "I,ignore=",
+    "k,kibibytes",
+    "l",
+    "L,dereference",
+    "m",
+    "n,numeric-uid-gid",
+    "N,literal",
+    "o",
+    "p",
+    "q,hide-control-chars",
+    "Q,quote-name",
+    "r,reverse",
+    "R,recursive",
+    "s,size",
+    "S",
+    "sort=",
+    "t",
+    "time=",
+    "time-style=",
+    "u",
+    "U",
+    "v",
+    "w,width=",
+    "x",
+    "X",
+    "1",
+    "zero",
     "show-control-chars",
 ];
 const HELP: &str = "{} [OPTION]... [FILE]...
@@ -74,7 +117,8 @@ struct Config {
     reverse: bool,
     dirs_first: bool,
     time: Which,
-    time_format: Option<String>,
+    /// Formats of recent and of older times.
+    time_format: Option<(String, String)>,
     directory: bool,
     recursive: bool,
     follow: bool,
@@ -166,7 +210,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "o" => (c.layout, c.group) = (Layout::Long, false),
             "no-group" => c.group = false,
             "numeric-uid-gid" => (c.layout, c.numeric) = (Layout::Long, true),
-            "full-time" => (c.layout, c.time_format) = (Layout::Long, Some("%F %T.%N %z".to_owned())),
+            "full-time" => (c.layout, c.time_format) = (Layout::Long, same("%F %T.%N %z")),
             "directory" => c.directory = true,
             "recursive" => c.recursive = true,
             "dereference" => c.follow = true,
@@ -176,7 +220,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 "" | "always" | "yes" | "force" => c.classify = Some("/@|*="),
                 "never" | "no" | "none" => c.classify = None,
                 "auto" | "tty" | "if-tty" => c.classify = terminal.then_some("/@|*="),
-                _ => return Err(bad(cx, &text, "--classify")),
+                _ => return Err(bad(&text, "--classify")),
             },
             "file-type" => c.classify = Some("/@|="),
             "p" => c.classify = Some("/"),
@@ -205,7 +249,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     "extension" => Sort::Extension,
                     "version" => Sort::Version,
                     "name" => Sort::Name,
-                    _ => return Err(bad(cx, &text, "--sort")),
+                    _ => return Err(bad(&text, "--sort")),
                 };
             }
             "time" => {
@@ -214,18 +258,18 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     "ctime" | "status" => Which::Changed,
                     "mtime" | "modification" => Which::Modified,
                     "birth" | "creation" => Which::Born,
-                    _ => return Err(bad(cx, &text, "--time")),
+                    _ => return Err(bad(&text, "--time")),
                 }
             }
             "time-style" => {
                 c.time_format = match text.as_str() {
-                    "full-iso" => Some("%F %T.%N %z".to_owned()),
-                    "long-iso" => Some("%F %H:%M".to_owned()),
-                    "iso" => Some("%m-%d %H:%M".to_owned()),
+                    "full-iso" => same("%F %T.%N %z"),
+                    "long-iso" => same("%F %H:%M"),
+                    "iso" => Some(("%m-%d %H:%M".to_owned(), "%F ".to_owned())),
                     "locale" => None,
                     _ => match text.strip_prefix('+') {
-                        Some(format) => Some(format.to_owned()),
-                        None => return Err(bad(cx, &text, "--time-style")),
+                        Some(format) => same(format),
+                        None => return Err(bad(&text, "--time-style")),
                     },
                 }
             }
@@ -236,7 +280,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     "vertical" => Layout::Down,
                     "across" | "horizontal" => Layout::Across,
                     "commas" => Layout::Commas,
-                    _ => return Err(bad(cx, &text, "--format")),
+                    _ => return Err(bad(&text, "--format")),
                 }
             }
             "width" => match text.parse() {
@@ -255,7 +299,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 "always" | "yes" | "force" if opt.value.is_some() => {
                     return Err(End::Failure(2, "--color=always is not supported".to_owned()));
                 }
-                _ => return Err(bad(cx, &text, "--color")),
+                _ => return Err(bad(&text, "--color")),
             },
             _ => {}
         }
@@ -264,11 +308,16 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     if !sorted && c.time != Which::Modified && c.layout != Layout::Long {
         c.sort = Sort::Time;
     }
-    Lister { c, names: Names::default(), now: time::now(), any: false, above: Vec::new() }.run(cx, &parsed.operands)
+    Lister { c, names: Names::default(), now: time::now(), any: false, above: Vec::new() }
+        .run(cx, &parsed.operands)
 }
 
-fn bad(cx: &Cx, text: &str, option: &str) -> End {
-    cx.usage(format!("invalid argument {} for '{option}'", quoteaf(OsStr::new(text))))
+fn same(format: &str) -> Option<(String, String)> {
+    Some((format.to_owned(), format.to_owned()))
+}
+
+fn bad(text: &str, option: &str) -> End {
+    End::Usage(1, format!("invalid argument {} for '{option}'", quoteaf(OsStr::new(text))))
 }
 
 struct Lister {
@@ -297,7 +346,11 @@ impl Lister {
             match found {
                 Ok(stat) => {
                     let entry = self.entry(operand.clone(), operand.clone(), Some(stat));
-                    if file_type(stat.mode) == FileType::Dir && !self.c.directory { dirs.push(entry) } else { files.push(entry) }
+                    if file_type(stat.mode) == FileType::Dir && !self.c.directory {
+                        dirs.push(entry)
+                    } else {
+                        files.push(entry)
+                    }
                 }
                 Err(error) => {
                     cx.status = 2;
@@ -343,7 +396,8 @@ impl Lister {
                 continue;
             }
             let path = join(dir, &name);
-            let found = if self.c.follow { fs::stat(&path).or_else(|_| fs::lstat(&path)) } else { fs::lstat(&path) };
+            let found =
+                if self.c.follow { fs::stat(&path).or_else(|_| fs::lstat(&path)) } else { fs::lstat(&path) };
             let stat = match found {
                 Ok(stat) => Some(stat),
                 Err(error) => {
@@ -382,9 +436,16 @@ impl Lister {
 
     fn wanted(&self, name: &[u8]) -> bool {
         let c = &self.c;
-        let hit = |globs: &[Vec<u8>]| globs.iter().any(|g| crate::glob::matches(g, name, false) && (!name.starts_with(b".") || g.starts_with(b".")));
+        let hit = |globs: &[Vec<u8>]| {
+            globs.iter().any(|g| {
+                crate::glob::matches(g, name, false) && (!name.starts_with(b".") || g.starts_with(b"."))
+            })
+        };
         let hidden = name.starts_with(b".") && !c.all && !c.almost_all;
-        !(hidden || (c.backups && name.ends_with(b"~")) || hit(&c.ignore) || (!c.all && !c.almost_all && hit(&c.hide)))
+        !(hidden
+            || (c.backups && name.ends_with(b"~"))
+            || hit(&c.ignore)
+            || (!c.all && !c.almost_all && hit(&c.hide)))
     }
 
     fn entry(&self, name: OsString, path: OsString, stat: Option<Stat>) -> Entry {
@@ -397,9 +458,11 @@ impl Lister {
             Quoting::Shell => quotef(name),
             Quoting::C => format!("\"{}\"", c_escape(name, true)),
             Quoting::Escape => c_escape(name, false),
-            Quoting::Literal if self.c.hide_control => {
-                name.to_string_lossy().chars().map(|c| if c.is_control() || c == '\u{fffd}' { '?' } else { c }).collect()
-            }
+            Quoting::Literal if self.c.hide_control => name
+                .to_string_lossy()
+                .chars()
+                .map(|c| if c.is_control() || c == '\u{fffd}' { '?' } else { c })
+                .collect(),
             Quoting::Literal => name.to_string_lossy().into_owned(),
         }
     }
@@ -470,8 +533,10 @@ impl Lister {
         if self.c.layout == Layout::Long {
             return self.print_long(cx, entries);
         }
-        let inode_width = entries.iter().filter_map(|e| e.stat).map(|s| s.ino.to_string().len()).max().unwrap_or(0);
-        let block_width = entries.iter().filter_map(|e| e.stat).map(|s| self.blocks(s.blocks).len()).max().unwrap_or(0);
+        let inode_width =
+            entries.iter().filter_map(|e| e.stat).map(|s| s.ino.to_string().len()).max().unwrap_or(0);
+        let block_width =
+            entries.iter().filter_map(|e| e.stat).map(|s| self.blocks(s.blocks).len()).max().unwrap_or(0);
         let aligned = self.c.layout != Layout::Commas;
         let cells: Vec<String> = entries
             .iter()
@@ -526,7 +591,8 @@ impl Lister {
             let (sec, nsec) = self.stamp(&s);
             let recent = sec <= self.now && sec > self.now - 15_778_476;
             let format = match &self.c.time_format {
-                Some(format) => format.as_str(),
+                Some((format, _)) if recent => format.as_str(),
+                Some((_, format)) => format.as_str(),
                 None if recent => "%b %e %H:%M",
                 None => "%b %e  %Y",
             };
@@ -576,12 +642,25 @@ impl Lister {
                         }
                         let fill = " ".repeat(widths[i] - cell.width());
                         let left = matches!(i, 2 | 4 | 5) && !(self.c.numeric && i != 2);
-                        if left { line += &format!("{cell}{fill} ") } else { line += &format!("{fill}{cell} ") }
+                        if left {
+                            line += &format!("{cell}{fill} ")
+                        } else {
+                            line += &format!("{fill}{cell} ")
+                        }
                     }
                 }
             }
             cx.put(line.as_bytes())?;
-            self.put_cell(cx, &entry.shown, &Entry { name: entry.name.clone(), path: OsString::new(), stat: None, shown: entry.shown.clone() })?;
+            self.put_cell(
+                cx,
+                &entry.shown,
+                &Entry {
+                    name: entry.name.clone(),
+                    path: OsString::new(),
+                    stat: None,
+                    shown: entry.shown.clone(),
+                },
+            )?;
             let link = entry.stat.filter(|s| file_type(s.mode) == FileType::Symlink);
             match (link, std::fs::read_link(&entry.path)) {
                 (Some(_), Ok(target)) => {
@@ -632,7 +711,8 @@ fn version(a: &[u8], b: &[u8]) -> Ordering {
             let run = |s: &[u8]| s.iter().take_while(|b| b.is_ascii_digit()).count();
             let (x, y) = (&a[i..i + run(&a[i..])], &b[j..j + run(&b[j..])]);
             (i, j) = (i + x.len(), j + y.len());
-            let strip = |s: &[u8]| s.iter().position(|b| *b != b'0').map_or(Vec::new(), |at| s[at..].to_vec());
+            let strip =
+                |s: &[u8]| s.iter().position(|b| *b != b'0').map_or(Vec::new(), |at| s[at..].to_vec());
             let (x, y) = (strip(x), strip(y));
             let order = x.len().cmp(&y.len()).then_with(|| x.cmp(&y));
             if order != Ordering::Equal {

@@ -81,8 +81,17 @@ pub(crate) fn make_all(dir: &OsStr, made: &mut Vec<OsString>) -> Made {
 }
 
 const INSTALL: &[&str] = &[
-    "d,directory", "D", "m,mode=", "o,owner=", "g,group=", "p,preserve-timestamps", "t,target-directory=",
-    "T,no-target-directory", "v,verbose", "c", "C,compare",
+    "d,directory",
+    "D",
+    "m,mode=",
+    "o,owner=",
+    "g,group=",
+    "p,preserve-timestamps",
+    "t,target-directory=",
+    "T,no-target-directory",
+    "v,verbose",
+    "c",
+    "C,compare",
 ];
 const INSTALL_HELP: &str = "{} [OPTION]... SOURCE... DEST
 Copy files while setting attributes, or create directories (-d).
@@ -121,7 +130,10 @@ pub(crate) fn install(cx: &mut Cx, args: &[OsString]) -> Outcome {
         None => Ok(None),
         Some(name) => match find(&name.to_string_lossy()) {
             Some(id) => Ok(Some(id)),
-            None => Err(End::Failure(1, format!("invalid {}: {}", if what == "owner" { "user" } else { what }, quote(&name)))),
+            None => Err(End::Failure(
+                1,
+                format!("invalid {}: {}", if what == "owner" { "user" } else { what }, quote(&name)),
+            )),
         },
     };
     let job = Install {

@@ -2,18 +2,27 @@
 
 mod cat;
 mod chmod;
+mod cp;
+mod disk;
 mod echo;
 mod env;
+mod find;
 mod grep;
 mod head;
 mod kill;
 mod ls;
+mod machine;
 mod mkdir;
+mod owner;
+mod ps;
 mod sleep;
 mod stat;
+mod tail;
+mod test;
 mod timeout;
 mod upstream;
 mod wc;
+mod which;
 mod xargs;
 mod yes;
 
@@ -37,23 +46,28 @@ fn nothing(_: &mut Cx, _: &[OsString]) -> Outcome {
 
 /// Every command, sorted by name; `commands.txt` repeats the names for the builder of the base layer.
 pub(crate) const TABLE: &[(&str, Run)] = &[
-    ("[", uu!("test", uu_test)),
+    ("[", Run::Own(test::main)),
+    ("arch", Run::Own(machine::arch)),
     ("b2sum", uu!("b2sum", uu_b2sum)),
     ("base32", uu!("base32", uu_base32)),
     ("base64", uu!("base64", uu_base64)),
     ("basename", uu!("basename", uu_basename)),
     ("basenc", uu!("basenc", uu_basenc)),
     ("cat", Run::Own(cat::main)),
+    ("chgrp", Run::Own(owner::chown)),
     ("chmod", Run::Own(chmod::main)),
+    ("chown", Run::Own(owner::chown)),
     ("cksum", uu!("cksum", uu_cksum)),
     ("comm", uu!("comm", uu_comm)),
-    ("cp", uu!("cp", uu_cp)),
+    ("cp", Run::Own(cp::main)),
     ("csplit", uu!("csplit", uu_csplit)),
     ("cut", uu!("cut", uu_cut)),
     ("date", uu!("date", uu_date)),
+    ("df", Run::Own(disk::df)),
     ("dir", Run::Own(ls::main)),
     ("dircolors", uu!("dircolors", uu_dircolors)),
     ("dirname", uu!("dirname", uu_dirname)),
+    ("du", Run::Own(disk::du)),
     ("echo", Run::Own(echo::main)),
     ("egrep", Run::Own(grep::main)),
     ("env", Run::Own(env::main)),
@@ -62,10 +76,14 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("factor", uu!("factor", uu_factor)),
     ("false", Run::Own(nothing)),
     ("fgrep", Run::Own(grep::main)),
+    ("find", Run::Own(find::main)),
     ("fmt", uu!("fmt", uu_fmt)),
     ("fold", uu!("fold", uu_fold)),
     ("grep", Run::Own(grep::main)),
+    ("groups", Run::Own(owner::groups)),
     ("head", Run::Own(head::main)),
+    ("hostname", Run::Own(machine::hostname)),
+    ("id", Run::Own(owner::id)),
     ("install", Run::Own(mkdir::install)),
     ("join", uu!("join", uu_join)),
     ("kill", Run::Own(kill::main)),
@@ -80,6 +98,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("nice", Run::Own(timeout::nice)),
     ("nl", uu!("nl", uu_nl)),
     ("nohup", Run::Own(timeout::nohup)),
+    ("nproc", Run::Own(machine::nproc)),
     ("numfmt", uu!("numfmt", uu_numfmt)),
     ("od", uu!("od", uu_od)),
     ("paste", uu!("paste", uu_paste)),
@@ -87,7 +106,9 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("pr", uu!("pr", uu_pr)),
     ("printenv", Run::Own(env::printenv)),
     ("printf", uu!("printf", uu_printf)),
+    ("ps", Run::Own(ps::main)),
     ("ptx", uu!("ptx", uu_ptx)),
+    ("pwd", Run::Own(machine::pwd)),
     ("readlink", uu!("readlink", uu_readlink)),
     ("realpath", uu!("realpath", uu_realpath)),
     ("rm", uu!("rm", uu_rm)),
@@ -104,21 +125,26 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("split", uu!("split", uu_split)),
     ("stat", Run::Own(stat::main)),
     ("sum", uu!("sum", uu_sum)),
+    ("sync", Run::Own(machine::sync)),
     ("tac", uu!("tac", uu_tac)),
-    ("tail", uu!("tail", uu_tail)),
+    ("tail", Run::Own(tail::main)),
     ("tee", uu!("tee", uu_tee)),
-    ("test", uu!("test", uu_test)),
+    ("test", Run::Own(test::main)),
     ("timeout", Run::Own(timeout::main)),
     ("touch", uu!("touch", uu_touch)),
     ("tr", uu!("tr", uu_tr)),
     ("true", Run::Own(nothing)),
     ("truncate", uu!("truncate", uu_truncate)),
     ("tsort", uu!("tsort", uu_tsort)),
+    ("tty", Run::Own(machine::tty)),
+    ("uname", Run::Own(machine::uname)),
     ("unexpand", uu!("unexpand", uu_unexpand)),
     ("uniq", uu!("uniq", uu_uniq)),
     ("unlink", uu!("unlink", uu_unlink)),
     ("vdir", Run::Own(ls::main)),
     ("wc", Run::Own(wc::main)),
+    ("which", Run::Own(which::main)),
+    ("whoami", Run::Own(owner::whoami)),
     ("xargs", Run::Own(xargs::main)),
     ("yes", Run::Own(yes::main)),
 ];

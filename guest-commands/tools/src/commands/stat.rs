@@ -167,7 +167,10 @@ pub(crate) fn type_name(stat: &Stat) -> &'static str {
 
 /// Major and minor number of a device, split as Linux splits them.
 pub(crate) fn device_numbers(device: u64) -> (u64, u64) {
-    (((device >> 32) & 0xffff_f000) | ((device >> 8) & 0xfff), ((device >> 12) & 0xffff_ff00) | (device & 0xff))
+    (
+        ((device >> 32) & 0xffff_f000) | ((device >> 8) & 0xfff),
+        ((device >> 12) & 0xffff_ff00) | (device & 0xff),
+    )
 }
 
 fn directive(d: &str, path: &OsStr, s: &Stat, names: &mut Names) -> Option<String> {
@@ -203,7 +206,13 @@ fn directive(d: &str, path: &OsStr, s: &Stat, names: &mut Names) -> Option<Strin
         "Lr" => device_numbers(s.rdev).1.to_string(),
         "u" => s.uid.to_string(),
         "U" => names.user(s.uid).unwrap_or_else(|| "UNKNOWN".to_owned()),
-        "w" => if s.btime == 0 { "-".to_owned() } else { stamp(s.btime, s.btime_nsec) },
+        "w" => {
+            if s.btime == 0 {
+                "-".to_owned()
+            } else {
+                stamp(s.btime, s.btime_nsec)
+            }
+        }
         "W" => s.btime.to_string(),
         "x" => stamp(s.atime, s.atime_nsec),
         "X" => s.atime.to_string(),

@@ -176,7 +176,8 @@ pub(crate) fn nohup(cx: &mut Cx, args: &[OsString]) -> Outcome {
         return Err(cx.missing_operand());
     }
     let (input, output) = (fd::isatty(0), fd::isatty(1));
-    let failed = |error: io::Error, what: &str| End::Failure(125, format!("failed to {what}: {}", strerror(&error)));
+    let failed =
+        |error: io::Error, what: &str| End::Failure(125, format!("failed to {what}: {}", strerror(&error)));
     if input {
         let null = fd::open("/dev/null", fd::O_WRONLY, 0).map_err(|e| failed(e, "open '/dev/null'"))?;
         fd::dup2(null, 0, false).map_err(|e| failed(e, "redirect standard input"))?;
@@ -187,7 +188,11 @@ pub(crate) fn nohup(cx: &mut Cx, args: &[OsString]) -> Outcome {
     if output {
         let flags = fd::O_CREAT | fd::O_WRONLY | fd::O_APPEND;
         let file = fd::open("nohup.out", flags, 0o600).map_err(|e| failed(e, "open 'nohup.out'"))?;
-        cx.say(if input { "ignoring input and appending output to 'nohup.out'" } else { "appending output to 'nohup.out'" });
+        cx.say(if input {
+            "ignoring input and appending output to 'nohup.out'"
+        } else {
+            "appending output to 'nohup.out'"
+        });
         fd::dup2(file, 1, false).map_err(|e| failed(e, "redirect standard output"))?;
     }
     if fd::isatty(2) {

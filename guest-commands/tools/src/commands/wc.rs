@@ -55,7 +55,9 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 let text = opt.text();
                 total_when = match ["auto", "always", "only", "never"].iter().find(|w| **w == text) {
                     Some(when) => when,
-                    None => return Err(cx.usage(format!("invalid argument {} for '--total'", quote(opt.arg())))),
+                    None => {
+                        return Err(cx.usage(format!("invalid argument {} for '--total'", quote(opt.arg()))));
+                    }
                 };
             }
         }
@@ -66,7 +68,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let mut files = parsed.operands.clone();
     if let Some(list) = list {
         if let Some(extra) = files.first() {
-            let message = format!("extra operand {}\nfile operands cannot be combined with --files0-from", quote(extra));
+            let message = format!(
+                "extra operand {}\nfile operands cannot be combined with --files0-from",
+                quote(extra)
+            );
             return Err(cx.usage(message));
         }
         let mut names = Vec::new();
@@ -89,7 +94,9 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 }
             }
             Err(error) => {
-                if error.raw_os_error().is_some() && stat(file).is_ok_and(|s| file_type(s.mode) == FileType::Dir) {
+                if error.raw_os_error().is_some()
+                    && stat(file).is_ok_and(|s| file_type(s.mode) == FileType::Dir)
+                {
                     cx.warn_path(file, &error);
                     if total_when != "only" {
                         put(cx, which, Counts::default(), width, Some(file))?;
@@ -167,7 +174,10 @@ fn width(files: &[OsString], which: Which) -> usize {
 
 /// The size of a regular file that says it has one: `/proc` files say 0.
 fn size_of(file: &OsString) -> Option<u64> {
-    stat(file).ok().filter(|s| file != "-" && file_type(s.mode) == FileType::File && s.size > 0).map(|s| s.size)
+    stat(file)
+        .ok()
+        .filter(|s| file != "-" && file_type(s.mode) == FileType::File && s.size > 0)
+        .map(|s| s.size)
 }
 
 fn add(total: &mut Counts, c: Counts) {
@@ -193,7 +203,14 @@ fn put(cx: &mut Cx, which: Which, c: Counts, width: usize, name: Option<&OsStrin
     }
     if let Some(name) = name {
         cx.put(b" ")?;
-        cx.put(if name.as_bytes().contains(&b'\n') { quotef(name).into_bytes() } else { name.as_bytes().to_vec() }.as_slice())?;
+        cx.put(
+            if name.as_bytes().contains(&b'\n') {
+                quotef(name).into_bytes()
+            } else {
+                name.as_bytes().to_vec()
+            }
+            .as_slice(),
+        )?;
     }
     cx.put(b"\n")
 }

@@ -10,8 +10,20 @@ use std::ffi::OsString;
 use std::io::{BufReader, Read};
 
 const SPEC: &[&str] = &[
-    "0,null", "a,arg-file=", "d,delimiter=", "E=", "I=", "i,replace=?", "L,max-lines=", "n,max-args=", "P,max-procs=",
-    "r,no-run-if-empty", "s,max-chars=", "t,verbose", "x,exit", "o,open-tty",
+    "0,null",
+    "a,arg-file=",
+    "d,delimiter=",
+    "E=",
+    "I=",
+    "i,replace=?",
+    "L,max-lines=",
+    "n,max-args=",
+    "P,max-procs=",
+    "r,no-run-if-empty",
+    "s,max-chars=",
+    "t,verbose",
+    "x,exit",
+    "o,open-tty",
 ];
 const HELP: &str = "{} [OPTION]... COMMAND [INITIAL-ARGS]...
 Run COMMAND with arguments INITIAL-ARGS and more arguments read from input.
@@ -119,10 +131,12 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     x.replace = None;
                 }
             }
-            "max-procs" => x.procs = match number(0)? {
-                0 => MAX_PROCS,
-                n => n.min(MAX_PROCS),
-            },
+            "max-procs" => {
+                x.procs = match number(0)? {
+                    0 => MAX_PROCS,
+                    n => n.min(MAX_PROCS),
+                }
+            }
             "no-run-if-empty" => run_empty = false,
             "max-chars" => x.max_chars = number(1)?.min(MAX_LINE),
             "verbose" => x.verbose = true,
@@ -140,7 +154,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         Ok(input) => input,
         Err(error) => {
             let why = strerror(&error);
-            return Err(End::Failure(1, format!("Cannot open input file '{}': {why}", file.to_string_lossy())));
+            return Err(End::Failure(
+                1,
+                format!("Cannot open input file '{}': {why}", file.to_string_lossy()),
+            ));
         }
     };
     let mut items = Items { input: BufReader::with_capacity(16 * 1024, input), split, eof, ended: false };
@@ -164,7 +181,13 @@ fn delimiter(text: &str) -> Result<u8, End> {
             b'f' => Ok(12),
             b'v' => Ok(11),
             b'\\' => Ok(b'\\'),
-            other => Err(End::Usage(1, format!("Invalid escape sequence \\{} in input delimiter specification {text}.", char::from(*other)))),
+            other => Err(End::Usage(
+                1,
+                format!(
+                    "Invalid escape sequence \\{} in input delimiter specification {text}.",
+                    char::from(*other)
+                ),
+            )),
         },
         [b'\\', b'x', hex @ ..] => {
             let hex = String::from_utf8_lossy(hex).into_owned();
@@ -179,7 +202,12 @@ fn delimiter(text: &str) -> Result<u8, End> {
 }
 
 fn bad_delimiter(text: &str) -> End {
-    End::Usage(1, format!("Invalid input delimiter specification {text}: the delimiter must be either a single character or an escape sequence starting with \\."))
+    End::Usage(
+        1,
+        format!(
+            "Invalid input delimiter specification {text}: the delimiter must be either a single character or an escape sequence starting with \\."
+        ),
+    )
 }
 
 #[derive(Clone, Copy)]
@@ -289,7 +317,12 @@ impl<R: Read> Items<R> {
 
 fn unmatched(open: u8) -> End {
     let kind = if open == b'"' { "double" } else { "single" };
-    End::Failure(1, format!("unmatched {kind} quote; by default quotes are special to xargs unless you use the -0 option"))
+    End::Failure(
+        1,
+        format!(
+            "unmatched {kind} quote; by default quotes are special to xargs unless you use the -0 option"
+        ),
+    )
 }
 
 fn push(text: &mut Vec<u8>, b: u8) -> Result<(), End> {
@@ -304,8 +337,11 @@ impl Xargs {
     fn run<R: Read>(&mut self, cx: &mut Cx, items: &mut Items<R>, run_empty: bool) -> Result<(), End> {
         if let Some(pattern) = self.replace.clone() {
             while let Some(item) = items.next()? {
-                let argv: Vec<OsString> =
-                    self.template.iter().map(|word| os_owned(replace(word.as_bytes(), &pattern, &item.text))).collect();
+                let argv: Vec<OsString> = self
+                    .template
+                    .iter()
+                    .map(|word| os_owned(replace(word.as_bytes(), &pattern, &item.text)))
+                    .collect();
                 if cost(&argv) > self.max_chars {
                     return Err(End::Failure(1, "argument list too long".to_owned()));
                 }
@@ -373,13 +409,19 @@ impl Xargs {
         let waited = match process::wait(WaitFor::Any) {
             Ok(waited) => waited,
             Err(error) if errno_of(&error) == Some(Errno::EINTR) => return Ok(()),
-            Err(error) => return Err(End::Failure(1, format!("error waiting for child process: {}", strerror(&error)))),
+            Err(error) => {
+                return Err(End::Failure(1, format!("error waiting for child process: {}", strerror(&error))));
+            }
         };
         self.running = self.running.saturating_sub(1);
         let name = self.template[0].to_string_lossy().into_owned();
         match waited.status {
-            WaitStatus::Exited(255) => Err(End::Failure(124, format!("{name}: exited with status 255; aborting"))),
-            WaitStatus::Signaled(sig) => Err(End::Failure(125, format!("{name}: terminated by signal {sig}"))),
+            WaitStatus::Exited(255) => {
+                Err(End::Failure(124, format!("{name}: exited with status 255; aborting")))
+            }
+            WaitStatus::Signaled(sig) => {
+                Err(End::Failure(125, format!("{name}: terminated by signal {sig}")))
+            }
             WaitStatus::Exited(0) => Ok(()),
             _ => {
                 self.failed = true;

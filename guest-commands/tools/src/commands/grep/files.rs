@@ -75,9 +75,21 @@ fn operand_file(run: &mut Run<'_>, tree: &Tree, path: &OsStr) -> Result<bool, En
             run.fail(path, &io_error(Errno::EISDIR));
             Ok(false)
         }
-        FileType::File => if skipped(tree, path) { Ok(false) } else { run.file(path) },
+        FileType::File => {
+            if skipped(tree, path) {
+                Ok(false)
+            } else {
+                run.file(path)
+            }
+        }
         _ if tree.skip_devices == Some(true) => Ok(false),
-        _ => if skipped(tree, path) { Ok(false) } else { run.file(path) },
+        _ => {
+            if skipped(tree, path) {
+                Ok(false)
+            } else {
+                run.file(path)
+            }
+        }
     }
 }
 
@@ -85,7 +97,9 @@ fn operand_file(run: &mut Run<'_>, tree: &Tree, path: &OsStr) -> Result<bool, En
 /// first rule includes.
 fn skipped(tree: &Tree, path: &OsStr) -> bool {
     let Some((first_excludes, _)) = tree.rules.first() else { return false };
-    let hit = |g: &[u8]| glob::matches(g, base_name(path).as_bytes(), false) || glob::matches(g, path.as_bytes(), false);
+    let hit = |g: &[u8]| {
+        glob::matches(g, base_name(path).as_bytes(), false) || glob::matches(g, path.as_bytes(), false)
+    };
     match tree.rules.iter().rfind(|(_, g)| hit(g)) {
         Some((excludes, _)) => *excludes,
         None => !first_excludes,
@@ -140,7 +154,9 @@ fn walk_dir(
             }
             FileType::File if !skipped(tree, &shown) => found |= run.named_file(&path, &shown)?,
             FileType::Symlink | FileType::File => {}
-            _ if tree.skip_devices == Some(false) && !skipped(tree, &shown) => found |= run.named_file(&path, &shown)?,
+            _ if tree.skip_devices == Some(false) && !skipped(tree, &shown) => {
+                found |= run.named_file(&path, &shown)?
+            }
             _ => {}
         }
         if run.done() {

@@ -13,13 +13,55 @@ use pattern::{Syntax, translate};
 use std::ffi::{OsStr, OsString};
 
 const SPEC: &[&str] = &[
-    "E,extended-regexp", "F,fixed-strings", "G,basic-regexp", "P,perl-regexp", "e,regexp=", "f,file=", "i,ignore-case",
-    "y", "no-ignore-case", "w,word-regexp", "x,line-regexp", "z,null-data", "s,no-messages", "v,invert-match",
-    "m,max-count=", "b,byte-offset", "n,line-number", "line-buffered", "H,with-filename", "h,no-filename", "label=",
-    "o,only-matching", "q,quiet", "silent", "binary-files=", "a,text", "I", "d,directories=", "D,devices=",
-    "r,recursive", "R,dereference-recursive", "include=", "exclude=", "exclude-from=", "exclude-dir=",
-    "L,files-without-match", "l,files-with-matches", "c,count", "Z,null", "B,before-context=", "A,after-context=",
-    "C,context=", "group-separator=", "no-group-separator", "color=?", "colour=?", "U,binary", "V,version", "help",
+    "E,extended-regexp",
+    "F,fixed-strings",
+    "G,basic-regexp",
+    "P,perl-regexp",
+    "e,regexp=",
+    "f,file=",
+    "i,ignore-case",
+    "y",
+    "no-ignore-case",
+    "w,word-regexp",
+    "x,line-regexp",
+    "z,null-data",
+    "s,no-messages",
+    "v,invert-match",
+    "m,max-count=",
+    "b,byte-offset",
+    "n,line-number",
+    "line-buffered",
+    "H,with-filename",
+    "h,no-filename",
+    "label=",
+    "o,only-matching",
+    "q,quiet",
+    "silent",
+    "binary-files=",
+    "a,text",
+    "I",
+    "d,directories=",
+    "D,devices=",
+    "r,recursive",
+    "R,dereference-recursive",
+    "include=",
+    "exclude=",
+    "exclude-from=",
+    "exclude-dir=",
+    "L,files-without-match",
+    "l,files-with-matches",
+    "c,count",
+    "Z,null",
+    "B,before-context=",
+    "A,after-context=",
+    "C,context=",
+    "group-separator=",
+    "no-group-separator",
+    "color=?",
+    "colour=?",
+    "U,binary",
+    "V,version",
+    "help",
 ];
 const USAGE: &str = "Usage: grep [OPTION]... PATTERNS [FILE]...";
 const HELP: &str = "Search for PATTERNS in each FILE.
@@ -177,7 +219,9 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "dereference-recursive" => (tree.recurse, tree.follow) = (true, true),
             "include" => tree.rules.push((false, opt.arg().as_bytes().to_vec())),
             "exclude" => tree.rules.push((true, opt.arg().as_bytes().to_vec())),
-            "exclude-from" => tree.rules.extend(pattern_file(opt.arg())?.into_iter().map(|glob| (true, glob))),
+            "exclude-from" => {
+                tree.rules.extend(pattern_file(opt.arg())?.into_iter().map(|glob| (true, glob)))
+            }
             "exclude-dir" => tree.exclude_dirs.push(files::trim_slashes(opt.arg().as_bytes())),
             "files-without-match" => list = Some(Show::NamesWithout),
             "files-with-matches" => list = Some(Show::NamesWith),
@@ -252,7 +296,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         Err(error) => {
             let text = error.to_string();
             let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            let what = if syntax == Syntax::Perl { "unsupported Perl-like pattern" } else { "invalid pattern" };
+            let what =
+                if syntax == Syntax::Perl { "unsupported Perl-like pattern" } else { "invalid pattern" };
             return Err(End::Failure(2, format!("{what}: {why}")));
         }
     };
@@ -274,7 +319,11 @@ fn modern(args: &[OsString]) -> Vec<OsString> {
     let mut value_next = false;
     for arg in args {
         let bytes = arg.as_bytes();
-        let old = !literal && !value_next && bytes.len() > 1 && bytes[0] == b'-' && bytes[1..].iter().all(u8::is_ascii_digit);
+        let old = !literal
+            && !value_next
+            && bytes.len() > 1
+            && bytes[0] == b'-'
+            && bytes[1..].iter().all(u8::is_ascii_digit);
         literal |= bytes == b"--";
         value_next = !literal && bytes.len() == 2 && bytes[0] == b'-' && b"efmdDABC".contains(&bytes[1]);
         out.push(if old { os_owned([b"-C", &bytes[1..]].concat()) } else { arg.clone() });

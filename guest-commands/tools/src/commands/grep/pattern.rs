@@ -25,7 +25,16 @@ pub(crate) fn translate(pattern: &[u8], syntax: Syntax) -> Result<String, String
             Ok(out)
         }
         Syntax::Perl => Ok(String::from_utf8_lossy(pattern).into_owned()),
-        _ => Translator { bytes: pattern, at: 0, out: String::new(), extended: syntax == Syntax::Extended, open: Vec::new(), atom: 0, repeated: false }.run(),
+        _ => Translator {
+            bytes: pattern,
+            at: 0,
+            out: String::new(),
+            extended: syntax == Syntax::Extended,
+            open: Vec::new(),
+            atom: 0,
+            repeated: false,
+        }
+        .run(),
     }
 }
 
@@ -61,7 +70,9 @@ impl Translator<'_> {
             let before = self.out.len();
             let (token, literal) = match b {
                 b'\\' => {
-                    let Some(&next) = self.bytes.get(self.at) else { return Err("Trailing backslash".to_owned()) };
+                    let Some(&next) = self.bytes.get(self.at) else {
+                        return Err("Trailing backslash".to_owned());
+                    };
                     self.at += 1;
                     match next {
                         b'(' if !self.extended => (Token::Open, next),
@@ -69,7 +80,9 @@ impl Translator<'_> {
                         b'|' if !self.extended => (Token::Or, next),
                         b'{' if !self.extended => (Token::Interval, next),
                         b'+' | b'?' if !self.extended => (Token::Repeat(next), next),
-                        b'1'..=b'9' => return Err(format!("back-reference \\{} is not supported", char::from(next))),
+                        b'1'..=b'9' => {
+                            return Err(format!("back-reference \\{} is not supported", char::from(next)));
+                        }
                         b'w' | b'W' | b's' | b'S' | b'b' | b'B' => {
                             self.begin_atom(before);
                             self.out.push('\\');
@@ -138,7 +151,9 @@ impl Translator<'_> {
                 Token::Repeat(op) => self.repeat(&char::from(op).to_string()),
                 Token::Interval => match self.interval() {
                     Some(_) if was_start && self.extended => start = true,
-                    Some(text) if was_start => return Err(format!("Invalid preceding regular expression: {text}")),
+                    Some(text) if was_start => {
+                        return Err(format!("Invalid preceding regular expression: {text}"));
+                    }
                     Some(text) => self.repeat(&text),
                     None if self.extended => self.literal(b'{'),
                     None if !self.bytes[self.at..].windows(2).any(|w| w == b"\\}") => {
@@ -236,7 +251,8 @@ impl Translator<'_> {
                 continue;
             }
             let low = self.bracket_character().ok_or(UNMATCHED)?;
-            let ranged = self.bytes.get(self.at) == Some(&b'-') && self.bytes.get(self.at + 1).is_some_and(|b| *b != b']');
+            let ranged = self.bytes.get(self.at) == Some(&b'-')
+                && self.bytes.get(self.at + 1).is_some_and(|b| *b != b']');
             if !ranged {
                 class.push_str(&low.1);
                 continue;
@@ -249,7 +265,11 @@ impl Translator<'_> {
             let _ = write!(class, "{}-{}", low.1, high.1);
         }
         let inner = &self.bytes[start..self.at - 1];
-        if inner.len() > 2 && inner.starts_with(b":") && inner.ends_with(b":") && inner[1..inner.len() - 1].is_ascii() {
+        if inner.len() > 2
+            && inner.starts_with(b":")
+            && inner.ends_with(b":")
+            && inner[1..inner.len() - 1].is_ascii()
+        {
             return Err("character class syntax is [[:space:]], not [:space:]".to_owned());
         }
         class.push(']');

@@ -106,7 +106,9 @@ impl<'a> Run<'a> {
             }
         };
         head.truncate(n);
-        let binary = self.config.binary != Binary::Text && self.config.line_end != 0 && memchr::memchr(0, &head).is_some();
+        let binary = self.config.binary != Binary::Text
+            && self.config.line_end != 0
+            && memchr::memchr(0, &head).is_some();
         if binary && self.config.binary == Binary::Skip {
             return Ok(false);
         }
