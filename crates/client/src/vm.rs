@@ -152,7 +152,12 @@ impl AgentOs {
     /// What the VM and its sidecar tell from now on. A subscriber that is slow misses the oldest.
     #[must_use]
     pub fn events(&self) -> EventStream {
-        EventStream::new(self.vm.link().events(), self.vm.id.clone())
+        let vm_id = self.vm.id.clone();
+        EventStream::new(self.vm.link().events(), move |event| match event {
+            Event::LimitWarning(warning) => warning.vm_id == vm_id,
+            Event::VmClosed(closed) => closed.vm_id == vm_id,
+            _ => true,
+        })
     }
 }
 
@@ -209,12 +214,10 @@ impl std::fmt::Debug for EventStream {
 }
 
 impl EventStream {
-    fn new(receiver: broadcast::Receiver<Event>, vm_id: String) -> Self {
-        let wanted = move |event: &Event| match event {
-            Event::LimitWarning(warning) => warning.vm_id == vm_id,
-            Event::VmClosed(closed) => closed.vm_id == vm_id,
-            _ => true,
-        };
+    pub(crate) fn new(
+        receiver: broadcast::Receiver<Event>,
+        wanted: impl Fn(&Event) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let inner = futures_util::stream::unfold((receiver, wanted), |(mut receiver, wanted)| async move {
             loop {
                 match receiver.recv().await {

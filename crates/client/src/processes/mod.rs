@@ -6,6 +6,7 @@ mod exec;
 mod handle;
 mod list;
 mod output;
+mod passthrough;
 mod spawn;
 
 pub use agentos_protocol::message::{ExitStatus, ProcessInfo, ProcessStatus, SpawnedProcessInfo};

@@ -19,11 +19,13 @@ pub fn init() {
     CALLED.store(true, Ordering::Release);
     #[cfg(feature = "bundled-sidecar")]
     {
-        let mut args = std::env::args_os().skip(1);
-        if std::env::var_os(MARKER).is_some() && args.next().is_some_and(|first| first == "sidecar") {
-            let _ended = agentos_sidecar::main(args.collect());
-            // An `ExitCode` can only be returned from `main`, which is not ours: the sidecar says on stderr why it failed.
-            std::process::exit(i32::from(_ended != std::process::ExitCode::SUCCESS));
+        if std::env::var_os(MARKER).is_some() {
+            // A process that the sidecar starts of itself inherits the mark, and may leave the subcommand out.
+            let mut args = std::env::args_os().skip(1).peekable();
+            let _ = args.next_if(|first| first == "sidecar");
+            let ended = agentos_sidecar::main(args);
+            // An `ExitCode` can only be returned from `main`, which is not ours; stderr says why it failed.
+            std::process::exit(i32::from(ended != std::process::ExitCode::SUCCESS));
         }
     }
 }

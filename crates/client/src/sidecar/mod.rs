@@ -23,6 +23,7 @@ use serde::Serialize;
 pub(crate) use tests::fake_sidecar;
 
 use crate::error::{Error, Result};
+use crate::vm::EventStream;
 use crate::wire;
 
 /// How long a sidecar may take to end its VMs.
@@ -174,7 +175,14 @@ impl AgentOsSidecar {
         Ok(())
     }
 
-    /// The processes standard error so far, last lines, if this program started it.
+    /// What the sidecar and its VMs tell from now on, such as the progress of preparing images on the first start. A
+    /// subscriber that is slow misses the oldest.
+    #[must_use]
+    pub fn events(&self) -> EventStream {
+        EventStream::new(self.link.events(), |_| true)
+    }
+
+    /// The standard error of its process so far, last lines, if this program started it.
     #[must_use]
     pub fn last_stderr(&self) -> Vec<String> {
         self.child.as_ref().map(Child::last_stderr).unwrap_or_default()

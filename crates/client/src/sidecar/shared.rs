@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use agentos_protocol::message::DescribeSidecar;
+use agentos_protocol::message::{DescribeSidecar, SidecarInfo};
 use agentos_protocol::version::PROTOCOL_MAJOR;
 use tokio::sync::Mutex;
 
@@ -26,6 +26,9 @@ const SUN_PATH: usize = 107;
 /// How long another program may hold the start-up lock, and a sidecar may take to listen.
 const START: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(5);
+
+/// How often a sidecar that goes while we come is tried again.
+const TRIES: u32 = 5;
 
 /// The ones this program uses. Held while connecting, so that a program has one connection per pool.
 static POOLS: Mutex<Option<HashMap<PathBuf, Weak<AgentOsSidecar>>>> = Mutex::const_new(None);
@@ -48,22 +51,35 @@ pub(super) async fn get(options: SharedSidecarOptions) -> Result<Arc<AgentOsSide
     if let Some(sidecar) = pools.get(&socket).and_then(Weak::upgrade).filter(|s| s.usable()) {
         return Ok(sidecar);
     }
-    let (stream, child) = reach(&socket, &program).await?;
-    let link = Link::connect(stream, child.clone()).await?;
-    let info = link.call(&DescribeSidecar {}).await?;
+    let mut tries = TRIES;
+    let (link, info, child) = loop {
+        tries -= 1;
+        match meet(&socket, &program).await {
+            // It was about to go when we came; the next one is ours.
+            Err(Error::SidecarExited { status: None, .. }) if tries > 0 => tokio::time::sleep(POLL).await,
+            met => break met?,
+        }
+    };
     let sidecar = AgentOsSidecar::new(link, SidecarPlacement::Shared { pool }, info, child);
     pools.insert(socket, Arc::downgrade(&sidecar));
     Ok(sidecar)
 }
 
+async fn meet(socket: &Path, program: &Program) -> Result<(Arc<Link>, SidecarInfo, Option<Child>)> {
+    let (stream, child) = reach(socket, program).await?;
+    let link = Link::connect(stream, child.clone()).await?;
+    let info = link.call(&DescribeSidecar {}).await?;
+    Ok((link, info, child))
+}
+
 /// Connects, or starts the sidecar under the lock and connects then.
 async fn reach(socket: &Path, program: &Program) -> Result<(UnixStream, Option<Child>)> {
-    if let Some(stream) = try_connect(socket)? {
+    if let Some(stream) = try_connect(socket).await? {
         return Ok((stream, None));
     }
     let _lock = lock(&socket.with_extension("lock")).await?;
     // Someone else may have started it while we waited for the lock.
-    if let Some(stream) = try_connect(socket)? {
+    if let Some(stream) = try_connect(socket).await? {
         return Ok((stream, None));
     }
     match std::fs::remove_file(socket) {
@@ -78,7 +94,7 @@ async fn reach(socket: &Path, program: &Program) -> Result<(UnixStream, Option<C
     let child = Child::spawn(command, &program.path, Some((file, log)))?;
     let begin = Instant::now();
     loop {
-        if let Some(stream) = try_connect(socket)? {
+        if let Some(stream) = try_connect(socket).await? {
             return Ok((stream, Some(child)));
         }
         if child.status().is_some() {
@@ -96,16 +112,18 @@ async fn reach(socket: &Path, program: &Program) -> Result<(UnixStream, Option<C
 }
 
 /// `None`: nobody listens.
-fn try_connect(socket: &Path) -> Result<Option<UnixStream>> {
-    let stream = match UnixStream::connect(socket) {
-        Ok(stream) => stream,
-        Err(error) => {
-            return match error.kind() {
-                ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(None),
-                _ => Err(io("connect to the shared sidecar", &error)),
-            };
-        }
-    };
+async fn try_connect(socket: &Path) -> Result<Option<UnixStream>> {
+    // Not the blocking connect: it would wait for ever for a sidecar that has stopped and whose queue is full.
+    let stream =
+        match tokio::net::UnixStream::connect(socket).await.and_then(tokio::net::UnixStream::into_std) {
+            Ok(stream) => stream,
+            Err(error) => {
+                return match error.kind() {
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(None),
+                    _ => Err(io("connect to the shared sidecar", &error)),
+                };
+            }
+        };
     let peer = rustix::net::sockopt::socket_peercred(&stream)
         .map_err(|error| io("ask who listens at the shared sidecar's socket", &error.into()))?;
     if peer.uid != rustix::process::geteuid() {

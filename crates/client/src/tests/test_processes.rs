@@ -63,6 +63,25 @@ async fn input_of_any_size_arrives() {
 }
 
 #[tokio::test]
+async fn streams_may_be_passed_through() {
+    let (os, _fake) = vm().await;
+    let (mut writer, reader) = tokio::io::duplex(1000);
+    let feeding = tokio::spawn(async move {
+        tokio::io::AsyncWriteExt::write_all(&mut writer, &vec![b'i'; 2_000_000]).await.unwrap();
+    });
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status =
+        soon(os.exec_streams(["cat"], ExecOptions::default(), reader, &mut out, &mut err)).await.unwrap();
+    assert_eq!((status.exit_code, out.len(), err.len()), (0, 2_000_000, 0));
+    soon(feeding).await.unwrap();
+
+    // Input that never ends does not hold up a program that does not read it.
+    let (_writer, silent) = tokio::io::duplex(10);
+    let run = os.exec_streams(["exit", "4"], ExecOptions::default(), silent, &mut out, &mut err);
+    assert_eq!(soon(run).await.unwrap().exit_code, 4);
+}
+
+#[tokio::test]
 async fn failures_and_cancelling() {
     let (os, fake) = vm().await;
     let error = soon(os.exec("nonsense", ExecOptions::default())).await.unwrap_err();
