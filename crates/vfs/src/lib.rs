@@ -9,6 +9,7 @@ pub mod host_dir;
 pub mod layer;
 mod name;
 pub mod namespace;
+pub mod overlay;
 mod pin;
 mod reply;
 pub mod tree;
@@ -23,6 +24,7 @@ pub use namespace::{
     Descriptor, Found, GuestPath, Last, Location, Missing, Mount, MountOptions, Namespace, PathError,
     Resolved, WalkContext, WalkFlags,
 };
+pub use overlay::Overlay;
 pub use pin::InodePin;
 pub use reply::Reply;
 pub use tree::{FileContent, Tree, TreeLimits, Usage};

@@ -35,6 +35,15 @@ impl HostFile {
         self.fd.clone().ok_or(Errno::EBADF)
     }
 
+    /// The file, if it may be written.
+    fn writable_fd(&self) -> Result<Arc<OwnedFd>> {
+        if !self.writable {
+            return Err(Errno::EBADF);
+        }
+        self.inner.writable()?;
+        self.fd()
+    }
+
     pub(crate) fn stat(&self) -> Result<Attr> {
         let stat = fs::fstat(&*self.fd()?).map_err(errno)?;
         Ok(attr::from_stat(&stat, self.ino, &self.inner.owner))
@@ -173,7 +182,7 @@ impl OpenFile for HostFile {
     }
 
     fn write_at<'a>(&'a self, data: &'a [u8], offset: u64) -> Reply<'a, usize> {
-        let fd = match self.inner.writable().and_then(|()| self.fd()) {
+        let fd = match self.writable_fd() {
             Ok(fd) => fd,
             Err(error) => return Reply::Now(Err(error)),
         };
@@ -202,7 +211,7 @@ impl OpenFile for HostFile {
     }
 
     fn append<'a>(&'a self, data: &'a [u8]) -> Reply<'a, (usize, u64)> {
-        let fd = match self.inner.writable().and_then(|()| self.fd()) {
+        let fd = match self.writable_fd() {
             Ok(fd) => fd,
             Err(error) => return Reply::Now(Err(error)),
         };

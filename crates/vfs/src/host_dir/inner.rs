@@ -113,6 +113,10 @@ impl Inner {
 
     fn note(&self, dir: Ino, name: &[u8], stat: &Stat) -> Result<Attr> {
         let ino = self.table.lock().seen(dir, name, attr::identity(stat))?;
+        // Where a pin must not wait for the host, the handle it may want to keep is opened ahead.
+        if !self.gate.is_inline() && HostType::from_raw_mode(stat.st_mode) == HostType::Directory {
+            let _ = self.dir(ino);
+        }
         Ok(attr::from_stat(stat, ino, &self.owner))
     }
 

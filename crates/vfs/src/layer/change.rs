@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::tree::{Body, Inode};
-use crate::{FileContent, Timespec};
+use crate::{Attr, FileContent, Timespec};
 
 /// The attributes of a changed inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,11 @@ pub struct Meta {
 impl Meta {
     pub(crate) fn of(inode: &Inode) -> Self {
         let Inode { perm, uid, gid, atime, mtime, ctime, btime, .. } = *inode;
+        Meta { perm, uid, gid, atime, mtime, ctime, btime }
+    }
+
+    pub(crate) fn of_attr(attr: &Attr) -> Self {
+        let Attr { perm, uid, gid, atime, mtime, ctime, btime, .. } = *attr;
         Meta { perm, uid, gid, atime, mtime, ctime, btime }
     }
 

@@ -53,6 +53,7 @@ impl From<Bytes> for Content {
 }
 
 impl Content {
+    /// The bytes of a file.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

@@ -14,6 +14,7 @@ mod fsck;
 mod inode;
 mod names;
 mod state;
+mod upper;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use content::FileContent;
 pub(crate) use content::Content;
 pub(crate) use inode::{Body, Directory, Inode};
 pub(crate) use state::{Frozen, ROOT, State};
+pub(crate) use upper::is_whiteout;
 
 use crate::{Ino, InodePin, Layer, Result};
 use state::Pins;
@@ -70,6 +72,12 @@ impl Shared {
 pub(crate) struct Held {
     tree: Arc<Shared>,
     ino: Ino,
+}
+
+impl Held {
+    pub(crate) fn ino(&self) -> Ino {
+        self.ino
+    }
 }
 
 impl Drop for Held {

@@ -137,14 +137,24 @@ impl State {
     pub(crate) fn link(&mut self, ino: Ino, dir: Ino, name: &[u8]) -> Result<Attr> {
         self.vacant(dir, name)?;
         let inode = self.get(ino)?;
+        if inode.kind() != FileType::Directory && inode.nlink == 0 {
+            return Err(Errno::ENOENT);
+        }
+        self.link_any(ino, dir, name)
+    }
+
+    /// Links also an inode without any name.
+    pub(crate) fn link_any(&mut self, ino: Ino, dir: Ino, name: &[u8]) -> Result<Attr> {
+        self.vacant(dir, name)?;
+        let inode = self.get(ino)?;
         let kind = inode.kind();
         match inode.nlink {
             _ if kind == FileType::Directory => return Err(Errno::EPERM),
-            0 => return Err(Errno::ENOENT),
             LINK_MAX.. => return Err(Errno::EMLINK),
             _ => {}
         }
         self.room(entry_charge(name), 0)?;
+        self.revive(ino);
         self.edit(ino, |inode| inode.nlink += 1)?;
         self.attach(dir, name, Entry { ino, kind }, Timespec::now())?;
         Ok(self.get(ino)?.attr(ino))

@@ -177,6 +177,14 @@ impl State {
         }
     }
 
+    /// An orphan is about to get a name.
+    pub(crate) fn revive(&mut self, ino: Ino) {
+        if let Some(inode) = self.orphans.remove(&ino) {
+            self.orphan_bytes -= inode.charge();
+            self.tree.table.insert(ino, Node(inode));
+        }
+    }
+
     /// The last guard of `ino` went: purges it if it is an orphan.
     pub(crate) fn released(&mut self, ino: Ino) {
         if self.pins.held(ino) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agentos_vfs::{DriverFs, DriverOptions, FileSystem, HostDir, HostDirOptions, Tree};
+use agentos_vfs::{DriverFs, DriverOptions, FileSystem, HostDir, HostDirOptions, Overlay, Tree};
 
 use crate::driver::TreeDriver;
 use crate::script::Script;
@@ -203,5 +203,27 @@ fn driver() {
         let options = DriverOptions { runtime: Some(runtime.handle().clone()), ..DriverOptions::default() };
         let fs = DriverFs::new(Arc::new(TreeDriver(Tree::new())), options).unwrap();
         (Arc::new(fs), Box::new(()))
+    });
+}
+
+#[test]
+fn overlay_over_nothing() {
+    check(&[COMMON, INODES, MEMORY], || (Arc::new(Overlay::new(Tree::new(), vec![]).unwrap()), Box::new(())));
+}
+
+#[test]
+fn overlay_over_a_tree() {
+    check(&[COMMON, INODES, MEMORY], || {
+        let fs = Overlay::new(Tree::new(), vec![Arc::new(Tree::new()), Arc::new(Tree::new())]).unwrap();
+        (Arc::new(fs), Box::new(()))
+    });
+}
+
+#[test]
+fn overlay_over_a_host_dir() {
+    check(&[COMMON, INODES, MEMORY], || {
+        let temp = tempfile::tempdir().unwrap();
+        let lower = HostDir::open(temp.path(), HostDirOptions::default()).unwrap();
+        (Arc::new(Overlay::new(Tree::new(), vec![Arc::new(lower)]).unwrap()), Box::new(temp))
     });
 }

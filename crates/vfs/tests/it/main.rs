@@ -3,6 +3,9 @@
 
 mod cases;
 mod driver;
+mod host_dir;
 mod layer;
+mod namespace;
 mod ops;
+mod overlay;
 mod script;
