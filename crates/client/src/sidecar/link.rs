@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agentos_protocol::message::{Call, Callback, Event, Request, WireError, code};
@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use super::child::Child;
+use super::pulse;
 use crate::error::{Error, Result};
 use crate::mounts::{VirtualFileSystem, serve_driver};
 use crate::wire;
@@ -32,6 +33,8 @@ pub(crate) struct Link {
     connection: Connection,
     inbox: Arc<Inbox>,
     child: Option<Child>,
+    /// It was given up because it did not answer.
+    stuck: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Link {
@@ -94,7 +97,13 @@ impl Link {
         });
         let handler: Arc<dyn Handler> = Arc::<Inbox>::clone(&inbox);
         match connect(socket, Hello::new(Role::Client), handler, Limits::default()).await {
-            Ok(connection) => Ok(Arc::new(Link { connection, inbox, child })),
+            Ok(connection) => {
+                let stuck = Arc::new(AtomicBool::new(false));
+                let watch =
+                    pulse::watch(connection.clone(), pulse::EVERY, pulse::PATIENCE, Arc::clone(&stuck));
+                tokio::spawn(watch);
+                Ok(Arc::new(Link { connection, inbox, child, stuck }))
+            }
             Err(HandshakeError::Version(mismatch)) => {
                 Err(Error::VersionMismatch { message: mismatch.to_string() })
             }
@@ -158,15 +167,23 @@ impl Link {
             CallError::TooLong { .. } | CallError::Encode(_) => {
                 Error::InvalidRequest { message: error.to_string() }
             }
-            CallError::Lost(lost) => lost_error(lost, self.child.as_ref()).await,
+            CallError::Lost(lost) => self.lost(lost).await,
             other => Error::Transport { message: other.to_string() },
         }
+    }
+
+    async fn lost(&self, lost: ConnectionLost) -> Error {
+        if lost == ConnectionLost::Local && self.stuck.load(Ordering::Acquire) {
+            let operation = "sign of life of the sidecar".to_owned();
+            return Error::Timeout { operation, after: Some(pulse::PATIENCE) };
+        }
+        lost_error(lost, self.child.as_ref()).await
     }
 
     /// This library's error for a broken stream.
     pub(crate) async fn stream_error(&self, error: StreamError) -> Error {
         match error {
-            StreamError::Lost(lost) => lost_error(lost, self.child.as_ref()).await,
+            StreamError::Lost(lost) => self.lost(lost).await,
             StreamError::TooMany { .. } => Error::Busy { message: error.to_string() },
             other => quick_stream_error(other),
         }

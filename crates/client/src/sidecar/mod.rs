@@ -6,6 +6,7 @@ mod child;
 mod link;
 mod locate;
 mod private;
+mod pulse;
 mod shared;
 
 use std::path::PathBuf;
