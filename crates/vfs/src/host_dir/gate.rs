@@ -80,3 +80,48 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::IntoFuture;
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_seventeenth_call_waits_without_a_thread() {
+        let gate = Gate::threads(Handle::current());
+        let (started, all_started) = sync_channel(MAX_BLOCKING);
+        let mut releases = Vec::new();
+        let hung: Vec<_> = (0..MAX_BLOCKING)
+            .map(|_| {
+                let (release, released) = sync_channel::<()>(1);
+                releases.push(release);
+                let started = started.clone();
+                let reply = gate.run(move || {
+                    started.send(()).unwrap();
+                    // Ends with an error when the other side is dropped.
+                    let _ = released.recv();
+                    Ok(())
+                });
+                tokio::spawn(async move { reply.await })
+            })
+            .collect();
+        for _ in 0..MAX_BLOCKING {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..MAX_BLOCKING {
+            all_started.recv().unwrap();
+        }
+        let mut next = tokio::spawn(gate.run(|| Ok(17)).into_future());
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(50), &mut next).await;
+        assert!(waited.is_err(), "it did not wait");
+        // One call is given up: its thread still hangs, so nothing is free.
+        hung[0].abort();
+        let waited = tokio::time::timeout(std::time::Duration::from_millis(50), &mut next).await;
+        assert!(waited.is_err(), "the thread of a given up call was counted as free");
+        releases.pop();
+        assert_eq!(next.await.unwrap(), Ok(17));
+        drop(releases);
+    }
+}

@@ -114,6 +114,10 @@ impl Table {
             }
             return Ok(ino);
         }
+        if self.nodes.len() >= 2 * MAX_NODES {
+            // Directories with known children are not forgotten: a chain of them must end somewhere.
+            return Err(Errno::ENOMEM);
+        }
         let Some(holder) = self.nodes.get_mut(&parent) else { return Err(Errno::ESTALE) };
         holder.children += 1;
         holder.used = self.clock;

@@ -49,3 +49,24 @@ impl fmt::Debug for Layer {
         f.debug_tuple("Layer").field(&self.usage()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_holds_no_earlier_one() {
+        let mut tree = Tree::new();
+        let mut earlier = Vec::new();
+        for n in 0..1000 {
+            tree.put_file("/f", 0o644, 0, 0, format!("{n}")).unwrap();
+            let layer = tree.freeze();
+            tree = Tree::from_layer(&layer);
+            earlier.push(Arc::downgrade(&layer.0));
+        }
+        assert!(earlier.iter().all(|layer| layer.upgrade().is_none()));
+        // Two inodes in one map, as in a fresh tree: a look-up has nothing else to go through.
+        assert_eq!(tree.freeze().0.table.len(), 2);
+        assert_eq!(tree.read_file("/f").unwrap(), b"999");
+    }
+}

@@ -121,14 +121,17 @@ impl Table {
         let copied = self.changed.get(&ino).and_then(|changed| changed.copy.as_ref()).map(Held::ino);
         let upper = upper.or(copied);
         self.clock += 1;
-        let used = self.clock;
+        let (used, known) = (self.clock, self.nodes.len());
         match self.nodes.get_mut(&ino) {
             Some(node) => {
                 node.used = used;
+                node.kind = kind;
                 node.upper = upper;
                 node.lowers = lowers;
                 self.place(ino, parent, Some(name));
             }
+            // Directories with known children are not forgotten: a chain of them must end somewhere.
+            None if known >= 2 * MAX_NODES => return Err(Errno::ENOMEM),
             None => {
                 self.nodes.get_mut(&parent).ok_or(Errno::ESTALE)?.children += 1;
                 let node = Node {

@@ -164,29 +164,6 @@ fn orphans_are_in_no_layer() {
 }
 
 #[test]
-fn a_thousand_layers_leave_no_chain() {
-    let tree = Tree::new();
-    let mut script = Script::new(Arc::new(tree));
-    script.check("mkdir /d; file /d/f x");
-    let mut tree = Tree::new();
-    let mut probe = Vec::new();
-    for n in 0..1000 {
-        let layer = tree.freeze();
-        tree = Tree::from_layer(&layer);
-        Script::new(Arc::new(tree.clone())).check(if n == 0 { "file /f x" } else { "write /f 0 y" });
-        let content = tree.content(tree.ino_at("/f").unwrap()).unwrap();
-        probe.push(content);
-    }
-    // One inode and one directory entry, however many layers were made: nothing of a layer refers to the one before.
-    assert_eq!(tree.usage().inodes, 2);
-    assert_eq!(wait(tree.readdir(tree.root())).unwrap().len(), 1);
-    let base = tree.freeze();
-    Script::new(Arc::new(tree.clone())).check("write /f 0 z");
-    assert_eq!(paths(&diff(&base, &tree.freeze())), ["+/f"]);
-    tree.fsck().unwrap();
-}
-
-#[test]
 fn limits_are_exact() {
     let tree = Tree::with_limits(TreeLimits { bytes: 4096, inodes: 3 });
     let mut script = Script::new(Arc::new(tree.clone()));
