@@ -112,11 +112,9 @@ fn finish(mut cx: Cx, end: Outcome) -> i32 {
             (cx.usage_status, false)
         }
     };
-    if flush {
-        if let Err(End::Output(error)) = cx.flush() {
-            write_error(&mut cx, &error);
-            return status.max(cx.usage_status);
-        }
+    if flush && let Err(End::Output(error)) = cx.flush() {
+        write_error(&mut cx, &error);
+        return status.max(cx.usage_status);
     }
     status
 }

@@ -70,12 +70,13 @@ fn bracket(pattern: &[u8], b: u8, fold: bool) -> Option<(usize, bool)> {
         if c == b']' && i > first {
             return Some((i + 1, found != negated));
         }
-        if c == b'[' && pattern.get(i + 1) == Some(&b':') {
-            if let Some(end) = memchr::memmem::find(&pattern[i + 2..], b":]") {
-                found |= class(&pattern[i + 2..i + 2 + end], b);
-                i += end + 4;
-                continue;
-            }
+        if c == b'['
+            && pattern.get(i + 1) == Some(&b':')
+            && let Some(end) = memchr::memmem::find(&pattern[i + 2..], b":]")
+        {
+            found |= class(&pattern[i + 2..i + 2 + end], b);
+            i += end + 4;
+            continue;
         }
         let (low, next) = literal(pattern, i)?;
         let ranged = pattern.get(next) == Some(&b'-') && pattern.get(next + 1).is_some_and(|c| *c != b']');

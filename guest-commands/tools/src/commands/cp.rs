@@ -284,10 +284,10 @@ impl Copy {
             return self.directory(cx, source, dest, &from, depth);
         }
         let to = fs::lstat(dest).ok();
-        if let Some(to) = &to {
-            if !self.may_replace(cx, source, dest, &from, to)? {
-                return Ok(());
-            }
+        if let Some(to) = &to
+            && !self.may_replace(cx, source, dest, &from, to)?
+        {
+            return Ok(());
         }
         let id = (from.dev, from.ino);
         let earlier = self.copied.get(&id).filter(|_| self.links && from.nlink > 1).cloned();
@@ -406,15 +406,15 @@ impl Copy {
                 return Ok(());
             }
         };
-        if !self.attributes_only {
-            if let Err(error) = io::copy(&mut input, &mut output) {
-                let (name, verb) = match errno_of(&error) {
-                    Some(Errno::EISDIR) => (source, "reading"),
-                    _ => (dest, "writing"),
-                };
-                cx.warn(format_args!("error {verb} {}: {}", quoteaf(name), strerror(&error)));
-                return Ok(());
-            }
+        if !self.attributes_only
+            && let Err(error) = io::copy(&mut input, &mut output)
+        {
+            let (name, verb) = match errno_of(&error) {
+                Some(Errno::EISDIR) => (source, "reading"),
+                _ => (dest, "writing"),
+            };
+            cx.warn(format_args!("error {verb} {}: {}", quoteaf(name), strerror(&error)));
+            return Ok(());
         }
         drop(output);
         self.verbose(cx, source, dest)?;
@@ -531,12 +531,6 @@ fn umask() -> u32 {
     mask
 }
 
-#[cfg(unix)]
 fn symlink(target: &OsStr, path: &OsStr) -> io::Result<()> {
-    std::os::unix::fs::symlink(target, path)
-}
-
-#[cfg(target_os = "wasi")]
-fn symlink(target: &OsStr, path: &OsStr) -> io::Result<()> {
-    std::os::wasi::fs::symlink_path(target, path)
+    Ok(rustix::fs::symlink(target, path)?)
 }

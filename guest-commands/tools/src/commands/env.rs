@@ -65,11 +65,11 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     if end == 0 {
         return Err(cx.usage("cannot specify --null (-0) with command"));
     }
-    if let Some(dir) = dir {
-        if let Err(error) = agentos_guest::env::set_current_dir(&dir) {
-            let why = strerror(&error);
-            return Err(End::Failure(125, format!("cannot change directory to {}: {why}", quoteaf(&dir))));
-        }
+    if let Some(dir) = dir
+        && let Err(error) = agentos_guest::env::set_current_dir(&dir)
+    {
+        let why = strerror(&error);
+        return Err(End::Failure(125, format!("cannot change directory to {}: {why}", quoteaf(&dir))));
     }
     if verbose {
         eprintln!("executing: {}", operands[0].to_string_lossy());

@@ -200,10 +200,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "C" => c.layout = Layout::Down,
             "x" => c.layout = Layout::Across,
             "m" => c.layout = Layout::Commas,
-            "1" => {
-                if c.layout != Layout::Long {
-                    c.layout = Layout::One;
-                }
+            "1" if c.layout != Layout::Long => {
+                c.layout = Layout::One;
             }
             "l" => c.layout = Layout::Long,
             "g" => (c.layout, c.owner) = (Layout::Long, false),

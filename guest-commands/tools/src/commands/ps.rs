@@ -292,8 +292,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             let value = value.or_else(|| rest.next().cloned()).ok_or_else(|| missing(word))?;
             take(&mut r, letter, &value)?;
         } else if let Some(letters) = word.strip_prefix('-').filter(|l| !l.is_empty()) {
-            let mut chars = letters.char_indices();
-            while let Some((at, letter)) = chars.next() {
+            let chars = letters.char_indices();
+            for (at, letter) in chars {
                 match letter {
                     'e' | 'A' => r.everybody = true,
                     'f' => format = "user=UID,pid,ppid,c,stime,tty,time,cmd",

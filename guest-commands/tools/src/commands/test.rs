@@ -103,21 +103,21 @@ impl Parser<'_> {
             return self.term().map(|value| !value);
         }
         let rest = &self.args[self.at..];
-        if let [left, op, right, ..] = rest {
-            if let Some(value) = binary(left, op, right) {
-                self.at += 3;
-                return value;
-            }
+        if let [left, op, right, ..] = rest
+            && let Some(value) = binary(left, op, right)
+        {
+            self.at += 3;
+            return value;
         }
         if self.take("(") {
             let value = self.or()?;
             return if self.take(")") { Ok(value) } else { Err("')' expected".to_owned()) };
         }
-        if let [op, one, ..] = rest {
-            if let Some(value) = unary(op, one) {
-                self.at += 2;
-                return value;
-            }
+        if let [op, one, ..] = rest
+            && let Some(value) = unary(op, one)
+        {
+            self.at += 2;
+            return value;
         }
         match rest {
             [one, ..] => {

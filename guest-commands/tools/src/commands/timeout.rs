@@ -208,10 +208,10 @@ pub(crate) fn nice(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let help = "{} [OPTION] [COMMAND [ARG]...]\nRun COMMAND; every process of this system has the same niceness, 0.\n  -n, --adjustment=N  accepted, without effect";
     // `-5` of old is `-n 5`.
     let mut args = args.to_vec();
-    if let Some(first) = args.first().and_then(|a| a.to_str()) {
-        if let Some(number) = first.strip_prefix('-').filter(|n| n.parse::<i32>().is_ok()) {
-            args[0] = format!("-n{number}").into();
-        }
+    if let Some(first) = args.first().and_then(|a| a.to_str())
+        && let Some(number) = first.strip_prefix('-').filter(|n| n.parse::<i32>().is_ok())
+    {
+        args[0] = format!("-n{number}").into();
     }
     let parsed = cx.parse(&["n,adjustment="], &args, Order::StopAtOperand, help)?;
     for opt in &parsed.opts {

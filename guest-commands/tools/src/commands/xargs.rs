@@ -410,7 +410,10 @@ impl Xargs {
             Ok(waited) => waited,
             Err(error) if errno_of(&error) == Some(Errno::EINTR) => return Ok(()),
             Err(error) => {
-                return Err(End::Failure(1, format!("error waiting for child process: {}", strerror(&error))));
+                return Err(End::Failure(
+                    1,
+                    format!("error waiting for child process: {}", strerror(&error)),
+                ));
             }
         };
         self.running = self.running.saturating_sub(1);
