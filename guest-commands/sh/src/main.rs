@@ -1,2 +1,28 @@
-//! (room prepared)
-fn main() {}
+//! The shell of the VM: POSIX `sh`, and as `bash` the much-used part of bash. It has no line editing and no prompt.
+
+#![forbid(unsafe_code)]
+
+mod arith;
+mod builtins;
+mod compile;
+mod exec;
+mod expand;
+mod invocation;
+mod ir;
+mod jobs;
+mod options;
+mod pattern;
+mod shell;
+mod source;
+mod symbols;
+mod text;
+mod traps;
+mod vars;
+
+use expand::{ansi_quote as expand_ansi_quote, double_quote as expand_double_quote, quote as expand_quote};
+
+fn main() {
+    let args: Vec<String> = std::env::args_os().map(text::from_os).collect();
+    let status = invocation::run(args);
+    agentos_guest::process::exit(status)
+}

@@ -1,0 +1,213 @@
+//! Builtins that steer execution: `break`, `return`, `exit`, `eval`, `.`, `let`, `shift`, and the trivial ones.
+
+use crate::shell::{Call, Flow, Shell};
+use crate::source::units::Units;
+use std::rc::Rc;
+
+pub(super) fn truth(_: &mut Shell, _: &[String]) -> Result<i32, Flow> {
+    Ok(0)
+}
+
+pub(super) fn falsehood(_: &mut Shell, _: &[String]) -> Result<i32, Flow> {
+    Ok(1)
+}
+
+fn count(sh: &mut Shell, args: &[String]) -> Result<u32, i32> {
+    match args.get(1) {
+        None => Ok(1),
+        Some(text) => match text.parse::<i64>() {
+            Ok(n) if n > 0 => Ok(u32::try_from(n).unwrap_or(u32::MAX)),
+            Ok(_) => {
+                sh.complain(&args[0], &format!("{text}: loop count out of range"));
+                Err(1)
+            }
+            Err(_) => {
+                sh.complain(&args[0], &format!("{text}: numeric argument required"));
+                Err(128)
+            }
+        },
+    }
+}
+
+pub(super) fn break_loop(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    leave(sh, args, Flow::Break)
+}
+
+pub(super) fn continue_loop(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    leave(sh, args, Flow::Continue)
+}
+
+fn leave(sh: &mut Shell, args: &[String], flow: fn(u32) -> Flow) -> Result<i32, Flow> {
+    if sh.loops == 0 {
+        return Ok(0);
+    }
+    match count(sh, args) {
+        Ok(n) => {
+            sh.status = 0;
+            Err(flow(n.min(sh.loops)))
+        }
+        Err(status) => {
+            sh.status = status;
+            Err(Flow::Break(sh.loops))
+        }
+    }
+}
+
+/// The status that `return` or `exit` names.
+fn wanted(sh: &mut Shell, args: &[String]) -> i32 {
+    let args = if args.get(1).is_some_and(|a| a == "--") { &args[1..] } else { args };
+    match args.get(1).map(|text| (text, text.trim().parse::<i64>())) {
+        None => sh.status,
+        Some((_, Ok(n))) => (n & 0xff) as i32,
+        Some((text, Err(_))) => {
+            let message = format!("{text}: numeric argument required");
+            sh.complain(if args[0] == "--" { "exit" } else { &args[0] }, &message);
+            2
+        }
+    }
+}
+
+pub(super) fn return_from(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    if sh.functions_active == 0 && sh.sources_active == 0 {
+        sh.complain("return", "can only `return' from a function or sourced script");
+        return Ok(2);
+    }
+    sh.status = wanted(sh, args);
+    Err(Flow::Return)
+}
+
+pub(super) fn exit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    sh.status = wanted(sh, args);
+    Err(Flow::Exit)
+}
+
+pub(super) fn eval(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    sh.eval(&words.join(" "))?;
+    Ok(sh.status)
+}
+
+pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    let Some(name) = words.first() else {
+        sh.complain(&args[0], "filename argument required");
+        return Ok(2);
+    };
+    let path = if name.contains('/') {
+        name.clone()
+    } else {
+        let path = sh.vars.get(crate::symbols::PATH).unwrap_or_default().into_owned();
+        path.split(':').map(|dir| format!("{dir}/{name}")).find(|f| super::test::is_file(f)).unwrap_or_else(|| name.clone())
+    };
+    let text = match std::fs::read(&*crate::text::os(&path)) {
+        Ok(bytes) => crate::text::from_bytes(bytes),
+        Err(error) => {
+            let message = agentos_guest::strerror(&error);
+            sh.flush();
+            sh.error(&format!("{name}: {message}"));
+            return Ok(1);
+        }
+    };
+    if sh.depth >= crate::shell::MAX_DEPTH || sh.sources_active > 100 {
+        sh.complain(&args[0], "commands nest too deeply");
+        return Ok(1);
+    }
+    let outer = (words.len() > 1).then(|| std::mem::replace(&mut sh.args, words[1..].to_vec()));
+    let line = sh.line;
+    sh.sources_active += 1;
+    sh.depth += 1;
+    sh.calls.push(Call { name: Rc::from("source"), source: sh.source.clone(), line });
+    let before = std::mem::replace(&mut sh.source, Rc::from(path.as_str()));
+    let result = run(sh, text);
+    sh.source = before;
+    sh.calls.pop();
+    sh.depth -= 1;
+    sh.sources_active -= 1;
+    sh.line = line;
+    if let Some(outer) = outer {
+        sh.args = outer;
+    }
+    match result {
+        Ok(()) | Err(Flow::Return) => Ok(sh.status),
+        Err(flow) => Err(flow),
+    }
+}
+
+fn run(sh: &mut Shell, text: String) -> Result<(), Flow> {
+    let mut units = Units::new(text, 1);
+    sh.status = 0;
+    loop {
+        match sh.next_unit(&mut units) {
+            Ok(Some(unit)) => sh.run_list(&unit, false)?,
+            Ok(None) => return Ok(()),
+            Err(()) => {
+                sh.status = 1;
+                return Ok(());
+            }
+        }
+    }
+}
+
+pub(super) fn let_arith(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    if args.len() < 2 {
+        sh.complain("let", "expression expected");
+        return Ok(1);
+    }
+    let mut value = 0;
+    for text in &args[1..] {
+        match sh.eval_text(text, 0) {
+            Ok(n) => value = n,
+            Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
+            Err(crate::arith::eval::ArithError::Message(message)) => {
+                sh.complain("let", &message);
+                return Ok(1);
+            }
+        }
+    }
+    Ok(i32::from(value == 0))
+}
+
+pub(super) fn shift(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let n = match args.get(1).map(|t| t.parse::<i64>()) {
+        None => 1,
+        Some(Ok(n)) => n,
+        Some(Err(_)) => {
+            sh.complain("shift", &format!("{}: numeric argument required", args[1]));
+            return Ok(1);
+        }
+    };
+    match usize::try_from(n) {
+        Ok(n) if n <= sh.args.len() => {
+            sh.args.drain(..n);
+            Ok(0)
+        }
+        Ok(_) => Ok(1),
+        Err(_) => {
+            sh.complain("shift", &format!("{n}: shift count out of range"));
+            Ok(1)
+        }
+    }
+}
+
+pub(super) fn times(sh: &mut Shell, _: &[String]) -> Result<i32, Flow> {
+    let t = agentos_guest::system::times().unwrap_or_default();
+    let show = |us: u64| format!("{}m{:.3}s", us / 60_000_000, (us % 60_000_000) as f64 / 1e6);
+    let text = format!("{} {}\n{} {}\n", show(t.utime_us), show(t.stime_us), show(t.cutime_us), show(t.cstime_us));
+    sh.print(&text);
+    Ok(0)
+}
+
+pub(super) fn caller(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let n = args.get(1).and_then(|a| a.parse::<usize>().ok());
+    let calls: Vec<Call> = sh.calls.iter().rev().cloned().collect();
+    let Some(call) = calls.get(n.unwrap_or(0)) else { return Ok(1) };
+    let text = match n {
+        None => format!("{} {}\n", call.line, call.source),
+        Some(n) => {
+            let name = calls.get(n + 1).map_or("main".into(), |c| c.name.to_string());
+            format!("{} {name} {}\n", call.line, call.source)
+        }
+    };
+    sh.print(&text);
+    Ok(0)
+}

@@ -1,0 +1,83 @@
+//! The builtins: one table, one room per family. They write to `Shell::out` and return a status.
+
+mod cd;
+pub(crate) mod declare;
+mod echo;
+mod flow;
+mod getopts;
+mod jobs;
+mod lookup;
+mod printf;
+mod read;
+mod set;
+mod signals;
+pub(crate) mod test;
+
+use crate::shell::{Flow, Shell};
+
+/// A builtin: gets its name and arguments.
+pub(crate) type Builtin = fn(&mut Shell, &[String]) -> Result<i32, Flow>;
+
+/// The builtin of a name.
+pub(crate) fn find(name: &str) -> Option<Builtin> {
+    Some(match name {
+        ":" | "true" => flow::truth,
+        "false" => flow::falsehood,
+        "echo" => echo::echo,
+        "printf" => printf::printf,
+        "test" | "[" => test::test,
+        "read" => read::read,
+        "mapfile" | "readarray" => read::mapfile,
+        "cd" => cd::cd,
+        "pwd" => cd::pwd,
+        "pushd" => cd::pushd,
+        "popd" => cd::popd,
+        "dirs" => cd::dirs,
+        "break" => flow::break_loop,
+        "continue" => flow::continue_loop,
+        "return" => flow::return_from,
+        "exit" => flow::exit,
+        "exec" => flow::truth,
+        "eval" => flow::eval,
+        "." | "source" => flow::source,
+        "let" => flow::let_arith,
+        "shift" => flow::shift,
+        "times" => flow::times,
+        "caller" => flow::caller,
+        "export" | "declare" | "typeset" | "local" | "readonly" => declare::declaration,
+        "unset" => declare::unset,
+        "set" => set::set,
+        "shopt" => set::shopt,
+        "umask" => set::umask,
+        "ulimit" => set::ulimit,
+        "enable" => flow::truth,
+        "getopts" => getopts::getopts,
+        "trap" => signals::trap,
+        "kill" => signals::kill,
+        "wait" => jobs::wait,
+        "jobs" => jobs::jobs,
+        "fg" | "bg" => jobs::no_job_control,
+        "disown" => jobs::disown,
+        "command" => lookup::command,
+        "builtin" => lookup::builtin,
+        "type" => lookup::type_of,
+        "hash" => lookup::hash,
+        "alias" => lookup::alias,
+        "unalias" => lookup::unalias,
+        _ => return None,
+    })
+}
+
+impl Shell {
+    /// Reports a builtin's wrong use; returns the status.
+    pub(crate) fn complain(&mut self, name: &str, message: &str) -> i32 {
+        self.flush();
+        self.error(&format!("{name}: {message}"));
+        1
+    }
+
+    /// Adds text to a builtin's output.
+    pub(crate) fn print(&mut self, text: &str) {
+        self.out.extend_from_slice(&crate::text::to_bytes(text));
+    }
+}

@@ -1,0 +1,186 @@
+//! `trap` and `kill`.
+
+use crate::shell::{Flow, Shell};
+use agentos_guest::{Signal, signal};
+use std::rc::Rc;
+
+enum Event {
+    Exit,
+    Err,
+    Debug,
+    Return,
+    Signal(Signal),
+}
+
+fn event(text: &str) -> Option<Event> {
+    let bare = text.strip_prefix("SIG").unwrap_or(text);
+    Some(match bare.to_ascii_uppercase().as_str() {
+        "EXIT" | "0" => Event::Exit,
+        "ERR" => Event::Err,
+        "DEBUG" => Event::Debug,
+        "RETURN" => Event::Return,
+        _ => Event::Signal(by_text(text)?),
+    })
+}
+
+fn by_text(text: &str) -> Option<Signal> {
+    match text.parse::<u8>() {
+        Ok(n) => Signal::from_raw(n),
+        Err(_) => Signal::from_name(text),
+    }
+}
+
+pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let mut words = &args[1..];
+    let mut print = words.is_empty();
+    match words.first().map(String::as_str) {
+        Some("-p") => {
+            print = true;
+            words = &words[1..];
+        }
+        Some("-l") => {
+            list_signals(sh);
+            return Ok(0);
+        }
+        Some("--") => {
+            words = &words[1..];
+            print = words.is_empty();
+        }
+        _ => {}
+    }
+    if print {
+        print_traps(sh, words);
+        return Ok(0);
+    }
+    // `trap SIGNAL`, `trap - SIGNAL` and `trap 2 3` reset.
+    let first = words[0].as_str();
+    let number = first.bytes().all(|b| b.is_ascii_digit()) && !first.is_empty();
+    let (action, events) = if words.len() == 1 && event(first).is_some() || number {
+        (None, words)
+    } else {
+        ((first != "-").then_some(first), &words[1..])
+    };
+    if events.is_empty() {
+        sh.complain("trap", "usage: trap [-lp] [[arg] signal_spec ...]");
+        return Ok(2);
+    }
+    let mut status = 0;
+    for text in events {
+        let rc = action.map(Rc::<str>::from);
+        match event(text) {
+            Some(Event::Exit) => sh.traps.exit = rc,
+            Some(Event::Err) => sh.traps.err = rc,
+            Some(Event::Debug) => sh.traps.debug = rc,
+            Some(Event::Return) => sh.traps.on_return = rc,
+            Some(Event::Signal(which)) => sh.set_signal_trap(which, action),
+            None => status = sh.complain("trap", &format!("{text}: invalid signal specification")),
+        }
+    }
+    Ok(status)
+}
+
+fn print_traps(sh: &mut Shell, only: &[String]) {
+    let mut lines = Vec::new();
+    let mut add = |name: &str, action: &Option<Rc<str>>| {
+        if let Some(action) = action {
+            lines.push((name.to_owned(), format!("trap -- {} {name}\n", crate::expand_quote(action))));
+        }
+    };
+    add("EXIT", &sh.traps.exit);
+    for (which, action) in &sh.traps.signals {
+        add(which.name(), &Some(action.clone()));
+    }
+    add("DEBUG", &sh.traps.debug);
+    add("ERR", &sh.traps.err);
+    add("RETURN", &sh.traps.on_return);
+    for (name, line) in lines {
+        let wanted = only.iter().any(|o| *o == name || format!("SIG{o}") == name || by_text(o).is_some_and(|s| s.name() == name));
+        if only.is_empty() || wanted {
+            sh.print(&line);
+        }
+    }
+}
+
+fn list_signals(sh: &mut Shell) {
+    for chunk in Signal::ALL.chunks(5) {
+        let line: Vec<String> = chunk.iter().map(|s| format!("{:2}) {}", s.raw(), s.name())).collect();
+        sh.print(&(line.join("\t") + "\n"));
+    }
+}
+
+pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let mut words = &args[1..];
+    let mut which = Some(Signal::SIGTERM);
+    match words.first().map(String::as_str) {
+        Some("-l" | "-L") => {
+            if words.len() == 1 {
+                list_signals(sh);
+                return Ok(0);
+            }
+            for word in &words[1..] {
+                let line = match word.parse::<u32>() {
+                    Ok(n) => Signal::from_raw((n & 0x7f) as u8).map(|s| s.name()[3..].to_owned()),
+                    Err(_) => Signal::from_name(word).map(|s| s.raw().to_string()),
+                };
+                match line {
+                    Some(line) => sh.print(&(line + "\n")),
+                    None => return Ok(sh.complain("kill", &format!("{word}: invalid signal specification"))),
+                }
+            }
+            return Ok(0);
+        }
+        Some(option @ ("-s" | "-n")) => {
+            let Some(name) = words.get(1) else {
+                return Ok(sh.complain("kill", &format!("{option}: option requires an argument")));
+            };
+            match number(name) {
+                Some(found) => which = found,
+                None => return Ok(sh.complain("kill", &format!("{name}: invalid signal specification"))),
+            }
+            words = &words[2..];
+        }
+        Some("--") => words = &words[1..],
+        Some(option) if option.len() > 1 && option.starts_with('-') && words.len() > 1 => {
+            match number(&option[1..]) {
+                Some(found) => which = found,
+                None => return Ok(sh.complain("kill", &format!("{}: invalid signal specification", &option[1..]))),
+            }
+            words = &words[1..];
+        }
+        _ => {}
+    }
+    if words.first().is_some_and(|w| w == "--") {
+        words = &words[1..];
+    }
+    if words.is_empty() {
+        sh.complain("kill", "usage: kill [-s sigspec | -n signum | -sigspec] pid | jobspec ... or kill -l [sigspec]");
+        return Ok(2);
+    }
+    let mut status = 0;
+    for word in words {
+        let pid = if word.starts_with('%') {
+            sh.jobs.find(word).map(|job| job.pid() as i32)
+        } else {
+            word.parse::<i32>().ok()
+        };
+        let Some(pid) = pid else {
+            let message = if word.starts_with('%') {
+                format!("{word}: no such job")
+            } else {
+                format!("{word}: arguments must be process or job IDs")
+            };
+            status = sh.complain("kill", &message);
+            continue;
+        };
+        if let Err(error) = signal::kill(pid, which) {
+            status = sh.complain("kill", &format!("({pid}) - {}", agentos_guest::strerror(&error)));
+        }
+    }
+    Ok(status)
+}
+
+/// The signal of a name or number; 0 only checks.
+#[expect(clippy::option_option, reason = "no such signal, the null signal, a signal")]
+fn number(text: &str) -> Option<Option<Signal>> {
+    if text == "0" || text == "EXIT" { Some(None) } else { by_text(text).map(Some) }
+}

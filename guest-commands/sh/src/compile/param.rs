@@ -1,0 +1,195 @@
+//! Takes `${…}` apart. It looks no variable up.
+
+use super::word::{self, Mode};
+use super::{Result, index};
+use crate::arith::Arith;
+use crate::ir::{Anchor, CaseChange, Name, Op, Param, Subscript, Word};
+use crate::source::SyntaxError;
+use crate::source::skip::Skipper;
+use crate::symbols::sym;
+use std::rc::Rc;
+
+/// The expansion `$text` without braces.
+pub(super) fn plain(text: &str) -> Param {
+    Param { name: name(text), index: None, indirect: false, op: Op::None, raw: Rc::from(text) }
+}
+
+fn name(text: &str) -> Name {
+    match text {
+        "@" => Name::At,
+        "*" => Name::Star,
+        "#" => Name::Count,
+        "?" => Name::Status,
+        "-" => Name::Flags,
+        "$" => Name::Pid,
+        "!" => Name::LastBackground,
+        "0" => Name::Zero,
+        _ => match text.parse() {
+            Ok(n) => Name::Positional(n),
+            Err(_) => Name::Var(sym(text)),
+        },
+    }
+}
+
+/// Length of the parameter at the start of `text`; 0 if there is none.
+fn name_len(text: &str) -> usize {
+    let b = text.as_bytes();
+    match b.first() {
+        Some(c) if c.is_ascii_digit() => b.iter().take_while(|c| c.is_ascii_digit()).count(),
+        Some(b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!') => 1,
+        _ => crate::text::name_len(b),
+    }
+}
+
+/// The expansion `${text}`. A wrong one is reported when it is expanded, as bash does: its operation is then
+/// [`Op::Transform`] with 0.
+pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<Param> {
+    let raw: Rc<str> = Rc::from(text);
+    let bad = |raw| Param { name: Name::Zero, index: None, indirect: false, op: Op::Transform(0), raw };
+    if let Some(rest) = text.strip_prefix('#')
+        && !rest.is_empty()
+    {
+        let len = name_len(rest);
+        let (subscript, used) = subscript(&rest[len..], line)?;
+        if len > 0 && len + used == rest.len() {
+            return Ok(Param { name: name(&rest[..len]), index: subscript, indirect: false, op: Op::Length, raw });
+        }
+    }
+    let mut rest = text;
+    let mut indirect = false;
+    if let Some(after) = text.strip_prefix('!')
+        && name_len(after) > 0
+    {
+        indirect = true;
+        rest = after;
+    }
+    let len = name_len(rest);
+    if len == 0 {
+        return Ok(bad(raw));
+    }
+    let parameter = name(&rest[..len]);
+    rest = &rest[len..];
+    if indirect && matches!(rest, "*" | "@") && matches!(parameter, Name::Var(_)) {
+        return Ok(Param { name: parameter, index: None, indirect: false, op: Op::Names { star: rest == "*" }, raw });
+    }
+    let (at, used) = subscript(rest, line)?;
+    rest = &rest[used..];
+    if indirect && rest.is_empty() && matches!(at, Some(Subscript::At | Subscript::Star)) {
+        return Ok(Param { name: parameter, index: at, indirect: false, op: Op::Keys, raw });
+    }
+    match operation(rest, line, quoted, depth)? {
+        Some(op) => Ok(Param { name: parameter, index: at, indirect, op, raw }),
+        None => Ok(bad(raw)),
+    }
+}
+
+fn subscript(text: &str, line: u32) -> Result<(Option<Subscript>, usize)> {
+    if !text.starts_with('[') {
+        return Ok((None, 0));
+    }
+    let end = Skipper::new(text).balanced(1, b'[', b']')?;
+    let subscript = match &text[1..end - 1] {
+        "@" => Subscript::At,
+        "*" => Subscript::Star,
+        "" => return Err(SyntaxError::Wrong(format!("{text}: bad array subscript"), line)),
+        inner => Subscript::Index(index(inner, line)?),
+    };
+    Ok((Some(subscript), end))
+}
+
+/// The operation that `rest` writes; `None` if it is wrong.
+fn operation(rest: &str, line: u32, quoted: bool, depth: u32) -> Result<Option<Op>> {
+    let value = |text: &str| word::parse_at(text, line, if quoted { Mode::Double } else { Mode::Word }, depth);
+    let pattern = |text: &str| word::parse_at(text, line, Mode::Word, depth);
+    let b = rest.as_bytes();
+    let Some(first) = b.first().copied() else { return Ok(Some(Op::None)) };
+    let second = b.get(1).copied().unwrap_or(0);
+    Ok(Some(match first {
+        b':' if matches!(second, b'-' | b'=' | b'?' | b'+') => {
+            Op::Test { colon: true, kind: second, word: value(&rest[2..])? }
+        }
+        b'-' | b'=' | b'?' | b'+' => Op::Test { colon: false, kind: first, word: value(&rest[1..])? },
+        b':' => {
+            let (offset, length) = split_substring(&rest[1..]);
+            Op::Substring {
+                offset: Arith::new(offset, line)?,
+                length: length.map(|l| Arith::new(l, line)).transpose()?,
+            }
+        }
+        b'#' if second == b'#' => Op::RemovePrefix { longest: true, pattern: pattern(&rest[2..])? },
+        b'#' => Op::RemovePrefix { longest: false, pattern: pattern(&rest[1..])? },
+        b'%' if second == b'%' => Op::RemoveSuffix { longest: true, pattern: pattern(&rest[2..])? },
+        b'%' => Op::RemoveSuffix { longest: false, pattern: pattern(&rest[1..])? },
+        b'/' => {
+            let (all, anchor, from) = match second {
+                b'/' => (true, Anchor::Anywhere, 2),
+                b'#' => (false, Anchor::Start, 2),
+                b'%' => (false, Anchor::End, 2),
+                _ => (false, Anchor::Anywhere, 1),
+            };
+            let (from, to) = split_replacement(&rest[from..]);
+            Op::Replace { all, anchor, pattern: pattern(from)?, with: replacement(to, line, depth)? }
+        }
+        b'^' | b',' | b'~' => {
+            let all = second == first;
+            let tail = &rest[if all { 2 } else { 1 }..];
+            let upper = match first {
+                b'^' => CaseChange::Upper,
+                b',' => CaseChange::Lower,
+                _ => CaseChange::Toggle,
+            };
+            Op::Case { upper, all, pattern: if tail.is_empty() { None } else { Some(pattern(tail)?) } }
+        }
+        b'@' if b.len() == 2 && b"QEPAaULuKk".contains(&second) => Op::Transform(second),
+        _ => return Ok(None),
+    }))
+}
+
+/// The replacement of `${x/…/…}`: quotes work in it even within double quotes.
+fn replacement(text: &str, line: u32, depth: u32) -> Result<Word> {
+    word::parse_at(text, line, Mode::Word, depth)
+}
+
+fn split_replacement(text: &str) -> (&str, &str) {
+    let s = Skipper::new(text);
+    let mut i = 0;
+    while i < s.b.len() {
+        i = match s.b[i] {
+            b'/' if i > 0 => return (&text[..i], &text[i + 1..]),
+            b'\\' => i + 2,
+            b'\'' => s.single(i).unwrap_or(i + 1),
+            b'"' => s.double(i).unwrap_or(i + 1),
+            b'$' => s.dollar(i, false).unwrap_or(i + 1),
+            b'`' => s.backquote(i).unwrap_or(i + 1),
+            b'[' => match s.balanced(i + 1, b'[', b']') {
+                Ok(end) if s.b[i..end].contains(&b'/') => end,
+                _ => i + 1,
+            },
+            _ => i + 1,
+        };
+    }
+    (text, "")
+}
+
+fn split_substring(text: &str) -> (&str, Option<&str>) {
+    let s = Skipper::new(text);
+    let (mut i, mut ternary) = (0, 0u32);
+    while i < s.b.len() {
+        i = match s.b[i] {
+            b'?' => {
+                ternary += 1;
+                i + 1
+            }
+            b':' if ternary > 0 => {
+                ternary -= 1;
+                i + 1
+            }
+            b':' => return (&text[..i], Some(&text[i + 1..])),
+            b'$' => s.dollar(i, false).unwrap_or(i + 1),
+            b'(' => s.balanced(i + 1, b'(', b')').unwrap_or(i + 1),
+            b'[' => s.balanced(i + 1, b'[', b']').unwrap_or(i + 1),
+            _ => i + 1,
+        };
+    }
+    (text, None)
+}

@@ -1,0 +1,405 @@
+//! Loops, conditions, groups and function definitions.
+
+use crate::ir::{Arm, Command, Cond, CondOp, Kind, List, Then, Word};
+use crate::pattern;
+use crate::shell::{Flow, Function, Run, Shell};
+use crate::symbols;
+use crate::vars::Value;
+use std::rc::Rc;
+
+/// How many compiled regular expressions are kept.
+const REGEXES: usize = 32;
+
+impl Shell {
+    /// Runs a compound command without its redirections.
+    pub(super) fn run_compound(&mut self, command: &Command, tail: bool) -> Run {
+        match &command.kind {
+            Kind::Simple(simple) => self.run_simple(command, simple, tail),
+            Kind::Brace(list) => self.run_list(list, tail),
+            Kind::Subshell(list) => self.run_subshell(list, tail),
+            Kind::If { arms, otherwise } => {
+                for (condition, body) in arms {
+                    self.run_tested(condition)?;
+                    if self.status == 0 {
+                        return self.run_list(body, tail);
+                    }
+                }
+                self.status = 0;
+                otherwise.as_ref().map_or(Ok(()), |body| self.run_list(body, tail))
+            }
+            Kind::While { until, condition, body } => self.run_while(*until, condition, body),
+            Kind::For { var, words, body } => {
+                let words = self.loop_words(words.as_deref())?;
+                self.run_for(*var, words, body)
+            }
+            Kind::Select { var, words, body } => {
+                let words = self.loop_words(words.as_deref())?;
+                self.run_select(*var, &words, body)
+            }
+            Kind::ForArith { init, condition, step, body } => {
+                self.line = command.line;
+                if let Some(init) = init {
+                    self.arith(init)?;
+                }
+                let mut status = 0;
+                self.loops += 1;
+                let result = loop {
+                    if let Some(condition) = condition {
+                        match self.arith(condition) {
+                            Ok(0) => break Ok(()),
+                            Ok(_) => {}
+                            Err(flow) => break Err(flow),
+                        }
+                    }
+                    match self.turn(body) {
+                        Ok(true) => status = self.status,
+                        Ok(false) => {
+                            status = self.status;
+                            break Ok(());
+                        }
+                        Err(flow) => break Err(flow),
+                    }
+                    if let Some(step) = step
+                        && let Err(flow) = self.arith(step)
+                    {
+                        break Err(flow);
+                    }
+                };
+                self.loops -= 1;
+                result?;
+                self.status = status;
+                Ok(())
+            }
+            Kind::Case { word, arms } => self.run_case(word, arms),
+            Kind::Arith(arith) => {
+                self.line = command.line;
+                self.trace_text(|| format!("(( {} ))", arith.text.trim()));
+                match self.try_arith(arith) {
+                    Ok(n) => self.status = i32::from(n == 0),
+                    Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
+                    Err(crate::arith::eval::ArithError::Message(message)) => {
+                        self.error(&format!("((: {message}"));
+                        self.status = 1;
+                    }
+                }
+                Ok(())
+            }
+            Kind::Cond(cond) => {
+                self.line = command.line;
+                self.status = match self.test_cond(cond)? {
+                    Some(true) => 0,
+                    Some(false) => 1,
+                    None => 2,
+                };
+                Ok(())
+            }
+            Kind::Function { name, body } => {
+                let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
+                self.functions.insert(name.clone(), Rc::new(function));
+                self.generation = self.generation.wrapping_add(1);
+                self.status = 0;
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs the body of a loop once; false when the loop ends.
+    fn turn(&mut self, body: &List) -> Result<bool, Flow> {
+        self.poll_traps()?;
+        match self.run_list(body, false) {
+            Ok(()) | Err(Flow::Continue(1)) => Ok(true),
+            Err(Flow::Break(1)) => Ok(false),
+            Err(Flow::Break(n)) => Err(Flow::Break(n - 1)),
+            Err(Flow::Continue(n)) => Err(Flow::Continue(n - 1)),
+            Err(flow) => Err(flow),
+        }
+    }
+
+    fn run_while(&mut self, until: bool, condition: &List, body: &List) -> Run {
+        let mut status = 0;
+        self.loops += 1;
+        let result = loop {
+            // `break` in the condition ends the loop as in the body.
+            match self.run_tested(condition) {
+                Ok(()) => {}
+                Err(Flow::Break(1)) => break Ok(()),
+                Err(Flow::Continue(1)) => continue,
+                Err(Flow::Break(n)) => break Err(Flow::Break(n - 1)),
+                Err(Flow::Continue(n)) => break Err(Flow::Continue(n - 1)),
+                Err(flow) => break Err(flow),
+            }
+            if (self.status == 0) == until {
+                break Ok(());
+            }
+            match self.turn(body) {
+                Ok(true) => status = self.status,
+                Ok(false) => {
+                    status = self.status;
+                    break Ok(());
+                }
+                Err(flow) => break Err(flow),
+            }
+        };
+        self.loops -= 1;
+        result?;
+        self.status = status;
+        Ok(())
+    }
+
+    fn loop_words(&mut self, words: Option<&[Word]>) -> Result<Vec<String>, Flow> {
+        match words {
+            None => Ok(self.args.clone()),
+            Some(words) => {
+                let mut out = Vec::new();
+                for word in words {
+                    self.expand_fields(word, &mut out)?;
+                }
+                Ok(out)
+            }
+        }
+    }
+
+    fn run_for(&mut self, var: symbols::Sym, words: Vec<String>, body: &List) -> Run {
+        self.status = 0;
+        self.loops += 1;
+        let mut result = Ok(());
+        for word in words {
+            if let Err(flow) = self.set(var, word) {
+                result = Err(flow);
+                break;
+            }
+            match self.turn(body) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(flow) => {
+                    result = Err(flow);
+                    break;
+                }
+            }
+        }
+        self.loops -= 1;
+        result
+    }
+
+    fn run_select(&mut self, var: symbols::Sym, words: &[String], body: &List) -> Run {
+        self.loops += 1;
+        let result = loop {
+            let menu: String = words.iter().enumerate().map(|(i, w)| format!("{}) {w}\n", i + 1)).collect();
+            let prompt = self.vars.get(symbols::PS3).map_or_else(|| "#? ".to_owned(), |p| p.into_owned());
+            self.write_error(&format!("{menu}{prompt}"));
+            let Some(line) = self.read_line() else {
+                self.status = 1;
+                break Ok(());
+            };
+            let choice = line.trim().parse::<usize>().ok().and_then(|n| words.get(n.wrapping_sub(1)));
+            let choice = choice.cloned().unwrap_or_default();
+            if let Err(flow) = self.set(symbols::REPLY, line).and_then(|()| self.set(var, choice)) {
+                break Err(flow);
+            }
+            match self.turn(body) {
+                Ok(true) => {}
+                Ok(false) => break Ok(()),
+                Err(flow) => break Err(flow),
+            }
+        };
+        self.loops -= 1;
+        result
+    }
+
+    fn run_case(&mut self, word: &Word, arms: &[Arm]) -> Run {
+        let text = self.expand_string(word)?;
+        let nocase = self.shopts.nocasematch;
+        self.status = 0;
+        let mut fall = false;
+        for arm in arms {
+            let mut hit = fall;
+            for p in &arm.patterns {
+                if hit {
+                    break;
+                }
+                hit = match p.literal() {
+                    Some(literal) if !nocase && !pattern::is_special(literal) => literal == text,
+                    _ => {
+                        let p = self.expand_pattern(p)?;
+                        pattern::matches(&p, &text, nocase)
+                    }
+                };
+            }
+            if !hit {
+                continue;
+            }
+            self.run_list(&arm.body, false)?;
+            match arm.then {
+                Then::Leave => return Ok(()),
+                Then::FallThrough => fall = true,
+                Then::TestNext => fall = false,
+            }
+        }
+        Ok(())
+    }
+
+    /// The result of `[[ ]]`; `None` if it is wrong.
+    fn test_cond(&mut self, cond: &Cond) -> Result<Option<bool>, Flow> {
+        Ok(match cond {
+            Cond::Not(inner) => self.test_cond(inner)?.map(|b| !b),
+            Cond::And(a, b) => match self.test_cond(a)? {
+                Some(true) => self.test_cond(b)?,
+                other => other,
+            },
+            Cond::Or(a, b) => match self.test_cond(a)? {
+                Some(false) => self.test_cond(b)?,
+                other => other,
+            },
+            Cond::NonEmpty(word) => Some(!self.expand_string(word)?.is_empty()),
+            Cond::Unary(op, word) => {
+                let text = self.expand_string(word)?;
+                self.trace_text(|| format!("[[ -{} {} ]]", *op as char, super::trace::shown(&text)));
+                Some(self.unary_test(*op, &text)?)
+            }
+            Cond::Binary(op, left, right) => {
+                let left = self.expand_string(left)?;
+                self.binary_cond(*op, &left, right)?
+            }
+        })
+    }
+
+    fn binary_cond(&mut self, op: CondOp, left: &str, right: &Word) -> Result<Option<bool>, Flow> {
+        let nocase = self.shopts.nocasematch;
+        match op {
+            CondOp::Match | CondOp::NoMatch => {
+                let p = self.expand_pattern(right)?;
+                let sign = if op == CondOp::Match { "==" } else { "!=" };
+                self.trace_text(|| format!("[[ {} {sign} {p} ]]", super::trace::shown(left)));
+                return Ok(Some(pattern::matches(&p, left, nocase) == (op == CondOp::Match)));
+            }
+            CondOp::Regex => {
+                let source = self.expand_regex(right)?;
+                self.trace_text(|| format!("[[ {} =~ {source} ]]", super::trace::shown(left)));
+                return Ok(self.match_regex(&source, left, nocase));
+            }
+            _ => {}
+        }
+        let right = self.expand_string(right)?;
+        let number = match op {
+            CondOp::Eq => "-eq",
+            CondOp::Ne => "-ne",
+            CondOp::Lt => "-lt",
+            CondOp::Le => "-le",
+            CondOp::Gt => "-gt",
+            CondOp::Ge => "-ge",
+            CondOp::Before => return Ok(Some(left < right.as_str())),
+            CondOp::After => return Ok(Some(left > right.as_str())),
+            CondOp::Newer => return Ok(Some(crate::builtins::test::newer(left, &right))),
+            CondOp::Older => return Ok(Some(crate::builtins::test::newer(&right, left))),
+            _ => return Ok(Some(crate::shell::same_directory(left, &right))),
+        };
+        self.trace_text(|| format!("[[ {left} {number} {right} ]]"));
+        let mut values = [0i64; 2];
+        for (value, text) in values.iter_mut().zip([left, right.as_str()]) {
+            *value = match self.eval_text(text, 0) {
+                Ok(n) => n,
+                Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
+                Err(crate::arith::eval::ArithError::Message(message)) => {
+                    self.error(&format!("[[: {message}"));
+                    return Ok(Some(false));
+                }
+            };
+        }
+        let [a, b] = values;
+        Ok(Some(match op {
+            CondOp::Eq => a == b,
+            CondOp::Ne => a != b,
+            CondOp::Lt => a < b,
+            CondOp::Le => a <= b,
+            CondOp::Gt => a > b,
+            _ => a >= b,
+        }))
+    }
+
+    fn match_regex(&mut self, source: &str, text: &str, nocase: bool) -> Option<bool> {
+        let key = format!("{}{source}", if nocase { "(?i)" } else { "" });
+        let regex = match self.regexes.get(&key) {
+            Some(regex) => regex.clone(),
+            None => match regex_lite::Regex::new(&format!("{}{}", &key[..key.len() - source.len()], from_ere(source))) {
+                Ok(regex) => {
+                    if self.regexes.len() >= REGEXES {
+                        self.regexes.clear();
+                    }
+                    let regex = Rc::new(regex);
+                    self.regexes.insert(key, regex.clone());
+                    regex
+                }
+                Err(_) => return None,
+            },
+        };
+        let captures = regex.captures(text);
+        let found = captures.is_some();
+        let mut groups = std::collections::BTreeMap::new();
+        if let Some(captures) = captures {
+            for (i, group) in captures.iter().enumerate() {
+                groups.insert(i as i64, group.map_or(String::new(), |g| g.as_str().to_owned()));
+            }
+        }
+        self.vars.put(symbols::BASH_REMATCH, Value::Array(groups));
+        Some(found)
+    }
+}
+
+/// A POSIX extended expression in the syntax of the regex crate: brackets differ.
+fn from_ere(source: &str) -> String {
+    let mut out = String::with_capacity(source.len() + 8);
+    let mut chars = source.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                match chars.next() {
+                    // A letter after a backslash is itself, except the classes that GNU knows.
+                    Some(c @ ('w' | 'W' | 's' | 'S' | 'b' | 'B')) => out.extend(['\\', c]),
+                    Some(c) if c.is_alphanumeric() => out.push(c),
+                    Some(c) if c.is_ascii() => out.extend(['\\', c]),
+                    Some(c) => out.push(c),
+                    None => out.push_str("\\\\"),
+                }
+            }
+            '[' => {
+                out.push('[');
+                if chars.peek() == Some(&'^') {
+                    out.extend(chars.next());
+                }
+                if chars.peek() == Some(&']') {
+                    chars.next();
+                    out.push_str("\\]");
+                }
+                while let Some(c) = chars.next() {
+                    match c {
+                        ']' => {
+                            out.push(']');
+                            break;
+                        }
+                        '[' if chars.peek() == Some(&':') => {
+                            out.push('[');
+                            for c in chars.by_ref() {
+                                out.push(c);
+                                if c == ']' {
+                                    break;
+                                }
+                            }
+                        }
+                        '[' | '&' | '~' => out.extend(['\\', c]),
+                        // What was quoted in the script arrives with a backslash.
+                        '\\' => match chars.peek() {
+                            Some(c) if c.is_ascii_punctuation() => {
+                                out.push('\\');
+                                out.extend(chars.next());
+                            }
+                            _ => out.push_str("\\\\"),
+                        },
+                        c => out.push(c),
+                    }
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

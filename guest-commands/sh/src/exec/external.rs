@@ -1,0 +1,351 @@
+//! Programs: starting them with a descriptor map, becoming them, and waiting for them.
+
+use super::redirect::FdMap;
+use crate::ir::{Command, Simple};
+use crate::shell::{Flow, Run, Shell};
+use crate::symbols;
+use agentos_guest::process::{self, Pid, WaitFor, WaitStatus};
+use agentos_guest::{Errno, Signal, errno_of, fd, signal, strerror};
+use std::ffi::OsString;
+use std::io;
+use std::rc::Rc;
+
+/// Where a child's descriptors lead that are collected in this process.
+#[derive(Debug, Default)]
+pub(super) struct ChildIo {
+    /// Child descriptor and the descriptor it becomes.
+    pub(super) map: Vec<(u32, u32)>,
+    pipe: Option<(fd::Owned, fd::Owned, usize)>,
+    /// Files for buffers other than the innermost: their content is read when the child ended.
+    files: Vec<(fd::Owned, usize)>,
+}
+
+impl ChildIo {
+    /// Descriptors that a child made by `fork_call` has to close.
+    pub(super) fn close_in_child(&self) -> Option<u32> {
+        self.pipe.as_ref().map(|(read, ..)| read.raw())
+    }
+}
+
+impl Shell {
+    /// Makes pipes for what a child would write to descriptors that are collected.
+    pub(super) fn child_io(&mut self) -> ChildIo {
+        let mut io = ChildIo::default();
+        if self.capture.routes.is_empty() {
+            return io;
+        }
+        let top = self.capture.buffers.len().saturating_sub(1);
+        for (number, buffer) in self.capture.routes.clone() {
+            if buffer == top {
+                if io.pipe.is_none() {
+                    io.pipe = fd::pipe(true).ok().map(|(r, w)| (r, w, top));
+                }
+                io.map.extend(io.pipe.as_ref().map(|(_, w, _)| (number, w.raw())));
+            } else {
+                let known = io.files.iter().position(|(_, b)| *b == buffer);
+                let at = known.or_else(|| {
+                    let file = super::redirect::temporary(&[]).ok()?;
+                    io.files.push((fd::Owned::from_raw(file), buffer));
+                    Some(io.files.len() - 1)
+                });
+                io.map.extend(at.map(|at| (number, io.files[at].0.raw())));
+            }
+        }
+        io
+    }
+
+    /// In a child made by `fork_call`: puts the descriptors in place.
+    pub(super) fn apply_io(&mut self, io: &ChildIo) -> bool {
+        let mut ok = true;
+        for (number, source) in &io.map {
+            ok &= fd::dup2(*source, *number, false).is_ok();
+        }
+        if let Some(read) = io.close_in_child() {
+            let _ = fd::close(read);
+        }
+        ok
+    }
+
+    /// Takes in what a child writes, until it and its children have closed their end.
+    pub(super) fn collect(&mut self, io: ChildIo) {
+        if let Some((read, write, buffer)) = io.pipe {
+            drop(write);
+            if let Ok(bytes) = fd::read_to_end(read.raw())
+                && let Some(buffer) = self.capture.buffers.get_mut(buffer)
+            {
+                buffer.extend_from_slice(&bytes);
+            }
+        }
+        for (file, buffer) in io.files {
+            if let Ok(bytes) = super::redirect::read_back(file.raw())
+                && let Some(buffer) = self.capture.buffers.get_mut(buffer)
+            {
+                buffer.extend_from_slice(&bytes);
+            }
+        }
+    }
+
+    pub(super) fn run_external(&mut self, command: &Command, simple: &Simple, args: &[String], tail: bool) -> Run {
+        self.with_assigns(&simple.assigns, |sh| {
+            if tail && !sh.traps.any() && sh.in_process == 0 && sh.capture.routes.is_empty() {
+                let Some(_saved) = sh.push_redirects(&command.redirects)? else {
+                    sh.status = 1;
+                    return Ok(());
+                };
+                return sh.become_program(&args[0], args).and(Err(Flow::Exit));
+            }
+            let io = sh.child_io();
+            let mut map = FdMap::new(io.map.clone());
+            if !sh.map_redirects(&command.redirects, &mut map)? {
+                sh.status = 1;
+                return Ok(());
+            }
+            match sh.spawn(args, &map) {
+                Ok(pid) => {
+                    drop(map);
+                    sh.collect(io);
+                    sh.status = sh.wait_foreground(pid).shell_status();
+                }
+                Err(status) => sh.status = status,
+            }
+            Ok(())
+        })
+    }
+
+    /// Starts a program; a failure is reported, and its status returned.
+    pub(super) fn spawn(&mut self, args: &[String], map: &FdMap) -> Result<Pid, i32> {
+        let env = self.vars.environment();
+        let started = self.spawn_with(&args[0], args, &env, map);
+        match started {
+            Ok(pid) => Ok(pid),
+            Err(error) if errno_of(&error) == Some(Errno::ENOEXEC) => {
+                let path = self.find_program(&args[0]).unwrap_or_else(|| args[0].clone());
+                if !looks_like_text(&path) {
+                    self.error(&format!("{path}: cannot execute binary file: Exec format error"));
+                    return Err(126);
+                }
+                let mut script = vec!["sh".to_owned(), path];
+                script.extend_from_slice(&args[1..]);
+                let shell = self.own_path();
+                self.spawn_with(&shell, &script, &env, map).map_err(|e| self.not_started(&args[0], &e))
+            }
+            Err(error) => Err(self.not_started(&args[0], &error)),
+        }
+    }
+
+    fn own_path(&self) -> String {
+        match self.vars.get(symbols::BASH) {
+            Some(path) if path.starts_with('/') => path.into_owned(),
+            _ => "/bin/sh".into(),
+        }
+    }
+
+    fn spawn_with(&mut self, program: &str, args: &[String], env: &Rc<Vec<OsString>>, map: &FdMap) -> io::Result<Pid> {
+        let search = !program.contains('/');
+        let path = match self.hashed.get(program) {
+            Some(path) if search => path.clone(),
+            _ if search && !self.path_is_exported() => {
+                self.find_program(program).ok_or_else(|| agentos_guest::io_error(Errno::ENOENT))?
+            }
+            _ => program.to_owned(),
+        };
+        let mut command = process::Command::new(&*crate::text::os(&path));
+        command.arg0(&*crate::text::os(&args[0])).env_list(env.to_vec()).search_path(true);
+        for arg in &args[1..] {
+            command.arg(&*crate::text::os(arg));
+        }
+        for (child, source) in map.pairs() {
+            match source {
+                Some(source) => command.fd(child, source),
+                None => command.close_fd(child),
+            };
+        }
+        command.spawn().map(|child| child.id())
+    }
+
+    fn path_is_exported(&self) -> bool {
+        self.vars.flags(symbols::PATH) & crate::vars::EXPORT != 0 && self.vars.is_set(symbols::PATH)
+    }
+
+    /// Reports why a program did not start; returns the status.
+    pub(super) fn not_started(&mut self, name: &str, error: &io::Error) -> i32 {
+        let os = crate::text::os(name);
+        match errno_of(error) {
+            Some(Errno::ENOENT) if !name.contains('/') => {
+                self.error(&format!("{name}: command not found"));
+                127
+            }
+            Some(Errno::ENOENT) if agentos_guest::fs::stat(&*os).is_ok() => {
+                self.error(&format!("{name}: cannot execute: required file not found"));
+                127
+            }
+            Some(Errno::ENOENT | Errno::ENOTDIR) => {
+                self.error(&format!("{name}: {}", strerror(error)));
+                127
+            }
+            Some(Errno::EACCES) if crate::builtins::test::is_dir(name) => {
+                self.error(&format!("{name}: Is a directory"));
+                126
+            }
+            Some(Errno::EACCES) if !name.contains('/') && self.find_program(name).is_none() => {
+                self.error(&format!("{name}: command not found"));
+                127
+            }
+            Some(Errno::E2BIG) => {
+                self.error(&format!("{name}: Argument list too long"));
+                126
+            }
+            _ => {
+                self.error(&format!("{name}: {}", strerror(error)));
+                126
+            }
+        }
+    }
+
+    /// Replaces this shell by a program; returns when that failed, with the status set.
+    pub(crate) fn become_program(&mut self, program: &str, args: &[String]) -> Run {
+        let env = self.vars.environment();
+        let argv: Vec<OsString> = args.iter().map(|a| crate::text::to_os(a)).collect();
+        let path = if program.contains('/') || self.path_is_exported() {
+            program.to_owned()
+        } else {
+            self.find_program(program).unwrap_or_else(|| program.to_owned())
+        };
+        let error = process::exec(&*crate::text::os(&path), &argv, Some(env.as_slice()), true);
+        if errno_of(&error) == Some(Errno::ENOEXEC) {
+            let path = self.find_program(program).unwrap_or(path);
+            if looks_like_text(&path) {
+                let mut script = vec![OsString::from("sh"), crate::text::to_os(&path)];
+                script.extend(argv.into_iter().skip(1));
+                let shell = self.own_path();
+                let _ = process::exec(&*crate::text::os(&shell), &script, Some(env.as_slice()), true);
+            } else {
+                self.error(&format!("{path}: cannot execute binary file: Exec format error"));
+                self.status = 126;
+                return Ok(());
+            }
+        }
+        self.status = self.not_started(program, &error);
+        Ok(())
+    }
+
+    /// `exec program …`.
+    pub(super) fn exec_builtin(&mut self, args: &[String]) -> Run {
+        let mut args = args;
+        let mut zero = None;
+        let mut clear = false;
+        while let Some(option) = args.first().filter(|a| a.starts_with('-') && a.len() > 1) {
+            match option.as_str() {
+                "--" => {
+                    args = &args[1..];
+                    break;
+                }
+                "-a" => {
+                    zero = args.get(1).cloned();
+                    args = args.get(2..).unwrap_or_default();
+                }
+                "-c" => {
+                    clear = true;
+                    args = &args[1..];
+                }
+                "-l" => args = &args[1..],
+                _ => {
+                    self.error(&format!("exec: {option}: invalid option"));
+                    self.status = 2;
+                    return Ok(());
+                }
+            }
+        }
+        let Some(program) = args.first().cloned() else {
+            self.status = 0;
+            return Ok(());
+        };
+        let mut argv = args.to_vec();
+        if let Some(zero) = zero {
+            argv[0] = zero;
+        }
+        if clear {
+            let names: Vec<_> = self.vars.all();
+            for (_, name) in names {
+                self.vars.set_flags(name, 0, crate::vars::EXPORT);
+            }
+        }
+        if self.in_process > 0 {
+            self.status = 126;
+            return Err(Flow::Exit);
+        }
+        self.become_program(&program, &argv)?;
+        Err(Flow::Exit)
+    }
+
+    /// The file that a name means, by PATH.
+    pub(crate) fn find_program(&self, name: &str) -> Option<String> {
+        if name.contains('/') {
+            return Some(name.to_owned());
+        }
+        let path = self.vars.get(symbols::PATH).unwrap_or_default();
+        path.split(':')
+            .map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") })
+            .find(|file| crate::builtins::test::is_program(file))
+    }
+
+    /// Waits for a child of the foreground.
+    pub(super) fn wait_foreground(&mut self, pid: Pid) -> WaitStatus {
+        loop {
+            match process::wait(WaitFor::Pid(pid)) {
+                Ok(waited) => {
+                    self.after_foreground(waited.status);
+                    return waited.status;
+                }
+                Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
+                Err(_) => return WaitStatus::Exited(127),
+            }
+        }
+    }
+
+    /// A script whose program was interrupted by SIGINT ends the same way.
+    fn after_foreground(&mut self, status: WaitStatus) {
+        if let WaitStatus::Signaled(raw) = status {
+            let signal = Signal::from_raw(raw);
+            if signal == Some(Signal::SIGINT) && !self.traps.signals.contains_key(&Signal::SIGINT) && self.in_process == 0 {
+                let _ = signal::kill(process::id() as i32, Some(Signal::SIGINT));
+            } else if let Some(signal) = signal.filter(|s| !matches!(s, Signal::SIGINT | Signal::SIGPIPE)) {
+                let text = signal.description().to_owned();
+                if self.subshell == 0 && self.in_process == 0 && !self.command_string {
+                    self.error(&text);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a file that cannot be executed may be a script.
+fn looks_like_text(path: &str) -> bool {
+    let Ok(file) = fd::open(&*crate::text::os(path), fd::O_RDONLY | fd::O_CLOEXEC, 0) else { return false };
+    let file = fd::Owned::from_raw(file);
+    let mut head = [0u8; 80];
+    let n = fd::read(file.raw(), &mut head).unwrap_or(0);
+    let line = head[..n].split(|b| *b == b'\n').next().unwrap_or_default();
+    !line.contains(&0)
+}
+
+impl Shell {
+    /// Runs a program with the descriptors of this process, as `command` does.
+    pub(crate) fn run_words(&mut self, words: &[String]) {
+        let io = self.child_io();
+        let map = FdMap::new(io.map.clone());
+        match self.spawn(words, &map) {
+            Ok(pid) => {
+                drop(map);
+                self.collect(io);
+                self.status = self.wait_foreground(pid).shell_status();
+            }
+            Err(status) => self.status = status,
+        }
+    }
+
+    /// `command exec …`.
+    pub(crate) fn exec_words(&mut self, words: &[String]) -> Run {
+        self.exec_builtin(words)
+    }
+}

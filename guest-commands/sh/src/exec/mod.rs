@@ -1,0 +1,197 @@
+//! Executes lists, pipelines and commands. Words are expanded, builtins run and processes started in rooms of their own.
+
+mod compound;
+mod external;
+mod function;
+mod pipeline;
+mod redirect;
+mod simple;
+mod subst;
+mod trace;
+
+use crate::ir::{Command, Item, Kind, List, Pipeline};
+use crate::shell::{Flow, MAX_DEPTH, Run, Shell};
+use crate::source::units::{Dialect, Next, Units};
+use std::rc::Rc;
+
+impl Shell {
+    /// Runs commands in sequence; `tail`: the process ends after them.
+    pub(crate) fn run_list(&mut self, list: &List, tail: bool) -> Run {
+        let last = list.items.len().saturating_sub(1);
+        for (i, item) in list.items.iter().enumerate() {
+            self.run_item(item, tail && i == last)?;
+        }
+        Ok(())
+    }
+
+    fn run_item(&mut self, item: &Item, tail: bool) -> Run {
+        if item.background {
+            return self.run_background(item);
+        }
+        self.run_and_or(item, tail)
+    }
+
+    /// In the child of a background command.
+    pub(self) fn run_foreground(&mut self, item: &Item) -> Run {
+        self.run_and_or(item, true)
+    }
+
+    fn run_and_or(&mut self, item: &Item, tail: bool) -> Run {
+        if item.rest.is_empty() {
+            return self.run_pipeline(&item.first, tail);
+        }
+        let last = item.rest.len() - 1;
+        self.tested += 1;
+        let first = self.run_pipeline(&item.first, false);
+        self.tested -= 1;
+        first?;
+        for (i, (and, pipeline)) in item.rest.iter().enumerate() {
+            if (self.status == 0) != *and {
+                continue;
+            }
+            if i == last {
+                self.run_pipeline(pipeline, tail)?;
+            } else {
+                self.tested += 1;
+                let result = self.run_pipeline(pipeline, false);
+                self.tested -= 1;
+                result?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run_pipeline(&mut self, pipeline: &Pipeline, tail: bool) -> Run {
+        self.poll_traps()?;
+        let (clock, times) = match pipeline.timed {
+            Some(_) => (Some(std::time::Instant::now()), agentos_guest::system::times().unwrap_or_default()),
+            None => (None, Default::default()),
+        };
+        let tail = tail && !pipeline.negate && clock.is_none();
+        if pipeline.negate {
+            self.tested += 1;
+        }
+        let result = match pipeline.stages.as_slice() {
+            [] => Ok(()),
+            [one] => {
+                let checks = matches!(one.kind, Kind::Simple(_) | Kind::Subshell(_) | Kind::Arith(_) | Kind::Cond(_));
+                self.run_command(one, tail).and_then(|()| {
+                    if checks {
+                        self.pipestatus.clear();
+                        self.pipestatus.push(self.status);
+                        self.check_failure()
+                    } else {
+                        Ok(())
+                    }
+                })
+            }
+            stages => self.run_stages(stages).and_then(|()| self.check_failure()),
+        };
+        if pipeline.negate {
+            self.tested -= 1;
+            if result.is_ok() {
+                self.status = i32::from(self.status == 0);
+            }
+        }
+        if let (Some(clock), Some(timed)) = (clock, pipeline.timed) {
+            self.report_times(clock, times, timed);
+        }
+        result
+    }
+
+    /// After a command: runs the ERR trap and leaves the shell if a failure should end it.
+    #[inline]
+    fn check_failure(&mut self) -> Run {
+        if self.status == 0 || self.tested > 0 { Ok(()) } else { self.failed() }
+    }
+
+    fn failed(&mut self) -> Run {
+        self.err_trap()?;
+        if self.opts.errexit { Err(Flow::Exit) } else { Ok(()) }
+    }
+
+    /// Runs a command whose failure is being tested.
+    pub(crate) fn run_tested(&mut self, list: &List) -> Run {
+        self.tested += 1;
+        let result = self.run_list(list, false);
+        self.tested -= 1;
+        result
+    }
+
+    /// Runs one command with its redirections.
+    pub(crate) fn run_command(&mut self, command: &Command, tail: bool) -> Run {
+        if let Kind::Simple(simple) = &command.kind {
+            return self.run_simple(command, simple, tail);
+        }
+        if self.depth >= MAX_DEPTH {
+            self.error("commands nest too deeply");
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        self.depth += 1;
+        let result = self.run_redirected(command, tail);
+        self.depth -= 1;
+        result
+    }
+
+    fn run_redirected(&mut self, command: &Command, tail: bool) -> Run {
+        if command.redirects.is_empty() {
+            return self.run_compound(command, tail);
+        }
+        self.line = command.line;
+        let Some(saved) = self.push_redirects(&command.redirects)? else {
+            self.status = 1;
+            return self.check_failure();
+        };
+        let result = self.run_compound(command, false);
+        self.pop_redirects(saved);
+        result
+    }
+
+    /// Runs text in this shell, as `eval` and traps do.
+    pub(crate) fn eval(&mut self, text: &str) -> Run {
+        if self.depth >= MAX_DEPTH {
+            self.error("commands nest too deeply");
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        self.depth += 1;
+        let line = self.line;
+        let mut units = Units::new(text.to_owned(), line.max(1));
+        self.status = 0;
+        let result = loop {
+            match self.next_unit(&mut units) {
+                Ok(Some(unit)) => {
+                    if let Err(flow) = self.run_list(&unit, false) {
+                        break Err(flow);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(()) => {
+                    self.status = 2;
+                    break Ok(());
+                }
+            }
+        };
+        self.depth -= 1;
+        self.line = line;
+        result
+    }
+
+    /// The next command of a script; wrong text is reported.
+    pub(crate) fn next_unit(&mut self, units: &mut Units) -> Result<Option<Rc<List>>, ()> {
+        let aliases = (self.shopts.expand_aliases && !self.aliases.is_empty()).then_some(&self.aliases);
+        match units.next(Dialect { extglob: self.shopts.extglob, aliases }) {
+            Ok(Next::Unit(unit)) => Ok(Some(unit)),
+            Ok(Next::End | Next::More) => Ok(None),
+            Err(error) => {
+                self.line = match &error {
+                    crate::source::SyntaxError::Wrong(_, line) => *line,
+                    _ => units.line(),
+                };
+                self.error(&crate::shell::syntax_message(&error));
+                Err(())
+            }
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Redirections: as a descriptor map for programs, or applied to this process and undone.
+
+use crate::ir::{Redirect, RedirectFd, RedirectKind};
+use crate::shell::{Flow, Shell};
+use agentos_guest::{fd, strerror};
+use std::io;
+
+/// The shell's own descriptors are at this number or above.
+const OWN: u32 = 64;
+/// A here-document up to this size fits into a pipe.
+const PIPE: usize = 16_384;
+
+/// What one redirection does to one descriptor.
+#[derive(Debug)]
+enum Step {
+    /// It becomes this file, which the shell holds only for that.
+    File(fd::Owned),
+    Dup(u32),
+    Close,
+}
+
+/// The descriptors of a program that is about to start.
+#[derive(Debug, Default)]
+pub(super) struct FdMap {
+    pairs: Vec<(u32, Option<u32>)>,
+    files: Vec<fd::Owned>,
+}
+
+impl FdMap {
+    pub(super) fn new(base: Vec<(u32, u32)>) -> Self {
+        FdMap { pairs: base.into_iter().map(|(c, p)| (c, Some(p))).collect(), files: Vec::new() }
+    }
+
+    fn set(&mut self, child: u32, source: Option<u32>) {
+        self.pairs.retain(|(c, _)| *c != child);
+        self.pairs.push((child, source));
+    }
+
+    /// Each changed descriptor and its source; `None`: closed.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (u32, Option<u32>)> + '_ {
+        self.pairs.iter().copied()
+    }
+}
+
+/// What undoes redirections.
+#[derive(Debug, Default)]
+pub(super) struct Saved {
+    /// Descriptor and the copy of what it was; `None`: it was closed.
+    fds: Vec<(u32, Option<fd::Owned>)>,
+    routes: Option<Vec<(u32, usize)>>,
+}
+
+impl Saved {
+    pub(super) fn is_empty(&self) -> bool {
+        self.fds.is_empty() && self.routes.is_none()
+    }
+}
+
+/// A file without a name that holds `bytes`, read from its start.
+pub(super) fn temporary(bytes: &[u8]) -> io::Result<u32> {
+    let dir = agentos_guest::env::temp_dir();
+    for attempt in 0..100u32 {
+        let path = dir.join(format!(".sh-{}-{attempt}", agentos_guest::process::id()));
+        match fd::open(&path, fd::O_RDWR | fd::O_CREAT | fd::O_EXCL | fd::O_CLOEXEC, 0o600) {
+            Ok(file) => {
+                let file = fd::Owned::from_raw(file);
+                fd::write_all(file.raw(), bytes)?;
+                let again = fd::open(&path, fd::O_RDWR | fd::O_CLOEXEC, 0);
+                let _ = std::fs::remove_file(&path);
+                return again;
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The content of a file that a child wrote through an inherited descriptor.
+pub(super) fn read_back(file: u32) -> io::Result<Vec<u8>> {
+    let again = fd::open(format!("/dev/fd/{file}"), fd::O_RDONLY | fd::O_CLOEXEC, 0)?;
+    fd::read_to_end(fd::Owned::from_raw(again).raw())
+}
+
+/// A descriptor out of the way of the script's.
+fn raise(low: u32) -> io::Result<fd::Owned> {
+    let low = fd::Owned::from_raw(low);
+    if low.raw() >= OWN { Ok(low) } else { fd::dup(low.raw(), OWN, true).map(fd::Owned::from_raw) }
+}
+
+/// A descriptor from which a here-document is read.
+fn here(text: &str) -> io::Result<fd::Owned> {
+    let bytes = crate::text::to_bytes(text);
+    if bytes.len() <= PIPE {
+        let (read, write) = fd::pipe(true)?;
+        fd::write_all(write.raw(), &bytes)?;
+        return raise(read.into_raw());
+    }
+    raise(temporary(&bytes)?)
+}
+
+impl Shell {
+    /// What a redirection does; `None` when it failed, which is reported.
+    fn resolve(&mut self, redirect: &Redirect, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
+        if let RedirectKind::Here { newline } = redirect.kind {
+            let mut text = self.expand_string(&redirect.target)?;
+            if newline {
+                text.push('\n');
+            }
+            return match here(&text) {
+                Ok(file) => self.add_file(redirect.fd, file, out),
+                Err(error) => {
+                    self.error(&format!("cannot create here-document: {}", strerror(&error)));
+                    Ok(false)
+                }
+            };
+        }
+        let mut fields = Vec::new();
+        self.expand_fields(&redirect.target, &mut fields)?;
+        let [target] = fields.as_slice() else {
+            self.error(&format!("{}: ambiguous redirect", redirect.target.raw));
+            return Ok(false);
+        };
+        let (flags, both) = match redirect.kind {
+            RedirectKind::Read => (fd::O_RDONLY, false),
+            RedirectKind::Write => (fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC, false),
+            RedirectKind::Clobber => (fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC, false),
+            RedirectKind::Append => (fd::O_WRONLY | fd::O_CREAT | fd::O_APPEND, false),
+            RedirectKind::ReadWrite => (fd::O_RDWR | fd::O_CREAT, false),
+            RedirectKind::Both { append: true } => (fd::O_WRONLY | fd::O_CREAT | fd::O_APPEND, true),
+            RedirectKind::Both { append: false } => (fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC, true),
+            RedirectKind::Dup { output } => {
+                let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>().ok());
+                let own = self.redirect_number(redirect.fd, target == "-");
+                if target == "-" {
+                    out.extend(own.map(|n| (n, Step::Close)));
+                    return Ok(true);
+                }
+                let (text, moves) = match target.strip_suffix('-') {
+                    Some(text) => (text, true),
+                    None => (target.as_str(), false),
+                };
+                match number(text) {
+                    Some(Some(source)) if !text.is_empty() => {
+                        match own {
+                            Some(own) => out.push((own, Step::Dup(source))),
+                            None => {
+                                let Ok(copy) = fd::dup(source, OWN, false) else {
+                                    self.error(&format!("{source}: Bad file descriptor"));
+                                    return Ok(false);
+                                };
+                                self.name_descriptor(redirect.fd, copy)?;
+                            }
+                        }
+                        if moves && own != Some(source) {
+                            out.push((source, Step::Close));
+                        }
+                        return Ok(true);
+                    }
+                    // `>&file`.
+                    _ if output && own == Some(1) => (fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC, true),
+                    _ => {
+                        self.error(&format!("{target}: ambiguous redirect"));
+                        return Ok(false);
+                    }
+                }
+            }
+            RedirectKind::Here { .. } => return Ok(false),
+        };
+        if self.opts.noclobber
+            && matches!(redirect.kind, RedirectKind::Write | RedirectKind::Both { append: false })
+            && crate::builtins::test::is_file(target)
+        {
+            self.error(&format!("{target}: cannot overwrite existing file"));
+            return Ok(false);
+        }
+        let opened = loop {
+            match fd::open(&*crate::text::os(target), flags | fd::O_CLOEXEC, 0o666) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other.and_then(raise),
+            }
+        };
+        match opened {
+            Ok(file) if both => {
+                out.push((1, Step::File(file)));
+                out.push((2, Step::Dup(1)));
+                Ok(true)
+            }
+            Ok(file) => self.add_file(redirect.fd, file, out),
+            Err(error) => {
+                self.error(&format!("{target}: {}", strerror(&error)));
+                Ok(false)
+            }
+        }
+    }
+
+    fn add_file(&mut self, own: RedirectFd, file: fd::Owned, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
+        match own {
+            RedirectFd::Number(n) => out.push((n, Step::File(file))),
+            RedirectFd::Named(_) => {
+                if let Ok(copy) = fd::dup(file.raw(), 10, false) {
+                    self.name_descriptor(own, copy)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn name_descriptor(&mut self, own: RedirectFd, number: u32) -> Result<(), Flow> {
+        match own {
+            RedirectFd::Named(name) => self.set(name, number.to_string()),
+            RedirectFd::Number(_) => Ok(()),
+        }
+    }
+
+    /// The number a redirection is about; `None` for `{name}` that is to be given one.
+    fn redirect_number(&self, own: RedirectFd, closing: bool) -> Option<u32> {
+        match own {
+            RedirectFd::Number(n) => Some(n),
+            RedirectFd::Named(name) if closing => self.vars.get(name)?.parse().ok(),
+            RedirectFd::Named(_) => None,
+        }
+    }
+
+    /// Adds redirections to a program's descriptors; false when one failed.
+    pub(super) fn map_redirects(&mut self, redirects: &[Redirect], map: &mut FdMap) -> Result<bool, Flow> {
+        for redirect in redirects {
+            let mut steps = Vec::new();
+            if !self.resolve(redirect, &mut steps)? {
+                return Ok(false);
+            }
+            for (number, step) in steps {
+                match step {
+                    Step::File(file) => {
+                        map.set(number, Some(file.raw()));
+                        map.files.push(file);
+                    }
+                    Step::Dup(source) => {
+                        let mapped = map.pairs.iter().find(|(c, _)| *c == source).map(|(_, p)| *p);
+                        let source = match mapped {
+                            Some(Some(parent)) => Some(parent),
+                            None if fd::is_open(source) => Some(source),
+                            _ => None,
+                        };
+                        let Some(parent) = source else {
+                            self.error(&format!("{}: Bad file descriptor", redirect.target.raw));
+                            return Ok(false);
+                        };
+                        map.set(number, Some(parent));
+                    }
+                    Step::Close => map.set(number, None),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Applies redirections to this process; `None` when one failed, after undoing the others.
+    pub(super) fn push_redirects(&mut self, redirects: &[Redirect]) -> Result<Option<Saved>, Flow> {
+        let mut saved = Saved::default();
+        for redirect in redirects {
+            let mut steps = Vec::new();
+            let ok = match self.resolve(redirect, &mut steps) {
+                Ok(ok) => ok,
+                Err(flow) => {
+                    self.pop_redirects(saved);
+                    return Err(flow);
+                }
+            };
+            let applied = ok && steps.into_iter().all(|(number, step)| self.redirect_one(number, step, redirect, &mut saved));
+            if !applied {
+                self.pop_redirects(saved);
+                return Ok(None);
+            }
+        }
+        Ok(Some(saved))
+    }
+
+    fn redirect_one(&mut self, number: u32, step: Step, redirect: &Redirect, saved: &mut Saved) -> bool {
+        if !self.capture.buffers.is_empty() && saved.routes.is_none() {
+            saved.routes = Some(self.capture.routes.clone());
+        }
+        if let Step::Dup(source) = step
+            && let Some(buffer) = self.capture.route(source)
+        {
+            self.capture.set(number, Some(buffer));
+            return true;
+        }
+        if !saved.fds.iter().any(|(n, _)| *n == number) {
+            let copy = fd::dup(number, OWN, true).ok().map(fd::Owned::from_raw);
+            saved.fds.push((number, copy));
+        }
+        let result = match step {
+            Step::File(file) => fd::dup2(file.raw(), number, false),
+            Step::Dup(source) if source == number => {
+                if fd::is_open(source) { Ok(()) } else { Err(io::Error::from_raw_os_error(0)) }
+            }
+            Step::Dup(source) => fd::dup2(source, number, false),
+            Step::Close => {
+                let _ = fd::close(number);
+                Ok(())
+            }
+        };
+        self.capture.set(number, None);
+        if result.is_err() {
+            self.error(&format!("{}: Bad file descriptor", redirect.target.raw));
+        }
+        result.is_ok()
+    }
+
+    /// Undoes redirections.
+    pub(super) fn pop_redirects(&mut self, saved: Saved) {
+        for (number, copy) in saved.fds.into_iter().rev() {
+            match copy {
+                // Nothing can be done about a failure: the copy is open and the number valid.
+                Some(copy) => drop(fd::dup2(copy.raw(), number, false)),
+                None => drop(fd::close(number)),
+            }
+        }
+        if let Some(routes) = saved.routes {
+            self.capture.routes = routes;
+        }
+    }
+
+    /// Makes redirections permanent.
+    pub(super) fn keep_redirects(&mut self, saved: &mut Saved) {
+        saved.fds.clear();
+        saved.routes = None;
+    }
+}

@@ -1,0 +1,326 @@
+//! Simple commands: assignments, and finding out what a name means.
+
+use super::redirect::Saved;
+use crate::builtins::{self, Builtin};
+use crate::ir::{Assign, AssignValue, Command, Simple};
+use crate::shell::{Flow, Run, Shell};
+use crate::vars::{self, Key, Value};
+use std::collections::BTreeMap;
+
+impl Shell {
+    pub(super) fn run_simple(&mut self, command: &Command, simple: &Simple, tail: bool) -> Run {
+        self.line = command.line;
+        if self.traps.debug.is_some() {
+            self.debug_trap()?;
+        }
+        self.subst_status = None;
+        let name = simple.args.first().and_then(|a| a.word.literal());
+        if let Some(name) = name
+            && builtins::declare::is_declaration(name)
+            && !self.functions.contains_key(name)
+        {
+            return self.run_declaration(command, simple);
+        }
+        let mut args = Vec::with_capacity(simple.args.len());
+        for arg in &simple.args {
+            self.expand_fields(&arg.word, &mut args)?;
+        }
+        let result = self.run_expanded(command, simple, &args, name.is_some(), tail);
+        if let Some(last) = args.pop() {
+            self.last_arg = last;
+        }
+        self.close_process_substs();
+        result
+    }
+
+    fn run_expanded(
+        &mut self,
+        command: &Command,
+        simple: &Simple,
+        args: &[String],
+        literal: bool,
+        tail: bool,
+    ) -> Run {
+        let Some(name) = args.first() else { return self.run_assignments(command, simple) };
+        self.trace_args(args);
+        if let Some(function) = (!self.functions.is_empty()).then(|| self.functions.get(name.as_str()).cloned()).flatten() {
+            let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+            let result = self.with_assigns(&simple.assigns, |sh| sh.call(&function, args[1..].to_vec()));
+            self.pop_some(saved);
+            return result;
+        }
+        let builtin = match simple.builtin.get() {
+            Some(builtin) if literal => Some(builtin),
+            _ => {
+                let found = builtins::find(name);
+                if literal {
+                    simple.builtin.set(found);
+                }
+                found
+            }
+        };
+        match builtin {
+            Some(builtin) => self.run_builtin(command, simple, builtin, args),
+            None => self.run_external(command, simple, args, tail),
+        }
+    }
+
+    fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
+        if args[0] == "exec" {
+            return self.run_exec(command, simple, args);
+        }
+        let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+        let result = if simple.assigns.is_empty() {
+            builtin(self, args)
+        } else {
+            let mut status = Ok(0);
+            let run = self.with_assigns(&simple.assigns, |sh| {
+                status = builtin(sh, args);
+                Ok(())
+            });
+            run.and(status)
+        };
+        let written = self.flush();
+        self.pop_some(saved);
+        match result {
+            Ok(status) => {
+                self.status = if written || status != 0 { status } else { 1 };
+                Ok(())
+            }
+            Err(flow) => Err(flow),
+        }
+    }
+
+    /// Applies redirections if there are any; `None` when one failed, which is then the command's status.
+    fn push_some(&mut self, redirects: &[crate::ir::Redirect]) -> Result<Option<Saved>, Flow> {
+        if redirects.is_empty() {
+            return Ok(Some(Saved::default()));
+        }
+        let saved = self.push_redirects(redirects)?;
+        if saved.is_none() {
+            self.status = 1;
+        }
+        Ok(saved)
+    }
+
+    fn pop_some(&mut self, saved: Saved) {
+        if !saved.is_empty() {
+            self.pop_redirects(saved);
+        }
+    }
+
+    /// `exec`: makes redirections permanent, or becomes the program.
+    fn run_exec(&mut self, command: &Command, simple: &Simple, args: &[String]) -> Run {
+        let Some(mut saved) = self.push_some(&command.redirects)? else {
+            // A failed redirection of `exec` ends a shell that is not interactive.
+            return Err(Flow::Exit);
+        };
+        if args.len() == 1 {
+            for assign in &simple.assigns {
+                self.assign(assign)?;
+            }
+            self.keep_redirects(&mut saved);
+            self.status = 0;
+            return Ok(());
+        }
+        let result = self.with_assigns(&simple.assigns, |sh| sh.exec_builtin(&args[1..]));
+        self.pop_some(saved);
+        result
+    }
+
+    /// A command without a name: assignments stay, redirections are only tried.
+    fn run_assignments(&mut self, command: &Command, simple: &Simple) -> Run {
+        if !command.redirects.is_empty() {
+            let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+            self.pop_some(saved);
+        }
+        for assign in &simple.assigns {
+            self.assign(assign)?;
+        }
+        self.status = self.subst_status.unwrap_or(0);
+        Ok(())
+    }
+
+    fn run_declaration(&mut self, command: &Command, simple: &Simple) -> Run {
+        let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+        let result = self.with_assigns(&simple.assigns, |sh| {
+            sh.status = sh.declaration_builtin(&simple.args)?;
+            Ok(())
+        });
+        if !self.flush() {
+            self.status = 1;
+        }
+        self.pop_some(saved);
+        self.close_process_substs();
+        result
+    }
+
+    /// Runs `f` with assignments that last only as long, and are exported.
+    pub(super) fn with_assigns(&mut self, assigns: &[Assign], f: impl FnOnce(&mut Self) -> Run) -> Run {
+        if assigns.is_empty() {
+            return f(self);
+        }
+        // Values are computed before any of the assignments shows.
+        self.vars.push_scope();
+        let mut result = Ok(());
+        for assign in assigns {
+            result = self.assign_temporary(assign);
+            if result.is_err() {
+                break;
+            }
+        }
+        if result.is_ok() {
+            result = f(self);
+        }
+        self.vars.pop_scope();
+        result
+    }
+
+    fn assign_temporary(&mut self, assign: &Assign) -> Run {
+        let AssignValue::Scalar(word) = &assign.value else { return self.assign(assign) };
+        let mut value = self.expand_string(word)?;
+        if self.vars.flags(assign.name) & vars::READONLY != 0 {
+            self.error(&format!("{}: readonly variable", assign.name.name()));
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        if assign.append {
+            value = self.get(assign.name).map(std::borrow::Cow::into_owned).unwrap_or_default() + &value;
+        }
+        self.trace_text(|| format!("{}={}", assign.name.name(), super::trace::shown(&value)));
+        self.vars.make_local(assign.name);
+        self.set(assign.name, value)?;
+        self.vars.set_flags(assign.name, vars::EXPORT, 0);
+        Ok(())
+    }
+
+    /// Carries an assignment out.
+    pub(crate) fn assign(&mut self, assign: &Assign) -> Run {
+        let name = assign.name;
+        match &assign.value {
+            AssignValue::Scalar(word) => {
+                let value = self.expand_string(word)?;
+                self.trace_text(|| format!("{}={}", name.name(), super::trace::shown(&value)));
+                if let Some(index) = &assign.index {
+                    return match self.element_key(name, index) {
+                        Ok(key) => self.set_element(name, key, value, assign.append),
+                        Err(error) => self.arith_failed(error),
+                    };
+                }
+                if !assign.append {
+                    return self.set(name, value);
+                }
+                if self.vars.is_array(name) {
+                    return self.set_element(name, Key::Number(0), value, true);
+                }
+                let target = self.vars.resolve(name);
+                if self.vars.flags(target) & vars::INTEGER != 0 {
+                    let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+                    return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
+                }
+                // Appending in place keeps loops that build a string linear.
+                if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
+                    let slot = self.vars.slot_mut(target);
+                    if let Value::Str(text) = &mut slot.value {
+                        text.push_str(&value);
+                        return Ok(());
+                    }
+                }
+                let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+                self.set(name, old + &value)
+            }
+            AssignValue::Array(elements) => self.assign_array(name, elements, assign.append),
+        }
+    }
+
+    fn assign_array(&mut self, name: crate::symbols::Sym, elements: &[crate::ir::Element], append: bool) -> Run {
+        let name = self.vars.resolve(name);
+        if self.vars.flags(name) & vars::READONLY != 0 {
+            self.error(&format!("{}: readonly variable", name.name()));
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        if self.vars.is_assoc(name) {
+            return self.assign_assoc(name, elements, append);
+        }
+        // The elements are expanded before the old value goes: they may refer to it.
+        let mut items: Vec<(Option<i64>, bool, String)> = Vec::new();
+        for element in elements {
+            match &element.key {
+                Some(index) => {
+                    let key = match self.try_arith(&index.arith) {
+                        Ok(n) => n,
+                        Err(error) => return self.arith_failed(error),
+                    };
+                    items.push((Some(key), element.append, self.expand_string(&element.word)?));
+                }
+                None => {
+                    let mut fields = Vec::new();
+                    self.expand_fields(&element.word, &mut fields)?;
+                    items.extend(fields.into_iter().map(|f| (None, false, f)));
+                }
+            }
+        }
+        let mut array = BTreeMap::new();
+        if append {
+            match self.vars.slot(name).map(|s| &s.value) {
+                Some(Value::Array(old)) => array = old.clone(),
+                Some(Value::Str(_) | Value::Int(_)) => {
+                    array.extend(self.vars.get(name).map(|v| (0, v.into_owned())));
+                }
+                _ => {}
+            }
+        }
+        let mut next = array.keys().next_back().map_or(0, |n: &i64| n + 1);
+        let integer = self.vars.flags(name) & vars::INTEGER != 0;
+        for (key, add, mut value) in items {
+            let mut key = key.unwrap_or(next);
+            if key < 0 {
+                key += next;
+            }
+            if integer {
+                value = match self.eval_text(&value, 0) {
+                    Ok(n) => n.to_string(),
+                    Err(error) => return self.arith_failed(error),
+                };
+            }
+            if add {
+                array.entry(key).or_default().push_str(&value);
+            } else {
+                array.insert(key, value);
+            }
+            next = key.saturating_add(1);
+        }
+        self.vars.put(name, Value::Array(array));
+        Ok(())
+    }
+
+    fn assign_assoc(&mut self, name: crate::symbols::Sym, elements: &[crate::ir::Element], append: bool) -> Run {
+        let mut items = BTreeMap::new();
+        if append && let Some(Value::Assoc(old)) = self.vars.slot(name).map(|s| &s.value) {
+            items = old.clone();
+        }
+        let mut plain = Vec::new();
+        for element in elements {
+            match &element.key {
+                Some(index) => {
+                    let key = self.expand_string(&index.word)?;
+                    let value = self.expand_string(&element.word)?;
+                    if element.append {
+                        items.entry(key).or_default().push_str(&value);
+                    } else {
+                        items.insert(key, value);
+                    }
+                }
+                None => self.expand_fields(&element.word, &mut plain)?,
+            }
+        }
+        // `m=(key value …)`.
+        let mut plain = plain.into_iter();
+        while let Some(key) = plain.next() {
+            items.insert(key, plain.next().unwrap_or_default());
+        }
+        self.vars.put(name, Value::Assoc(items));
+        Ok(())
+    }
+}

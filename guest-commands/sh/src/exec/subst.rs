@@ -1,0 +1,269 @@
+//! Command and process substitution. Where the script cannot tell, a substitution runs in this process: no clone, and what
+//! it changed is undone.
+
+use crate::ir::{Command, Item, Kind, List, RedirectKind, Subst};
+use crate::shell::{Flow, Shell};
+use crate::source::units::Units;
+use agentos_guest::{fd, process, strerror};
+use std::rc::Rc;
+
+/// Builtins whose effect outlives a substitution or that could do anything.
+const OUTSIDE: &[&str] = &[
+    "cd", "pushd", "popd", "exec", "trap", "umask", "ulimit", "eval", ".", "source", "set", "shift", "wait", "alias",
+    "unalias", "hash", "shopt", "unset", "command", "builtin", "exit", "jobs", "kill", "enable", "getopts",
+];
+
+impl Shell {
+    fn parsed(&mut self, subst: &Subst) -> Result<Rc<List>, Flow> {
+        let parsed = subst.list.get_or_init(|| {
+            let mut units = Units::new(subst.text.to_string(), subst.line);
+            let mut items = Vec::new();
+            loop {
+                use crate::source::units::{Dialect, Next};
+                match units.next(Dialect { extglob: true, aliases: None }) {
+                    Ok(Next::Unit(unit)) => items.push(unit),
+                    Ok(Next::End | Next::More) => break,
+                    Err(error) => return Err(crate::shell::syntax_message(&error)),
+                }
+            }
+            let mut all = Vec::new();
+            for unit in items {
+                all.extend(Rc::into_inner(unit).map(|list| list.items).unwrap_or_default());
+            }
+            Ok(Rc::new(List { items: all }))
+        });
+        match parsed {
+            Ok(list) => Ok(list.clone()),
+            Err(message) => {
+                let message = message.clone();
+                self.error(&format!("command substitution: {message}"));
+                self.status = 2;
+                Err(Flow::Discard)
+            }
+        }
+    }
+
+    /// The output of commands, without the newlines at its end.
+    pub(crate) fn command_subst(&mut self, subst: &Subst) -> Result<String, Flow> {
+        if self.depth >= crate::shell::MAX_DEPTH {
+            self.error("commands nest too deeply");
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        let list = self.parsed(subst)?;
+        self.depth += 1;
+        let line = self.line;
+        let result = match self.file_of(&list) {
+            Some(_) => self.read_file(&list),
+            None if self.may_stay(subst, &list) => Ok(self.run_captured(&list)),
+            None => Ok(self.run_forked(&list)),
+        };
+        self.line = line;
+        self.depth -= 1;
+        let mut bytes = result?;
+        while bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        if bytes.contains(&0) {
+            bytes.retain(|b| *b != 0);
+        }
+        self.subst_status = Some(self.status);
+        Ok(crate::text::from_bytes(bytes))
+    }
+
+    /// Whether the commands are `< file`.
+    fn file_of<'a>(&self, list: &'a List) -> Option<&'a Command> {
+        let [item] = list.items.as_slice() else { return None };
+        let [stage] = item.first.stages.as_slice() else { return None };
+        let Kind::Simple(simple) = &stage.kind else { return None };
+        let reads = matches!(stage.redirects.as_slice(), [r] if r.kind == RedirectKind::Read);
+        (reads && simple.args.is_empty() && simple.assigns.is_empty() && item.rest.is_empty() && !item.background)
+            .then_some(&**stage)
+    }
+
+    fn read_file(&mut self, list: &List) -> Result<Vec<u8>, Flow> {
+        let Some(command) = self.file_of(list) else { return Ok(Vec::new()) };
+        let Some(saved) = self.push_redirects(&command.redirects)? else {
+            self.status = 1;
+            return Ok(Vec::new());
+        };
+        let number = match command.redirects.first().map(|r| r.fd) {
+            Some(crate::ir::RedirectFd::Number(n)) => n,
+            _ => 0,
+        };
+        let bytes = fd::read_to_end(number);
+        self.pop_redirects(saved);
+        self.status = i32::from(bytes.is_err());
+        Ok(bytes.unwrap_or_default())
+    }
+
+    fn may_stay(&mut self, subst: &Subst, list: &List) -> bool {
+        if self.traps.err.is_some() || self.traps.debug.is_some() || self.traps.on_return.is_some() {
+            return false;
+        }
+        match subst.in_process.get() {
+            Some((generation, answer)) if generation == self.generation => answer,
+            _ => {
+                let mut seen = Vec::new();
+                let answer = !subst.text.contains("BASHPID")
+                    && !subst.text.contains("BASH_SUBSHELL")
+                    && self.list_may_stay(list, &mut seen);
+                subst.in_process.set(Some((self.generation, answer)));
+                answer
+            }
+        }
+    }
+
+    fn list_may_stay(&self, list: &List, seen: &mut Vec<Rc<str>>) -> bool {
+        list.items.iter().all(|item: &Item| {
+            !item.background
+                && item.first.timed.is_none()
+                && std::iter::once(&item.first)
+                    .chain(item.rest.iter().map(|(_, p)| p))
+                    // The stages of a pipeline are children anyway.
+                    .all(|p| p.stages.len() > 1 || p.stages.iter().all(|c| self.command_may_stay(c, seen)))
+        })
+    }
+
+    fn command_may_stay(&self, command: &Command, seen: &mut Vec<Rc<str>>) -> bool {
+        let mut all = |lists: &[&List]| lists.iter().all(|list| self.list_may_stay(list, seen));
+        match &command.kind {
+            Kind::Simple(simple) => {
+                let Some(first) = simple.args.first() else { return true };
+                let Some(name) = first.word.literal() else { return false };
+                if let Some(function) = self.functions.get(name) {
+                    if seen.iter().any(|s| **s == *name) {
+                        return true;
+                    }
+                    seen.push(function.name.clone());
+                    return seen.len() < 200 && self.command_may_stay(&function.body, seen);
+                }
+                if OUTSIDE.contains(&name) {
+                    // `exit` merely ends the substitution.
+                    return name == "exit";
+                }
+                true
+            }
+            Kind::Brace(list) => all(&[list]),
+            Kind::Subshell(_) | Kind::Arith(_) | Kind::Cond(_) => true,
+            Kind::If { arms, otherwise } => {
+                arms.iter().all(|(a, b)| all(&[a, b])) && otherwise.as_ref().is_none_or(|list| all(&[list]))
+            }
+            Kind::While { condition, body, .. } => all(&[condition, body]),
+            Kind::For { body, .. } | Kind::Select { body, .. } | Kind::ForArith { body, .. } => all(&[body]),
+            Kind::Case { arms, .. } => arms.iter().all(|arm| all(&[&arm.body])),
+            Kind::Function { .. } => false,
+        }
+    }
+
+    fn run_captured(&mut self, list: &List) -> Vec<u8> {
+        let mark = self.vars.begin();
+        let routes = self.capture.routes.clone();
+        let buffer = self.capture.buffers.len();
+        self.capture.buffers.push(Vec::new());
+        self.capture.set(1, Some(buffer));
+        let (opts, calls, functions_active, loops, tested) =
+            (self.opts, self.calls.len(), self.functions_active, std::mem::take(&mut self.loops), self.tested);
+        let pending = std::mem::take(&mut self.out);
+        if !self.shopts.inherit_errexit && !self.opts.posix {
+            self.opts.errexit = false;
+        }
+        self.in_process += 1;
+        let result = self.run_list(list, false);
+        self.in_process -= 1;
+        if result == Err(Flow::Discard) && self.status == 0 {
+            self.status = 1;
+        }
+        self.flush();
+        self.out = pending;
+        self.opts = opts;
+        self.calls.truncate(calls);
+        self.functions_active = functions_active;
+        self.loops = loops;
+        self.tested = tested;
+        self.capture.routes = routes;
+        self.vars.undo(mark);
+        self.capture.buffers.pop().unwrap_or_default()
+    }
+
+    fn run_forked(&mut self, list: &List) -> Vec<u8> {
+        let io = self.child_io();
+        let (read, write) = match fd::pipe(true) {
+            Ok(ends) => ends,
+            Err(error) => {
+                self.error(&format!("pipe: {}", strerror(&error)));
+                self.status = 1;
+                return Vec::new();
+            }
+        };
+        let started = process::fork_call(|| {
+            self.enter_subshell();
+            if !self.shopts.inherit_errexit && !self.opts.posix {
+                self.opts.errexit = false;
+            }
+            if !self.apply_io(&io) || fd::dup2(write.raw(), 1, false).is_err() {
+                return 1;
+            }
+            let _ = (fd::close(write.raw()), fd::close(read.raw()));
+            let result = self.run_list(list, true);
+            self.finish_child(result)
+        });
+        drop(write);
+        match started {
+            Ok(pid) => {
+                let bytes = fd::read_to_end(read.raw()).unwrap_or_default();
+                self.collect(io);
+                self.status = self.wait_foreground(pid).shell_status();
+                bytes
+            }
+            Err(error) => {
+                self.error(&format!("fork: {}", strerror(&error)));
+                self.status = 254;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Starts the commands of `<( )` or `>( )`; returns the path of the other end of their pipe.
+    pub(crate) fn process_subst(&mut self, subst: &Subst, read: bool) -> Result<String, Flow> {
+        let list = self.parsed(subst)?;
+        let (reader, writer) = match fd::pipe(true) {
+            Ok(ends) => ends,
+            Err(error) => {
+                self.error(&format!("pipe: {}", strerror(&error)));
+                self.status = 1;
+                return Err(Flow::Discard);
+            }
+        };
+        let (ours, theirs, number) = if read { (reader, writer, 1) } else { (writer, reader, 0) };
+        let started = process::fork_call(|| {
+            self.enter_subshell();
+            if fd::dup2(theirs.raw(), number, false).is_err() {
+                return 1;
+            }
+            let _ = (fd::close(ours.raw()), fd::close(theirs.raw()));
+            let result = self.run_list(&list, true);
+            self.finish_child(result)
+        });
+        drop(theirs);
+        match started.and_then(|pid| Ok((pid, fd::dup(ours.raw(), 63, false)?))) {
+            Ok((pid, kept)) => {
+                self.jobs.last = Some(pid);
+                self.proc_fds.push(kept);
+                Ok(format!("/dev/fd/{kept}"))
+            }
+            Err(error) => {
+                self.error(&format!("fork: {}", strerror(&error)));
+                self.status = 254;
+                Err(Flow::Discard)
+            }
+        }
+    }
+
+    /// Closes the pipes that the command's process substitutions left open.
+    pub(super) fn close_process_substs(&mut self) {
+        for number in self.proc_fds.drain(..) {
+            let _ = fd::close(number);
+        }
+    }
+}

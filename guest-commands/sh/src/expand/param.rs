@@ -1,0 +1,331 @@
+//! Parameters: looking them up, tests for unset and empty, lists. Operations on text are in `ops`.
+
+use super::sink::Sink;
+use crate::ir::{Name, Op, Param, Subscript, Word};
+use crate::shell::{Flow, Run, Shell};
+use crate::symbols::{self, sym};
+use crate::vars::{self, Key, Value};
+use std::borrow::Cow;
+use std::rc::Rc;
+
+/// What a parameter holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Val {
+    Unset,
+    One(String),
+    /// A list; true for `*`.
+    Many(Vec<String>, bool),
+}
+
+impl Shell {
+    /// Expands a parameter.
+    pub(super) fn param(&mut self, param: &Param, quoted: bool, sink: &mut Sink) -> Run {
+        if let (Op::None, None, false) = (&param.op, &param.index, param.indirect)
+            && self.plain_param(param, quoted, sink)
+        {
+            return Ok(());
+        }
+        match &param.op {
+            Op::Transform(0) => {
+                self.error(&format!("${{{}}}: bad substitution", param.raw));
+                self.status = 1;
+                return Err(Flow::Discard);
+            }
+            Op::Names { star } => {
+                let Name::Var(prefix) = param.name else { return Ok(()) };
+                let prefix = prefix.name();
+                let names: Vec<String> = self
+                    .vars
+                    .all()
+                    .into_iter()
+                    .filter(|(name, sym)| name.starts_with(&*prefix) && self.vars.is_set(*sym))
+                    .map(|(name, _)| name.to_string())
+                    .collect();
+                self.push(Val::Many(names, *star), quoted, sink);
+                return Ok(());
+            }
+            Op::Keys => {
+                let Name::Var(name) = param.name else { return Ok(()) };
+                let name = self.vars.resolve(name);
+                let keys = match self.computed_array(name) {
+                    Some(items) => (0..items.len()).map(|i| i.to_string()).collect(),
+                    None => self.vars.keys(name),
+                };
+                let star = matches!(param.index, Some(Subscript::Star));
+                self.push(Val::Many(keys, star), quoted, sink);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let value = self.param_value(param)?;
+        if let Op::Test { colon, kind, word } = &param.op {
+            return self.test_param(param, value, (*colon, *kind, word), quoted, sink);
+        }
+        if value == Val::Unset && self.opts.nounset && !matches!(param.op, Op::Transform(_)) {
+            return self.unbound(&param.raw);
+        }
+        if let Op::Length = param.op {
+            let n = match &value {
+                Val::Unset => 0,
+                Val::One(text) => text.chars().count(),
+                Val::Many(items, _) => items.len(),
+            };
+            sink.value(&n.to_string(), quoted, &self.ifs());
+            return Ok(());
+        }
+        let value = self.apply(param, value)?;
+        self.push(value, quoted, sink);
+        Ok(())
+    }
+
+    /// The common case without copies: a plain variable or parameter that is set. False: not that.
+    fn plain_param(&mut self, param: &Param, quoted: bool, sink: &mut Sink) -> bool {
+        match param.name {
+            Name::Var(name) if name > symbols::LAST_DYNAMIC => {
+                let Some(slot) = self.vars.slot(name) else { return false };
+                match &slot.value {
+                    Value::Str(text) if slot.flags & vars::NAMEREF == 0 => {
+                        if quoted {
+                            sink.quoted(text);
+                        } else {
+                            sink.value(text, false, &self.ifs());
+                        }
+                        true
+                    }
+                    Value::Int(n) => {
+                        let mut digits = [0u8; 20];
+                        sink.value(super::decimal(*n, &mut digits), quoted, &self.ifs());
+                        true
+                    }
+                    _ => false,
+                }
+            }
+            Name::Positional(n) if n > 0 => match self.args.get(n - 1) {
+                Some(text) => {
+                    sink.value(text, quoted, &self.ifs());
+                    true
+                }
+                None => false,
+            },
+            Name::At | Name::Star => {
+                let star = param.name == Name::Star;
+                let joiner = if star { self.joiner() } else { String::new() };
+                sink.list(&self.args, star, quoted, &self.ifs(), &joiner);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn push(&mut self, value: Val, quoted: bool, sink: &mut Sink) {
+        match value {
+            Val::Unset if quoted => sink.quoted(""),
+            Val::Unset => {}
+            Val::One(text) => sink.value(&text, quoted, &self.ifs()),
+            Val::Many(items, star) => {
+                let joiner = if star { self.joiner() } else { String::new() };
+                sink.list(&items, star, quoted, &self.ifs(), &joiner);
+            }
+        }
+    }
+
+    pub(super) fn unbound(&mut self, what: &str) -> Run {
+        self.error(&format!("{what}: unbound variable"));
+        self.status = 127;
+        if !self.command_string {
+            self.status = 1;
+        }
+        Err(Flow::Exit)
+    }
+
+    /// The value of a parameter before its operation.
+    fn param_value(&mut self, param: &Param) -> Result<Val, Flow> {
+        let value = self.lookup(param.name, param.index.as_ref())?;
+        if !param.indirect {
+            return Ok(value);
+        }
+        if let Name::Var(name) = param.name
+            && self.vars.flags(name) & vars::NAMEREF != 0
+        {
+            return Ok(Val::One(self.vars.resolve(name).name().to_string()));
+        }
+        match value {
+            Val::One(target) if !target.is_empty() => self.lookup_text(&target),
+            Val::Many(items, _) if items.len() == 1 => self.lookup_text(&items[0]),
+            Val::Unset if matches!(param.op, Op::Test { .. }) => Ok(Val::Unset),
+            _ => {
+                self.error(&format!("{}: invalid indirect expansion", param.raw));
+                self.status = 1;
+                Err(Flow::Discard)
+            }
+        }
+    }
+
+    /// The value of what text names.
+    pub(crate) fn lookup_text(&mut self, target: &str) -> Result<Val, Flow> {
+        if let Some((name, rest)) = target.split_once('[')
+            && let Some(index) = rest.strip_suffix(']')
+            && crate::text::is_name(name)
+        {
+            let index = match index {
+                "@" => Subscript::At,
+                "*" => Subscript::Star,
+                _ => match crate::compile::index(index, self.line) {
+                    Ok(index) => Subscript::Index(index),
+                    Err(_) => return Ok(Val::Unset),
+                },
+            };
+            return self.lookup(Name::Var(sym(name)), Some(&index));
+        }
+        let name = match target {
+            "@" => Name::At,
+            "*" => Name::Star,
+            "#" => Name::Count,
+            "?" => Name::Status,
+            "-" => Name::Flags,
+            "$" => Name::Pid,
+            "!" => Name::LastBackground,
+            "0" => Name::Zero,
+            text => match text.parse() {
+                Ok(n) => Name::Positional(n),
+                Err(_) if crate::text::is_name(text) => Name::Var(sym(text)),
+                Err(_) => {
+                    self.error(&format!("{text}: invalid variable name"));
+                    self.status = 1;
+                    return Err(Flow::Discard);
+                }
+            },
+        };
+        self.lookup(name, None)
+    }
+
+    fn lookup(&mut self, name: Name, index: Option<&Subscript>) -> Result<Val, Flow> {
+        Ok(match name {
+            Name::Var(name) => match index {
+                None => self.get(name).map_or(Val::Unset, |v| Val::One(v.into_owned())),
+                Some(Subscript::At) => Val::Many(self.get_elements(name), false),
+                Some(Subscript::Star) => Val::Many(self.get_elements(name), true),
+                Some(Subscript::Index(index)) => match self.element_key(name, index) {
+                    Ok(key) => self.get_element(name, &key).map_or(Val::Unset, Val::One),
+                    Err(error) => {
+                        self.arith_failed(error)?;
+                        Val::Unset
+                    }
+                },
+            },
+            Name::Positional(0) | Name::Zero => Val::One(self.zero.clone()),
+            Name::Positional(n) => self.args.get(n - 1).map_or(Val::Unset, |v| Val::One(v.clone())),
+            Name::At => Val::Many(self.args.clone(), false),
+            Name::Star => Val::Many(self.args.clone(), true),
+            Name::Count => Val::One(self.args.len().to_string()),
+            Name::Status => Val::One(self.status.to_string()),
+            Name::Flags => Val::One(self.flags()),
+            Name::Pid => Val::One(self.pid.to_string()),
+            Name::LastBackground => self.jobs.last.map_or(Val::Unset, |p| Val::One(p.to_string())),
+        })
+    }
+
+    fn flags(&self) -> String {
+        let mut flags = self.opts.letters();
+        if self.command_string {
+            flags.push('c');
+        }
+        flags
+    }
+
+    /// `${x:-…}` and its kin.
+    fn test_param(
+        &mut self,
+        param: &Param,
+        value: Val,
+        (colon, kind, word): (bool, u8, &Word),
+        quoted: bool,
+        sink: &mut Sink,
+    ) -> Run {
+        let missing = match &value {
+            Val::Unset => true,
+            Val::One(text) => colon && text.is_empty(),
+            Val::Many(items, _) => items.is_empty() || colon && items.iter().all(String::is_empty),
+        };
+        match (kind, missing) {
+            (b'-', true) | (b'+', false) => {
+                if quoted {
+                    sink.open();
+                }
+                for part in &word.parts {
+                    self.part(part, sink, sink.splits())?;
+                }
+            }
+            (b'+', true) if quoted && !matches!(value, Val::Many(..)) => sink.open(),
+            (b'+', true) => {}
+            (b'=', true) => {
+                let text = self.expand_string(word)?;
+                match (param.name, &param.index) {
+                    (Name::Var(name), None) if param.indirect => {
+                        let target = self.get(name).map(Cow::into_owned).unwrap_or_default();
+                        self.assign_text(&target, text.clone())?;
+                    }
+                    (Name::Var(name), None) => self.set(name, text.clone())?,
+                    (Name::Var(name), Some(Subscript::Index(index))) => match self.element_key(name, index) {
+                        Ok(key) => self.set_element(name, key, text.clone(), false)?,
+                        Err(error) => self.arith_failed(error)?,
+                    },
+                    _ => {
+                        self.error(&format!("${}: cannot assign in this way", param.raw));
+                        self.status = 1;
+                        return Err(Flow::Discard);
+                    }
+                }
+                sink.value(&text, quoted, &self.ifs());
+            }
+            (b'?', true) => {
+                let mut message = self.expand_string(word)?;
+                if message.is_empty() {
+                    message = if colon { "parameter null or not set".into() } else { "parameter not set".into() };
+                }
+                let len = param.raw.find([':', '?']).unwrap_or(param.raw.len());
+                self.error(&format!("{}: {message}", &param.raw[..len]));
+                self.status = if self.command_string { 127 } else { 1 };
+                return Err(Flow::Exit);
+            }
+            _ => self.push(value, quoted, sink),
+        }
+        Ok(())
+    }
+
+    /// The elements of a list with their keys, for slices of sparse arrays.
+    pub(super) fn keyed_elements(&self, name: crate::symbols::Sym) -> Vec<(i64, String)> {
+        let name = self.vars.resolve(name);
+        match self.vars.slot(name).map(|s| &s.value) {
+            Some(Value::Array(items)) => items.iter().map(|(k, v)| (*k, v.clone())).collect(),
+            _ => self.get_elements(name).into_iter().enumerate().map(|(i, v)| (i as i64, v)).collect(),
+        }
+    }
+
+    /// Whether what `[[ -v name ]]` names is set.
+    pub(crate) fn is_set_text(&mut self, target: &str) -> Result<bool, Flow> {
+        if let Some((name, rest)) = target.split_once('[')
+            && let Some(key) = rest.strip_suffix(']')
+            && crate::text::is_name(name)
+        {
+            let name = sym(name);
+            if matches!(key, "@" | "*") {
+                return Ok(!self.get_elements(name).is_empty());
+            }
+            if self.vars.is_assoc(name) {
+                return Ok(self.get_element(name, &Key::Text(key.to_owned())).is_some());
+            }
+        }
+        match target.parse::<usize>() {
+            Ok(0) => Ok(true),
+            Ok(n) => Ok(n <= self.args.len()),
+            Err(_) if !crate::text::is_name(target.split('[').next().unwrap_or("")) => Ok(false),
+            Err(_) => Ok(self.lookup_text(target)? != Val::Unset),
+        }
+    }
+
+    /// The name of the shell or script, for `${BASH_SOURCE}` and messages.
+    pub(crate) fn source_name(&self) -> Rc<str> {
+        self.source.clone()
+    }
+}

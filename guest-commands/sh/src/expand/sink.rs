@@ -1,0 +1,194 @@
+//! Collects the pieces of an expansion: splits fields, and keeps track of what was quoted. It expands nothing.
+
+use crate::pattern;
+
+/// What the pieces become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Fields,
+    Text,
+    Pattern,
+    Regex,
+    Replacement,
+}
+
+/// Stands before a quoted character that would otherwise be special in a file name pattern.
+const MARK: char = '\u{10ff00}';
+
+/// A field, with what globbing needs to know.
+#[derive(Debug, Default)]
+pub(super) struct Field {
+    text: String,
+    /// Something unquoted in it is special.
+    pub(super) glob: bool,
+    marked: bool,
+}
+
+impl Field {
+    /// The plain text.
+    pub(super) fn into_text(self) -> String {
+        if self.marked { self.text.replace(MARK, "") } else { self.text }
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        if self.marked { self.text.replace(MARK, "") } else { self.text.clone() }
+    }
+
+    /// The pattern: marks become backslashes.
+    pub(super) fn pattern(&self) -> String {
+        if self.marked { self.text.replace(MARK, "\\") } else { self.text.clone() }
+    }
+}
+
+/// Whether unquoted text can be a file name pattern.
+pub(super) fn has_glob(text: &str) -> bool {
+    text.bytes().any(|b| matches!(b, b'*' | b'?' | b'[' | b'('))
+}
+
+/// Collects the pieces of one word.
+pub(super) struct Sink {
+    mode: Mode,
+    current: Field,
+    /// The current field exists even if it is empty.
+    exists: bool,
+    /// A blank ended the last field: a separator that follows belongs to it.
+    blank_ended: bool,
+    pub(super) fields: Vec<Field>,
+}
+
+impl Sink {
+    pub(super) fn new(mode: Mode) -> Self {
+        Sink { mode, current: Field::default(), exists: false, blank_ended: false, fields: Vec::new() }
+    }
+
+    pub(super) fn splits(&self) -> bool {
+        self.mode == Mode::Fields
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.current.text
+    }
+
+    /// Ends the current field if there is one.
+    pub(super) fn finish(&mut self) {
+        if self.exists || !self.current.text.is_empty() {
+            self.end_field();
+        }
+    }
+
+    fn end_field(&mut self) {
+        self.fields.push(std::mem::take(&mut self.current));
+        self.exists = false;
+    }
+
+    /// Makes the current field exist.
+    pub(super) fn open(&mut self) {
+        self.exists = true;
+    }
+
+    /// Unquoted text of the script.
+    pub(super) fn literal(&mut self, text: &str) {
+        self.blank_ended = false;
+        if self.mode == Mode::Fields && has_glob(text) {
+            self.current.glob = true;
+        }
+        if self.mode == Mode::Replacement {
+            // A backslash in a literal was quoting already; what is left is text.
+            self.current.text.push_str(text);
+            return;
+        }
+        self.current.text.push_str(text);
+    }
+
+    /// Quoted text.
+    pub(super) fn quoted(&mut self, text: &str) {
+        self.blank_ended = false;
+        self.exists = true;
+        match self.mode {
+            Mode::Text => self.current.text.push_str(text),
+            Mode::Fields => {
+                if text.bytes().any(|b| matches!(b, b'*' | b'?' | b'[' | b']' | b'\\' | b'(' | b')' | b'|' | b'!' | b'-' | b'^')) {
+                    for c in text.chars() {
+                        if pattern::is_quotable(c) {
+                            self.current.text.push(MARK);
+                            self.current.marked = true;
+                        }
+                        self.current.text.push(c);
+                    }
+                } else {
+                    self.current.text.push_str(text);
+                }
+            }
+            Mode::Pattern => pattern::push_quoted(text, &mut self.current.text),
+            Mode::Regex => {
+                for c in text.chars() {
+                    if "\\^$.[]|()*+?{}".contains(c) {
+                        self.current.text.push('\\');
+                    }
+                    self.current.text.push(c);
+                }
+            }
+            Mode::Replacement => {
+                for c in text.chars() {
+                    if c == '&' || c == '\\' {
+                        self.current.text.push('\\');
+                    }
+                    self.current.text.push(c);
+                }
+            }
+        }
+    }
+
+    /// The value of an expansion, split at `ifs` unless quoted.
+    pub(super) fn value(&mut self, text: &str, quoted: bool, ifs: &str) {
+        if quoted {
+            return self.quoted(text);
+        }
+        if self.mode != Mode::Fields {
+            self.current.text.push_str(text);
+            return;
+        }
+        if !text.contains(|c| ifs.contains(c)) {
+            if !text.is_empty() {
+                self.blank_ended = false;
+                self.current.glob |= has_glob(text);
+                self.current.text.push_str(text);
+            }
+            return;
+        }
+        for c in text.chars() {
+            if !ifs.contains(c) {
+                self.blank_ended = false;
+                self.current.glob |= matches!(c, '*' | '?' | '[' | '(');
+                self.current.text.push(c);
+            } else if matches!(c, ' ' | '\t' | '\n') {
+                if self.exists || !self.current.text.is_empty() {
+                    self.end_field();
+                    self.blank_ended = true;
+                }
+            } else if self.blank_ended {
+                self.blank_ended = false;
+            } else {
+                self.end_field();
+            }
+        }
+    }
+
+    /// The elements of `$@`, `$*` or an array.
+    pub(super) fn list(&mut self, items: &[String], star: bool, quoted: bool, ifs: &str, joiner: &str) {
+        if self.mode != Mode::Fields {
+            let with = if star { joiner } else { " " };
+            return self.value(&items.join(with), quoted, ifs);
+        }
+        if quoted && star {
+            return self.quoted(&items.join(joiner));
+        }
+        for (i, item) in items.iter().enumerate() {
+            if i > 0 {
+                if quoted { self.end_field() } else { self.finish() }
+                self.blank_ended = false;
+            }
+            self.value(item, quoted, ifs);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The command line: which script is run, and how it is read. Options of `set` are applied by that builtin's code.
+
+use crate::shell::{Flow, Shell};
+use crate::source::units::{Dialect, Next, Units};
+use agentos_guest::{Errno, Signal, errno_of, fd, signal};
+use std::rc::Rc;
+
+/// Runs the shell; returns its exit status.
+pub(crate) fn run(args: Vec<String>) -> i32 {
+    // Rust's start-up ignores SIGPIPE on a Unix host; programs inherit what is ignored.
+    let _ = signal::default(Signal::SIGPIPE);
+    let zero = args.first().cloned().unwrap_or_else(|| "sh".into());
+    let mut sh = Shell::new(zero);
+    let name = sh.zero.rsplit('/').next().unwrap_or("sh").trim_start_matches('-').to_owned();
+    sh.opts.braceexpand = true;
+    sh.opts.hashall = true;
+    sh.shopts.patsub_replacement = true;
+    sh.shopts.sourcepath = true;
+    sh.shopts.globskipdots = true;
+    if name == "sh" {
+        sh.shopts.expand_aliases = true;
+    }
+    let mut command = false;
+    let mut stdin = false;
+    let mut i = 1;
+    while let Some(word) = args.get(i) {
+        match word.as_str() {
+            "--" | "-" => {
+                i += 1;
+                break;
+            }
+            "--posix" => {
+                sh.opts.posix = true;
+                sh.posix = true;
+            }
+            "--version" => {
+                sh.print("AgentOs shell, compatible with GNU bash 5.2\n");
+                sh.flush();
+                return 0;
+            }
+            "--login" | "--norc" | "--noprofile" | "--noediting" | "--verbose" | "--restricted" => {}
+            "--rcfile" | "--init-file" => i += 1,
+            word if word.len() > 1 && word.starts_with(['-', '+']) && !word.starts_with("--") => {
+                let mut rest = String::from(&word[..1]);
+                for letter in word[1..].chars() {
+                    match letter {
+                        'c' => command = true,
+                        's' => stdin = true,
+                        'l' | 'i' | 'r' => {}
+                        'O' => {
+                            if let Some(name) = args.get(i + 1) {
+                                sh.shopts.set_by_name(name, word.starts_with('-'));
+                                i += 1;
+                            }
+                        }
+                        letter => rest.push(letter),
+                    }
+                }
+                if rest.len() > 1 {
+                    match sh.apply_option(&rest, args.get(i + 1).map(String::as_str)) {
+                        Ok(used) => i += used,
+                        Err(status) => return status,
+                    }
+                }
+            }
+            word if word.starts_with("--") => {
+                let message = format!("{}: {word}: invalid option\n", sh.zero);
+                sh.write_error(&message);
+                return 2;
+            }
+            _ => break,
+        }
+        i += 1;
+    }
+    let rest = args.get(i..).unwrap_or_default();
+    let result = if command {
+        let Some((text, rest)) = rest.split_first() else {
+            let message = format!("{}: -c: option requires an argument\n", sh.zero);
+            sh.write_error(&message);
+            return 2;
+        };
+        if let Some((zero, rest)) = rest.split_first() {
+            sh.zero = zero.clone();
+            sh.source = Rc::from(zero.as_str());
+            sh.args = rest.to_vec();
+        }
+        sh.command_string = true;
+        run_text(&mut sh, text.clone())
+    } else if let (Some((file, rest)), false) = (rest.split_first(), stdin) {
+        sh.args = rest.to_vec();
+        match script(&mut sh, file) {
+            Ok(text) => {
+                sh.zero = file.clone();
+                sh.source = Rc::from(file.as_str());
+                run_text(&mut sh, text)
+            }
+            Err(status) => return status,
+        }
+    } else {
+        sh.args = rest.to_vec();
+        run_stdin(&mut sh)
+    };
+    if result == Err(Flow::Discard) && sh.status == 0 {
+        sh.status = 1;
+    }
+    let status = sh.exit_trap();
+    sh.flush();
+    status & 0xff
+}
+
+/// The text of a script file.
+fn script(sh: &mut Shell, file: &str) -> Result<String, i32> {
+    let mut path = file.to_owned();
+    if !file.contains('/') && !crate::builtins::test::is_file(file) {
+        path = sh.find_program(file).unwrap_or(path);
+    }
+    let bytes = std::fs::read(&*crate::text::os(&path)).map_err(|error| {
+        let zero = sh.zero.clone();
+        sh.write_error(&format!("{zero}: {file}: {}\n", agentos_guest::strerror(&error)));
+        if errno_of(&error) == Some(Errno::ENOENT) { 127 } else { 126 }
+    })?;
+    let head = &bytes[..bytes.len().min(80)];
+    if head.split(|b| *b == b'\n').next().is_some_and(|line| line.contains(&0)) {
+        let zero = sh.zero.clone();
+        sh.write_error(&format!("{zero}: {file}: cannot execute binary file\n"));
+        return Err(126);
+    }
+    Ok(crate::text::from_bytes(bytes))
+}
+
+fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
+    if sh.opts.verbose {
+        sh.write_error(&text);
+    }
+    let mut units = Units::new(text, 1);
+    let Some(mut unit) = next(sh, &mut units)? else { return Ok(()) };
+    loop {
+        // One unit ahead, so that the last command can replace the shell; but not past an error, which must not come early.
+        let last = units.at_end();
+        let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, last) };
+        match result {
+            Ok(()) => {}
+            Err(Flow::Discard) if !sh.command_string => {}
+            Err(flow) => return Err(flow),
+        }
+        match next(sh, &mut units)? {
+            Some(following) => unit = following,
+            None => return sh.poll_traps(),
+        }
+    }
+}
+
+fn next(sh: &mut Shell, units: &mut Units) -> Result<Option<Rc<crate::ir::List>>, Flow> {
+    sh.next_unit(units).map_err(|()| {
+        sh.status = 2;
+        Flow::Exit
+    })
+}
+
+/// Runs a script that arrives on standard input, which the programs it runs share: nothing is read ahead.
+fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
+    let mut units = Units::new(String::new(), 1);
+    units.complete = false;
+    loop {
+        let aliases = (sh.shopts.expand_aliases && !sh.aliases.is_empty()).then_some(&sh.aliases);
+        match units.next(Dialect { extglob: sh.shopts.extglob, aliases }) {
+            Ok(Next::Unit(unit)) => {
+                let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, false) };
+                match result {
+                    Ok(()) | Err(Flow::Discard) => {}
+                    Err(flow) => return Err(flow),
+                }
+            }
+            Ok(Next::End) if units.complete => return sh.poll_traps(),
+            Ok(Next::End | Next::More) => match line() {
+                Some(text) => {
+                    if sh.opts.verbose {
+                        sh.write_error(&text);
+                    }
+                    units.push(&text);
+                }
+                None => units.complete = true,
+            },
+            Err(error) => {
+                sh.line = units.line();
+                let message = crate::shell::syntax_message(&error);
+                sh.error(&message);
+                sh.status = 2;
+                return Err(Flow::Exit);
+            }
+        }
+    }
+}
+
+/// The next line of standard input with its newline, byte by byte.
+fn line() -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut one = [0u8; 1];
+    loop {
+        match fd::read(0, &mut one) {
+            Ok(0) => break,
+            Ok(_) => {
+                bytes.push(one[0]);
+                if one[0] == b'\n' {
+                    break;
+                }
+            }
+            Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
+            Err(_) => break,
+        }
+    }
+    if bytes.is_empty() { None } else { Some(crate::text::from_bytes(bytes)) }
+}

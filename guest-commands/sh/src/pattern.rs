@@ -1,0 +1,320 @@
+//! Shell patterns: `*`, `?`, brackets, extended groups. A backslash quotes the next character. It reads no directories.
+
+/// Whether `pattern` matches the whole of `text`.
+pub(crate) fn matches(pattern: &str, text: &str, nocase: bool) -> bool {
+    if nocase {
+        return run(pattern.to_lowercase().as_bytes(), text.to_lowercase().as_bytes(), 0);
+    }
+    run(pattern.as_bytes(), text.as_bytes(), 0)
+}
+
+/// Whether text could match anything but itself.
+pub(crate) fn is_special(pattern: &str) -> bool {
+    pattern.bytes().any(|b| matches!(b, b'*' | b'?' | b'[' | b'\\' | b'('))
+}
+
+/// Quotes what is special in text, so that it matches itself.
+pub(crate) fn push_quoted(text: &str, out: &mut String) {
+    for c in text.chars() {
+        if is_quotable(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+}
+
+/// Whether a character can be special in a pattern.
+pub(crate) fn is_quotable(c: char) -> bool {
+    matches!(c, '*' | '?' | '[' | ']' | '\\' | '(' | ')' | '|' | '!' | '+' | '@' | '-' | '^')
+}
+
+/// Undoes the quoting of [`push_quoted`].
+pub(crate) fn unquote(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' {
+            out.extend(chars.next().or(Some('\\')));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+const MAX_DEPTH: u32 = 300;
+
+fn char_len(first: u8) -> usize {
+    match first {
+        0..=0x7f => 1,
+        0x80..=0xdf => 2,
+        0xe0..=0xef => 3,
+        _ => 4,
+    }
+}
+
+fn is_group(p: &[u8]) -> bool {
+    matches!(p, [b'@' | b'?' | b'*' | b'+' | b'!', b'(', ..]) && group_end(p).is_some()
+}
+
+/// Position after the `)` of the group at the start of `p`.
+fn group_end(p: &[u8]) -> Option<usize> {
+    let mut depth = 0u32;
+    let mut i = 1;
+    while i < p.len() {
+        match p[i] {
+            b'\\' => i += 1,
+            b'(' => depth += 1,
+            b')' => {
+                depth -= 1;
+                if depth == 0 {
+                    return Some(i + 1);
+                }
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    None
+}
+
+fn alternatives(inner: &[u8]) -> Vec<&[u8]> {
+    let mut out = Vec::new();
+    let (mut depth, mut from, mut i) = (0u32, 0, 0);
+    while i < inner.len() {
+        match inner[i] {
+            b'\\' => i += 1,
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b'|' if depth == 0 => {
+                out.push(&inner[from..i]);
+                from = i + 1;
+            }
+            _ => {}
+        }
+        i += 1;
+    }
+    out.push(inner.get(from..).unwrap_or_default());
+    out
+}
+
+fn run(mut p: &[u8], mut t: &[u8], depth: u32) -> bool {
+    if depth > MAX_DEPTH {
+        return false;
+    }
+    // Where to go on when the text after the last star did not match.
+    let mut star: Option<(&[u8], &[u8])> = None;
+    loop {
+        let step = match p.first() {
+            None if t.is_empty() => return true,
+            None => None,
+            Some(_) if is_group(p) => {
+                if group(p, t, depth + 1) {
+                    return true;
+                }
+                None
+            }
+            Some(b'*') => {
+                p = &p[1..];
+                if p.is_empty() {
+                    return true;
+                }
+                star = Some((p, t));
+                continue;
+            }
+            Some(_) => one(p, t),
+        };
+        match step {
+            Some((plen, tlen)) => {
+                p = &p[plen..];
+                t = &t[tlen..];
+            }
+            None => match star {
+                Some((sp, st)) if !st.is_empty() => {
+                    let st = &st[char_len(st[0]).min(st.len())..];
+                    star = Some((sp, st));
+                    p = sp;
+                    t = st;
+                }
+                _ => return false,
+            },
+        }
+    }
+}
+
+/// Matches one character; the lengths of pattern and text that were used.
+fn one(p: &[u8], t: &[u8]) -> Option<(usize, usize)> {
+    let first = *t.first()?;
+    let tlen = char_len(first).min(t.len());
+    match p[0] {
+        b'?' => Some((1, tlen)),
+        b'[' => match bracket(p, &t[..tlen]) {
+            Some((matched, plen)) => matched.then_some((plen, tlen)),
+            None => (first == b'[').then_some((1, 1)),
+        },
+        b'\\' if p.len() > 1 => (p[1] == first).then_some((2, 1)),
+        c => (c == first).then_some((1, 1)),
+    }
+}
+
+fn group(p: &[u8], t: &[u8], depth: u32) -> bool {
+    if depth > MAX_DEPTH {
+        return false;
+    }
+    let Some(end) = group_end(p) else { return false };
+    let (kind, inner, rest) = (p[0], &p[2..end - 1], &p[end..]);
+    let choices = alternatives(inner);
+    let hits = |part: &[u8]| choices.iter().any(|c| run(c, part, depth + 1));
+    let cuts = (0..=t.len()).filter(|i| *i == t.len() || t[*i] & 0xc0 != 0x80);
+    match kind {
+        b'@' => cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
+        b'?' => run(rest, t, depth + 1) || cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
+        b'!' => cuts.clone().any(|i| !hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
+        b'*' if run(rest, t, depth + 1) => true,
+        _ => cuts.clone().filter(|i| *i > 0).any(|i| {
+            hits(&t[..i]) && {
+                let mut again = vec![b'*'];
+                again.extend_from_slice(&p[1..]);
+                run(&again, &t[i..], depth + 1)
+            }
+        }) || kind == b'+' && hits(b"") && run(rest, t, depth + 1),
+    }
+}
+
+/// Matches the bracket expression at the start of `p`; `None` if there is none.
+fn bracket(p: &[u8], t: &[u8]) -> Option<(bool, usize)> {
+    let c = std::str::from_utf8(t).ok()?.chars().next()?;
+    let src = std::str::from_utf8(p).ok()?;
+    let mut i = 1;
+    let negate = matches!(p.get(1), Some(b'!' | b'^'));
+    if negate {
+        i += 1;
+    }
+    let mut hit = false;
+    let mut first = true;
+    loop {
+        let rest = src.get(i..)?;
+        let mut chars = rest.chars();
+        let mut lo = chars.next()?;
+        if lo == ']' && !first {
+            return Some((hit != negate, i + 1));
+        }
+        first = false;
+        if let Some(class) = rest.strip_prefix("[:")
+            && let Some(end) = class.find(":]")
+        {
+            hit |= in_class(&class[..end], c);
+            i += end + 4;
+            continue;
+        }
+        i += lo.len_utf8();
+        if lo == '\\' {
+            lo = chars.next()?;
+            i += lo.len_utf8();
+        }
+        let range = src.get(i..)?;
+        let mut after = range.chars();
+        if after.next() == Some('-')
+            && let Some(hi) = after.next()
+            && hi != ']'
+        {
+            i += 1 + hi.len_utf8();
+            let mut hi = hi;
+            if hi == '\\' {
+                hi = after.next()?;
+                i += hi.len_utf8();
+            }
+            hit |= lo <= c && c <= hi;
+        } else {
+            hit |= lo == c;
+        }
+    }
+}
+
+fn in_class(name: &str, c: char) -> bool {
+    match name {
+        "alpha" => c.is_alphabetic(),
+        "digit" => c.is_ascii_digit(),
+        "alnum" => c.is_alphanumeric(),
+        "upper" => c.is_uppercase(),
+        "lower" => c.is_lowercase(),
+        "space" => c.is_whitespace() || c == '\x0b',
+        "blank" => c == ' ' || c == '\t',
+        "punct" => c.is_ascii_punctuation(),
+        "print" => !c.is_control(),
+        "graph" => !c.is_control() && !c.is_whitespace(),
+        "cntrl" => c.is_control(),
+        "xdigit" => c.is_ascii_hexdigit(),
+        "word" => c.is_alphanumeric() || c == '_',
+        "ascii" => c.is_ascii(),
+        _ => false,
+    }
+}
+
+/// Length of the prefix of `text` that the pattern matches.
+pub(crate) fn prefix(pattern: &str, text: &str, longest: bool, nocase: bool) -> Option<usize> {
+    if !is_special(pattern) && !nocase {
+        return text.starts_with(pattern).then_some(pattern.len());
+    }
+    let mut cuts = text.char_indices().map(|(i, _)| i).chain([text.len()]);
+    let hit = |i: &usize| matches(pattern, &text[..*i], nocase);
+    if longest { cuts.collect::<Vec<_>>().into_iter().rev().find(hit) } else { cuts.find(hit) }
+}
+
+/// Start of the suffix of `text` that the pattern matches.
+pub(crate) fn suffix(pattern: &str, text: &str, longest: bool, nocase: bool) -> Option<usize> {
+    if !is_special(pattern) && !nocase {
+        return text.ends_with(pattern).then(|| text.len() - pattern.len());
+    }
+    let mut cuts = text.char_indices().map(|(i, _)| i).chain([text.len()]);
+    let hit = |i: &usize| matches(pattern, &text[*i..], nocase);
+    if longest { cuts.find(hit) } else { cuts.collect::<Vec<_>>().into_iter().rev().find(hit) }
+}
+
+/// The first match in `text` from `from` on: start and end, the longest at its start.
+pub(crate) fn find(pattern: &str, text: &str, from: usize, nocase: bool) -> Option<(usize, usize)> {
+    if !is_special(pattern) && !nocase {
+        return text[from..].find(pattern).map(|i| (from + i, from + i + pattern.len()));
+    }
+    let starts = text[from..].char_indices().map(|(i, _)| from + i);
+    for start in starts {
+        if let Some(len) = prefix(pattern, &text[start..], true, nocase) {
+            return Some((start, start + len));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn patterns() {
+        let cases = [
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "abb", false),
+            ("?", "é", true),
+            ("[a-c]x", "bx", true),
+            ("[!a-c]x", "bx", false),
+            ("[[:digit:]]*", "7z", true),
+            ("[]]", "]", true),
+            ("[", "[", true),
+            ("\\*", "*", true),
+            ("\\*", "a", false),
+            ("*a*b*c", "xxaxxbxxc", true),
+            ("@(a|bc)d", "bcd", true),
+            ("+(ab)", "ababab", true),
+            ("+(ab)", "", false),
+            ("*(ab)c", "c", true),
+            ("!(a|b)", "c", true),
+            ("!(a|b)", "a", false),
+            ("?(x)y", "y", true),
+            ("*.@(c|h)", "a.h", true),
+        ];
+        for (pattern, text, expected) in cases {
+            assert_eq!(matches(pattern, text, false), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,546 @@
+//! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
+
+use crate::arith::Expr;
+use crate::ir::Command;
+use crate::jobs::Jobs;
+use crate::options::{Options, Shopts};
+use crate::source::SyntaxError;
+use crate::symbols::{self, Sym, sym};
+use crate::traps::Traps;
+use crate::vars::{self, Key, Value, Vars};
+use agentos_guest::fd;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Why execution leaves the usual order. The status is in [`Shell::status`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Break(u32),
+    Continue(u32),
+    Return,
+    Exit,
+    /// The complete command is given up; a script goes on with the next.
+    Discard,
+}
+
+/// The result of executing something.
+pub(crate) type Run = Result<(), Flow>;
+
+/// A function of the script.
+#[derive(Debug)]
+pub(crate) struct Function {
+    pub(crate) name: Rc<str>,
+    pub(crate) body: Rc<Command>,
+    pub(crate) source: Rc<str>,
+}
+
+/// A call that is being executed.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) name: Rc<str>,
+    pub(crate) source: Rc<str>,
+    pub(crate) line: u32,
+}
+
+/// Output that substitutions in this process collect instead of writing it.
+#[derive(Debug, Default)]
+pub(crate) struct Capture {
+    /// Which descriptor leads to which buffer.
+    pub(crate) routes: Vec<(u32, usize)>,
+    /// One buffer per substitution, innermost last.
+    pub(crate) buffers: Vec<Vec<u8>>,
+}
+
+impl Capture {
+    /// The buffer that a descriptor leads to.
+    pub(crate) fn route(&self, fd: u32) -> Option<usize> {
+        self.routes.iter().find(|(f, _)| *f == fd).map(|(_, buffer)| *buffer)
+    }
+
+    /// Leads a descriptor to a buffer, or away from all.
+    pub(crate) fn set(&mut self, fd: u32, buffer: Option<usize>) {
+        self.routes.retain(|(f, _)| *f != fd);
+        self.routes.extend(buffer.map(|b| (fd, b)));
+    }
+}
+
+/// A shell.
+pub(crate) struct Shell {
+    pub(crate) vars: Vars,
+    pub(crate) functions: HashMap<Rc<str>, Rc<Function>>,
+    /// Changes with every definition, so that what was concluded from the functions can be kept until then.
+    pub(crate) generation: u32,
+    pub(crate) aliases: HashMap<String, String>,
+    pub(crate) args: Vec<String>,
+    pub(crate) zero: String,
+    pub(crate) source: Rc<str>,
+    pub(crate) status: i32,
+    /// Status of the last command substitution of the current command.
+    pub(crate) subst_status: Option<i32>,
+    pub(crate) pipestatus: Vec<i32>,
+    pub(crate) opts: Options,
+    pub(crate) shopts: Shopts,
+    pub(crate) traps: Traps,
+    pub(crate) jobs: Jobs,
+    pub(crate) pid: u32,
+    pub(crate) line: u32,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) functions_active: u32,
+    pub(crate) sources_active: u32,
+    pub(crate) loops: u32,
+    pub(crate) depth: u32,
+    /// How many contexts in which a failure is being tested enclose the command.
+    pub(crate) tested: u32,
+    pub(crate) subshell: u32,
+    pub(crate) in_process: u32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) capture: Capture,
+    pub(crate) arith_cache: HashMap<String, Rc<Expr>>,
+    pub(crate) regexes: HashMap<String, Rc<regex_lite::Regex>>,
+    pub(crate) started: Instant,
+    seconds_base: i64,
+    random: std::cell::Cell<u32>,
+    pub(crate) dirs: Vec<String>,
+    pub(crate) getopts_at: usize,
+    pub(crate) last_arg: String,
+    pub(crate) command_string: bool,
+    pub(crate) posix: bool,
+    pub(crate) proc_fds: Vec<u32>,
+    pub(crate) hashed: BTreeMap<String, String>,
+    pub(crate) current: String,
+}
+
+/// How a wrong script is reported.
+pub(crate) fn syntax_message(error: &SyntaxError) -> String {
+    match error {
+        SyntaxError::Incomplete(what) | SyntaxError::Wrong(what, _) => what.clone(),
+        SyntaxError::Alias(_) => "alias".into(),
+    }
+}
+
+/// How deeply commands, functions and substitutions nest before the shell gives up: its stack is 1 MiB.
+pub(crate) const MAX_DEPTH: u32 = 1000;
+
+impl Shell {
+    pub(crate) fn new(zero: String) -> Self {
+        let pid = agentos_guest::process::id();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.subsec_nanos());
+        let mut shell = Shell {
+            vars: Vars::default(),
+            functions: HashMap::new(),
+            generation: 0,
+            aliases: HashMap::new(),
+            args: Vec::new(),
+            source: Rc::from(zero.as_str()),
+            zero,
+            status: 0,
+            subst_status: None,
+            pipestatus: vec![0],
+            opts: Options::default(),
+            shopts: Shopts::default(),
+            traps: Traps::default(),
+            jobs: Jobs::default(),
+            pid,
+            line: 1,
+            calls: Vec::new(),
+            functions_active: 0,
+            sources_active: 0,
+            loops: 0,
+            depth: 0,
+            tested: 0,
+            subshell: 0,
+            in_process: 0,
+            out: Vec::new(),
+            capture: Capture::default(),
+            arith_cache: HashMap::new(),
+            regexes: HashMap::new(),
+            started: Instant::now(),
+            seconds_base: 0,
+            random: std::cell::Cell::new(now ^ pid.wrapping_mul(2_654_435_761)),
+            dirs: Vec::new(),
+            getopts_at: 0,
+            last_arg: String::new(),
+            command_string: false,
+            posix: false,
+            proc_fds: Vec::new(),
+            hashed: BTreeMap::new(),
+            current: String::new(),
+        };
+        shell.import_environment();
+        shell
+    }
+
+    fn import_environment(&mut self) {
+        for (key, value) in std::env::vars_os() {
+            let (key, value) = (crate::text::from_os(key), crate::text::from_os(value));
+            if crate::text::is_name(&key) {
+                let name = sym(&key);
+                self.vars.put_str(name, value);
+                self.vars.set_flags(name, vars::EXPORT, 0);
+            }
+        }
+        let cwd = agentos_guest::env::current_dir().map(|d| crate::text::from_os(d.into_os_string())).unwrap_or_default();
+        let pwd_holds = self.vars.get(symbols::PWD).is_some_and(|pwd| {
+            pwd.starts_with('/') && same_directory(&pwd, ".")
+        });
+        if !pwd_holds {
+            self.vars.put_str(symbols::PWD, cwd);
+        }
+        self.vars.set_flags(symbols::PWD, vars::EXPORT, 0);
+        self.vars.put_str(symbols::IFS, " \t\n");
+        self.vars.put(symbols::OPTIND, Value::Int(1));
+        self.vars.put_str(symbols::PS4, "+ ");
+        if !self.vars.is_set(symbols::PATH) {
+            self.vars.put_str(symbols::PATH, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        }
+        let level = self.vars.integer(symbols::SHLVL).unwrap_or(0) + 1;
+        self.vars.put_str(symbols::SHLVL, level.to_string());
+        self.vars.set_flags(symbols::SHLVL, vars::EXPORT, 0);
+        self.vars.put_str(symbols::BASH_VERSION, "5.2.15(1)-release");
+        let info = ["5", "2", "15", "1", "release", "wasm32-agentos"];
+        let info = info.iter().enumerate().map(|(i, s)| (i as i64, (*s).to_owned())).collect();
+        self.vars.put(symbols::BASH_VERSINFO, Value::Array(info));
+        self.vars.put_str(symbols::BASH, self.zero.clone());
+        self.vars.put_str(symbols::OSTYPE, "linux-gnu");
+        self.vars.put(symbols::PPID, Value::Int(i64::from(agentos_guest::process::parent_id())));
+        self.vars.set_flags(symbols::PPID, vars::READONLY, 0);
+        self.vars.put(symbols::UID, Value::Int(i64::from(agentos_guest::user::getuid())));
+        self.vars.set_flags(symbols::UID, vars::READONLY, 0);
+        self.vars.put(symbols::EUID, Value::Int(i64::from(agentos_guest::user::geteuid())));
+        self.vars.set_flags(symbols::EUID, vars::READONLY, 0);
+        let names = agentos_guest::system::uname().unwrap_or_default();
+        self.vars.put_str(symbols::HOSTNAME, names.nodename);
+        self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());
+        self.vars.put_str(symbols::MACHTYPE, format!("{}-pc-linux-gnu", names.machine));
+    }
+
+    // --- variables
+
+    /// The value of a variable, computed or stored.
+    pub(crate) fn get(&self, name: Sym) -> Option<Cow<'_, str>> {
+        if name <= symbols::LAST_DYNAMIC {
+            return self.computed(name).or_else(|| self.vars.get(name));
+        }
+        match self.vars.slot(name) {
+            Some(slot) if slot.flags & vars::NAMEREF != 0 => self.get_reference(name),
+            Some(_) => self.vars.get(name),
+            None => None,
+        }
+    }
+
+    fn get_reference(&self, name: Sym) -> Option<Cow<'_, str>> {
+        let target = self.vars.resolve(name);
+        if target == name {
+            // A reference to an element: `declare -n x=a[1]`.
+            let text = self.vars.get(name)?.into_owned();
+            let (array, key) = text.strip_suffix(']')?.split_once('[')?;
+            let key = match key.parse() {
+                Ok(n) => Key::Number(n),
+                Err(_) => Key::Text(key.to_owned()),
+            };
+            return self.vars.element(sym(array), &key).map(|v| Cow::Owned(v.into_owned()));
+        }
+        self.get(target)
+    }
+
+    fn computed(&self, name: Sym) -> Option<Cow<'_, str>> {
+        let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(Cow::Owned(match name {
+            symbols::LINENO => self.line.to_string(),
+            symbols::RANDOM => (self.next_random() >> 8 & 0x7fff).to_string(),
+            symbols::SRANDOM => self.next_random().to_string(),
+            symbols::SECONDS => (self.seconds_base + self.started.elapsed().as_secs() as i64).to_string(),
+            symbols::BASHPID => agentos_guest::process::id().to_string(),
+            symbols::EPOCHSECONDS => since().as_secs().to_string(),
+            symbols::EPOCHREALTIME => format!("{}.{:06}", since().as_secs(), since().subsec_micros()),
+            symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
+            symbols::SHELLOPTS => self.opts.list(),
+            symbols::BASH_COMMAND => self.current.clone(),
+            symbols::FUNCNAME | symbols::BASH_SOURCE | symbols::BASH_LINENO | symbols::PIPESTATUS | symbols::DIRSTACK
+            | symbols::GROUPS => return self.computed_array(name)?.into_iter().next().map(Cow::Owned),
+            _ => return None,
+        }))
+    }
+
+    /// The elements of a computed array.
+    pub(crate) fn computed_array(&self, name: Sym) -> Option<Vec<String>> {
+        let calls = self.calls.iter().rev();
+        Some(match name {
+            symbols::PIPESTATUS => self.pipestatus.iter().map(i32::to_string).collect(),
+            symbols::FUNCNAME if self.functions_active == 0 => return None,
+            symbols::FUNCNAME => calls.map(|c| c.name.to_string()).chain(["main".to_owned()]).collect(),
+            symbols::BASH_SOURCE if self.command_string && self.calls.is_empty() => return None,
+            symbols::BASH_SOURCE => calls.map(|c| c.source.to_string()).chain([self.zero.clone()]).collect(),
+            symbols::BASH_LINENO => calls.map(|c| c.line.to_string()).chain(["0".to_owned()]).collect(),
+            symbols::DIRSTACK => {
+                let here = self.vars.get(symbols::PWD).map(Cow::into_owned).unwrap_or_default();
+                std::iter::once(here).chain(self.dirs.iter().rev().cloned()).collect()
+            }
+            symbols::GROUPS => {
+                agentos_guest::user::getgroups().unwrap_or_default().iter().map(u32::to_string).collect()
+            }
+            _ => return None,
+        })
+    }
+
+    /// The next pseudo-random number of `RANDOM`.
+    fn next_random(&self) -> u32 {
+        // Xorshift: bash promises no quality either.
+        let mut x = self.random.get().max(1);
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.random.set(x);
+        x
+    }
+
+    /// An element of an array.
+    pub(crate) fn get_element(&self, name: Sym, key: &Key) -> Option<String> {
+        let name = self.vars.resolve(name);
+        if name <= symbols::LAST_DYNAMIC
+            && let (Some(items), Key::Number(n)) = (self.computed_array(name), key)
+        {
+            return items.into_iter().nth(usize::try_from(*n).ok()?);
+        }
+        self.vars.element(name, key).map(Cow::into_owned)
+    }
+
+    /// The elements of an array in order.
+    pub(crate) fn get_elements(&self, name: Sym) -> Vec<String> {
+        let name = self.vars.resolve(name);
+        self.computed_array(name).unwrap_or_else(|| match self.computed(name) {
+            Some(value) => vec![value.into_owned()],
+            None => self.vars.elements(name),
+        })
+    }
+
+    fn check_writable(&mut self, name: Sym) -> Run {
+        if self.vars.flags(name) & vars::READONLY != 0 {
+            self.error(&format!("{}: readonly variable", name.name()));
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        Ok(())
+    }
+
+    fn note_special(&mut self, name: Sym, value: &str) {
+        match name {
+            symbols::RANDOM => self.random.set(value.parse::<i64>().unwrap_or(1) as u32 ^ 0x9e37_79b9),
+            symbols::SECONDS => {
+                self.seconds_base = value.parse::<i64>().unwrap_or(0) - self.started.elapsed().as_secs() as i64;
+            }
+            symbols::OPTIND => self.getopts_at = 0,
+            symbols::PATH => self.hashed.clear(),
+            _ => {}
+        }
+    }
+
+    /// Assigns text to a variable, minding its attributes.
+    pub(crate) fn set(&mut self, name: Sym, value: String) -> Run {
+        let flags = self.vars.flags(name);
+        if flags == 0 && name > symbols::PATH && name != symbols::OPTIND {
+            match &mut self.vars.slot_mut(name).value {
+                Value::Array(items) => drop(items.insert(0, value)),
+                Value::Assoc(items) => drop(items.insert("0".into(), value)),
+                other => *other = Value::Str(value),
+            }
+            if self.opts.allexport {
+                self.vars.set_flags(name, vars::EXPORT, 0);
+            }
+            return Ok(());
+        }
+        self.set_slowly(name, value)
+    }
+
+    fn set_slowly(&mut self, name: Sym, value: String) -> Run {
+        if self.vars.flags(name) & vars::NAMEREF != 0 {
+            let target = self.vars.resolve(name);
+            if target != name {
+                return self.set(target, value);
+            }
+            let text = self.vars.get(name).map(Cow::into_owned).unwrap_or_default();
+            if text.contains('[') {
+                return self.assign_text(&text, value);
+            }
+        }
+        self.check_writable(name)?;
+        let flags = self.vars.flags(name);
+        let value = self.with_attributes(flags, value)?;
+        self.note_special(name, &value);
+        match &mut self.vars.slot_mut(name).value {
+            Value::Array(items) => drop(items.insert(0, value)),
+            Value::Assoc(items) => drop(items.insert("0".into(), value)),
+            other => *other = Value::Str(value),
+        }
+        if self.opts.allexport {
+            self.vars.set_flags(name, vars::EXPORT, 0);
+        }
+        Ok(())
+    }
+
+    fn with_attributes(&mut self, flags: u8, value: String) -> Result<String, Flow> {
+        if flags & vars::INTEGER != 0 {
+            return match self.eval_text(&value, 0) {
+                Ok(n) => Ok(n.to_string()),
+                Err(crate::arith::eval::ArithError::Flow(flow)) => Err(flow),
+                Err(crate::arith::eval::ArithError::Message(message)) => {
+                    self.error(&message);
+                    self.status = 1;
+                    Err(Flow::Discard)
+                }
+            };
+        }
+        Ok(match () {
+            () if flags & vars::LOWER != 0 => value.to_lowercase(),
+            () if flags & vars::UPPER != 0 => value.to_uppercase(),
+            () => value,
+        })
+    }
+
+    /// Assigns a number.
+    pub(crate) fn set_integer(&mut self, name: Sym, value: i64) -> Run {
+        let simple = self.vars.flags(name) & !(vars::INTEGER | vars::EXPORT) == 0 && name > symbols::OPTIND;
+        if simple && !self.opts.allexport {
+            let slot = self.vars.slot_mut(name);
+            if matches!(slot.value, Value::Unset | Value::Str(_) | Value::Int(_)) {
+                slot.value = Value::Int(value);
+                return Ok(());
+            }
+        }
+        self.set(name, value.to_string())
+    }
+
+    /// Assigns an element of an array, which comes into being if need be.
+    pub(crate) fn set_element(&mut self, name: Sym, key: Key, value: String, append: bool) -> Run {
+        let name = self.vars.resolve(name);
+        self.check_writable(name)?;
+        let flags = self.vars.flags(name);
+        let value = if append {
+            let old = self.vars.element(name, &key).map(Cow::into_owned).unwrap_or_default();
+            if flags & vars::INTEGER != 0 { format!("{old}+({value})") } else { old + &value }
+        } else {
+            value
+        };
+        let value = self.with_attributes(flags, value)?;
+        let slot = self.vars.slot_mut(name);
+        match (&mut slot.value, key) {
+            (Value::Assoc(items), Key::Text(k)) => drop(items.insert(k, value)),
+            (Value::Assoc(items), Key::Number(n)) => drop(items.insert(n.to_string(), value)),
+            (Value::Array(items), Key::Number(n)) => drop(items.insert(n, value)),
+            (other, Key::Number(n)) => {
+                let mut items = BTreeMap::new();
+                match std::mem::take(other) {
+                    Value::Str(old) => drop(items.insert(0, old)),
+                    Value::Int(old) => drop(items.insert(0, old.to_string())),
+                    _ => {}
+                }
+                items.insert(n, value);
+                *other = Value::Array(items);
+            }
+            (_, Key::Text(_)) => {}
+        }
+        Ok(())
+    }
+
+    /// Assigns to what text names: a variable or an element.
+    pub(crate) fn assign_text(&mut self, target: &str, value: String) -> Run {
+        if crate::text::is_name(target) {
+            return self.set(sym(target), value);
+        }
+        if let Some((name, rest)) = target.split_once('[')
+            && let Some(index) = rest.strip_suffix(']')
+            && crate::text::is_name(name)
+        {
+            let name = sym(name);
+            return match crate::compile::index(index, self.line) {
+                Ok(index) => match self.element_key(name, &index) {
+                    Ok(key) => self.set_element(name, key, value, false),
+                    Err(error) => self.arith_failed(error),
+                },
+                Err(error) => {
+                    self.error(&syntax_message(&error));
+                    self.status = 1;
+                    Ok(())
+                }
+            };
+        }
+        self.error(&format!("`{target}': not a valid identifier"));
+        self.status = 1;
+        Err(Flow::Discard)
+    }
+
+    /// Reports wrong arithmetic, which ends the command.
+    pub(crate) fn arith_failed(&mut self, error: crate::arith::eval::ArithError) -> Run {
+        match error {
+            crate::arith::eval::ArithError::Flow(flow) => Err(flow),
+            crate::arith::eval::ArithError::Message(message) => {
+                self.error(&message);
+                self.status = 1;
+                Err(Flow::Discard)
+            }
+        }
+    }
+
+    // --- output
+
+    /// Writes what a builtin put into `out`; a failure becomes its status.
+    pub(crate) fn flush(&mut self) -> bool {
+        if self.out.is_empty() {
+            return true;
+        }
+        let out = std::mem::take(&mut self.out);
+        let ok = self.write(1, &out);
+        self.out = out;
+        self.out.clear();
+        self.out.shrink_to(65_536);
+        ok
+    }
+
+    /// Writes to a descriptor, or to where it is captured.
+    pub(crate) fn write(&mut self, to: u32, bytes: &[u8]) -> bool {
+        if !self.capture.routes.is_empty()
+            && let Some(buffer) = self.capture.route(to).and_then(|b| self.capture.buffers.get_mut(b))
+        {
+            buffer.extend_from_slice(bytes);
+            return true;
+        }
+        match fd::write_all(to, bytes) {
+            Ok(()) => true,
+            Err(error) => {
+                if to != 2 {
+                    self.error(&format!("write error: {}", agentos_guest::strerror(&error)));
+                }
+                false
+            }
+        }
+    }
+
+    /// Reports an error the way bash does: name of the shell, line, message.
+    pub(crate) fn error(&mut self, message: &str) {
+        let prefix = if self.command_string || self.zero_is_shell() {
+            format!("{}: line {}: ", self.zero, self.line)
+        } else {
+            format!("{}: line {}: ", self.source, self.line)
+        };
+        self.write_error(&format!("{prefix}{message}\n"));
+    }
+
+    fn zero_is_shell(&self) -> bool {
+        *self.source == *self.zero
+    }
+
+    pub(crate) fn write_error(&mut self, text: &str) {
+        let bytes = crate::text::to_bytes(text).into_owned();
+        self.write(2, &bytes);
+    }
+}
+
+/// Whether two paths lead to one directory.
+pub(crate) fn same_directory(a: &str, b: &str) -> bool {
+    match (agentos_guest::fs::stat(&*crate::text::os(a)), agentos_guest::fs::stat(&*crate::text::os(b))) {
+        (Ok(a), Ok(b)) => a.dev == b.dev && a.ino == b.ino,
+        _ => false,
+    }
+}

@@ -1,0 +1,111 @@
+//! Names of variables as small numbers, so that a variable is found by index. It holds no values.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// A variable's name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub(crate) struct Sym(pub(crate) u32);
+
+#[derive(Default)]
+struct Table {
+    names: Vec<Rc<str>>,
+    index: HashMap<Rc<str>, Sym>,
+}
+
+macro_rules! known {
+    ($($ident:ident = $name:literal;)*) => {
+        known!(@count 0u32; $($ident)*);
+        const KNOWN: &[&str] = &[$($name),*];
+    };
+    (@count $n:expr; $head:ident $($tail:ident)*) => {
+        pub(crate) const $head: Sym = Sym($n);
+        known!(@count $n + 1; $($tail)*);
+    };
+    (@count $n:expr;) => {};
+}
+
+// Those whose value is computed come first: up to LAST_DYNAMIC.
+known! {
+    RANDOM = "RANDOM";
+    SECONDS = "SECONDS";
+    LINENO = "LINENO";
+    BASHPID = "BASHPID";
+    EPOCHSECONDS = "EPOCHSECONDS";
+    EPOCHREALTIME = "EPOCHREALTIME";
+    FUNCNAME = "FUNCNAME";
+    BASH_SOURCE = "BASH_SOURCE";
+    BASH_LINENO = "BASH_LINENO";
+    PIPESTATUS = "PIPESTATUS";
+    BASH_SUBSHELL = "BASH_SUBSHELL";
+    DIRSTACK = "DIRSTACK";
+    SHELLOPTS = "SHELLOPTS";
+    BASH_COMMAND = "BASH_COMMAND";
+    GROUPS = "GROUPS";
+    SRANDOM = "SRANDOM";
+    IFS = "IFS";
+    PATH = "PATH";
+    HOME = "HOME";
+    PWD = "PWD";
+    OLDPWD = "OLDPWD";
+    OPTIND = "OPTIND";
+    OPTARG = "OPTARG";
+    OPTERR = "OPTERR";
+    REPLY = "REPLY";
+    PS4 = "PS4";
+    PS3 = "PS3";
+    CDPATH = "CDPATH";
+    BASH_REMATCH = "BASH_REMATCH";
+    PPID = "PPID";
+    UID = "UID";
+    EUID = "EUID";
+    HOSTNAME = "HOSTNAME";
+    BASH_VERSION = "BASH_VERSION";
+    BASH_VERSINFO = "BASH_VERSINFO";
+    BASH = "BASH";
+    SHLVL = "SHLVL";
+    OSTYPE = "OSTYPE";
+    MACHTYPE = "MACHTYPE";
+    HOSTTYPE = "HOSTTYPE";
+}
+
+/// The last name whose value is computed when asked for.
+pub(crate) const LAST_DYNAMIC: Sym = SRANDOM;
+
+thread_local! {
+    static TABLE: RefCell<Table> = RefCell::new({
+        let mut table = Table::default();
+        for name in KNOWN {
+            add(&mut table, name);
+        }
+        table
+    });
+}
+
+fn add(table: &mut Table, name: &str) -> Sym {
+    let sym = Sym(table.names.len() as u32);
+    let name: Rc<str> = Rc::from(name);
+    table.names.push(name.clone());
+    table.index.insert(name, sym);
+    sym
+}
+
+/// The symbol of a name.
+pub(crate) fn sym(name: &str) -> Sym {
+    TABLE.with_borrow_mut(|table| match table.index.get(name) {
+        Some(sym) => *sym,
+        None => add(table, name),
+    })
+}
+
+impl Sym {
+    /// The name.
+    pub(crate) fn name(self) -> Rc<str> {
+        TABLE.with_borrow(|table| table.names[self.0 as usize].clone())
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
