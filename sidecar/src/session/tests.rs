@@ -1,0 +1,258 @@
+//! Sessions over the very channels that a guest has, with an agent that the test plays.
+
+mod fake;
+
+use std::time::Duration;
+
+use agentos_acp::Timeouts;
+use agentos_protocol::message::{JsonText, PermissionReply, code};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use fake::{Fake, SHORT, ready, ready_with};
+
+fn content(text: &str) -> JsonText {
+    JsonText::new(&json!([{ "type": "text", "text": text }]))
+}
+
+/// Times short enough for a test that waits for them to pass.
+fn impatient() -> Timeouts {
+    let short = Duration::from_millis(100);
+    Timeouts { cancel: short, stdin_close_to_term: short, term_to_kill: short, ..Timeouts::default() }
+}
+
+fn methods(session: &super::Session) -> Vec<String> {
+    session.page(0, None, None).unwrap().events.into_iter().map(|e| e.method).collect()
+}
+
+/// Waits until the session has an event of this method; its parameters.
+async fn event(session: &super::Session, method: &str) -> Value {
+    let (mut events, _) = session.subscribe(0).unwrap();
+    let search = async {
+        loop {
+            let event = events.next().await.unwrap().expect("the event before the end");
+            let record = super::events::record(&event);
+            if record.method == method {
+                return record.params.parse().unwrap();
+            }
+        }
+    };
+    timeout(SHORT, search).await.expect("the event in time")
+}
+
+#[tokio::test]
+async fn a_turn_with_a_permission_and_updates_before_its_end() {
+    let (session, mut agent) = ready().await;
+    let described = session.describe().unwrap();
+    assert_eq!((described.agent_session_id.as_str(), described.pid), ("inner", 7));
+    assert_eq!(described.agent_info.unwrap().parse::<Value>().unwrap()["name"], "fake");
+
+    let turn = tokio::spawn(session.clone().prompt(content("go")));
+    let prompt = agent.expect("session/prompt").await;
+    assert_eq!(prompt["params"]["prompt"][0]["text"], "go");
+    assert_eq!(session.info().status, "running");
+    agent.say("working").await;
+    agent.ask(json!("q"), &[("Allow", "allow_once"), ("Reject", "reject_once")]).await;
+    let asked = event(&session, "session/request_permission").await;
+    let id = asked["_meta"]["agentos"]["permissionId"].as_str().unwrap().to_owned();
+    assert_eq!(asked["options"][0]["name"], "Allow");
+    session.respond(&id, PermissionReply::Once).await.unwrap();
+    let answer = agent.recv().await;
+    assert_eq!((&answer["id"], &answer["result"]["outcome"]["optionId"]), (&json!("q"), &json!("Allow")));
+    let again = session.respond(&id, PermissionReply::Once).await.unwrap_err();
+    assert_eq!(again.code, code::PERMISSION_REQUEST_NOT_FOUND);
+    assert_eq!(again.details.unwrap().resource, Some(id.clone()));
+    agent.say(" done").await;
+    agent.answer(&prompt, json!({"stopReason": "end_turn", "usage": {"totalTokens": 5}})).await;
+
+    let reply = timeout(SHORT, turn).await.unwrap().unwrap().unwrap();
+    assert_eq!((reply.text.as_str(), reply.stop_reason.as_str()), ("working done", "end_turn"));
+    assert_eq!(reply.usage.unwrap().parse::<Value>().unwrap()["totalTokens"], 5);
+    assert_eq!(reply.response.parse::<Value>().unwrap()["stopReason"], "end_turn");
+    let expected = [
+        "session/prompt",
+        "session/update",
+        "session/request_permission",
+        "_agentos/permission_resolved",
+        "session/update",
+        "_agentos/turn_ended",
+    ];
+    assert_eq!(methods(&session), expected);
+    assert_eq!(event(&session, "_agentos/permission_resolved").await["permissionId"], json!(id));
+    let page = session.page(1, Some("session/update"), Some(1)).unwrap();
+    assert_eq!((page.events.len(), page.events[0].seq, page.more), (1, 2, true));
+    let page = session.page(2, Some("session/update"), None).unwrap();
+    assert_eq!((page.events.len(), page.events[0].seq, page.more), (1, 5, false));
+    assert_eq!(session.page(7, None, None).unwrap_err().code, code::INVALID_REQUEST);
+    assert_eq!(session.info().status, "idle");
+}
+
+#[tokio::test]
+async fn a_cancel_ends_the_turn_and_takes_queued_prompts_back() {
+    let (session, mut agent) = ready().await;
+    let first = tokio::spawn(session.clone().prompt(content("1")));
+    let prompt = agent.expect("session/prompt").await;
+    let second = tokio::spawn(session.clone().prompt(content("2")));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let cancel = tokio::spawn(session.clone().cancel_through());
+    agent.expect("session/cancel").await;
+    agent.answer(&prompt, json!({"stopReason": "cancelled"})).await;
+    timeout(SHORT, cancel).await.unwrap().unwrap().unwrap();
+    for turn in [first, second] {
+        let reply = timeout(SHORT, turn).await.unwrap().unwrap().unwrap();
+        assert_eq!(reply.stop_reason, "cancelled");
+    }
+    // Nothing of the second reached the agent, and the session goes on.
+    let third = tokio::spawn(session.clone().prompt(content("3")));
+    let prompt = agent.expect("session/prompt").await;
+    assert_eq!(prompt["params"]["prompt"][0]["text"], "3");
+    agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    assert_eq!(timeout(SHORT, third).await.unwrap().unwrap().unwrap().stop_reason, "end_turn");
+    // Without a turn a cancel does nothing.
+    session.cancel().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_abandoned_prompt_is_cancelled_before_the_next_begins() {
+    let (session, mut agent) = ready().await;
+    let first = tokio::spawn(session.clone().prompt(content("1")));
+    let prompt = agent.expect("session/prompt").await;
+    let second = tokio::spawn(session.clone().prompt(content("2")));
+    let third = tokio::spawn(session.clone().prompt(content("3")));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // One that queues is taken back, without a word to the agent.
+    second.abort();
+    first.abort();
+    agent.expect("session/cancel").await;
+    agent.answer(&prompt, json!({"stopReason": "cancelled"})).await;
+    let prompt = agent.expect("session/prompt").await;
+    assert_eq!(prompt["params"]["prompt"][0]["text"], "3");
+    agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    assert_eq!(timeout(SHORT, third).await.unwrap().unwrap().unwrap().stop_reason, "end_turn");
+}
+
+#[tokio::test]
+async fn an_agent_that_ignores_a_cancel_is_killed() {
+    let (session, mut agent) = ready_with(impatient()).await;
+    let turn = tokio::spawn(session.clone().prompt(content("1")));
+    agent.expect("session/prompt").await;
+    session.cancel().await.unwrap();
+    assert_eq!(turn.await.unwrap().unwrap().stop_reason, "cancelled");
+    assert!(agent.job.is_killed());
+    agent.die(None, Some(9));
+    let error = session.clone().prompt(content("2")).await.unwrap_err();
+    assert_eq!(error.code, code::AGENT);
+    assert_eq!(session.info().status, "ended");
+}
+
+#[tokio::test]
+async fn the_end_of_an_agent_ends_its_turn_with_its_last_words() {
+    let (session, mut agent) = ready().await;
+    let turn = tokio::spawn(session.clone().prompt(content("1")));
+    agent.expect("session/prompt").await;
+    agent.complain("out of luck\n").await;
+    agent.die(Some(3), None);
+    for result in [turn.await.unwrap(), session.clone().prompt(content("2")).await] {
+        let error = result.unwrap_err();
+        assert_eq!(error.message, "the agent exited with status 3: out of luck");
+        let failure = error.details.unwrap().agent.unwrap();
+        assert_eq!((failure.exit_code, failure.last_stderr.as_str()), (Some(3), "out of luck\n"));
+    }
+    assert!(agent.job.is_killed(), "tools it left behind are killed");
+    assert_eq!(session.info().status, "ended");
+    assert_eq!(methods(&session).last().unwrap(), "_agentos/agent_closed");
+    // A subscriber gets everything, then the end.
+    let (mut events, last) = session.subscribe(0).unwrap();
+    let mut seen = 0;
+    while let Some(event) = timeout(SHORT, events.next()).await.unwrap().unwrap() {
+        seen = event.seq + 1;
+    }
+    assert_eq!(seen, last);
+}
+
+#[tokio::test]
+async fn a_close_kills_and_keeps_the_events() {
+    let (session, mut agent) = ready().await;
+    let turn = tokio::spawn(session.clone().prompt(content("1")));
+    agent.expect("session/prompt").await;
+    agent.dies_when_killed();
+    timeout(SHORT, session.close()).await.unwrap();
+    let error = turn.await.unwrap().unwrap_err();
+    assert_eq!(error.details.unwrap().agent.unwrap().signal.as_deref(), Some("SIGKILL"));
+    assert!(session.is_closed());
+    assert_eq!(methods(&session)[0], "session/prompt");
+}
+
+#[tokio::test]
+async fn a_graceful_end_says_goodbye_before_it_closes_the_input() {
+    let (session, mut agent) = ready().await;
+    let ending = tokio::spawn({
+        let session = session.clone();
+        async move { session.end().await }
+    });
+    let close = agent.expect("session/close").await;
+    agent.answer(&close, json!({})).await;
+    assert!(agent.eof().await);
+    assert!(!agent.job.is_terminated());
+    agent.die(Some(0), None);
+    timeout(SHORT, ending).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_leave_is_terminated_then_killed() {
+    let (session, mut agent) = ready_with(impatient()).await;
+    let ending = tokio::spawn({
+        let session = session.clone();
+        async move { session.end().await }
+    });
+    let close = agent.expect("session/close").await;
+    agent.answer(&close, json!({})).await;
+    assert!(agent.eof().await);
+    // A process that holds its stdin and does not end is killed in the end.
+    agent.dies_when_killed();
+    timeout(SHORT, ending).await.unwrap().unwrap();
+    assert!(agent.job.is_terminated());
+}
+
+#[tokio::test]
+async fn an_agent_that_fails_to_start_is_told_with_its_stderr() {
+    let (started, mut agent) = Fake::start(super::start::Setup::default(), Timeouts::default());
+    agent.expect("initialize").await;
+    agent.complain("no key\n").await;
+    agent.die(Some(1), None);
+    let error = timeout(SHORT, started).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.message, "the agent exited with status 1: no key");
+}
+
+#[tokio::test]
+async fn a_model_the_agent_does_not_have_is_an_error() {
+    let setup = super::start::Setup { model: Some("big".into()), ..Default::default() };
+    let (started, mut agent) = Fake::start(setup, Timeouts::default());
+    agent.greet().await;
+    let error = timeout(SHORT, started).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(error.code, code::UNSUPPORTED);
+}
+
+#[tokio::test]
+async fn instructions_and_raw_requests_reach_the_agent() {
+    let setup = super::start::Setup { instructions: "be brief".into(), ..Default::default() };
+    let (started, mut agent) = Fake::start(setup, Timeouts::default());
+    let new = agent.greet().await;
+    assert_eq!(new["params"]["_meta"]["agentos"]["instructions"], "be brief");
+    let session = timeout(SHORT, started).await.unwrap().unwrap().unwrap();
+    let raw = tokio::spawn({
+        let session = session.clone();
+        async move { session.raw("_x/y", &JsonText::new(&json!({"sessionId": "ours", "a": 1}))).await }
+    });
+    let request = agent.expect("_x/y").await;
+    assert_eq!(request["params"], json!({"sessionId": "inner", "a": 1}));
+    agent.answer(&request, json!({"b": 2})).await;
+    assert_eq!(raw.await.unwrap().unwrap().0, r#"{"b":2}"#);
+    let refused = session.raw("session/prompt", &JsonText::default()).await.unwrap_err();
+    assert_eq!(refused.code, code::INVALID_REQUEST);
+    let failing = tokio::spawn(async move { session.raw("_x/z", &JsonText::default()).await });
+    let request = agent.expect("_x/z").await;
+    agent.fail(&request, -32011, "busy").await;
+    let failure = failing.await.unwrap().unwrap_err().details.unwrap().agent.unwrap();
+    assert_eq!(failure.rpc_code, Some(-32011));
+}
