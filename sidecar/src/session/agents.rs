@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use agentos_protocol::WireError;
-use agentos_protocol::message::{AgentConfig, LimitInfo, code};
+use agentos_protocol::message::{AgentConfig, code};
 use parking_lot::Mutex;
 
+use super::errors::limit;
 use crate::config::variable;
 
 /// Agents of one VM.
@@ -50,13 +51,7 @@ impl Agents {
         check(&agent)?;
         let mut all = self.0.lock();
         if all.len() >= MOST && !all.contains_key(&agent.id) {
-            let (configured, used) = (MOST as u64, all.len() as u64);
-            return Err(WireError::limit(LimitInfo {
-                name: "agents".into(),
-                configured,
-                used,
-                requested: 1,
-            }));
+            return Err(limit("agents", MOST, all.len()));
         }
         all.insert(agent.id.clone(), agent);
         Ok(())

@@ -24,6 +24,12 @@ pub(crate) fn no_session(id: &str) -> WireError {
     WireError::not_found(code::SESSION_NOT_FOUND, id)
 }
 
+/// One more than there may be.
+pub(crate) fn limit(name: &str, configured: usize, used: usize) -> WireError {
+    let (configured, used) = (configured as u64, used as u64);
+    WireError::limit(LimitInfo { name: name.to_owned(), configured, used, requested: 1 })
+}
+
 /// An error of the peer about a session.
 pub(crate) fn wire(session_id: &str, agent: &Agent, error: Error) -> WireError {
     let message = error.to_string();
@@ -48,12 +54,7 @@ pub(crate) fn wire(session_id: &str, agent: &Agent, error: Error) -> WireError {
         Error::Fatal(_) | Error::InvalidAnswer { .. } => WireError::agent(message, agent.failure()),
         Error::Closed => WireError::agent("the session is closed", agent.failure()),
         Error::UnknownSession { .. } => no_session(session_id),
-        Error::Limit { name, configured, used } => WireError::limit(LimitInfo {
-            name: name.to_owned(),
-            configured: configured as u64,
-            used: (used as u64).saturating_sub(1),
-            requested: 1,
-        }),
+        Error::Limit { name, configured, used } => limit(name, configured, used.saturating_sub(1)),
         Error::UnknownPermission(id) => {
             WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, permission_name(id))
         }

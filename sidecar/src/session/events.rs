@@ -11,7 +11,7 @@ use agentos_protocol::message::{JsonText, SessionEventPage, SessionEventRecord};
 use agentos_protocol::mux::RecordWriter;
 use serde_json::value::RawValue;
 
-use super::errors::invalid;
+use super::errors::{invalid, limit};
 
 /// Most events of a page.
 const PAGE_EVENTS: usize = 1000;
@@ -140,12 +140,7 @@ pub(crate) fn subscribe(log: &EventLog, seq: u64) -> Result<(Subscription, u64),
             Err(agentos_acp::Error::CursorExpired(_)) if seq == 0 => {}
             Err(agentos_acp::Error::CursorExpired(error)) => return Err(expired(error)),
             Err(agentos_acp::Error::Limit { name, configured, used }) => {
-                return Err(WireError::limit(agentos_protocol::message::LimitInfo {
-                    name: name.to_owned(),
-                    configured: configured as u64,
-                    used: used.saturating_sub(1) as u64,
-                    requested: 1,
-                }));
+                return Err(limit(name, configured, used.saturating_sub(1)));
             }
             Err(other) => return Err(invalid(other.to_string())),
         }

@@ -4,6 +4,7 @@
 
 mod agent;
 mod agents;
+mod create;
 mod entry;
 mod errors;
 mod events;
@@ -16,30 +17,22 @@ mod turn;
 
 use std::sync::Arc;
 
-use agentos_abi::fd::O_RDONLY;
-use agentos_kernel::Errno;
-use agentos_kernel::sys::At;
 use agentos_protocol::WireError;
-use agentos_protocol::message::{
-    AgentList, AgentRegistryEntry, CreateSession, LimitInfo, SessionInitData, SessionList, SessionOptions,
-};
-use agentos_vfs::GuestPath;
+use agentos_protocol::message::{AgentConfig, AgentList, AgentRegistryEntry, SessionList};
 use parking_lot::Mutex;
 
 pub(crate) use agents::Agents;
+pub(crate) use create::create;
 pub(crate) use entry::Session;
 pub(crate) use events::follow;
 
-use crate::config::variable;
-use crate::errors::{failed, no_vm};
+use crate::errors::no_vm;
 use crate::vm::Vm;
 
 /// Sessions of one VM whose agents run.
 const LIVE: usize = 64;
 /// Ended sessions that are kept for their events; the oldest go first.
 const ENDED_KEPT: usize = 64;
-/// Most bytes read of the OS instructions.
-const INSTRUCTIONS: usize = 2 << 20;
 
 #[derive(Default)]
 struct Table {
@@ -116,9 +109,7 @@ impl Sessions {
         }
         let used = table.live() + table.starting;
         if used >= LIVE {
-            let (configured, used) = (LIVE as u64, used as u64);
-            let name = "sessions".to_owned();
-            return Err(WireError::limit(LimitInfo { name, configured, used, requested: 1 }));
+            return Err(errors::limit("sessions", LIVE, used));
         }
         table.starting += 1;
         Ok(Place(self))
@@ -146,42 +137,10 @@ pub(crate) async fn list_agents(vm: &Vm) -> Result<AgentList, WireError> {
     let mut agents = Vec::new();
     for agent in vm.sessions.agents.list() {
         let installed = launch::installed(vm, &agent, &cwd).await;
-        let agentos_protocol::message::AgentConfig { id, acp_adapter, agent_package, .. } = agent;
+        let AgentConfig { id, acp_adapter, agent_package, .. } = agent;
         agents.push(AgentRegistryEntry { id, acp_adapter, agent_package, installed });
     }
     Ok(AgentList { agents })
-}
-
-/// Starts an agent and a session with it. Dropping the future, like an error, kills the agent.
-pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<SessionInitData, WireError> {
-    let CreateSession { agent_type, options, .. } = request;
-    let config = vm.sessions.agents.get(&agent_type)?;
-    let mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
-    let path = match &options.cwd {
-        Some(path) => vm.cwd.join(path).map_err(|e| crate::errors::bad_path(&e, path))?,
-        None => vm.cwd.clone(),
-    };
-    let cwd = String::from_utf8(path.as_bytes().to_vec())
-        .map_err(|_| errors::invalid("the working directory of an agent must be UTF-8"))?;
-    let mut env: Vec<Vec<u8>> = Vec::new();
-    for (field, variables) in [("agent.env", &config.env), ("env", &options.env)] {
-        for (name, value) in variables {
-            env.push(variable(field, name, value)?);
-        }
-    }
-    let env = merged(vm.kernel().env(), env);
-    let _place = vm.sessions.place(&vm.id)?;
-    let directory = vm.directory(Some(path.as_bytes())).await?;
-    let instructions = os_instructions(&vm, &config.prepare_instructions, &options).await?;
-    let id = format!("session-{}", vm.host.next_id());
-    let (agent, starting) = launch::launch(&vm, &config, env, directory).await?;
-    let SessionOptions { model, mode, .. } = options;
-    let setup = start::Setup { cwd, mcp_servers, instructions, model, mode };
-    let session = start::start(id, agent_type, &agent, setup).await?;
-    let described = session.describe()?;
-    vm.sessions.add(&vm.id, &session)?;
-    starting.keep();
-    Ok(described)
 }
 
 /// Ends a session in good order and forgets it; to the end, even if the caller no longer waits for it.
@@ -194,45 +153,4 @@ pub(crate) async fn destroy(vm: Arc<Vm>, id: &str) -> Result<(), WireError> {
     };
     session.agent.detached(ending).await;
     Ok(())
-}
-
-/// Variables of the VM, then those added; the last of a name counts, and stays alone.
-fn merged(base: &[Vec<u8>], added: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut all = std::collections::BTreeMap::new();
-    for variable in base.iter().cloned().chain(added) {
-        let name = variable.split(|b| *b == b'=').next().unwrap_or_default().to_vec();
-        all.insert(name, variable);
-    }
-    all.into_values().collect()
-}
-
-async fn os_instructions(
-    vm: &Vm,
-    prepare: &Option<String>,
-    options: &SessionOptions,
-) -> Result<String, WireError> {
-    let os = if options.skip_os_instructions { None } else { read_instructions(vm).await? };
-    Ok(start::instructions([prepare.as_deref(), os.as_deref(), options.additional_instructions.as_deref()]))
-}
-
-/// The OS instructions of the VM; `None` if it has none.
-async fn read_instructions(vm: &Vm) -> Result<Option<String>, WireError> {
-    const PATH: &str = "/etc/agentos/instructions.md";
-    let kernel = vm.kernel();
-    let fail = |errno| failed(errno, "read", PATH);
-    let path = GuestPath::new(PATH).map_err(|e| crate::errors::bad_path(&e, PATH))?;
-    let file = match kernel.open(&kernel.host(), None, At::Cwd(path.as_bytes()), O_RDONLY, 0).await {
-        Ok(file) => file,
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-        Err(errno) => return Err(fail(errno)),
-    };
-    let mut text = Vec::new();
-    let mut buf = vec![0; 16 << 10];
-    while text.len() < INSTRUCTIONS {
-        match kernel.pread(&file, &mut buf, text.len() as u64).await.map_err(fail)? {
-            0 => break,
-            n => text.extend_from_slice(&buf[..n]),
-        }
-    }
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }

@@ -7,6 +7,7 @@ use agentos_acp::NewSession;
 use agentos_acp::schema::McpServer;
 use agentos_protocol::WireError;
 use agentos_protocol::message::JsonText;
+use agentos_vfs::{GuestPath, PathError};
 
 use super::agent::Agent;
 use super::entry::Session;
@@ -82,6 +83,11 @@ pub(crate) fn instructions<'a>(parts: impl IntoIterator<Item = Option<&'a str>>)
     parts.join("\n\n")
 }
 
+/// The working directory asked for; a relative one counts from the VM's.
+pub(crate) fn directory(of_vm: &GuestPath, asked: &[u8]) -> Result<GuestPath, PathError> {
+    if asked.starts_with(b"/") { GuestPath::new(asked) } else { of_vm.join(asked) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +98,15 @@ mod tests {
         assert_eq!(all, "first\n\nlast");
         assert_eq!(meta(&all).unwrap()["systemPrompt"]["append"], "first\n\nlast");
         assert!(meta("").is_none());
+    }
+
+    #[test]
+    fn directories_are_absolute_or_count_from_that_of_the_vm() {
+        let of_vm = GuestPath::new("/workspace").unwrap();
+        for (asked, path) in [("/tmp/", "/tmp"), ("a/../b", "/workspace/b"), ("", "/workspace"), ("/", "/")] {
+            assert_eq!(directory(&of_vm, asked.as_bytes()).unwrap().to_string(), path);
+        }
+        assert!(directory(&of_vm, b"a\0").is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Sessions over the very channels that a guest has, with an agent that the test plays.
 
 mod fake;
+mod stream;
 
 use std::time::Duration;
 

@@ -12,11 +12,11 @@ use std::task::Poll;
 use agentos_acp::schema::ContentBlock;
 use agentos_acp::{CancelOutcome, PromptOutcome, StopReason};
 use agentos_protocol::WireError;
-use agentos_protocol::message::{JsonText, LimitInfo, PromptReply};
+use agentos_protocol::message::{JsonText, PromptReply};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::entry::Session;
-use super::errors::invalid;
+use super::errors::{invalid, limit};
 
 /// Prompts that wait behind the running one.
 const QUEUED: usize = 64;
@@ -60,15 +60,13 @@ impl Session {
         let used = self.queued.fetch_add(1, Ordering::SeqCst);
         let _place = Place(self);
         if used >= QUEUED {
-            let (configured, used) = (QUEUED as u64, used as u64);
-            let name = "queuedPrompts".to_owned();
-            return Err(WireError::limit(LimitInfo { name, configured, used, requested: 1 }));
+            return Err(limit("queuedPrompts", QUEUED, used));
         }
         gate.acquire_owned().await.map_err(|_| self.failed(agentos_acp::Error::Closed))
     }
 
-    /// Cancels the running turn and takes queued prompts back. An agent that goes on regardless is killed, and its turn
-    /// counts as cancelled; so do tools that it left behind.
+    /// Cancels the running turn and takes queued prompts back. An agent ends its tools itself when it is told; one that
+    /// goes on regardless is killed with everything it started, and its turn counts as cancelled.
     pub(crate) async fn cancel(&self) -> Result<(), WireError> {
         {
             let _neither_between = self.beginning.lock();

@@ -1,0 +1,101 @@
+//! Event streams over a real connection.
+
+use std::sync::Arc;
+
+use agentos_protocol::Connection;
+use agentos_protocol::message::SessionEventRecord;
+use agentos_protocol::mux::{self, Handler, Limits, RecordReader, RecordWriter};
+use agentos_protocol::version::{Hello, Role};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::super::events::follow;
+use super::content;
+use super::fake::{SHORT, ready};
+
+struct Nothing;
+impl Handler for Nothing {}
+
+async fn pair() -> (Connection, Connection) {
+    let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (client, sidecar) = tokio::join!(
+        mux::connect(a, Hello::new(Role::Client), Arc::new(Nothing), Limits::default()),
+        mux::connect(b, Hello::new(Role::Sidecar), Arc::new(Nothing), Limits::default()),
+    );
+    (client.unwrap(), sidecar.unwrap())
+}
+
+/// Events of the session on a stream, as a client reads them.
+async fn stream(
+    session: &super::super::Session,
+    pair: &(Connection, Connection),
+    cursor: u64,
+) -> RecordReader<SessionEventRecord> {
+    let stream = pair.0.open_recv().unwrap();
+    let records = RecordWriter::new(pair.1.accept_send(stream.id()).unwrap());
+    tokio::spawn(follow(session.subscribe(cursor).unwrap().0, records));
+    RecordReader::new(stream)
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_every_event_and_then_the_end() {
+    const UPDATES: usize = 3000;
+    let (session, mut agent) = ready().await;
+    let pair = pair().await;
+    let mut events = stream(&session, &pair, 0).await;
+    let turn = tokio::spawn(session.clone().prompt(content("go")));
+    let prompt = agent.expect("session/prompt").await;
+    let talking = tokio::spawn(async move {
+        for _ in 0..UPDATES {
+            agent.say(&"x".repeat(1000)).await;
+        }
+        agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+        agent
+    });
+    // Nobody reads: the agent comes to a stop, far from its end.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!talking.is_finished() && !turn.is_finished());
+    let mut seq = 0;
+    let mut updates = 0;
+    while updates < UPDATES {
+        let event = timeout(SHORT, events.next()).await.unwrap().unwrap().unwrap();
+        seq += 1;
+        assert_eq!(event.seq, seq);
+        updates += usize::from(event.method == "session/update");
+    }
+    let mut agent = talking.await.unwrap();
+    assert_eq!(turn.await.unwrap().unwrap().text.len(), UPDATES * 1000);
+
+    // A new stream from a cursor goes on after it; one that is too old is told so.
+    let mut later = stream(&session, &pair, seq).await;
+    let event = timeout(SHORT, later.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!((event.seq, event.method.as_str()), (seq + 1, "_agentos/turn_ended"));
+    let error = session.subscribe(1).unwrap_err();
+    assert!(error.message.contains("expired"), "{error}");
+    // 0 is whatever is kept.
+    let mut kept = stream(&session, &pair, 0).await;
+    assert!(timeout(SHORT, kept.next()).await.unwrap().unwrap().unwrap().seq > 1);
+
+    agent.die(Some(0), None);
+    assert_eq!(timeout(SHORT, events.next()).await.unwrap().unwrap().unwrap().method, "_agentos/turn_ended");
+    assert_eq!(
+        timeout(SHORT, events.next()).await.unwrap().unwrap().unwrap().method,
+        "_agentos/agent_closed"
+    );
+    assert_eq!(timeout(SHORT, events.next()).await.unwrap().unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_client_that_looks_away_does_not_stop_the_agent() {
+    let (session, mut agent) = ready().await;
+    let pair = pair().await;
+    let events = stream(&session, &pair, 0).await;
+    let turn = tokio::spawn(session.clone().prompt(content("go")));
+    let prompt = agent.expect("session/prompt").await;
+    drop(events);
+    for _ in 0..3000 {
+        timeout(SHORT, agent.say("x")).await.unwrap();
+    }
+    agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    assert_eq!(timeout(SHORT, turn).await.unwrap().unwrap().unwrap().text.len(), 3000);
+}
