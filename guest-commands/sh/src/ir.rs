@@ -208,14 +208,38 @@ pub(crate) enum Op {
     None,
     Length,
     /// `-`, `=`, `?`, `+`; with a colon also for empty values.
-    Test { colon: bool, kind: u8, word: Word },
-    RemovePrefix { longest: bool, pattern: Word },
-    RemoveSuffix { longest: bool, pattern: Word },
-    Replace { all: bool, anchor: Anchor, pattern: Word, with: Word },
-    Substring { offset: Arith, length: Option<Arith> },
-    Case { upper: CaseChange, all: bool, pattern: Option<Word> },
+    Test {
+        colon: bool,
+        kind: u8,
+        word: Word,
+    },
+    RemovePrefix {
+        longest: bool,
+        pattern: Word,
+    },
+    RemoveSuffix {
+        longest: bool,
+        pattern: Word,
+    },
+    Replace {
+        all: bool,
+        anchor: Anchor,
+        pattern: Word,
+        with: Word,
+    },
+    Substring {
+        offset: Arith,
+        length: Option<Arith>,
+    },
+    Case {
+        upper: CaseChange,
+        all: bool,
+        pattern: Option<Word>,
+    },
     /// `${!prefix*}`, `${!prefix@}`.
-    Names { star: bool },
+    Names {
+        star: bool,
+    },
     /// `${!a[@]}`.
     Keys,
     Transform(u8),
@@ -262,11 +286,17 @@ pub(crate) enum RedirectKind {
     ReadWrite,
     Clobber,
     /// `<&` and `>&` with a number, `-` or `n-`.
-    Dup { output: bool },
+    Dup {
+        output: bool,
+    },
     /// `&>`, or `&>>`.
-    Both { append: bool },
+    Both {
+        append: bool,
+    },
     /// A here-document or here-string; a here-string gets a newline.
-    Here { newline: bool },
+    Here {
+        newline: bool,
+    },
 }
 
 /// The inside of `[[ ]]`.

@@ -22,7 +22,11 @@ impl Job {
 
     /// How it ended, when all of it has.
     pub(crate) fn ended(&self) -> Option<WaitStatus> {
-        if self.processes.iter().all(|p| p.1.is_some()) { self.processes.last().and_then(|p| p.1) } else { None }
+        if self.processes.iter().all(|p| p.1.is_some()) {
+            self.processes.last().and_then(|p| p.1)
+        } else {
+            None
+        }
     }
 }
 
@@ -66,7 +70,8 @@ impl Jobs {
 
     /// Whether `pid` is a child that has not been waited for.
     pub(crate) fn knows(&self, pid: Pid) -> bool {
-        self.list.iter().any(|j| j.processes.iter().any(|p| p.0 == pid)) || self.done.iter().any(|(p, _)| *p == pid)
+        self.list.iter().any(|j| j.processes.iter().any(|p| p.0 == pid))
+            || self.done.iter().any(|(p, _)| *p == pid)
     }
 
     /// The job that `%…` names.

@@ -127,7 +127,8 @@ impl Options {
 
     /// The names of what is on, as `SHELLOPTS`.
     pub(crate) fn list(&self) -> String {
-        let on: Vec<&str> = Options::NAMES.iter().copied().filter(|n| self.by_name(n) == Some(true)).collect();
+        let on: Vec<&str> =
+            Options::NAMES.iter().copied().filter(|n| self.by_name(n) == Some(true)).collect();
         on.join(":")
     }
 }

@@ -168,16 +168,20 @@ fn group(p: &[u8], t: &[u8], depth: u32) -> bool {
     let cuts = (0..=t.len()).filter(|i| *i == t.len() || t[*i] & 0xc0 != 0x80);
     match kind {
         b'@' => cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
-        b'?' => run(rest, t, depth + 1) || cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
+        b'?' => {
+            run(rest, t, depth + 1) || cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1))
+        }
         b'!' => cuts.clone().any(|i| !hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
         b'*' if run(rest, t, depth + 1) => true,
-        _ => cuts.clone().filter(|i| *i > 0).any(|i| {
-            hits(&t[..i]) && {
-                let mut again = vec![b'*'];
-                again.extend_from_slice(&p[1..]);
-                run(&again, &t[i..], depth + 1)
-            }
-        }) || kind == b'+' && hits(b"") && run(rest, t, depth + 1),
+        _ => {
+            cuts.clone().filter(|i| *i > 0).any(|i| {
+                hits(&t[..i]) && {
+                    let mut again = vec![b'*'];
+                    again.extend_from_slice(&p[1..]);
+                    run(&again, &t[i..], depth + 1)
+                }
+            }) || kind == b'+' && hits(b"") && run(rest, t, depth + 1)
+        }
     }
 }
 

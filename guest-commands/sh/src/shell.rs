@@ -110,6 +110,8 @@ pub(crate) struct Shell {
     pub(crate) proc_fds: Vec<u32>,
     pub(crate) hashed: BTreeMap<String, String>,
     pub(crate) current: String,
+    /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
+    pub(crate) stderr: u32,
 }
 
 /// How a wrong script is reported.
@@ -167,6 +169,7 @@ impl Shell {
             proc_fds: Vec::new(),
             hashed: BTreeMap::new(),
             current: String::new(),
+            stderr: 2,
         };
         shell.import_environment();
         shell
@@ -181,10 +184,11 @@ impl Shell {
                 self.vars.set_flags(name, vars::EXPORT, 0);
             }
         }
-        let cwd = agentos_guest::env::current_dir().map(|d| crate::text::from_os(d.into_os_string())).unwrap_or_default();
-        let pwd_holds = self.vars.get(symbols::PWD).is_some_and(|pwd| {
-            pwd.starts_with('/') && same_directory(&pwd, ".")
-        });
+        let cwd = agentos_guest::env::current_dir()
+            .map(|d| crate::text::from_os(d.into_os_string()))
+            .unwrap_or_default();
+        let pwd_holds =
+            self.vars.get(symbols::PWD).is_some_and(|pwd| pwd.starts_with('/') && same_directory(&pwd, "."));
         if !pwd_holds {
             self.vars.put_str(symbols::PWD, cwd);
         }
@@ -258,7 +262,11 @@ impl Shell {
             symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
             symbols::SHELLOPTS => self.opts.list(),
             symbols::BASH_COMMAND => self.current.clone(),
-            symbols::FUNCNAME | symbols::BASH_SOURCE | symbols::BASH_LINENO | symbols::PIPESTATUS | symbols::DIRSTACK
+            symbols::FUNCNAME
+            | symbols::BASH_SOURCE
+            | symbols::BASH_LINENO
+            | symbols::PIPESTATUS
+            | symbols::DIRSTACK
             | symbols::GROUPS => return self.computed_array(name)?.into_iter().next().map(Cow::Owned),
             _ => return None,
         }))
@@ -270,7 +278,10 @@ impl Shell {
         Some(match name {
             symbols::PIPESTATUS => self.pipestatus.iter().map(i32::to_string).collect(),
             symbols::FUNCNAME if self.functions_active == 0 => return None,
-            symbols::FUNCNAME => calls.map(|c| c.name.to_string()).chain(["main".to_owned()]).collect(),
+            symbols::FUNCNAME => {
+                let main = (!self.command_string).then(|| "main".to_owned());
+                calls.map(|c| c.name.to_string()).chain(main).collect()
+            }
             symbols::BASH_SOURCE if self.command_string && self.calls.is_empty() => return None,
             symbols::BASH_SOURCE => calls.map(|c| c.source.to_string()).chain([self.zero.clone()]).collect(),
             symbols::BASH_LINENO => calls.map(|c| c.line.to_string()).chain(["0".to_owned()]).collect(),
@@ -329,7 +340,8 @@ impl Shell {
         match name {
             symbols::RANDOM => self.random.set(value.parse::<i64>().unwrap_or(1) as u32 ^ 0x9e37_79b9),
             symbols::SECONDS => {
-                self.seconds_base = value.parse::<i64>().unwrap_or(0) - self.started.elapsed().as_secs() as i64;
+                self.seconds_base =
+                    value.parse::<i64>().unwrap_or(0) - self.started.elapsed().as_secs() as i64;
             }
             symbols::OPTIND => self.getopts_at = 0,
             symbols::PATH => self.hashed.clear(),
@@ -509,7 +521,7 @@ impl Shell {
         match fd::write_all(to, bytes) {
             Ok(()) => true,
             Err(error) => {
-                if to != 2 {
+                if to != self.stderr {
                     self.error(&format!("write error: {}", agentos_guest::strerror(&error)));
                 }
                 false
@@ -533,7 +545,7 @@ impl Shell {
 
     pub(crate) fn write_error(&mut self, text: &str) {
         let bytes = crate::text::to_bytes(text).into_owned();
-        self.write(2, &bytes);
+        self.write(self.stderr, &bytes);
     }
 }
 

@@ -143,7 +143,8 @@ impl Shell {
 
     /// In a new subshell: caught signals have their default again, ignored ones stay ignored.
     pub(crate) fn reset_traps(&mut self) {
-        let caught: Vec<Signal> = self.traps.signals.iter().filter(|(_, a)| !a.is_empty()).map(|(s, _)| *s).collect();
+        let caught: Vec<Signal> =
+            self.traps.signals.iter().filter(|(_, a)| !a.is_empty()).map(|(s, _)| *s).collect();
         for which in caught {
             self.set_signal_trap(which, None);
         }

@@ -153,7 +153,9 @@ impl Vars {
         match (&self.slot(sym)?.value, key) {
             (Value::Array(items), Key::Number(n)) => items.get(n).map(|s| Cow::Borrowed(s.as_str())),
             (Value::Assoc(items), Key::Text(k)) => items.get(k).map(|s| Cow::Borrowed(s.as_str())),
-            (Value::Assoc(items), Key::Number(n)) => items.get(&n.to_string()).map(|s| Cow::Borrowed(s.as_str())),
+            (Value::Assoc(items), Key::Number(n)) => {
+                items.get(&n.to_string()).map(|s| Cow::Borrowed(s.as_str()))
+            }
             (Value::Array(_), Key::Text(_)) => None,
             (_, Key::Number(0)) => self.get(sym),
             _ => None,

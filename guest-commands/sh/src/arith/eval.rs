@@ -70,7 +70,9 @@ impl Shell {
             return Ok(n);
         }
         if depth > MAX_DEPTH {
-            return Err(ArithError::Message(format!("{text}: expression recursion level exceeded (error token is \"{text}\")")));
+            return Err(ArithError::Message(format!(
+                "{text}: expression recursion level exceeded (error token is \"{text}\")"
+            )));
         }
         let expr = match self.arith_cache.get(text) {
             Some(expr) => expr.clone(),

@@ -208,7 +208,9 @@ impl Parser<'_, '_> {
                 let before = self.i;
                 self.i += 2;
                 match self.unary()? {
-                    Expr::Read(target) => Expr::Step { target, delta: if c == b'+' { 1 } else { -1 }, after: false },
+                    Expr::Read(target) => {
+                        Expr::Step { target, delta: if c == b'+' { 1 } else { -1 }, after: false }
+                    }
                     _ => {
                         // `- -1`: two signs, not a decrement.
                         self.i = before + 1;
@@ -220,7 +222,9 @@ impl Parser<'_, '_> {
             b'+' => {
                 self.i += 1;
                 match self.unary()? {
-                    Expr::Read(target) => Expr::Binary(BinOp::Add, Box::new(Expr::Read(target)), Box::new(Expr::Num(0))),
+                    Expr::Read(target) => {
+                        Expr::Binary(BinOp::Add, Box::new(Expr::Read(target)), Box::new(Expr::Num(0)))
+                    }
                     other => other,
                 }
             }
@@ -286,7 +290,8 @@ impl Parser<'_, '_> {
                 if self.s.at(self.i) != b'[' {
                     return Ok(Expr::Read(Target::Var(name)));
                 }
-                let end = self.s.balanced(self.i + 1, b'[', b']').map_err(|_| self.error("bad array subscript"))?;
+                let end =
+                    self.s.balanced(self.i + 1, b'[', b']').map_err(|_| self.error("bad array subscript"))?;
                 let index = crate::compile::index(&self.s.src[self.i + 1..end - 1], 0)
                     .map_err(|_| self.error("bad array subscript"))?;
                 self.i = end;
@@ -304,7 +309,11 @@ impl Parser<'_, '_> {
             },
             None => {
                 let first = rest.as_bytes().first().copied().unwrap_or(0);
-                let n = if b"#?$!0123456789".contains(&first) { 1 } else { crate::text::name_len(rest.as_bytes()) };
+                let n = if b"#?$!0123456789".contains(&first) {
+                    1
+                } else {
+                    crate::text::name_len(rest.as_bytes())
+                };
                 (&rest[..n], n + 1)
             }
         };
@@ -322,11 +331,18 @@ impl Parser<'_, '_> {
         // Text that goes on (`$x5`, `${x}y`) joins with the value: only expansion can tell what it is.
         let next = self.s.at(self.i + len);
         let before = if self.i > 0 { self.s.at(self.i - 1) } else { 0 };
-        let joins = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'$' || c == b'#' || c == b'[' || c >= 0x80;
-        if joins(next) || joins(before) || matches!(self.rest().get(len..), Some([b'+', b'+', ..] | [b'-', b'-', ..])) {
+        let joins = |c: u8| {
+            c.is_ascii_alphanumeric() || c == b'_' || c == b'$' || c == b'#' || c == b'[' || c >= 0x80
+        };
+        if joins(next)
+            || joins(before)
+            || matches!(self.rest().get(len..), Some([b'+', b'+', ..] | [b'-', b'-', ..]))
+        {
             return Err(self.error("syntax error"));
         }
-        let Some(dollars) = &mut self.dollars else { return Err(self.error("syntax error: operand expected")) };
+        let Some(dollars) = &mut self.dollars else {
+            return Err(self.error("syntax error: operand expected"));
+        };
         dollars.push(name);
         self.i += len;
         Ok(Expr::Dollar(name))

@@ -28,7 +28,11 @@ impl Shell {
     /// Changes the directory and the variables that tell of it; reports a failure.
     fn change_directory(&mut self, name: &str, target: &str, follow: bool) -> bool {
         let old = self.pwd();
-        let path = if target.starts_with('/') { target.to_owned() } else { format!("{}/{target}", old.trim_end_matches('/')) };
+        let path = if target.starts_with('/') {
+            target.to_owned()
+        } else {
+            format!("{}/{target}", old.trim_end_matches('/'))
+        };
         let logical = normalize(&path);
         let go = if follow { target } else { logical.as_str() };
         let mut result = agentos_guest::env::set_current_dir(&*crate::text::os(go));
@@ -59,7 +63,9 @@ impl Shell {
             .stack()
             .into_iter()
             .map(|dir| match dir.strip_prefix(&home) {
-                Some(rest) if !long && !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => format!("~{rest}"),
+                Some(rest) if !long && !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => {
+                    format!("~{rest}")
+                }
                 _ => dir,
             })
             .collect();
@@ -108,9 +114,17 @@ pub(super) fn cd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         },
         Some(dir) => {
             let cdpath = var(sh, symbols::CDPATH).unwrap_or_default();
-            let relative = !dir.starts_with('/') && !dir.starts_with("./") && !dir.starts_with("../") && dir != "." && dir != "..";
+            let relative = !dir.starts_with('/')
+                && !dir.starts_with("./")
+                && !dir.starts_with("../")
+                && dir != "."
+                && dir != "..";
             let found = if relative && !cdpath.is_empty() {
-                cdpath.split(':').filter(|base| !base.is_empty()).map(|base| format!("{}/{dir}", base.trim_end_matches('/'))).find(|p| super::test::is_dir(p))
+                cdpath
+                    .split(':')
+                    .filter(|base| !base.is_empty())
+                    .map(|base| format!("{}/{dir}", base.trim_end_matches('/')))
+                    .find(|p| super::test::is_dir(p))
             } else {
                 None
             };
@@ -152,7 +166,11 @@ pub(super) fn pushd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
             sh.dirs.push(here);
         }
-        Some(spec) if spec.len() > 1 && (spec.starts_with('+') || spec.starts_with('-')) && spec[1..].parse::<usize>().is_ok() => {
+        Some(spec)
+            if spec.len() > 1
+                && (spec.starts_with('+') || spec.starts_with('-'))
+                && spec[1..].parse::<usize>().is_ok() =>
+        {
             let mut stack = sh.stack();
             let n: usize = spec[1..].parse().unwrap_or(0);
             if n >= stack.len() {

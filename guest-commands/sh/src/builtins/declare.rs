@@ -162,7 +162,9 @@ impl Shell {
             AssignValue::Array(_) => None,
         };
         let flags = want.on & !READONLY;
-        if self.vars.flags(assign.name) & READONLY != 0 && !(self.is_scoped(want, name) && !self.vars.is_local(assign.name)) {
+        if self.vars.flags(assign.name) & READONLY != 0
+            && !(self.is_scoped(want, name) && !self.vars.is_local(assign.name))
+        {
             let message = format!("{}: readonly variable", assign.name.name());
             self.error(&message);
             return Ok(1);
@@ -213,7 +215,8 @@ impl Shell {
     }
 
     fn declare_functions(&mut self, words: &[What], want: &Want, name: &str) -> i32 {
-        let mut names: Vec<String> = words.iter().filter_map(|w| if let What::Text(t) = w { Some(t.clone()) } else { None }).collect();
+        let mut names: Vec<String> =
+            words.iter().filter_map(|w| if let What::Text(t) = w { Some(t.clone()) } else { None }).collect();
         if names.is_empty() {
             names = self.functions.keys().map(|k| k.to_string()).collect();
             names.sort();
@@ -280,12 +283,20 @@ impl Shell {
         let assoc = self.vars.is_assoc(var);
         let items: Vec<String> = pairs
             .map(|(k, v)| {
-                let key = if assoc && !k.chars().all(|c| c.is_alphanumeric() || c == '_') { expand_double_quote(&k) } else { k };
+                let key = if assoc && !k.chars().all(|c| c.is_alphanumeric() || c == '_') {
+                    expand_double_quote(&k)
+                } else {
+                    k
+                };
                 format!("[{key}]={}", expand_double_quote(&v))
             })
             .collect();
         // Bash leaves a blank before the parenthesis of an associative array.
-        if assoc && !items.is_empty() { format!("({} )", items.join(" ")) } else { format!("({})", items.join(" ")) }
+        if assoc && !items.is_empty() {
+            format!("({} )", items.join(" "))
+        } else {
+            format!("({})", items.join(" "))
+        }
     }
 
     /// A variable as `declare -p` prints it.

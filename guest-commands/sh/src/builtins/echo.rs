@@ -7,7 +7,8 @@ pub(super) fn echo(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let (mut newline, mut escapes) = (true, sh.shopts.xpg_echo);
     let mut words = &args[1..];
     while let Some(first) = words.first() {
-        let is_option = first.len() > 1 && first.starts_with('-') && first[1..].bytes().all(|b| b"neE".contains(&b));
+        let is_option =
+            first.len() > 1 && first.starts_with('-') && first[1..].bytes().all(|b| b"neE".contains(&b));
         if !is_option {
             break;
         }

@@ -97,7 +97,10 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         name.clone()
     } else {
         let path = sh.vars.get(crate::symbols::PATH).unwrap_or_default().into_owned();
-        path.split(':').map(|dir| format!("{dir}/{name}")).find(|f| super::test::is_file(f)).unwrap_or_else(|| name.clone())
+        path.split(':')
+            .map(|dir| format!("{dir}/{name}"))
+            .find(|f| super::test::is_file(f))
+            .unwrap_or_else(|| name.clone())
     };
     let text = match std::fs::read(&*crate::text::os(&path)) {
         Ok(bytes) => crate::text::from_bytes(bytes),
@@ -135,11 +138,19 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 
 fn run(sh: &mut Shell, text: String) -> Result<(), Flow> {
     let mut units = Units::new(text, 1);
-    sh.status = 0;
+    let mut empty = true;
     loop {
         match sh.next_unit(&mut units) {
-            Ok(Some(unit)) => sh.run_list(&unit, false)?,
-            Ok(None) => return Ok(()),
+            Ok(Some(unit)) => {
+                empty = false;
+                sh.run_list(&unit, false)?;
+            }
+            Ok(None) => {
+                if empty {
+                    sh.status = 0;
+                }
+                return Ok(());
+            }
             Err(()) => {
                 sh.status = 1;
                 return Ok(());
@@ -192,7 +203,8 @@ pub(super) fn shift(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 pub(super) fn times(sh: &mut Shell, _: &[String]) -> Result<i32, Flow> {
     let t = agentos_guest::system::times().unwrap_or_default();
     let show = |us: u64| format!("{}m{:.3}s", us / 60_000_000, (us % 60_000_000) as f64 / 1e6);
-    let text = format!("{} {}\n{} {}\n", show(t.utime_us), show(t.stime_us), show(t.cutime_us), show(t.cstime_us));
+    let text =
+        format!("{} {}\n{} {}\n", show(t.utime_us), show(t.stime_us), show(t.cutime_us), show(t.cstime_us));
     sh.print(&text);
     Ok(0)
 }

@@ -12,7 +12,8 @@ pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let list = if rest.is_empty() { sh.args.clone() } else { rest.to_vec() };
     let silent = spec.starts_with(':');
     let quiet = silent || sh.vars.get(symbols::OPTERR).is_some_and(|v| v == "0");
-    let mut index = sh.vars.integer(symbols::OPTIND).and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
+    let mut index =
+        sh.vars.integer(symbols::OPTIND).and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1);
     let mut at = sh.getopts_at;
     if at == 0 {
         match list.get(index - 1) {
@@ -24,7 +25,10 @@ pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let Some(word) = list.get(index - 1) else { return done(sh, name, index) };
     let Some(letter) = word.get(at..).and_then(|w| w.chars().next()) else { return done(sh, name, index) };
     at += letter.len_utf8();
-    let takes = (letter != ':').then(|| spec.find(letter)).flatten().map(|i| spec[i + letter.len_utf8()..].starts_with(':'));
+    let takes = (letter != ':')
+        .then(|| spec.find(letter))
+        .flatten()
+        .map(|i| spec[i + letter.len_utf8()..].starts_with(':'));
     let ended = at >= word.len();
     let mut found = letter.to_string();
     let mut argument = None;

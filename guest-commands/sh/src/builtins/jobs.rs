@@ -115,11 +115,8 @@ fn wait_next(sh: &mut Shell, variable: Option<String>) -> Result<i32, Flow> {
     // A job that has ended, but that nobody has asked about, is next.
     sh.reap();
     let ended = sh.jobs.list.iter().find(|j| j.ended().is_some()).map(crate::jobs::Job::pid);
-    let (waited, pid) = if sh.jobs.list.is_empty() && ended.is_none() {
-        (Waited::NoChild, None)
-    } else {
-        sh.wait_for(ended)
-    };
+    let (waited, pid) =
+        if sh.jobs.list.is_empty() && ended.is_none() { (Waited::NoChild, None) } else { sh.wait_for(ended) };
     if let (Some(name), Some(pid)) = (variable, pid) {
         sh.assign_text(&name, pid.to_string())?;
     }
@@ -136,33 +133,32 @@ pub(super) fn jobs(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     sh.reap();
     let pids = args.iter().any(|a| a == "-p");
     let last = sh.jobs.list.len();
-    let lines: Vec<String> = sh
-        .jobs
-        .list
-        .iter()
-        .enumerate()
-        .map(|(i, job)| {
-            if pids {
-                return format!("{}\n", job.pid());
-            }
-            let mark = match last - i {
-                1 => '+',
-                2 => '-',
-                _ => ' ',
-            };
-            let state = match job.ended() {
-                None => "Running".to_owned(),
-                Some(process::WaitStatus::Exited(0)) => "Done".to_owned(),
-                Some(process::WaitStatus::Exited(n)) => format!("Exit {n}"),
-                Some(process::WaitStatus::Signaled(n)) => {
-                    agentos_guest::Signal::from_raw(n).map_or("Killed".into(), |s| s.description().to_owned())
+    let lines: Vec<String> =
+        sh.jobs
+            .list
+            .iter()
+            .enumerate()
+            .map(|(i, job)| {
+                if pids {
+                    return format!("{}\n", job.pid());
                 }
-                Some(_) => "Stopped".to_owned(),
-            };
-            let amp = if job.ended().is_none() { " &" } else { "" };
-            format!("[{}]{mark}  {state:<24}{}{amp}\n", job.number, job.text)
-        })
-        .collect();
+                let mark = match last - i {
+                    1 => '+',
+                    2 => '-',
+                    _ => ' ',
+                };
+                let state = match job.ended() {
+                    None => "Running".to_owned(),
+                    Some(process::WaitStatus::Exited(0)) => "Done".to_owned(),
+                    Some(process::WaitStatus::Exited(n)) => format!("Exit {n}"),
+                    Some(process::WaitStatus::Signaled(n)) => agentos_guest::Signal::from_raw(n)
+                        .map_or("Killed".into(), |s| s.description().to_owned()),
+                    Some(_) => "Stopped".to_owned(),
+                };
+                let amp = if job.ended().is_none() { " &" } else { "" };
+                format!("[{}]{mark}  {state:<24}{}{amp}\n", job.number, job.text)
+            })
+            .collect();
     sh.print(&lines.concat());
     sh.jobs.list.retain(|job| job.ended().is_none());
     Ok(0)

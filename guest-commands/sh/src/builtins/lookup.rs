@@ -3,8 +3,8 @@
 use crate::shell::{Flow, Shell};
 
 const RESERVED: &[&str] = &[
-    "if", "then", "else", "elif", "fi", "case", "esac", "for", "select", "while", "until", "do", "done", "in", "function",
-    "time", "{", "}", "!", "[[", "]]", "coproc",
+    "if", "then", "else", "elif", "fi", "case", "esac", "for", "select", "while", "until", "do", "done",
+    "in", "function", "time", "{", "}", "!", "[[", "]]", "coproc",
 ];
 
 enum Meaning {
@@ -223,7 +223,9 @@ pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let mut status = 0;
     for word in words {
         match word.split_once('=') {
-            Some((name, value)) if !name.is_empty() => drop(sh.aliases.insert(name.to_owned(), value.to_owned())),
+            Some((name, value)) if !name.is_empty() => {
+                drop(sh.aliases.insert(name.to_owned(), value.to_owned()))
+            }
             _ => match sh.aliases.get(word).cloned() {
                 Some(value) => sh.print(&show(word, &value)),
                 None => status = sh.complain("alias", &format!("{word}: not found")),

@@ -99,7 +99,13 @@ fn one_pass(sh: &mut Shell, f: &[u8], args: &mut Args<'_>, out: &mut Vec<u8>) ->
 }
 
 /// Prints the directive at `i`; the position after it, or `None` when output ends.
-fn directive(sh: &mut Shell, f: &[u8], mut i: usize, args: &mut Args<'_>, out: &mut Vec<u8>) -> Option<usize> {
+fn directive(
+    sh: &mut Shell,
+    f: &[u8],
+    mut i: usize,
+    args: &mut Args<'_>,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
     let mut spec = Spec::default();
     while let Some(b) = f.get(i) {
         match b {
@@ -380,7 +386,10 @@ pub(crate) fn shell_quote(text: &str) -> String {
     }
     let mut out = String::new();
     for (i, c) in text.chars().enumerate() {
-        let plain = c.is_alphanumeric() || "_-./:=@%+".contains(c) || !c.is_ascii() || (c == '~' || c == '#') && i > 0;
+        let plain = c.is_alphanumeric()
+            || "_-./:=@%+".contains(c)
+            || !c.is_ascii()
+            || (c == '~' || c == '#') && i > 0;
         if !plain {
             out.push('\\');
         }

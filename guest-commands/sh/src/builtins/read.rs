@@ -43,7 +43,15 @@ impl Shell {
 }
 
 pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut o = Options { raw: false, delimiter: b'\n', count: None, exact: false, array: None, timeout: None, from: 0 };
+    let mut o = Options {
+        raw: false,
+        delimiter: b'\n',
+        count: None,
+        exact: false,
+        array: None,
+        timeout: None,
+        from: 0,
+    };
     let mut words = args[1..].iter();
     let mut names: Vec<&String> = Vec::new();
     while let Some(word) = words.next() {
@@ -276,7 +284,8 @@ fn assign(sh: &mut Shell, o: &Options, names: &[&String], input: Vec<(u8, bool)>
 }
 
 pub(super) fn mapfile(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let (mut strip, mut delimiter, mut max, mut skip, mut origin, mut from) = (false, b'\n', usize::MAX, 0usize, None, 0u32);
+    let (mut strip, mut delimiter, mut max, mut skip, mut origin, mut from) =
+        (false, b'\n', usize::MAX, 0usize, None, 0u32);
     let mut words = args[1..].iter();
     let mut array = "MAPFILE".to_owned();
     while let Some(word) = words.next() {

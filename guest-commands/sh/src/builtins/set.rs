@@ -153,7 +153,11 @@ pub(super) fn umask(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         None if symbolic => {
             let part = |shift: u32| {
                 let bits = !now >> shift & 7;
-                [(4, 'r'), (2, 'w'), (1, 'x')].iter().filter(|(b, _)| bits & b != 0).map(|(_, c)| *c).collect::<String>()
+                [(4, 'r'), (2, 'w'), (1, 'x')]
+                    .iter()
+                    .filter(|(b, _)| bits & b != 0)
+                    .map(|(_, c)| *c)
+                    .collect::<String>()
             };
             let text = format!("u={},g={},o={}\n", part(6), part(3), part(0));
             sh.print(&text);
@@ -231,7 +235,9 @@ pub(super) fn ulimit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             None => value = Some(word.as_str()),
         }
     }
-    let show = |limit: u64, unit: u64| if limit == u64::MAX { "unlimited".to_owned() } else { (limit / unit).to_string() };
+    let show = |limit: u64, unit: u64| {
+        if limit == u64::MAX { "unlimited".to_owned() } else { (limit / unit).to_string() }
+    };
     if all {
         for (_, resource, unit, text) in LIMITS {
             let (s, h) = agentos_guest::system::getrlimit(*resource).unwrap_or((u64::MAX, u64::MAX));

@@ -94,7 +94,9 @@ fn print_traps(sh: &mut Shell, only: &[String]) {
     add("ERR", &sh.traps.err);
     add("RETURN", &sh.traps.on_return);
     for (name, line) in lines {
-        let wanted = only.iter().any(|o| *o == name || format!("SIG{o}") == name || by_text(o).is_some_and(|s| s.name() == name));
+        let wanted = only
+            .iter()
+            .any(|o| *o == name || format!("SIG{o}") == name || by_text(o).is_some_and(|s| s.name() == name));
         if only.is_empty() || wanted {
             sh.print(&line);
         }
@@ -143,7 +145,9 @@ pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         Some(option) if option.len() > 1 && option.starts_with('-') && words.len() > 1 => {
             match number(&option[1..]) {
                 Some(found) => which = found,
-                None => return Ok(sh.complain("kill", &format!("{}: invalid signal specification", &option[1..]))),
+                None => {
+                    return Ok(sh.complain("kill", &format!("{}: invalid signal specification", &option[1..])));
+                }
             }
             words = &words[1..];
         }
@@ -153,7 +157,10 @@ pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         words = &words[1..];
     }
     if words.is_empty() {
-        sh.complain("kill", "usage: kill [-s sigspec | -n signum | -sigspec] pid | jobspec ... or kill -l [sigspec]");
+        sh.complain(
+            "kill",
+            "usage: kill [-s sigspec | -n signum | -sigspec] pid | jobspec ... or kill -l [sigspec]",
+        );
         return Ok(2);
     }
     let mut status = 0;

@@ -137,14 +137,31 @@ fn is_unary(op: &str) -> bool {
 fn is_binary(op: &str) -> bool {
     matches!(
         op,
-        "=" | "==" | "!=" | "<" | ">" | "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge" | "-nt" | "-ot" | "-ef" | "-a" | "-o"
+        "=" | "=="
+            | "!="
+            | "<"
+            | ">"
+            | "-eq"
+            | "-ne"
+            | "-lt"
+            | "-le"
+            | "-gt"
+            | "-ge"
+            | "-nt"
+            | "-ot"
+            | "-ef"
+            | "-a"
+            | "-o"
     )
 }
 
 fn binary(sh: &mut Shell, left: &str, op: &str, right: &str) -> Result<bool, Wrong> {
     let number = |text: &str| {
         let t = text.trim();
-        t.strip_prefix('+').unwrap_or(t).parse::<i64>().map_err(|_| Wrong::Message(format!("{text}: integer expression expected")))
+        t.strip_prefix('+')
+            .unwrap_or(t)
+            .parse::<i64>()
+            .map_err(|_| Wrong::Message(format!("{text}: integer expression expected")))
     };
     let _ = sh;
     Ok(match op {
@@ -220,7 +237,9 @@ impl Shell {
             b'c' => is_type(text, FileType::CharDevice),
             b'p' => is_type(text, FileType::Fifo),
             b'S' => is_type(text, FileType::Socket),
-            b'h' | b'L' => fs::lstat(&*crate::text::os(text)).is_ok_and(|s| fs::file_type(s.mode) == FileType::Symlink),
+            b'h' | b'L' => {
+                fs::lstat(&*crate::text::os(text)).is_ok_and(|s| fs::file_type(s.mode) == FileType::Symlink)
+            }
             b's' => has(|s| s.size > 0),
             b'g' => has(|s| s.mode & 0o2000 != 0),
             b'u' => has(|s| s.mode & 0o4000 != 0),

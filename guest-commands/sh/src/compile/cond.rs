@@ -27,7 +27,10 @@ pub(super) fn parse(text: &str, line: u32) -> Result<Cond> {
 impl<'a> Tokens<'a> {
     fn error(&self) -> SyntaxError {
         let near = self.s.src.get(self.i..).unwrap_or_default().split_whitespace().next().unwrap_or("]]");
-        SyntaxError::Wrong(format!("syntax error in conditional expression: unexpected token `{near}'"), self.line)
+        SyntaxError::Wrong(
+            format!("syntax error in conditional expression: unexpected token `{near}'"),
+            self.line,
+        )
     }
 
     fn blanks(&mut self) {

@@ -7,8 +7,8 @@ pub(crate) mod word;
 
 use crate::arith::Arith;
 use crate::ir::{
-    Arg, Arm, Assign, AssignValue, Command, Element, Index, Item, Kind, List, Pipeline, Redirect, RedirectFd, RedirectKind,
-    Simple, Then, Timed, Word,
+    Arg, Arm, Assign, AssignValue, Command, Element, Index, Item, Kind, List, Pipeline, Redirect, RedirectFd,
+    RedirectKind, Simple, Then, Timed, Word,
 };
 use crate::source::SyntaxError;
 use crate::source::mask::{Masked, NAMED_FD, SELECT_MARK, Segment};
@@ -164,7 +164,8 @@ impl Compiler<'_> {
     }
 
     fn pipeline(&mut self, pipeline: &ast::Pipeline) -> Result<Pipeline> {
-        let timed = pipeline.timed.as_ref().map(|t| if t.is_posix_output() { Timed::Posix } else { Timed::Bash });
+        let timed =
+            pipeline.timed.as_ref().map(|t| if t.is_posix_output() { Timed::Posix } else { Timed::Bash });
         let stages = pipeline.seq.iter().map(|c| self.command(c).map(Rc::new)).collect::<Result<_>>()?;
         Ok(Pipeline { negate: pipeline.bang, timed, stages })
     }
@@ -205,7 +206,8 @@ impl Compiler<'_> {
                     line = line.or(Some(self.line));
                     out.assigns.push(self.assign(assign)?);
                 }
-                ast::CommandPrefixOrSuffixItem::Word(_) | ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => {}
+                ast::CommandPrefixOrSuffixItem::Word(_)
+                | ast::CommandPrefixOrSuffixItem::ProcessSubstitution(..) => {}
             }
         }
         let mut words = Vec::new();
@@ -225,7 +227,9 @@ impl Compiler<'_> {
                     let (raw, array) = self.raw(&word.value);
                     if array.is_some() || !raw.contains('{') {
                         let assign = Some(Box::new(self.assign(assign)?));
-                        out.args.push(Arg { word: self.word(word)?, assign });
+                        self.at(word);
+                        let word = word::parse(&raw, self.line, word::Mode::Assign)?;
+                        out.args.push(Arg { word, assign });
                     } else {
                         self.words(word, &mut words)?;
                         let assign = Some(Box::new(self.assign(assign)?));
@@ -285,7 +289,8 @@ impl Compiler<'_> {
                 };
                 let fd = named(fd.unwrap_or(default));
                 match target {
-                    ast::IoFileRedirectTarget::Filename(word) | ast::IoFileRedirectTarget::Duplicate(word) => {
+                    ast::IoFileRedirectTarget::Filename(word)
+                    | ast::IoFileRedirectTarget::Duplicate(word) => {
                         let mut chars = word.value.chars();
                         let here = match (chars.next().and_then(|c| self.masked.segment(c)), chars.next()) {
                             (Some(Segment::Here { body, expand }), None) => Some((body, *expand)),
@@ -304,7 +309,10 @@ impl Compiler<'_> {
                         (fd, kind, word::parse(&n.to_string(), line, word::Mode::Word)?)
                     }
                     ast::IoFileRedirectTarget::ProcessSubstitution(..) => {
-                        return Err(SyntaxError::Wrong("syntax error near unexpected token `('".into(), line));
+                        return Err(SyntaxError::Wrong(
+                            "syntax error near unexpected token `('".into(),
+                            line,
+                        ));
                     }
                 }
             }
@@ -332,7 +340,11 @@ impl Compiler<'_> {
         expr.filter(|e| !e.value.trim().is_empty()).map(|e| self.arith(&e.value)).transpose()
     }
 
-    fn compound(&mut self, compound: &ast::CompoundCommand, redirects: Option<&ast::RedirectList>) -> Result<Command> {
+    fn compound(
+        &mut self,
+        compound: &ast::CompoundCommand,
+        redirects: Option<&ast::RedirectList>,
+    ) -> Result<Command> {
         use ast::CompoundCommand as C;
         let start = match compound {
             C::Arithmetic(c) => c.loc.start.line,

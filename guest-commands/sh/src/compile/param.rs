@@ -52,7 +52,13 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
         let len = name_len(rest);
         let (subscript, used) = subscript(&rest[len..], line)?;
         if len > 0 && len + used == rest.len() {
-            return Ok(Param { name: name(&rest[..len]), index: subscript, indirect: false, op: Op::Length, raw });
+            return Ok(Param {
+                name: name(&rest[..len]),
+                index: subscript,
+                indirect: false,
+                op: Op::Length,
+                raw,
+            });
         }
     }
     let mut rest = text;
@@ -70,7 +76,13 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
     let parameter = name(&rest[..len]);
     rest = &rest[len..];
     if indirect && matches!(rest, "*" | "@") && matches!(parameter, Name::Var(_)) {
-        return Ok(Param { name: parameter, index: None, indirect: false, op: Op::Names { star: rest == "*" }, raw });
+        return Ok(Param {
+            name: parameter,
+            index: None,
+            indirect: false,
+            op: Op::Names { star: rest == "*" },
+            raw,
+        });
     }
     let (at, used) = subscript(rest, line)?;
     rest = &rest[used..];
@@ -99,7 +111,8 @@ fn subscript(text: &str, line: u32) -> Result<(Option<Subscript>, usize)> {
 
 /// The operation that `rest` writes; `None` if it is wrong.
 fn operation(rest: &str, line: u32, quoted: bool, depth: u32) -> Result<Option<Op>> {
-    let value = |text: &str| word::parse_at(text, line, if quoted { Mode::Double } else { Mode::Word }, depth);
+    let value =
+        |text: &str| word::parse_at(text, line, if quoted { Mode::Double } else { Mode::Word }, depth);
     let pattern = |text: &str| word::parse_at(text, line, Mode::Word, depth);
     let b = rest.as_bytes();
     let Some(first) = b.first().copied() else { return Ok(Some(Op::None)) };
@@ -127,7 +140,7 @@ fn operation(rest: &str, line: u32, quoted: bool, depth: u32) -> Result<Option<O
                 b'%' => (false, Anchor::End, 2),
                 _ => (false, Anchor::Anywhere, 1),
             };
-            let (from, to) = split_replacement(&rest[from..]);
+            let (from, to) = split_replacement(&rest[from..], anchor != Anchor::Anywhere);
             Op::Replace { all, anchor, pattern: pattern(from)?, with: replacement(to, line, depth)? }
         }
         b'^' | b',' | b'~' => {
@@ -150,12 +163,13 @@ fn replacement(text: &str, line: u32, depth: u32) -> Result<Word> {
     word::parse_at(text, line, Mode::Word, depth)
 }
 
-fn split_replacement(text: &str) -> (&str, &str) {
+/// Pattern and replacement; an anchored pattern may be empty.
+fn split_replacement(text: &str, anchored: bool) -> (&str, &str) {
     let s = Skipper::new(text);
     let mut i = 0;
     while i < s.b.len() {
         i = match s.b[i] {
-            b'/' if i > 0 => return (&text[..i], &text[i + 1..]),
+            b'/' if i > 0 || anchored => return (&text[..i], &text[i + 1..]),
             b'\\' => i + 2,
             b'\'' => s.single(i).unwrap_or(i + 1),
             b'"' => s.double(i).unwrap_or(i + 1),

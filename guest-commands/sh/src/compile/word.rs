@@ -142,7 +142,7 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 i = end;
             }
             b'$' => i = dollar(b, &s, i, false)?,
-            b'<' | b'>' if mode == Mode::Word && s.at(i + 1) == b'(' => {
+            b'<' | b'>' if s.at(i + 1) == b'(' => {
                 let end = s.command(i + 2)?;
                 let subst = subst(&text[i + 2..end - 1], b.line);
                 b.part(Part::Process(subst, c == b'<'));
@@ -163,7 +163,7 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             _ => {
                 let end = s.char_end(i);
                 b.push(&text[i..end], false);
-                tilde = c == b':' && mode == Mode::Assign;
+                tilde = mode == Mode::Assign && (c == b':' || c == b'=' && crate::text::is_name(&text[..i]));
                 i = end;
             }
         }

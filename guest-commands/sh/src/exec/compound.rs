@@ -94,7 +94,8 @@ impl Shell {
                 Ok(())
             }
             Kind::Function { name, body } => {
-                let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
+                let function =
+                    Function { name: name.clone(), body: body.clone(), source: self.source_name() };
                 self.functions.insert(name.clone(), Rc::new(function));
                 self.generation = self.generation.wrapping_add(1);
                 self.status = 0;
@@ -320,7 +321,11 @@ impl Shell {
         let key = format!("{}{source}", if nocase { "(?i)" } else { "" });
         let regex = match self.regexes.get(&key) {
             Some(regex) => regex.clone(),
-            None => match regex_lite::Regex::new(&format!("{}{}", &key[..key.len() - source.len()], from_ere(source))) {
+            None => match regex_lite::Regex::new(&format!(
+                "{}{}",
+                &key[..key.len() - source.len()],
+                from_ere(source)
+            )) {
                 Ok(regex) => {
                     if self.regexes.len() >= REGEXES {
                         self.regexes.clear();

@@ -85,7 +85,13 @@ impl Shell {
         }
     }
 
-    pub(super) fn run_external(&mut self, command: &Command, simple: &Simple, args: &[String], tail: bool) -> Run {
+    pub(super) fn run_external(
+        &mut self,
+        command: &Command,
+        simple: &Simple,
+        args: &[String],
+        tail: bool,
+    ) -> Run {
         self.with_assigns(&simple.assigns, |sh| {
             if tail && !sh.traps.any() && sh.in_process == 0 && sh.capture.routes.is_empty() {
                 let Some(_saved) = sh.push_redirects(&command.redirects)? else {
@@ -116,6 +122,21 @@ impl Shell {
     pub(super) fn spawn(&mut self, args: &[String], map: &FdMap) -> Result<Pid, i32> {
         let env = self.vars.environment();
         let started = self.spawn_with(&args[0], args, &env, map);
+        // The message belongs where the program would have written it.
+        self.stderr =
+            map.pairs().find(|(child, _)| *child == 2).map_or(2, |(_, source)| source.unwrap_or(u32::MAX));
+        let result = self.started(started, args, &env, map);
+        self.stderr = 2;
+        result
+    }
+
+    fn started(
+        &mut self,
+        started: io::Result<Pid>,
+        args: &[String],
+        env: &Rc<Vec<OsString>>,
+        map: &FdMap,
+    ) -> Result<Pid, i32> {
         match started {
             Ok(pid) => Ok(pid),
             Err(error) if errno_of(&error) == Some(Errno::ENOEXEC) => {
@@ -127,7 +148,7 @@ impl Shell {
                 let mut script = vec!["sh".to_owned(), path];
                 script.extend_from_slice(&args[1..]);
                 let shell = self.own_path();
-                self.spawn_with(&shell, &script, &env, map).map_err(|e| self.not_started(&args[0], &e))
+                self.spawn_with(&shell, &script, env, map).map_err(|e| self.not_started(&args[0], &e))
             }
             Err(error) => Err(self.not_started(&args[0], &error)),
         }
@@ -140,7 +161,13 @@ impl Shell {
         }
     }
 
-    fn spawn_with(&mut self, program: &str, args: &[String], env: &Rc<Vec<OsString>>, map: &FdMap) -> io::Result<Pid> {
+    fn spawn_with(
+        &mut self,
+        program: &str,
+        args: &[String],
+        env: &Rc<Vec<OsString>>,
+        map: &FdMap,
+    ) -> io::Result<Pid> {
         let search = !program.contains('/');
         let path = match self.hashed.get(program) {
             Some(path) if search => path.clone(),
@@ -307,7 +334,10 @@ impl Shell {
     fn after_foreground(&mut self, status: WaitStatus) {
         if let WaitStatus::Signaled(raw) = status {
             let signal = Signal::from_raw(raw);
-            if signal == Some(Signal::SIGINT) && !self.traps.signals.contains_key(&Signal::SIGINT) && self.in_process == 0 {
+            if signal == Some(Signal::SIGINT)
+                && !self.traps.signals.contains_key(&Signal::SIGINT)
+                && self.in_process == 0
+            {
                 let _ = signal::kill(process::id() as i32, Some(Signal::SIGINT));
             } else if let Some(signal) = signal.filter(|s| !matches!(s, Signal::SIGINT | Signal::SIGPIPE)) {
                 let text = signal.description().to_owned();

@@ -63,6 +63,9 @@ impl Shell {
 
     fn run_pipeline(&mut self, pipeline: &Pipeline, tail: bool) -> Run {
         self.poll_traps()?;
+        if self.opts.noexec {
+            return Ok(());
+        }
         let (clock, times) = match pipeline.timed {
             Some(_) => (Some(std::time::Instant::now()), agentos_guest::system::times().unwrap_or_default()),
             None => (None, Default::default()),
@@ -74,7 +77,8 @@ impl Shell {
         let result = match pipeline.stages.as_slice() {
             [] => Ok(()),
             [one] => {
-                let checks = matches!(one.kind, Kind::Simple(_) | Kind::Subshell(_) | Kind::Arith(_) | Kind::Cond(_));
+                let checks =
+                    matches!(one.kind, Kind::Simple(_) | Kind::Subshell(_) | Kind::Arith(_) | Kind::Cond(_));
                 self.run_command(one, tail).and_then(|()| {
                     if checks {
                         self.pipestatus.clear();
@@ -158,15 +162,21 @@ impl Shell {
         self.depth += 1;
         let line = self.line;
         let mut units = Units::new(text.to_owned(), line.max(1));
-        self.status = 0;
+        let mut empty = true;
         let result = loop {
             match self.next_unit(&mut units) {
                 Ok(Some(unit)) => {
+                    empty = false;
                     if let Err(flow) = self.run_list(&unit, false) {
                         break Err(flow);
                     }
                 }
-                Ok(None) => break Ok(()),
+                Ok(None) => {
+                    if empty {
+                        self.status = 0;
+                    }
+                    break Ok(());
+                }
                 Err(()) => {
                     self.status = 2;
                     break Ok(());

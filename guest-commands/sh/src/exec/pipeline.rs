@@ -40,7 +40,8 @@ impl Shell {
                     break;
                 }
             };
-            let mut map: Vec<(u32, u32)> = io.map.iter().copied().filter(|(c, _)| pipe.is_none() || *c != 1).collect();
+            let mut map: Vec<(u32, u32)> =
+                io.map.iter().copied().filter(|(c, _)| pipe.is_none() || *c != 1).collect();
             map.extend(input.as_ref().map(|read| (0, read.raw())));
             map.extend(pipe.as_ref().map(|(_, write)| (1, write.raw())));
             let mut foreign: Vec<u32> = io.close_in_child().into_iter().collect();
@@ -114,11 +115,22 @@ impl Shell {
             && !self.functions.contains_key(name)
             && crate::builtins::find(name).is_none()
             && simple.args.iter().all(|Arg { word, .. }| is_pure(word))
-            && command.redirects.iter().all(|r| is_pure(&r.target) && !matches!(r.fd, crate::ir::RedirectFd::Named(_)))
-            && command.redirects.iter().all(|r| !r.target.literal().is_some_and(crate::builtins::test::is_fifo))
+            && command
+                .redirects
+                .iter()
+                .all(|r| is_pure(&r.target) && !matches!(r.fd, crate::ir::RedirectFd::Named(_)))
+            && command
+                .redirects
+                .iter()
+                .all(|r| !r.target.literal().is_some_and(crate::builtins::test::is_fifo))
     }
 
-    fn spawn_stage(&mut self, command: &Command, simple: &Simple, ends: &Ends<'_>) -> Result<Option<Stage>, Flow> {
+    fn spawn_stage(
+        &mut self,
+        command: &Command,
+        simple: &Simple,
+        ends: &Ends<'_>,
+    ) -> Result<Option<Stage>, Flow> {
         self.line = command.line;
         let mut args = Vec::with_capacity(simple.args.len());
         for arg in &simple.args {
@@ -207,7 +219,9 @@ fn is_pure(word: &Word) -> bool {
     word.parts.iter().all(|part| match part {
         Part::Lit(_) | Part::Quoted(_) | Part::Tilde(_) => true,
         Part::Subst(..) => true,
-        Part::Param(param, _) => !param.indirect && matches!(param.op, Op::None | Op::Length) && param.index.is_none(),
+        Part::Param(param, _) => {
+            !param.indirect && matches!(param.op, Op::None | Op::Length) && param.index.is_none()
+        }
         Part::Arith(..) | Part::Process(..) => false,
     })
 }

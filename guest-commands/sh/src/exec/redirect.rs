@@ -130,7 +130,8 @@ impl Shell {
             RedirectKind::Both { append: true } => (fd::O_WRONLY | fd::O_CREAT | fd::O_APPEND, true),
             RedirectKind::Both { append: false } => (fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC, true),
             RedirectKind::Dup { output } => {
-                let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>().ok());
+                let number =
+                    |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u32>().ok());
                 let own = self.redirect_number(redirect.fd, target == "-");
                 if target == "-" {
                     out.extend(own.map(|n| (n, Step::Close)));
@@ -194,7 +195,12 @@ impl Shell {
         }
     }
 
-    fn add_file(&mut self, own: RedirectFd, file: fd::Owned, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
+    fn add_file(
+        &mut self,
+        own: RedirectFd,
+        file: fd::Owned,
+        out: &mut Vec<(u32, Step)>,
+    ) -> Result<bool, Flow> {
         match own {
             RedirectFd::Number(n) => out.push((n, Step::File(file))),
             RedirectFd::Named(_) => {
@@ -267,7 +273,10 @@ impl Shell {
                     return Err(flow);
                 }
             };
-            let applied = ok && steps.into_iter().all(|(number, step)| self.redirect_one(number, step, redirect, &mut saved));
+            let applied = ok
+                && steps
+                    .into_iter()
+                    .all(|(number, step)| self.redirect_one(number, step, redirect, &mut saved));
             if !applied {
                 self.pop_redirects(saved);
                 return Ok(None);
@@ -293,7 +302,11 @@ impl Shell {
         let result = match step {
             Step::File(file) => fd::dup2(file.raw(), number, false),
             Step::Dup(source) if source == number => {
-                if fd::is_open(source) { Ok(()) } else { Err(io::Error::from_raw_os_error(0)) }
+                if fd::is_open(source) {
+                    Ok(())
+                } else {
+                    Err(io::Error::from_raw_os_error(0))
+                }
             }
             Step::Dup(source) => fd::dup2(source, number, false),
             Step::Close => {

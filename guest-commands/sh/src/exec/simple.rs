@@ -43,7 +43,9 @@ impl Shell {
     ) -> Run {
         let Some(name) = args.first() else { return self.run_assignments(command, simple) };
         self.trace_args(args);
-        if let Some(function) = (!self.functions.is_empty()).then(|| self.functions.get(name.as_str()).cloned()).flatten() {
+        if let Some(function) =
+            (!self.functions.is_empty()).then(|| self.functions.get(name.as_str()).cloned()).flatten()
+        {
             let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
             let result = self.with_assigns(&simple.assigns, |sh| sh.call(&function, args[1..].to_vec()));
             self.pop_some(saved);
@@ -233,7 +235,12 @@ impl Shell {
         }
     }
 
-    fn assign_array(&mut self, name: crate::symbols::Sym, elements: &[crate::ir::Element], append: bool) -> Run {
+    fn assign_array(
+        &mut self,
+        name: crate::symbols::Sym,
+        elements: &[crate::ir::Element],
+        append: bool,
+    ) -> Run {
         let name = self.vars.resolve(name);
         if self.vars.flags(name) & vars::READONLY != 0 {
             self.error(&format!("{}: readonly variable", name.name()));
@@ -295,7 +302,12 @@ impl Shell {
         Ok(())
     }
 
-    fn assign_assoc(&mut self, name: crate::symbols::Sym, elements: &[crate::ir::Element], append: bool) -> Run {
+    fn assign_assoc(
+        &mut self,
+        name: crate::symbols::Sym,
+        elements: &[crate::ir::Element],
+        append: bool,
+    ) -> Run {
         let mut items = BTreeMap::new();
         if append && let Some(Value::Assoc(old)) = self.vars.slot(name).map(|s| &s.value) {
             items = old.clone();

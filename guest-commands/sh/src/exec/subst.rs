@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 /// Builtins whose effect outlives a substitution or that could do anything.
 const OUTSIDE: &[&str] = &[
-    "cd", "pushd", "popd", "exec", "trap", "umask", "ulimit", "eval", ".", "source", "set", "shift", "wait", "alias",
-    "unalias", "hash", "shopt", "unset", "command", "builtin", "exit", "jobs", "kill", "enable", "getopts",
+    "cd", "pushd", "popd", "exec", "trap", "umask", "ulimit", "eval", ".", "source", "set", "shift", "wait",
+    "alias", "unalias", "hash", "shopt", "unset", "command", "builtin", "exit", "jobs", "kill", "enable",
+    "getopts",
 ];
 
 impl Shell {
@@ -77,7 +78,11 @@ impl Shell {
         let [stage] = item.first.stages.as_slice() else { return None };
         let Kind::Simple(simple) = &stage.kind else { return None };
         let reads = matches!(stage.redirects.as_slice(), [r] if r.kind == RedirectKind::Read);
-        (reads && simple.args.is_empty() && simple.assigns.is_empty() && item.rest.is_empty() && !item.background)
+        (reads
+            && simple.args.is_empty()
+            && simple.assigns.is_empty()
+            && item.rest.is_empty()
+            && !item.background)
             .then_some(&**stage)
     }
 
@@ -162,8 +167,13 @@ impl Shell {
         let buffer = self.capture.buffers.len();
         self.capture.buffers.push(Vec::new());
         self.capture.set(1, Some(buffer));
-        let (opts, calls, functions_active, loops, tested) =
-            (self.opts, self.calls.len(), self.functions_active, std::mem::take(&mut self.loops), self.tested);
+        let (opts, calls, functions_active, loops, tested) = (
+            self.opts,
+            self.calls.len(),
+            self.functions_active,
+            std::mem::take(&mut self.loops),
+            self.tested,
+        );
         let pending = std::mem::take(&mut self.out);
         if !self.shopts.inherit_errexit && !self.opts.posix {
             self.opts.errexit = false;

@@ -20,7 +20,8 @@ impl Shell {
             .and_then(|word| self.expand_string(&word).ok())
             .unwrap_or(prefix);
         self.opts.xtrace = true;
-        let first = prefix.chars().next().map_or(String::new(), |c| c.to_string().repeat(self.in_process as usize));
+        let first =
+            prefix.chars().next().map_or(String::new(), |c| c.to_string().repeat(self.in_process as usize));
         let line = format!("{first}{prefix}{}\n", text());
         self.write_error(&line);
     }
@@ -37,8 +38,10 @@ impl Shell {
     pub(super) fn report_times(&mut self, clock: Instant, before: Times, timed: Timed) {
         let real = clock.elapsed().as_secs_f64();
         let now = agentos_guest::system::times().unwrap_or_default();
-        let user = (now.utime_us + now.cutime_us).saturating_sub(before.utime_us + before.cutime_us) as f64 / 1e6;
-        let system = (now.stime_us + now.cstime_us).saturating_sub(before.stime_us + before.cstime_us) as f64 / 1e6;
+        let user =
+            (now.utime_us + now.cutime_us).saturating_sub(before.utime_us + before.cutime_us) as f64 / 1e6;
+        let system =
+            (now.stime_us + now.cstime_us).saturating_sub(before.stime_us + before.cstime_us) as f64 / 1e6;
         let text = match timed {
             Timed::Posix => format!("real {real:.2}\nuser {user:.2}\nsys {system:.2}\n"),
             Timed::Bash => {

@@ -64,7 +64,8 @@ fn walk(base: &str, segments: &[&str], how: How, out: &mut Vec<String>, depth: u
         let name = pattern::unquote(segment);
         let path = format!("{base}{name}");
         if last {
-            if agentos_guest::fs::lstat(&*crate::text::os(if path.is_empty() { "." } else { &path })).is_ok() {
+            if agentos_guest::fs::lstat(&*crate::text::os(if path.is_empty() { "." } else { &path })).is_ok()
+            {
                 out.push(path);
             }
         } else {

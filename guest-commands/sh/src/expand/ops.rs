@@ -44,7 +44,13 @@ impl Shell {
         })
     }
 
-    fn substring(&mut self, param: &Param, value: Val, offset: i64, length: Option<i64>) -> Result<Val, Flow> {
+    fn substring(
+        &mut self,
+        param: &Param,
+        value: Val,
+        offset: i64,
+        length: Option<i64>,
+    ) -> Result<Val, Flow> {
         match value {
             Val::Unset => Ok(Val::Unset),
             Val::One(text) => {
@@ -96,7 +102,8 @@ impl Shell {
                     }
                     Some(n) => n as usize,
                 };
-                let items = keyed.into_iter().filter(|(k, _)| *k >= start).take(take).map(|(_, v)| v).collect();
+                let items =
+                    keyed.into_iter().filter(|(k, _)| *k >= start).take(take).map(|(_, v)| v).collect();
                 Ok(Val::Many(items, star))
             }
         }
@@ -114,7 +121,11 @@ impl Shell {
                 let Name::Var(name) = param.name else { return Ok(value) };
                 let letters = self.attributes(self.vars.resolve(name));
                 if kind == b'a' {
-                    return Ok(if letters.is_empty() && value == Val::Unset { Val::Unset } else { Val::One(letters) });
+                    return Ok(if letters.is_empty() && value == Val::Unset {
+                        Val::Unset
+                    } else {
+                        Val::One(letters)
+                    });
                 }
                 Val::One(self.declaration(name))
             }
@@ -227,7 +238,8 @@ fn substitute(with: &str, matched: &str) -> String {
 fn change_case(text: &str, change: CaseChange, all: bool, p: Option<&str>) -> String {
     let mut out = String::with_capacity(text.len());
     for (i, c) in text.chars().enumerate() {
-        let chosen = (all || i == 0) && p.is_none_or(|p| pattern::matches(p, c.encode_utf8(&mut [0; 4]), false));
+        let chosen =
+            (all || i == 0) && p.is_none_or(|p| pattern::matches(p, c.encode_utf8(&mut [0; 4]), false));
         match change {
             _ if !chosen => out.push(c),
             CaseChange::Upper => out.extend(c.to_uppercase()),

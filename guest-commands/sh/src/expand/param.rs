@@ -131,10 +131,7 @@ impl Shell {
 
     pub(super) fn unbound(&mut self, what: &str) -> Run {
         self.error(&format!("{what}: unbound variable"));
-        self.status = 127;
-        if !self.command_string {
-            self.status = 1;
-        }
+        self.status = if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 };
         Err(Flow::Exit)
     }
 
@@ -281,11 +278,13 @@ impl Shell {
             (b'?', true) => {
                 let mut message = self.expand_string(word)?;
                 if message.is_empty() {
-                    message = if colon { "parameter null or not set".into() } else { "parameter not set".into() };
+                    message =
+                        if colon { "parameter null or not set".into() } else { "parameter not set".into() };
                 }
                 let len = param.raw.find([':', '?']).unwrap_or(param.raw.len());
                 self.error(&format!("{}: {message}", &param.raw[..len]));
-                self.status = if self.command_string { 127 } else { 1 };
+                self.status =
+                    if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 };
                 return Err(Flow::Exit);
             }
             _ => self.push(value, quoted, sink),

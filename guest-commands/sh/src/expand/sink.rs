@@ -107,7 +107,9 @@ impl Sink {
         match self.mode {
             Mode::Text => self.current.text.push_str(text),
             Mode::Fields => {
-                if text.bytes().any(|b| matches!(b, b'*' | b'?' | b'[' | b']' | b'\\' | b'(' | b')' | b'|' | b'!' | b'-' | b'^')) {
+                if text.bytes().any(|b| {
+                    matches!(b, b'*' | b'?' | b'[' | b']' | b'\\' | b'(' | b')' | b'|' | b'!' | b'-' | b'^')
+                }) {
                     for c in text.chars() {
                         if pattern::is_quotable(c) {
                             self.current.text.push(MARK);
@@ -185,7 +187,11 @@ impl Sink {
         }
         for (i, item) in items.iter().enumerate() {
             if i > 0 {
-                if quoted { self.end_field() } else { self.finish() }
+                if quoted {
+                    self.end_field()
+                } else {
+                    self.finish()
+                }
                 self.blank_ended = false;
             }
             self.value(item, quoted, ifs);

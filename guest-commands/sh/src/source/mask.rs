@@ -90,8 +90,10 @@ pub(crate) struct Masker<'a> {
     nested: bool,
     extglob: bool,
     aliases: Option<&'a HashMap<String, String>>,
-    /// No alias before this position: text that an alias put there.
-    alias_from: usize,
+    /// Aliases that are not replaced again before a position.
+    active: &'a [(usize, String)],
+    /// A word that follows only blanks from here may be an alias wherever it stands.
+    alias_next: Option<usize>,
     out: Masked,
     stack: Vec<Frame>,
     pending: Vec<Pending>,
@@ -112,7 +114,8 @@ impl<'a> Masker<'a> {
             nested: false,
             extglob: false,
             aliases: None,
-            alias_from: 0,
+            active: &[],
+            alias_next: None,
             out: Masked { lines: vec![line], ..Masked::default() },
             stack: Vec::new(),
             pending: Vec::new(),
@@ -130,10 +133,25 @@ impl<'a> Masker<'a> {
         self
     }
 
-    pub(crate) fn aliases(mut self, aliases: Option<&'a HashMap<String, String>>, from: usize) -> Self {
+    pub(crate) fn aliases(
+        mut self,
+        aliases: Option<&'a HashMap<String, String>>,
+        active: &'a [(usize, String)],
+        next: Option<usize>,
+    ) -> Self {
         self.aliases = aliases;
-        self.alias_from = from;
+        self.active = active;
+        self.alias_next = next;
         self
+    }
+
+    /// Whether the word at `start` is an alias to be replaced.
+    fn is_alias(&self, text: &str, start: usize) -> bool {
+        let follows = |from: usize| start >= from && self.s.src[from..start].trim().is_empty();
+        let place = self.command || self.alias_next.is_some_and(follows);
+        place
+            && self.aliases.is_some_and(|aliases| aliases.contains_key(text))
+            && !self.active.iter().any(|(end, name)| start < *end && name == text)
     }
 
     pub(super) fn nested(s: Skipper<'a>, start: usize) -> Result<Self, SyntaxError> {
@@ -168,7 +186,9 @@ impl<'a> Masker<'a> {
         if index >= LIMIT {
             return Err(SyntaxError::Wrong("command too long".into(), self.line));
         }
-        if let Segment::Raw(text) | Segment::Cond(text) | Segment::Arith(text) | Segment::Array(text) = &segment {
+        if let Segment::Raw(text) | Segment::Cond(text) | Segment::Arith(text) | Segment::Array(text) =
+            &segment
+        {
             self.line += text.bytes().filter(|b| *b == b'\n').count() as u32;
         }
         if !self.nested {
@@ -210,7 +230,10 @@ impl<'a> Masker<'a> {
                     continue;
                 }
                 b'#' => {
-                    self.i = self.s.b[self.i..].iter().position(|b| *b == b'\n').map_or(self.s.b.len(), |n| self.i + n);
+                    self.i = self.s.b[self.i..]
+                        .iter()
+                        .position(|b| *b == b'\n')
+                        .map_or(self.s.b.len(), |n| self.i + n);
                     continue;
                 }
                 b'\n' => {
@@ -286,7 +309,9 @@ impl<'a> Masker<'a> {
             (b'>', b'&', _) => ">&",
             (b'>', b'|', _) => ">|",
             (b'>', ..) => ">",
-            (b'(', b'(', _) if self.command || self.expect == Expect::ForIn || self.expect == Expect::ForName => {
+            (b'(', b'(', _)
+                if self.command || self.expect == Expect::ForIn || self.expect == Expect::ForName =>
+            {
                 if let Ok(end) = self.s.arithmetic(self.i + 2) {
                     return self.arithmetic(end).map(|()| false);
                 }
@@ -373,7 +398,10 @@ impl<'a> Masker<'a> {
             self.i += 1;
         }
         let start = self.i;
-        while !matches!(self.s.at(self.i), 0 | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')') {
+        while !matches!(
+            self.s.at(self.i),
+            0 | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b'<' | b'>' | b'(' | b')'
+        ) {
             self.i = match self.s.at(self.i) {
                 b'\\' => self.i + 2,
                 b'\'' => self.s.single(self.i)?,
@@ -400,7 +428,8 @@ impl<'a> Masker<'a> {
         let mut queue = std::mem::take(&mut self.pending).into_iter();
         while let Some(pending) = queue.next() {
             let mut body = String::new();
-            let expand = matches!(self.out.segments.get(pending.segment), Some(Segment::Here { expand: true, .. }));
+            let expand =
+                matches!(self.out.segments.get(pending.segment), Some(Segment::Here { expand: true, .. }));
             loop {
                 let rest = &self.s.src[self.i..];
                 if rest.is_empty() {
@@ -443,7 +472,10 @@ impl<'a> Masker<'a> {
                 0 if self.i >= self.s.b.len() => break,
                 b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' => break,
                 b'\r' if self.s.at(self.i + 1) == b'\n' => break,
-                b'<' | b'>' if self.s.at(self.i + 1) == b'(' && (self.i == start || self.s.at(self.i - 1) == b'=') => {
+                b'<' | b'>'
+                    if self.s.at(self.i + 1) == b'('
+                        && (self.i == start || self.s.at(self.i - 1) == b'=') =>
+                {
                     self.s.command(self.i + 2)?
                 }
                 b'<' | b'>' => break,
@@ -567,15 +599,12 @@ impl<'a> Masker<'a> {
             self.command = false;
             return Ok(());
         }
+        if plain && self.aliases.is_some() && self.is_alias(text, start) {
+            return Err(SyntaxError::Alias(start..self.i));
+        }
         if !(plain && self.command) {
             self.command = false;
             return Ok(());
-        }
-        if let Some(aliases) = self.aliases
-            && start >= self.alias_from
-            && aliases.contains_key(text)
-        {
-            return Err(SyntaxError::Alias(start..self.i));
         }
         self.reserved(text, begin)
     }
@@ -647,7 +676,10 @@ impl<'a> Masker<'a> {
                 b'$' => i = self.s.dollar(i, false)?,
                 b']' if self.s.at(i + 1) == b']'
                     && matches!(self.s.at(i - 1), b' ' | b'\t' | b'\n')
-                    && matches!(self.s.at(i + 2), 0 | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' | b'<' | b'>') =>
+                    && matches!(
+                        self.s.at(i + 2),
+                        0 | b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')' | b'<' | b'>'
+                    ) =>
                 {
                     return Ok(i);
                 }

@@ -171,7 +171,9 @@ impl<'a> Skipper<'a> {
                 Some(b'}') => return Ok(i + 1),
                 Some(b) => {
                     if in_double && !quotes && matches!(b, b'#' | b'%' | b'/' | b'^' | b',') && i > start {
-                        let name = self.b[start..i].iter().all(|b| b.is_ascii_alphanumeric() || b"_[]@*!#?".contains(b));
+                        let name = self.b[start..i]
+                            .iter()
+                            .all(|b| b.is_ascii_alphanumeric() || b"_[]@*!#?".contains(b));
                         quotes = name;
                     }
                     i += 1;

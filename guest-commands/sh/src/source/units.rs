@@ -13,7 +13,10 @@ pub(crate) struct Units {
     text: String,
     at: usize,
     line: u32,
-    alias_from: usize,
+    /// Aliases whose text is being read: up to where, and which.
+    active: Vec<(usize, String)>,
+    /// Where an alias ended in a blank: the next word may be one, too.
+    alias_next: Option<usize>,
     /// All of the script is here; what is incomplete stays so.
     pub(crate) complete: bool,
 }
@@ -40,7 +43,7 @@ const MAX_ALIASES: usize = 1000;
 
 impl Units {
     pub(crate) fn new(text: String, line: u32) -> Self {
-        Units { text, at: 0, line, alias_from: 0, complete: true }
+        Units { text, at: 0, line, active: Vec::new(), alias_next: None, complete: true }
     }
 
     /// Adds text that was read.
@@ -48,7 +51,8 @@ impl Units {
         if self.at == self.text.len() {
             self.text.clear();
             self.at = 0;
-            self.alias_from = 0;
+            self.active.clear();
+            self.alias_next = None;
         }
         self.text.push_str(text);
     }
@@ -71,9 +75,11 @@ impl Units {
             if self.at >= self.text.len() {
                 return Ok(Next::End);
             }
-            let masker = Masker::new(&self.text, self.at, self.line)
-                .extglob(dialect.extglob)
-                .aliases(dialect.aliases.filter(|_| aliases_left > 0), self.alias_from.max(self.at));
+            let masker = Masker::new(&self.text, self.at, self.line).extglob(dialect.extglob).aliases(
+                dialect.aliases.filter(|_| aliases_left > 0),
+                &self.active,
+                self.alias_next,
+            );
             let (masked, end, line) = match masker.unit(skip) {
                 Ok(unit) => unit,
                 Err(SyntaxError::Alias(range)) => {
@@ -112,9 +118,18 @@ impl Units {
     }
 
     fn replace_alias(&mut self, range: std::ops::Range<usize>, dialect: Dialect<'_>) {
-        let Some(value) = dialect.aliases.and_then(|a| a.get(&self.text[range.clone()])).cloned() else { return };
-        // An alias whose value ends in a blank lets the next word be one, too.
-        self.alias_from = if value.ends_with([' ', '\t']) { range.start + value.len() - 1 } else { range.start + value.len() };
+        let Some(value) = dialect.aliases.and_then(|a| a.get(&self.text[range.clone()])).cloned() else {
+            return;
+        };
+        let name = self.text[range.clone()].to_owned();
+        for (end, _) in &mut self.active {
+            if *end >= range.end {
+                *end = *end - range.len() + value.len();
+            }
+        }
+        let end = range.start + value.len();
+        self.active.push((end, name));
+        self.alias_next = value.ends_with([' ', '\t']).then_some(end);
         self.text.replace_range(range, &value);
     }
 
@@ -142,9 +157,12 @@ fn parse(masked: &Masked) -> Result<List, SyntaxError> {
             let token: String = match rest.chars().next() {
                 Some('\n') | None => "newline".into(),
                 Some(c) if ";&|()<>".contains(c) => rest.chars().take_while(|d| *d == c).collect(),
-                Some(_) => rest.chars().take_while(|c| !c.is_whitespace() && !";&|()<>".contains(*c)).collect(),
+                Some(_) => {
+                    rest.chars().take_while(|c| !c.is_whitespace() && !";&|()<>".contains(*c)).collect()
+                }
             };
-            let token: String = token.chars().map(|c| if masked.segment(c).is_some() { '…' } else { c }).collect();
+            let token: String =
+                token.chars().map(|c| if masked.segment(c).is_some() { '…' } else { c }).collect();
             Err(SyntaxError::Wrong(format!("syntax error near unexpected token `{token}'"), line(at.line)))
         }
         Err(brush_parser::ParseError::ParsingAtEndOfInput) => {

@@ -1,0 +1,114 @@
+//! Runs the recorded cases: scripts with the output and status that bash 5.2 gave. It needs no bash.
+//!
+//! A case is `### name`, the script, `--- status`, the expected standard output; `--- no newline` says that the output
+//! does not end in one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+struct Case {
+    name: String,
+    script: String,
+    status: i32,
+    output: String,
+}
+
+fn parse(text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut in_output = false;
+    for line in text.split_inclusive('\n') {
+        if let Some(name) = line.strip_prefix("### ") {
+            cases.push(Case {
+                name: name.trim_end().into(),
+                script: String::new(),
+                status: -1,
+                output: String::new(),
+            });
+            in_output = false;
+            continue;
+        }
+        let case = cases.last_mut().expect("a file begins with ###");
+        if line == "--- no newline\n" && in_output {
+            case.output.pop();
+        } else if let (Some(status), false) = (line.strip_prefix("--- "), in_output) {
+            case.status = status.trim().parse().expect("a status");
+            in_output = true;
+        } else if in_output {
+            case.output.push_str(line);
+        } else {
+            case.script.push_str(line);
+        }
+    }
+    cases
+}
+
+/// A directory in which `sh` and `bash` are the shell under test.
+fn shells() -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bin");
+    std::fs::create_dir_all(&dir).unwrap();
+    for name in ["sh", "bash"] {
+        // Another test of this binary may be making the same link.
+        let _ = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sh"), dir.join(name));
+    }
+    dir
+}
+
+fn check(file: &str) {
+    let dir = shells();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
+    let cases = parse(&std::fs::read_to_string(path).unwrap());
+    assert!(cases.len() > 20, "{file} holds cases");
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let output = Command::new(dir.join("bash"))
+            .args(["-c", case.script.trim_end_matches('\n')])
+            .env_clear()
+            .env("PATH", format!("{}:/usr/bin:/bin", dir.display()))
+            .env("HOME", "/root")
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(env!("CARGO_TARGET_TMPDIR"))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let shell = dir.join("bash").display().to_string();
+        let stdout = String::from_utf8_lossy(&output.stdout).replace(&shell, "SHELL");
+        if stdout != case.output || output.status.code() != Some(case.status) {
+            wrong.push(format!(
+                "{}:\n{}  expected {}: {:?}\n  got {:?}: {stdout:?}\n  {}",
+                case.name,
+                case.script,
+                case.status,
+                case.output,
+                output.status.code(),
+                String::from_utf8_lossy(&output.stderr)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+#[test]
+fn basics() {
+    check("basics.cases");
+}
+
+#[test]
+fn expansions() {
+    check("expand.cases");
+}
+
+/// The script that the shell has to get right in a VM, too.
+#[test]
+fn acceptance() {
+    let script = r#"yes | head -3; timeout 1 sleep 5; echo $?; (exit 3) | cat; echo ${PIPESTATUS[0]}; sleep 0.2 & wait
+        exec 3>o; cat /etc/passwd >&3; trap "exit 9" TERM; (sleep 0.2; kill -TERM $$) & while :; do :; done"#;
+    let output = Command::new(shells().join("sh"))
+        .args(["-c", script])
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(9));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "y\ny\ny\n124\n3\n");
+    let copied = std::fs::read(Path::new(env!("CARGO_TARGET_TMPDIR")).join("o")).unwrap();
+    assert_eq!(copied, std::fs::read("/etc/passwd").unwrap());
+}
