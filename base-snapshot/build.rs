@@ -35,7 +35,8 @@ fn main() {
     for (name, file) in PROGRAMS {
         let wasm = target.join(TARGET).join("release").join(file);
         let entry = if built {
-            let bytes = std::fs::read(&wasm).unwrap_or_else(|e| fail(&format!("read {}: {e}", wasm.display())));
+            let bytes =
+                std::fs::read(&wasm).unwrap_or_else(|e| fail(&format!("read {}: {e}", wasm.display())));
             // A copy of our own: the guest build may replace its file while the compiler reads it.
             let copy = out.join(file);
             std::fs::write(&copy, &bytes).unwrap_or_else(|e| fail(&format!("write {}: {e}", copy.display())));
@@ -97,8 +98,10 @@ fn build(root: &Path, guests: &Path, target: &Path) {
         .args(["-p", "agentos-sh", "-p", "agentos-tools", "-p", "agentos-scripted"])
         .env_clear();
     let keep = |name: &str| {
-        matches!(name, "PATH" | "HOME" | "CARGO_HOME" | "RUSTUP_HOME" | "RUSTUP_TOOLCHAIN" | "USER" | "LANG" | "TMPDIR")
-            || name.starts_with("CARGO_REGISTR")
+        matches!(
+            name,
+            "PATH" | "HOME" | "CARGO_HOME" | "RUSTUP_HOME" | "RUSTUP_TOOLCHAIN" | "USER" | "LANG" | "TMPDIR"
+        ) || name.starts_with("CARGO_REGISTR")
             || name.starts_with("CARGO_HTTP")
             || name.starts_with("CARGO_NET")
             || name.starts_with("CARGO_SOURCE")

@@ -121,8 +121,16 @@ mod tests {
     #[test]
     fn the_layer_has_what_programs_expect() {
         let tree = Tree::from_layer(&base_layer().unwrap());
-        for path in ["/etc/passwd", "/tmp", "/home/agentos", "/workspace", "/bin/sh", "/bin/bash", "/dev/null", "/bin/true"]
-        {
+        for path in [
+            "/etc/passwd",
+            "/tmp",
+            "/home/agentos",
+            "/workspace",
+            "/bin/sh",
+            "/bin/bash",
+            "/dev/null",
+            "/bin/true",
+        ] {
             assert!(tree.ino_at(path).is_ok(), "{path}");
         }
         assert_eq!(tree.ino_at("/bin/sh"), tree.ino_at("/bin/bash"));

@@ -145,7 +145,8 @@ mod tests {
 
     #[test]
     fn layouts_round_trip() {
-        let stat = Stat { ino: 7, mode: 0o100_644, size: u64::MAX, atime: -5, btime_nsec: 9, ..Stat::default() };
+        let stat =
+            Stat { ino: 7, mode: 0o100_644, size: u64::MAX, atime: -5, btime_nsec: 9, ..Stat::default() };
         assert_eq!(Stat::decode(&stat.encode()), stat);
         let wait = WaitResult { pid: -1, status: 0x300, utime_us: 1, stime_us: 2, maxrss_kb: 3 };
         assert_eq!(WaitResult::decode(&wait.encode()), wait);

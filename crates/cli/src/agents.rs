@@ -1,0 +1,27 @@
+//! `agentos agents`: the registry.
+
+use std::process::ExitCode;
+
+use comfy_table::{Table, presets};
+use miette::{IntoDiagnostic, Result};
+
+use crate::args::ListArgs;
+use crate::machine;
+
+pub(crate) async fn agents(args: ListArgs) -> Result<ExitCode> {
+    let sidecar = machine::sidecar().await?;
+    let os = machine::create(&sidecar, agentos::AgentOsConfig::default()).await?;
+    let agents = os.list_agents().await.into_diagnostic()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&agents).into_diagnostic()?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["agent", "installed", "adapter"]);
+    for agent in agents {
+        let installed = if agent.installed { "yes" } else { "no" };
+        table.add_row([agent.id, installed.to_owned(), agent.acp_adapter]);
+    }
+    println!("{table}");
+    Ok(ExitCode::SUCCESS)
+}

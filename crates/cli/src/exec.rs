@@ -1,0 +1,32 @@
+//! `agentos exec`: one program, standard streams passed through, its status as ours.
+
+use std::process::ExitCode;
+
+use agentos::ExecOptions;
+use miette::{IntoDiagnostic, Result};
+
+use crate::args::ExecArgs;
+use crate::machine;
+
+/// Status of a program that was killed for its time, as of timeout(1).
+const TIMED_OUT: u8 = 124;
+
+pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
+    let mut config = machine::config(&args.machine)?;
+    let env = if args.clear_env { std::mem::take(&mut config.env) } else { Default::default() };
+    let sidecar = machine::sidecar().await?;
+    let os = machine::create(&sidecar, config).await?;
+    let options = ExecOptions {
+        env,
+        clear_env: args.clear_env,
+        cwd: args.cwd,
+        timeout: args.timeout,
+        ..ExecOptions::default()
+    };
+    let status = os
+        .exec_streams(args.program, options, tokio::io::stdin(), tokio::io::stdout(), tokio::io::stderr())
+        .await
+        .into_diagnostic()?;
+    let code = if status.timed_out { TIMED_OUT } else { u8::try_from(status.exit_code).unwrap_or(255) };
+    Ok(ExitCode::from(code))
+}

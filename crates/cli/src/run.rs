@@ -1,0 +1,189 @@
+//! `agentos run`: a session, one prompt, and what the agent says and does as it happens.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Read, Write};
+use std::process::ExitCode;
+
+use agentos::{CreateSessionOptions, PermissionReply, PermissionRequest, SessionEvent};
+use miette::{IntoDiagnostic, Result};
+use serde_json::{Value, json};
+
+use crate::args::{PermissionArg, RunArgs};
+use crate::machine;
+
+/// Longest piece of a tool's output that is shown at a time.
+const SHOWN: usize = 4096;
+
+pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
+    let prompt = prompt(&args.prompt)?;
+    let sidecar = machine::sidecar().await?;
+    let os = machine::create(&sidecar, machine::config(&args.machine)?).await?;
+    let options =
+        CreateSessionOptions { cwd: args.cwd.clone(), model: args.model.clone(), ..CreateSessionOptions::default() };
+    let session = os.create_session(&args.agent, options).await.into_diagnostic()?;
+    let mut events = session.events(None).await.into_diagnostic()?;
+    let mut requests = session.permission_requests().await.into_diagnostic()?;
+    let mut screen = Screen::new(args.json);
+    let turn = session.prompt(prompt);
+    tokio::pin!(turn);
+    let (mut more_events, mut more_requests) = (true, true);
+    let result = loop {
+        tokio::select! {
+            biased;
+            event = events.next(), if more_events => match event {
+                Some(event) => screen.event(&event.into_diagnostic()?),
+                None => more_events = false,
+            },
+            request = requests.next(), if more_requests => match request {
+                Some(request) => {
+                    let request = request.into_diagnostic()?;
+                    let reply = decide(args.permission, &request, args.json).await?;
+                    // It may have been answered by its timeout meanwhile.
+                    let _ = session.respond_permission(request.permission_id, reply).await;
+                }
+                None => more_requests = false,
+            },
+            result = &mut turn => break result.into_diagnostic()?,
+        }
+    };
+    // What the agent said before the result is there already.
+    while more_events {
+        match tokio::time::timeout(std::time::Duration::from_millis(50), events.next()).await {
+            Ok(Some(event)) => screen.event(&event.into_diagnostic()?),
+            Ok(None) | Err(_) => more_events = false,
+        }
+    }
+    screen.result(&result);
+    session.close().await.into_diagnostic()?;
+    Ok(if result.stop_reason == "end_turn" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn prompt(argument: &str) -> Result<String> {
+    if argument != "-" {
+        return Ok(argument.to_owned());
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().read_to_string(&mut text).into_diagnostic()?;
+    Ok(text)
+}
+
+async fn decide(how: PermissionArg, request: &PermissionRequest, json: bool) -> Result<PermissionReply> {
+    match how {
+        PermissionArg::Once => Ok(PermissionReply::Once),
+        PermissionArg::Always => Ok(PermissionReply::Always),
+        PermissionArg::Reject => Ok(PermissionReply::Reject),
+        PermissionArg::Ask if json || !std::io::stdin().is_terminal() => {
+            eprintln!("agentos: rejected, because there is no terminal to ask on (use --permission once)");
+            Ok(PermissionReply::Reject)
+        }
+        PermissionArg::Ask => {
+            let title = plain(request.tool_call.get("title").and_then(Value::as_str).unwrap_or("a tool"));
+            tokio::task::spawn_blocking(move || ask(&title)).await.into_diagnostic()?
+        }
+    }
+}
+
+fn ask(title: &str) -> Result<PermissionReply> {
+    let mut terminal = std::io::stderr();
+    loop {
+        write!(terminal, "? allow {title} [o]nce, [a]lways, [r]eject: ").into_diagnostic()?;
+        let mut line = String::new();
+        if std::io::stdin().read_line(&mut line).into_diagnostic()? == 0 {
+            return Ok(PermissionReply::Reject);
+        }
+        match line.trim() {
+            "o" | "once" | "y" => return Ok(PermissionReply::Once),
+            "a" | "always" => return Ok(PermissionReply::Always),
+            "r" | "reject" | "n" => return Ok(PermissionReply::Reject),
+            _ => {}
+        }
+    }
+}
+
+/// Text of an agent without what would act on the terminal.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+/// What a person sees.
+struct Screen {
+    json: bool,
+    /// Output of each tool call that was shown already, to show only what is new.
+    shown: HashMap<String, String>,
+    at_line_start: bool,
+}
+
+impl Screen {
+    fn new(json: bool) -> Self {
+        Self { json, shown: HashMap::new(), at_line_start: true }
+    }
+
+    fn event(&mut self, event: &SessionEvent) {
+        if self.json {
+            self.line(&serde_json::to_string(event).unwrap_or_default());
+            return;
+        }
+        let Some(update) = event.params.get("update") else { return };
+        match update.get("sessionUpdate").and_then(Value::as_str) {
+            Some("agent_message_chunk") => {
+                if let Some(text) = update.pointer("/content/text").and_then(Value::as_str) {
+                    self.text(&plain(text));
+                }
+            }
+            Some("tool_call" | "tool_call_update") => self.tool(update),
+            _ => {}
+        }
+    }
+
+    fn tool(&mut self, update: &Value) {
+        let id = update.get("toolCallId").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !self.shown.contains_key(&id) {
+            if let Some(title) = update.get("title").and_then(Value::as_str) {
+                self.line(&format!("▶ {}", plain(title)));
+            }
+            self.shown.insert(id.clone(), String::new());
+        }
+        let blocks = update.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let output: String =
+            blocks.iter().filter_map(|b| b.pointer("/content/text").and_then(Value::as_str)).collect();
+        if !output.is_empty() {
+            let before = self.shown.insert(id, output.clone()).unwrap_or_default();
+            let new = output.strip_prefix(&before).unwrap_or(&output);
+            let cut = new.char_indices().rev().nth(SHOWN).map_or(0, |(at, _)| at);
+            self.text(&plain(&new[cut..]));
+        }
+        match update.get("status").and_then(Value::as_str) {
+            Some("completed") => self.line("✔ done"),
+            Some("failed") => self.line("✘ failed"),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        print!("{text}");
+        let _ = std::io::stdout().flush();
+        self.at_line_start = text.ends_with('\n');
+    }
+
+    fn line(&mut self, line: &str) {
+        if !self.at_line_start {
+            println!();
+        }
+        println!("{line}");
+        self.at_line_start = true;
+    }
+
+    fn result(&mut self, result: &agentos::PromptResult) {
+        if self.json {
+            self.line(&json!({ "result": result }).to_string());
+        } else {
+            if !self.at_line_start {
+                println!();
+            }
+            eprintln!("[{}]", result.stop_reason);
+        }
+    }
+}
