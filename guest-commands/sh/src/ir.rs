@@ -53,7 +53,7 @@ pub(crate) enum Kind {
     While { until: bool, condition: List, body: List },
     For { var: Sym, words: Option<Vec<Word>>, body: List },
     Select { var: Sym, words: Option<Vec<Word>>, body: List },
-    ForArith { init: Option<Arith>, condition: Option<Arith>, step: Option<Arith>, body: List },
+    ForArith { init: Option<Box<Arith>>, condition: Option<Box<Arith>>, step: Option<Box<Arith>>, body: List },
     Case { word: Word, arms: Vec<Arm> },
     Arith(Arith),
     Cond(Cond),

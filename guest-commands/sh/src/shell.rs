@@ -112,6 +112,7 @@ pub(crate) struct Shell {
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
     pub(crate) stderr: u32,
+    stack_base: usize,
 }
 
 /// How a wrong script is reported.
@@ -122,8 +123,16 @@ pub(crate) fn syntax_message(error: &SyntaxError) -> String {
     }
 }
 
-/// How deeply commands, functions and substitutions nest before the shell gives up: its stack is 1 MiB.
-pub(crate) const MAX_DEPTH: u32 = 1000;
+/// How deeply commands, functions and substitutions nest before the shell gives up.
+const MAX_DEPTH: u32 = 4000;
+/// How much of its stack (1 MiB in a VM) the shell uses before it gives up.
+const MAX_STACK: usize = 640 << 10;
+
+/// Where the stack is, near enough.
+fn stack_position() -> usize {
+    let here = 0u8;
+    std::ptr::from_ref(std::hint::black_box(&here)) as usize
+}
 
 impl Shell {
     pub(crate) fn new(zero: String) -> Self {
@@ -170,6 +179,7 @@ impl Shell {
             hashed: BTreeMap::new(),
             current: String::new(),
             stderr: 2,
+            stack_base: stack_position(),
         };
         shell.import_environment();
         shell
@@ -218,6 +228,22 @@ impl Shell {
         self.vars.put_str(symbols::HOSTNAME, names.nodename);
         self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());
         self.vars.put_str(symbols::MACHTYPE, format!("{}-pc-linux-gnu", names.machine));
+    }
+
+    /// Whether there is room to nest more deeply; if not, that is reported and the command given up.
+    #[inline]
+    pub(crate) fn check_depth(&mut self) -> Run {
+        if self.depth >= MAX_DEPTH || self.stack_base.abs_diff(stack_position()) > MAX_STACK {
+            return self.too_deep();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn too_deep(&mut self) -> Run {
+        self.error("commands nest too deeply");
+        self.status = 1;
+        Err(Flow::Discard)
     }
 
     // --- variables

@@ -90,7 +90,7 @@ impl Parser<'_, '_> {
     /// Conditional and assignment expressions, which nest to the right.
     fn ternary(&mut self) -> Result<Expr> {
         self.depth += 1;
-        if self.depth > 100 {
+        if self.depth > 200 {
             return Err(self.error("expression recursion level exceeded"));
         }
         let condition = self.or()?;

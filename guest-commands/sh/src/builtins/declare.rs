@@ -163,7 +163,7 @@ impl Shell {
         };
         let flags = want.on & !READONLY;
         if self.vars.flags(assign.name) & READONLY != 0
-            && !(self.is_scoped(want, name) && !self.vars.is_local(assign.name))
+            && (self.vars.is_local(assign.name) || !self.is_scoped(want, name))
         {
             let message = format!("{}: readonly variable", assign.name.name());
             self.error(&message);

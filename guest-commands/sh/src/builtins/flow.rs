@@ -111,7 +111,7 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             return Ok(1);
         }
     };
-    if sh.depth >= crate::shell::MAX_DEPTH || sh.sources_active > 100 {
+    if sh.sources_active > 100 {
         sh.complain(&args[0], "commands nest too deeply");
         return Ok(1);
     }

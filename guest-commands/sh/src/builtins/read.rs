@@ -321,11 +321,10 @@ pub(super) fn mapfile(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         _ => BTreeMap::new(),
     };
     let bytes = fd::read_to_end(from).unwrap_or_default();
-    let mut at = origin.unwrap_or(0);
-    for line in bytes.split_inclusive(|b| *b == delimiter).skip(skip).take(max) {
+    let lines = bytes.split_inclusive(|b| *b == delimiter).skip(skip).take(max);
+    for (at, line) in (origin.unwrap_or(0)..).zip(lines) {
         let keep = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line };
         items.insert(at, crate::text::from_bytes(keep.iter().copied().filter(|b| *b != 0).collect()));
-        at += 1;
     }
     sh.vars.put(name, Value::Array(items));
     Ok(0)

@@ -146,7 +146,9 @@ pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             match number(&option[1..]) {
                 Some(found) => which = found,
                 None => {
-                    return Ok(sh.complain("kill", &format!("{}: invalid signal specification", &option[1..])));
+                    return Ok(
+                        sh.complain("kill", &format!("{}: invalid signal specification", &option[1..]))
+                    );
                 }
             }
             words = &words[1..];

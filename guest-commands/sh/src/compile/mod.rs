@@ -336,8 +336,8 @@ impl Compiler<'_> {
         Arith::new(&self.raw(text).0, self.line)
     }
 
-    fn optional(&mut self, expr: Option<&ast::UnexpandedArithmeticExpr>) -> Result<Option<Arith>> {
-        expr.filter(|e| !e.value.trim().is_empty()).map(|e| self.arith(&e.value)).transpose()
+    fn optional(&mut self, expr: Option<&ast::UnexpandedArithmeticExpr>) -> Result<Option<Box<Arith>>> {
+        expr.filter(|e| !e.value.trim().is_empty()).map(|e| self.arith(&e.value).map(Box::new)).transpose()
     }
 
     fn compound(
@@ -361,10 +361,7 @@ impl Compiler<'_> {
         let line = self.line;
         let kind = match compound {
             C::Arithmetic(c) => Kind::Arith(self.arith(&c.expr.value)?),
-            C::BraceGroup(c) => match self.list(&c.list)? {
-                // What the mask wrapped so that the grammar takes it as a function's body.
-                list => Kind::Brace(list),
-            },
+            C::BraceGroup(c) => Kind::Brace(self.list(&c.list)?),
             C::Subshell(c) => Kind::Subshell(self.list(&c.list)?),
             C::ArithmeticForClause(c) => Kind::ForArith {
                 init: self.optional(c.initializer.as_ref())?,

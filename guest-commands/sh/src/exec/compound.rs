@@ -1,5 +1,6 @@
 //! Loops, conditions, groups and function definitions.
 
+use crate::arith::Arith;
 use crate::ir::{Arm, Command, Cond, CondOp, Kind, List, Then, Word};
 use crate::pattern;
 use crate::shell::{Flow, Function, Run, Shell};
@@ -38,51 +39,12 @@ impl Shell {
             }
             Kind::ForArith { init, condition, step, body } => {
                 self.line = command.line;
-                if let Some(init) = init {
-                    self.arith(init)?;
-                }
-                let mut status = 0;
-                self.loops += 1;
-                let result = loop {
-                    if let Some(condition) = condition {
-                        match self.arith(condition) {
-                            Ok(0) => break Ok(()),
-                            Ok(_) => {}
-                            Err(flow) => break Err(flow),
-                        }
-                    }
-                    match self.turn(body) {
-                        Ok(true) => status = self.status,
-                        Ok(false) => {
-                            status = self.status;
-                            break Ok(());
-                        }
-                        Err(flow) => break Err(flow),
-                    }
-                    if let Some(step) = step
-                        && let Err(flow) = self.arith(step)
-                    {
-                        break Err(flow);
-                    }
-                };
-                self.loops -= 1;
-                result?;
-                self.status = status;
-                Ok(())
+                self.run_for_arith([init.as_deref(), condition.as_deref(), step.as_deref()], body)
             }
             Kind::Case { word, arms } => self.run_case(word, arms),
             Kind::Arith(arith) => {
                 self.line = command.line;
-                self.trace_text(|| format!("(( {} ))", arith.text.trim()));
-                match self.try_arith(arith) {
-                    Ok(n) => self.status = i32::from(n == 0),
-                    Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
-                    Err(crate::arith::eval::ArithError::Message(message)) => {
-                        self.error(&format!("((: {message}"));
-                        self.status = 1;
-                    }
-                }
-                Ok(())
+                self.run_arith(arith)
             }
             Kind::Cond(cond) => {
                 self.line = command.line;
@@ -104,6 +66,55 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
+    fn run_arith(&mut self, arith: &Arith) -> Run {
+        self.trace_text(|| format!("(( {} ))", arith.text.trim()));
+        match self.try_arith(arith) {
+            Ok(n) => self.status = i32::from(n == 0),
+            Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
+            Err(crate::arith::eval::ArithError::Message(message)) => {
+                self.error(&format!("((: {message}"));
+                self.status = 1;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn run_for_arith(&mut self, [init, condition, step]: [Option<&Arith>; 3], body: &List) -> Run {
+        if let Some(init) = init {
+            self.arith(init)?;
+        }
+        let mut status = 0;
+        self.loops += 1;
+        let result = loop {
+            if let Some(condition) = condition {
+                match self.arith(condition) {
+                    Ok(0) => break Ok(()),
+                    Ok(_) => {}
+                    Err(flow) => break Err(flow),
+                }
+            }
+            match self.turn(body) {
+                Ok(true) => status = self.status,
+                Ok(false) => {
+                    status = self.status;
+                    break Ok(());
+                }
+                Err(flow) => break Err(flow),
+            }
+            if let Some(step) = step
+                && let Err(flow) = self.arith(step)
+            {
+                break Err(flow);
+            }
+        };
+        self.loops -= 1;
+        result?;
+        self.status = status;
+        Ok(())
+    }
+
     /// Runs the body of a loop once; false when the loop ends.
     fn turn(&mut self, body: &List) -> Result<bool, Flow> {
         self.poll_traps()?;
@@ -116,6 +127,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_while(&mut self, until: bool, condition: &List, body: &List) -> Run {
         let mut status = 0;
         self.loops += 1;
@@ -147,6 +159,7 @@ impl Shell {
         Ok(())
     }
 
+    #[inline(never)]
     fn loop_words(&mut self, words: Option<&[Word]>) -> Result<Vec<String>, Flow> {
         match words {
             None => Ok(self.args.clone()),
@@ -160,6 +173,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_for(&mut self, var: symbols::Sym, words: Vec<String>, body: &List) -> Run {
         self.status = 0;
         self.loops += 1;
@@ -182,6 +196,7 @@ impl Shell {
         result
     }
 
+    #[inline(never)]
     fn run_select(&mut self, var: symbols::Sym, words: &[String], body: &List) -> Run {
         self.loops += 1;
         let result = loop {
@@ -207,6 +222,7 @@ impl Shell {
         result
     }
 
+    #[inline(never)]
     fn run_case(&mut self, word: &Word, arms: &[Arm]) -> Run {
         let text = self.expand_string(word)?;
         let nocase = self.shopts.nocasematch;
@@ -240,6 +256,7 @@ impl Shell {
     }
 
     /// The result of `[[ ]]`; `None` if it is wrong.
+    #[inline(never)]
     fn test_cond(&mut self, cond: &Cond) -> Result<Option<bool>, Flow> {
         Ok(match cond {
             Cond::Not(inner) => self.test_cond(inner)?.map(|b| !b),
@@ -264,6 +281,7 @@ impl Shell {
         })
     }
 
+    #[inline(never)]
     fn binary_cond(&mut self, op: CondOp, left: &str, right: &Word) -> Result<Option<bool>, Flow> {
         let nocase = self.shopts.nocasematch;
         match op {
@@ -317,6 +335,7 @@ impl Shell {
         }))
     }
 
+    #[inline(never)]
     fn match_regex(&mut self, source: &str, text: &str, nocase: bool) -> Option<bool> {
         let key = format!("{}{source}", if nocase { "(?i)" } else { "" });
         let regex = match self.regexes.get(&key) {

@@ -85,6 +85,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     pub(super) fn run_external(
         &mut self,
         command: &Command,

@@ -6,16 +6,18 @@ use agentos_guest::process;
 use std::rc::Rc;
 
 /// How deeply functions may call each other: the guest's stack is 1 MiB.
-const MAX_CALLS: u32 = 500;
+const MAX_CALLS: u32 = 1000;
 
 impl Shell {
     /// Calls a function.
+    #[inline(never)]
     pub(super) fn call(&mut self, function: &Rc<Function>, args: Vec<String>) -> Run {
         if self.functions_active >= MAX_CALLS {
             self.error(&format!("{}: maximum function nesting level exceeded ({MAX_CALLS})", function.name));
             self.status = 1;
             return Err(Flow::Discard);
         }
+        self.check_depth()?;
         let outer = std::mem::replace(&mut self.args, args);
         let loops = std::mem::take(&mut self.loops);
         let getopts_at = self.getopts_at;
@@ -65,6 +67,7 @@ impl Shell {
     }
 
     /// `( … )`.
+    #[inline(never)]
     pub(super) fn run_subshell(&mut self, list: &List, tail: bool) -> Run {
         let _ = tail;
         let io = self.child_io();

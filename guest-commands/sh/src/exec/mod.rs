@@ -10,7 +10,7 @@ mod subst;
 mod trace;
 
 use crate::ir::{Command, Item, Kind, List, Pipeline};
-use crate::shell::{Flow, MAX_DEPTH, Run, Shell};
+use crate::shell::{Flow, Run, Shell};
 use crate::source::units::{Dialect, Next, Units};
 use std::rc::Rc;
 
@@ -109,6 +109,7 @@ impl Shell {
         if self.status == 0 || self.tested > 0 { Ok(()) } else { self.failed() }
     }
 
+    #[inline(never)]
     fn failed(&mut self) -> Run {
         self.err_trap()?;
         if self.opts.errexit { Err(Flow::Exit) } else { Ok(()) }
@@ -123,15 +124,12 @@ impl Shell {
     }
 
     /// Runs one command with its redirections.
+    #[inline(never)]
     pub(crate) fn run_command(&mut self, command: &Command, tail: bool) -> Run {
         if let Kind::Simple(simple) = &command.kind {
             return self.run_simple(command, simple, tail);
         }
-        if self.depth >= MAX_DEPTH {
-            self.error("commands nest too deeply");
-            self.status = 1;
-            return Err(Flow::Discard);
-        }
+        self.check_depth()?;
         self.depth += 1;
         let result = self.run_redirected(command, tail);
         self.depth -= 1;
@@ -153,12 +151,9 @@ impl Shell {
     }
 
     /// Runs text in this shell, as `eval` and traps do.
+    #[inline(never)]
     pub(crate) fn eval(&mut self, text: &str) -> Run {
-        if self.depth >= MAX_DEPTH {
-            self.error("commands nest too deeply");
-            self.status = 1;
-            return Err(Flow::Discard);
-        }
+        self.check_depth()?;
         self.depth += 1;
         let line = self.line;
         let mut units = Units::new(text.to_owned(), line.max(1));

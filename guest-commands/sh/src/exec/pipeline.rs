@@ -25,6 +25,7 @@ struct Ends<'a> {
 }
 
 impl Shell {
+    #[inline(never)]
     pub(super) fn run_stages(&mut self, stages: &[Rc<Command>]) -> Run {
         let io = self.child_io();
         let mut running = Vec::with_capacity(stages.len());
@@ -147,6 +148,7 @@ impl Shell {
     }
 
     /// Starts a command in the background.
+    #[inline(never)]
     pub(super) fn run_background(&mut self, item: &Item) -> Run {
         self.line = item.first.stages.first().map_or(self.line, |c| c.line);
         let null = fd::open("/dev/null", fd::O_RDONLY | fd::O_CLOEXEC, 0).ok().map(fd::Owned::from_raw);

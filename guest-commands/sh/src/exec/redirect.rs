@@ -101,6 +101,7 @@ fn here(text: &str) -> io::Result<fd::Owned> {
 
 impl Shell {
     /// What a redirection does; `None` when it failed, which is reported.
+    #[inline(never)]
     fn resolve(&mut self, redirect: &Redirect, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
         if let RedirectKind::Here { newline } = redirect.kind {
             let mut text = self.expand_string(&redirect.target)?;
@@ -262,6 +263,7 @@ impl Shell {
     }
 
     /// Applies redirections to this process; `None` when one failed, after undoing the others.
+    #[inline(never)]
     pub(super) fn push_redirects(&mut self, redirects: &[Redirect]) -> Result<Option<Saved>, Flow> {
         let mut saved = Saved::default();
         for redirect in redirects {
@@ -322,6 +324,7 @@ impl Shell {
     }
 
     /// Undoes redirections.
+    #[inline(never)]
     pub(super) fn pop_redirects(&mut self, saved: Saved) {
         for (number, copy) in saved.fds.into_iter().rev() {
             match copy {

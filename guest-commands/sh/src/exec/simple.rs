@@ -67,6 +67,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
         if args[0] == "exec" {
             return self.run_exec(command, simple, args);
@@ -94,6 +95,7 @@ impl Shell {
     }
 
     /// Applies redirections if there are any; `None` when one failed, which is then the command's status.
+    #[inline(never)]
     fn push_some(&mut self, redirects: &[crate::ir::Redirect]) -> Result<Option<Saved>, Flow> {
         if redirects.is_empty() {
             return Ok(Some(Saved::default()));
@@ -112,6 +114,7 @@ impl Shell {
     }
 
     /// `exec`: makes redirections permanent, or becomes the program.
+    #[inline(never)]
     fn run_exec(&mut self, command: &Command, simple: &Simple, args: &[String]) -> Run {
         let Some(mut saved) = self.push_some(&command.redirects)? else {
             // A failed redirection of `exec` ends a shell that is not interactive.
@@ -131,6 +134,7 @@ impl Shell {
     }
 
     /// A command without a name: assignments stay, redirections are only tried.
+    #[inline(never)]
     fn run_assignments(&mut self, command: &Command, simple: &Simple) -> Run {
         if !command.redirects.is_empty() {
             let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
@@ -143,6 +147,7 @@ impl Shell {
         Ok(())
     }
 
+    #[inline(never)]
     fn run_declaration(&mut self, command: &Command, simple: &Simple) -> Run {
         let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
         let result = self.with_assigns(&simple.assigns, |sh| {
@@ -178,6 +183,7 @@ impl Shell {
         result
     }
 
+    #[inline(never)]
     fn assign_temporary(&mut self, assign: &Assign) -> Run {
         let AssignValue::Scalar(word) = &assign.value else { return self.assign(assign) };
         let mut value = self.expand_string(word)?;
@@ -235,6 +241,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn assign_array(
         &mut self,
         name: crate::symbols::Sym,
@@ -302,6 +309,7 @@ impl Shell {
         Ok(())
     }
 
+    #[inline(never)]
     fn assign_assoc(
         &mut self,
         name: crate::symbols::Sym,

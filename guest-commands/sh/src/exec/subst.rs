@@ -45,12 +45,9 @@ impl Shell {
     }
 
     /// The output of commands, without the newlines at its end.
+    #[inline(never)]
     pub(crate) fn command_subst(&mut self, subst: &Subst) -> Result<String, Flow> {
-        if self.depth >= crate::shell::MAX_DEPTH {
-            self.error("commands nest too deeply");
-            self.status = 1;
-            return Err(Flow::Discard);
-        }
+        self.check_depth()?;
         let list = self.parsed(subst)?;
         self.depth += 1;
         let line = self.line;
@@ -161,6 +158,7 @@ impl Shell {
         }
     }
 
+    #[inline(never)]
     fn run_captured(&mut self, list: &List) -> Vec<u8> {
         let mark = self.vars.begin();
         let routes = self.capture.routes.clone();
@@ -196,6 +194,7 @@ impl Shell {
         self.capture.buffers.pop().unwrap_or_default()
     }
 
+    #[inline(never)]
     fn run_forked(&mut self, list: &List) -> Vec<u8> {
         let io = self.child_io();
         let (read, write) = match fd::pipe(true) {

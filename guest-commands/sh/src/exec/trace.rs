@@ -27,6 +27,7 @@ impl Shell {
     }
 
     /// Prints the arguments of a simple command.
+    #[inline(never)]
     pub(super) fn trace_args(&mut self, args: &[String]) {
         if self.opts.xtrace {
             let words: Vec<String> = args.iter().map(|a| shown(a)).collect();
@@ -35,6 +36,7 @@ impl Shell {
     }
 
     /// Prints what `time` measured.
+    #[inline(never)]
     pub(super) fn report_times(&mut self, clock: Instant, before: Times, timed: Timed) {
         let real = clock.elapsed().as_secs_f64();
         let now = agentos_guest::system::times().unwrap_or_default();

@@ -48,6 +48,7 @@ impl Shell {
     }
 
     /// The fields that a word becomes as an argument.
+    #[inline(never)]
     pub(crate) fn expand_fields(&mut self, word: &Word, out: &mut Vec<String>) -> Run {
         match word.parts.as_slice() {
             [Part::Quoted(text)] => {
@@ -76,6 +77,7 @@ impl Shell {
     }
 
     /// Adds a part; within the word of an expansion even literal text is split.
+    #[inline(never)]
     fn part(&mut self, part: &Part, sink: &mut Sink, inner: bool) -> Run {
         match part {
             Part::Lit(text) if inner => sink.value(text, false, &self.ifs()),

@@ -8,6 +8,7 @@ use crate::vars::{self, Value};
 
 impl Shell {
     /// Applies the operation of a parameter to its value.
+    #[inline(never)]
     pub(super) fn apply(&mut self, param: &Param, value: Val) -> Result<Val, Flow> {
         let nocase = self.shopts.nocasematch;
         Ok(match &param.op {

@@ -19,6 +19,7 @@ pub(crate) enum Val {
 
 impl Shell {
     /// Expands a parameter.
+    #[inline(never)]
     pub(super) fn param(&mut self, param: &Param, quoted: bool, sink: &mut Sink) -> Run {
         if let (Op::None, None, false) = (&param.op, &param.index, param.indirect)
             && self.plain_param(param, quoted, sink)
@@ -231,6 +232,7 @@ impl Shell {
     }
 
     /// `${x:-…}` and its kin.
+    #[inline(never)]
     fn test_param(
         &mut self,
         param: &Param,

@@ -11,6 +11,8 @@ use std::collections::HashMap;
 /// The first mask character; one per segment from there.
 const FIRST: u32 = 0xf0000;
 const LIMIT: usize = 0x1_fe00;
+/// How many compound commands may be open at once: the grammar recurses into each.
+const MAX_OPEN: usize = 80;
 /// Marks the variable of a `select`, which the grammar sees as `for`.
 pub(crate) const SELECT_MARK: char = '\u{e000}';
 /// Descriptor numbers from here on stand for `{name}`.
@@ -100,7 +102,6 @@ pub(crate) struct Masker<'a> {
     command: bool,
     open_end: bool,
     expect: Expect,
-    last_close: bool,
     prev_open: bool,
     unfinished: Vec<String>,
 }
@@ -122,7 +123,6 @@ impl<'a> Masker<'a> {
             command: true,
             open_end: false,
             expect: Expect::Any,
-            last_close: false,
             prev_open: false,
             unfinished: Vec::new(),
         }
@@ -217,6 +217,9 @@ impl<'a> Masker<'a> {
         let mut seen = false;
         loop {
             let c = self.s.at(self.i);
+            if self.stack.len() > MAX_OPEN {
+                return Err(SyntaxError::Wrong("commands nest too deeply".into(), self.line));
+            }
             match c {
                 0 if self.i >= self.s.b.len() => return self.end(),
                 b' ' | b'\t' | b'\r' if c != b'\r' || self.s.at(self.i + 1) == b'\n' => {
@@ -281,6 +284,7 @@ impl<'a> Masker<'a> {
         let (n1, n2) = (self.s.at(self.i + 1), self.s.at(self.i + 2));
         self.open_end = false;
         let was_open = std::mem::take(&mut self.prev_open);
+        let mut closed = false;
         let text = match (c, n1, n2) {
             (b';', b';', b'&') => ";;&",
             (b';', b';', _) => ";;",
@@ -339,6 +343,7 @@ impl<'a> Masker<'a> {
                 Some(Frame::Paren) => {
                     self.stack.pop();
                     self.command = true;
+                    closed = true;
                 }
                 Some(Frame::Case(case)) => {
                     *case = Case::Body;
@@ -360,9 +365,13 @@ impl<'a> Masker<'a> {
             }
             _ => self.expect = Expect::Target,
         }
-        self.last_close = text == ")" && was_open;
         self.i += text.len();
         self.emit(text);
+        // The grammar takes `( ( … ) )` for arithmetic; a separator between the closing parentheses tells it apart.
+        let rest = self.s.src[self.i..].trim_start_matches([' ', '\t']);
+        if closed && !was_open && rest.starts_with(')') {
+            self.emit(" ;");
+        }
         Ok(false)
     }
 
@@ -462,7 +471,6 @@ impl<'a> Masker<'a> {
         let start = self.i;
         let begin = self.out.text.len();
         self.open_end = false;
-        self.last_close = false;
         self.prev_open = false;
         let mut plain = true;
         let mut scanned = start;
