@@ -18,8 +18,9 @@ pub struct BundledProgram {
     pub hash: [u8; 32],
 }
 
-/// Every bundled program.
-pub const PROGRAMS: [BundledProgram; 3] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+/// Every bundled program. A static, so that the modules have one address in the whole process: the executor knows a
+/// bundled program by it.
+pub static PROGRAMS: [BundledProgram; 3] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// The names under which the multicall module of tools is called, sorted.
 pub fn tool_names() -> impl Iterator<Item = &'static str> {
