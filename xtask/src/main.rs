@@ -1,2 +1,37 @@
-//! (room prepared)
-fn main() {}
+//! Project chores: `cargo xtask <tidy|test-external|prepare>`. It builds and tests nothing by itself that cargo can.
+
+#![forbid(unsafe_code)]
+
+mod prepare;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask <command>
+
+  tidy           check the house rules that no compiler checks
+  test-external  run the tests that need a counterpart outside of this repository
+  prepare        build the command line and compile the images of bundled programs";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["tidy"] => tidy::tidy(&root()),
+        ["test-external"] => {
+            println!("test-external: nothing to run: no part of this version has a counterpart outside.");
+            ExitCode::SUCCESS
+        }
+        ["prepare"] => prepare::prepare(&root()),
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
