@@ -7,8 +7,10 @@ use std::rc::Rc;
 
 /// Runs the shell; returns its exit status.
 pub(crate) fn run(args: Vec<String>) -> i32 {
-    // Rust's start-up ignores SIGPIPE on a Unix host; programs inherit what is ignored.
-    let _ = signal::default(Signal::SIGPIPE);
+    // Rust's start-up ignores SIGPIPE on a Unix host, which programs inherit, and handles memory faults.
+    for which in [Signal::SIGPIPE, Signal::SIGSEGV, Signal::SIGBUS] {
+        let _ = signal::default(which);
+    }
     let zero = args.first().cloned().unwrap_or_else(|| "sh".into());
     let mut sh = Shell::new(zero);
     let name = sh.zero.rsplit('/').next().unwrap_or("sh").trim_start_matches('-').to_owned();

@@ -36,11 +36,16 @@ pub(crate) struct Jobs {
     pub(crate) list: Vec<Job>,
     pub(crate) last: Option<Pid>,
     done: Vec<(Pid, WaitStatus)>,
+    /// The list is that of the parent: it can be shown, but not waited for.
+    foreign: bool,
 }
 
 impl Jobs {
     /// Adds a job; returns its number.
     pub(crate) fn add(&mut self, pids: &[Pid], text: String) -> u32 {
+        if std::mem::take(&mut self.foreign) {
+            self.list.clear();
+        }
         let number = self.list.iter().map(|j| j.number).max().unwrap_or(0) + 1;
         self.list.push(Job { number, processes: pids.iter().map(|p| (*p, None)).collect(), text });
         self.last = pids.last().copied();
@@ -70,7 +75,7 @@ impl Jobs {
 
     /// Whether `pid` is a child that has not been waited for.
     pub(crate) fn knows(&self, pid: Pid) -> bool {
-        self.list.iter().any(|j| j.processes.iter().any(|p| p.0 == pid))
+        !self.foreign && self.list.iter().any(|j| j.processes.iter().any(|p| p.0 == pid))
             || self.done.iter().any(|(p, _)| *p == pid)
     }
 
@@ -86,9 +91,9 @@ impl Jobs {
         }
     }
 
-    /// Forgets everything: the jobs of a subshell's parent are not its children.
-    pub(crate) fn clear(&mut self) {
-        self.list.clear();
+    /// In a subshell: the jobs are the parent's.
+    pub(crate) fn disown_all(&mut self) {
+        self.foreign = true;
         self.done.clear();
     }
 }

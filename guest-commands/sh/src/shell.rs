@@ -288,6 +288,7 @@ impl Shell {
             symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
             symbols::SHELLOPTS => self.opts.list(),
             symbols::BASH_COMMAND => self.current.clone(),
+            symbols::UNDERSCORE => self.last_arg.clone(),
             symbols::FUNCNAME
             | symbols::BASH_SOURCE
             | symbols::BASH_LINENO

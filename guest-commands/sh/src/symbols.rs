@@ -43,6 +43,7 @@ known! {
     SHELLOPTS = "SHELLOPTS";
     BASH_COMMAND = "BASH_COMMAND";
     GROUPS = "GROUPS";
+    UNDERSCORE = "_";
     SRANDOM = "SRANDOM";
     IFS = "IFS";
     PATH = "PATH";

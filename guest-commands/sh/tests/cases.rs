@@ -1,8 +1,9 @@
 //! Runs the recorded cases: scripts with the output and status that bash 5.2 gave. It needs no bash.
 //!
 //! A case is `### name`, the script, `--- status`, the expected standard output; `--- no newline` says that the output
-//! does not end in one.
+//! does not end in one. A negative status is the signal that ended the shell.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -66,20 +67,22 @@ fn check(file: &str) {
             .env("PATH", format!("{}:/usr/bin:/bin", dir.display()))
             .env("HOME", "/root")
             .env("LC_ALL", "C.UTF-8")
+            .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
             .current_dir(env!("CARGO_TARGET_TMPDIR"))
             .stdin(Stdio::null())
             .output()
             .unwrap();
+        let status = output.status.code().or(output.status.signal().map(|s| -s));
         let shell = dir.join("bash").display().to_string();
         let stdout = String::from_utf8_lossy(&output.stdout).replace(&shell, "SHELL");
-        if stdout != case.output || output.status.code() != Some(case.status) {
+        if stdout != case.output || status != Some(case.status) {
             wrong.push(format!(
                 "{}:\n{}  expected {}: {:?}\n  got {:?}: {stdout:?}\n  {}",
                 case.name,
                 case.script,
                 case.status,
                 case.output,
-                output.status.code(),
+                status,
                 String::from_utf8_lossy(&output.stderr)
             ));
         }
@@ -95,6 +98,11 @@ fn basics() {
 #[test]
 fn expansions() {
     check("expand.cases");
+}
+
+#[test]
+fn scripts() {
+    check("more.cases");
 }
 
 /// The script that the shell has to get right in a VM, too.

@@ -5,7 +5,7 @@ use crate::ir::{Command, Simple};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols;
 use agentos_guest::process::{self, Pid, WaitFor, WaitStatus};
-use agentos_guest::{Errno, Signal, errno_of, fd, signal, strerror};
+use agentos_guest::{Errno, Signal, errno_of, fd, strerror};
 use std::ffi::OsString;
 use std::io;
 use std::rc::Rc;
@@ -331,21 +331,15 @@ impl Shell {
         }
     }
 
-    /// A script whose program was interrupted by SIGINT ends the same way.
+    /// Tells of a program that a signal ended, as bash does for scripts.
     fn after_foreground(&mut self, status: WaitStatus) {
-        if let WaitStatus::Signaled(raw) = status {
-            let signal = Signal::from_raw(raw);
-            if signal == Some(Signal::SIGINT)
-                && !self.traps.signals.contains_key(&Signal::SIGINT)
-                && self.in_process == 0
-            {
-                let _ = signal::kill(process::id() as i32, Some(Signal::SIGINT));
-            } else if let Some(signal) = signal.filter(|s| !matches!(s, Signal::SIGINT | Signal::SIGPIPE)) {
-                let text = signal.description().to_owned();
-                if self.subshell == 0 && self.in_process == 0 && !self.command_string {
-                    self.error(&text);
-                }
-            }
+        let quiet = self.subshell > 0 || self.in_process > 0 || self.command_string;
+        if let WaitStatus::Signaled(raw) = status
+            && !quiet
+            && let Some(signal) = Signal::from_raw(raw)
+            && !matches!(signal, Signal::SIGINT | Signal::SIGPIPE)
+        {
+            self.error(signal.description());
         }
     }
 }

@@ -52,7 +52,7 @@ impl Shell {
         self.capture = crate::shell::Capture::default();
         self.out.clear();
         self.reset_traps();
-        self.jobs.clear();
+        self.jobs.disown_all();
         self.loops = 0;
     }
 
