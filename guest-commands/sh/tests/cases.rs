@@ -120,3 +120,33 @@ fn acceptance() {
     let copied = std::fs::read(Path::new(env!("CARGO_TARGET_TMPDIR")).join("o")).unwrap();
     assert_eq!(copied, std::fs::read("/etc/passwd").unwrap());
 }
+
+/// Text that no command is: each has to end with an error, soon, and without a panic.
+#[test]
+fn wrong_text_is_an_error() {
+    let many = |text: &str| text.repeat(3000);
+    let texts = [
+        "echo $(cat <<E\nin doc\n)".to_owned(),
+        "if true; then".to_owned(),
+        "case x in".to_owned(),
+        "echo \"abc".to_owned(),
+        "a=(1 2".to_owned(),
+        "[[ a == ".to_owned(),
+        "echo ${x".to_owned(),
+        "echo $((1+".to_owned(),
+        ")".to_owned(),
+        "f() {".to_owned(),
+        many("("),
+        many("$("),
+        many("{ "),
+        many("if true; then "),
+        many("${x:-"),
+        format!("echo $(({} 1 {}))", many("("), many(")")),
+    ];
+    for text in texts {
+        let output = Command::new(shells().join("sh")).args(["-c", &text]).output().unwrap();
+        let status = output.status.code();
+        assert!(matches!(status, Some(1 | 2)), "{:?}: {status:?}", text.get(..40).unwrap_or(&text));
+        assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
+    }
+}

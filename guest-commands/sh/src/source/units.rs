@@ -71,6 +71,7 @@ impl Units {
     pub(crate) fn next(&mut self, dialect: Dialect<'_>) -> Result<Next, SyntaxError> {
         let mut skip = 0;
         let mut aliases_left = MAX_ALIASES;
+        let mut closed = false;
         loop {
             if self.at >= self.text.len() {
                 return Ok(Next::End);
@@ -87,8 +88,11 @@ impl Units {
                     self.replace_alias(range, dialect);
                     continue;
                 }
-                Err(SyntaxError::Incomplete(what)) if self.complete && what.starts_with("here-document") => {
-                    // As bash: the end of the script ends a here-document.
+                Err(SyntaxError::Incomplete(what))
+                    if self.complete && what.starts_with("here-document") && !closed =>
+                {
+                    // As bash: the end of the script ends a here-document. One within a substitution stays an error.
+                    closed = true;
                     self.close_here_document();
                     continue;
                 }
