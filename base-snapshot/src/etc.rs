@@ -10,7 +10,6 @@ pub(crate) const FILES: &[(&str, u32, &str)] = &[
          agentos:x:1000:1000:AgentOs:/home/agentos:/bin/sh\n",
     ),
     ("group", 0o644, "root:x:0:\ntty:x:5:\nusers:x:100:agentos\nnogroup:x:65534:\nagentos:x:1000:\n"),
-    ("shadow", 0o600, "root:*:19000:0:99999:7:::\nagentos:*:19000:0:99999:7:::\n"),
     ("hosts", 0o644, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n"),
     ("resolv.conf", 0o644, "# Name look-ups are answered by the machine itself.\n"),
     ("nsswitch.conf", 0o644, "passwd: files\ngroup: files\nhosts: files dns\n"),

@@ -46,6 +46,7 @@ pub fn base_layer() -> Result<Layer, Errno> {
         ("/usr/local/bin", 0o755, ROOT),
         ("/usr/local/lib", 0o755, ROOT),
         ("/usr/local/sbin", 0o755, ROOT),
+        ("/usr/sbin", 0o755, ROOT),
         ("/usr/share", 0o755, ROOT),
         ("/var", 0o755, ROOT),
         ("/var/lib", 0o755, ROOT),
@@ -57,9 +58,8 @@ pub fn base_layer() -> Result<Layer, Errno> {
     }
     for (link, target) in [
         ("/lib", "usr/lib"),
-        ("/sbin", "bin"),
+        ("/sbin", "usr/sbin"),
         ("/usr/bin", "../bin"),
-        ("/usr/sbin", "../bin"),
         ("/var/run", "../run"),
         ("/etc/mtab", "../proc/self/mounts"),
         ("/dev/fd", "/proc/self/fd"),

@@ -17,6 +17,7 @@ mod owner;
 mod ps;
 mod sleep;
 mod stat;
+mod tac;
 mod tail;
 mod test;
 mod timeout;
@@ -126,7 +127,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("stat", Run::Own(stat::main)),
     ("sum", uu!("sum", uu_sum)),
     ("sync", Run::Own(machine::sync)),
-    ("tac", uu!("tac", uu_tac)),
+    ("tac", Run::Own(tac::main)),
     ("tail", Run::Own(tail::main)),
     ("tee", uu!("tee", uu_tee)),
     ("test", Run::Own(test::main)),
