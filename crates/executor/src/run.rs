@@ -1,6 +1,8 @@
 //! Running a process from its first instruction to its end.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::task::Poll;
 
 use agentos_kernel::{Interrupt, Process, Signal, WaitStatus};
 use wasmtime::{Instance, Store, Trap, UpdateDeadline};
@@ -61,8 +63,11 @@ pub(crate) fn start_clone(
     let task = async move {
         let mut guard = guard(&machine_of_task, &process_of_task);
         let mut store = store;
-        let result = call_clone_entry(&mut store, &instance, call).await;
-        let outcome = outcome(store, result);
+        let ran = or_killed(&process_of_task, call_clone_entry(&mut store, &instance, call)).await;
+        let outcome = match ran {
+            Ok(result) => outcome(store, result),
+            Err(signal) => Outcome::Status(WaitStatus::Signaled(signal.raw())),
+        };
         finish(&mut guard, outcome, slot).await;
     };
     machine.executor.runtime().spawn(&machine.share, Metered::new(process, task));
@@ -105,11 +110,35 @@ async fn run_image(machine: &Arc<Machine>, process: &Arc<Process>, program: Arc<
         tracing::warn!(pid = %process.pid, %errno, "preopens");
         return Outcome::Status(WaitStatus::Exited(126));
     }
-    let result = match instantiate(&mut store, &program).await {
-        Ok(instance) => call_start(&mut store, &instance).await,
-        Err(error) => Err(error),
-    };
-    outcome(store, result)
+    let ran = or_killed(process, async {
+        match instantiate(&mut store, &program).await {
+            Ok(instance) => call_start(&mut store, &instance).await,
+            Err(error) => Err(error),
+        }
+    })
+    .await;
+    match ran {
+        Ok(result) => outcome(store, result),
+        Err(signal) => Outcome::Status(WaitStatus::Signaled(signal.raw())),
+    }
+}
+
+/// Drives a guest, but lets a fatal signal end it whatever it waits for: most waits end by themselves, this is for those
+/// that cannot, such as a hung host directory. Dropping the call unwinds the guest's stack.
+async fn or_killed<T>(process: &Process, run: impl Future<Output = T>) -> Result<T, Signal> {
+    let mut run = std::pin::pin!(run);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(done) = run.as_mut().poll(cx) {
+            process.off_interrupt(cx.waker());
+            return Poll::Ready(Ok(done));
+        }
+        process.on_interrupt(cx.waker());
+        match process.pending_interrupt() {
+            Some(Interrupt::Terminate(signal)) => Poll::Ready(Err(signal)),
+            _ => Poll::Pending,
+        }
+    })
+    .await
 }
 
 /// A store for a process: limits, preemption.

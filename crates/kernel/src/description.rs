@@ -10,7 +10,26 @@ use parking_lot::Mutex;
 
 use crate::device::Device;
 use crate::lock::FileLock;
+use crate::memory::Held;
 use crate::{HostStream, Interest, PipeReader, PipeWriter};
+
+/// A kept listing, charged to the VM while it exists.
+pub struct Listing {
+    entries: Arc<Vec<DirEntry>>,
+    _held: Held,
+}
+
+impl Listing {
+    pub(crate) fn new(entries: &Arc<Vec<DirEntry>>, held: Held) -> Self {
+        Self { entries: Arc::clone(entries), _held: held }
+    }
+
+    /// The entries.
+    #[must_use]
+    pub fn entries(&self) -> Arc<Vec<DirEntry>> {
+        Arc::clone(&self.entries)
+    }
+}
 
 /// A directory that is open: where it is, and the listing that its cookies count in.
 pub struct DirectoryHandle {
@@ -18,7 +37,7 @@ pub struct DirectoryHandle {
     pub location: Location,
     /// The listing taken when the cookie was last 0. Later reads go on in it, so that cookies stay valid while entries come
     /// and go.
-    pub listing: Mutex<Option<Arc<Vec<DirEntry>>>>,
+    pub listing: Mutex<Option<Listing>>,
     /// Keeps the inode while it is open.
     pub pin: InodePin,
 }

@@ -15,6 +15,9 @@ use crate::{
     Waiters,
 };
 
+/// Kept directory listings of one VM, bytes.
+const LISTING_BYTES: u64 = 64 << 20;
+
 /// What a kernel starts with.
 pub struct KernelConfig {
     /// The root file system.
@@ -39,6 +42,8 @@ pub struct Kernel {
     pub clock: Clock,
     /// Memory of all processes.
     pub memory: Arc<MemoryAccount>,
+    /// Bytes of kept directory listings, which a guest could otherwise multiply by opening one directory many times.
+    pub(crate) listings: Arc<MemoryAccount>,
     pub(crate) table: Mutex<Table>,
     pub(crate) locks: Arc<LockTable>,
     pub(crate) pipes: Arc<AtomicU32>,
@@ -89,6 +94,7 @@ impl Kernel {
             limits: config.limits,
             clock: Clock::new(),
             memory: Arc::clone(&memory),
+            listings: Arc::new(MemoryAccount::new(LISTING_BYTES)),
             table: Mutex::new(Table::new(config.limits.processes)),
             locks: Arc::default(),
             pipes: Arc::default(),
@@ -268,6 +274,10 @@ impl Kernel {
             vm_memory: Arc::clone(&self.memory),
         });
         process.execed.store(execed, Ordering::Relaxed);
+        // Arguments and environment lie in our memory: they count as the child's.
+        if execed && !process.charge_memory(process.image.read().bytes()) {
+            return Err(Errno::ENOMEM);
+        }
         table.insert(Entry {
             process: Arc::clone(&process),
             ppid: parent.pid,

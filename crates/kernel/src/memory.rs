@@ -1,5 +1,6 @@
 //! The memory account of a VM: what its processes hold beyond their initial images.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes in use against a limit; shared by all processes of a VM.
@@ -26,6 +27,11 @@ impl MemoryAccount {
             .is_ok()
     }
 
+    /// Takes `bytes` until the result is dropped; `None` if that would pass the limit.
+    pub(crate) fn try_take(self: &Arc<Self>, bytes: u64) -> Option<Held> {
+        self.charge(bytes).then(|| Held { account: Arc::clone(self), bytes })
+    }
+
     /// Gives `bytes` back.
     pub fn release(&self, bytes: u64) {
         let _ = self
@@ -43,5 +49,17 @@ impl MemoryAccount {
     #[must_use]
     pub const fn limit(&self) -> u64 {
         self.limit
+    }
+}
+
+/// A part of an account, given back when dropped.
+pub(crate) struct Held {
+    account: Arc<MemoryAccount>,
+    bytes: u64,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.account.release(self.bytes);
     }
 }

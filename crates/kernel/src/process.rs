@@ -96,6 +96,14 @@ pub struct Image {
     pub env: Arc<Vec<Vec<u8>>>,
 }
 
+impl Image {
+    /// Bytes of arguments and environment.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.argv.iter().chain(self.env.iter()).map(|s| s.len() as u64 + 24).sum()
+    }
+}
+
 /// A process.
 pub struct Process {
     /// Its id.

@@ -31,7 +31,7 @@ impl GuestRuntime {
         timers: tokio::runtime::Handle,
         ticker: Arc<Ticker>,
     ) -> std::io::Result<Self> {
-        let queue = Arc::new(RunQueue::new());
+        let queue = Arc::new(RunQueue::new(threads));
         let mut handles = Vec::with_capacity(threads);
         for n in 0..threads {
             let queue = Arc::clone(&queue);

@@ -44,6 +44,14 @@ struct VmQueue {
     woken_in_a_row: u32,
     vruntime: u64,
     queued: bool,
+    /// Threads that run its guests now.
+    running: usize,
+}
+
+impl VmQueue {
+    fn has_ready(&self) -> bool {
+        !self.woken.is_empty() || !self.yielded.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -95,15 +103,18 @@ pub(super) struct RunQueue {
     wakeup: Condvar,
     waiting: AtomicUsize,
     next_id: AtomicU64,
+    /// A VM leaves some threads to the others: its guests may be in calls that no epoch interrupts.
+    most_per_vm: usize,
 }
 
 impl RunQueue {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(threads: usize) -> Self {
         Self {
             state: Mutex::default(),
             wakeup: Condvar::new(),
             waiting: AtomicUsize::new(0),
             next_id: AtomicU64::new(1),
+            most_per_vm: threads.saturating_sub(threads / 4).max(1),
         }
     }
 
@@ -131,7 +142,7 @@ impl RunQueue {
             } else {
                 vm.woken.push_back(runnable);
             }
-            if !vm.queued {
+            if !vm.queued && vm.running < self.most_per_vm {
                 vm.queued = true;
                 vm.vruntime = vm.vruntime.max(state.floor.saturating_sub(WAKE_BONUS));
                 state.order.insert((vm.vruntime, id));
@@ -168,7 +179,8 @@ impl RunQueue {
                     }
                 };
                 vm.vruntime += EXPECTED;
-                vm.queued = !vm.woken.is_empty() || !vm.yielded.is_empty();
+                vm.running += usize::from(runnable.is_some());
+                vm.queued = vm.has_ready() && vm.running < self.most_per_vm;
                 if vm.queued {
                     state.order.insert((vm.vruntime, id));
                 }
@@ -192,8 +204,13 @@ impl RunQueue {
         let Some(vm) = state.vms.get_mut(&share.id) else { return };
         let before = vm.vruntime;
         vm.vruntime = (before + elapsed).saturating_sub(EXPECTED);
+        vm.running = vm.running.saturating_sub(1);
         if vm.queued {
             state.order.remove(&(before, share.id));
+        }
+        // It may have waited for one of its own threads to come free: this one looks for work next.
+        vm.queued = vm.has_ready() && vm.running < self.most_per_vm;
+        if vm.queued {
             state.order.insert((vm.vruntime, share.id));
         }
     }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use agentos_vfs::{DirEntry, FileType, Location};
 
-use crate::description::FileKind;
+use crate::description::{FileKind, Listing};
 use crate::{Description, Errno, Kernel, Result};
+
+/// Bytes of an entry beside its name.
+const ENTRY: usize = 48;
 
 impl Kernel {
     /// The listing that cookies of an open directory count in, `.` and `..` first. It is taken anew when `cookie` is 0, so
@@ -13,9 +16,9 @@ impl Kernel {
     pub async fn read_directory(&self, file: &Description, cookie: u64) -> Result<Arc<Vec<DirEntry>>> {
         let FileKind::Directory(directory) = file.kind() else { return Err(Errno::ENOTDIR) };
         if cookie != 0
-            && let Some(listing) = directory.listing.lock().clone()
+            && let Some(listing) = &*directory.listing.lock()
         {
-            return Ok(listing);
+            return Ok(listing.entries());
         }
         let location = &directory.location;
         let parent = self.parent_ino(location).await;
@@ -23,7 +26,9 @@ impl Kernel {
         let mut entries = vec![dot(b".", location.ino), dot(b"..", parent)];
         entries.extend(location.mount.fs.readdir(location.ino).await?);
         let listing = Arc::new(entries);
-        *directory.listing.lock() = Some(Arc::clone(&listing));
+        let bytes = listing.iter().map(|e| e.name.len() + ENTRY).sum::<usize>() as u64;
+        // Without room in the account every read lists anew: cookies are then good only while nothing changes.
+        *directory.listing.lock() = self.listings.try_take(bytes).map(|held| Listing::new(&listing, held));
         Ok(listing)
     }
 

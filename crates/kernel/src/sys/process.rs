@@ -243,9 +243,11 @@ impl Kernel {
         };
         drop(closed);
         process.with_signals(crate::SignalState::on_exec);
+        process.release_memory();
+        // Always fits: it was bounded by the limit of arguments, and all else was just given back.
+        let _ = process.charge_memory(image.bytes());
         *process.image.write() = image;
         process.execed.store(true, Ordering::Relaxed);
-        process.release_memory();
     }
 
     /// All processes but init, by pid.
