@@ -22,9 +22,25 @@ pub(super) struct Field {
     /// Something unquoted in it is special.
     pub(super) glob: bool,
     marked: bool,
+    bracket: bool,
 }
 
 impl Field {
+    /// Looks for what is special in unquoted text.
+    fn note(&mut self, text: &str) {
+        let mut before = 0;
+        for b in text.bytes() {
+            match b {
+                b'*' | b'?' => self.glob = true,
+                b'[' => self.bracket = true,
+                b']' if self.bracket => self.glob = true,
+                b'(' if matches!(before, b'@' | b'+' | b'!') => self.glob = true,
+                _ => {}
+            }
+            before = b;
+        }
+    }
+
     /// The plain text.
     pub(super) fn into_text(self) -> String {
         if self.marked { self.text.replace(MARK, "") } else { self.text }
@@ -40,9 +56,11 @@ impl Field {
     }
 }
 
-/// Whether unquoted text can be a file name pattern.
+/// Whether unquoted text can be a file name pattern. A lone bracket, such as the name of `[`, is none.
 pub(super) fn has_glob(text: &str) -> bool {
-    text.bytes().any(|b| matches!(b, b'*' | b'?' | b'[' | b'('))
+    let mut field = Field::default();
+    field.note(text);
+    field.glob
 }
 
 /// Collects the pieces of one word.
@@ -89,8 +107,8 @@ impl Sink {
     /// Unquoted text of the script.
     pub(super) fn literal(&mut self, text: &str) {
         self.blank_ended = false;
-        if self.mode == Mode::Fields && has_glob(text) {
-            self.current.glob = true;
+        if self.mode == Mode::Fields {
+            self.current.note(text);
         }
         if self.mode == Mode::Replacement {
             // A backslash in a literal was quoting already; what is left is text.
@@ -153,7 +171,7 @@ impl Sink {
         if !text.contains(|c| ifs.contains(c)) {
             if !text.is_empty() {
                 self.blank_ended = false;
-                self.current.glob |= has_glob(text);
+                self.current.note(text);
                 self.current.text.push_str(text);
             }
             return;
@@ -161,7 +179,7 @@ impl Sink {
         for c in text.chars() {
             if !ifs.contains(c) {
                 self.blank_ended = false;
-                self.current.glob |= matches!(c, '*' | '?' | '[' | '(');
+                self.current.note(c.encode_utf8(&mut [0; 4]));
                 self.current.text.push(c);
             } else if matches!(c, ' ' | '\t' | '\n') {
                 if self.exists || !self.current.text.is_empty() {
