@@ -1,0 +1,21 @@
+//! Bytes through pipes: a hundred stages, and two as fast as they go.
+
+use std::path::Path;
+
+use super::{Rows, put};
+use crate::commands::{Work, compare};
+use crate::failure::Result;
+use crate::rig::Rig;
+use crate::sample::{MS, Measure, S};
+
+pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
+    let os = rig.vm().await?;
+    let root = Path::new("/");
+    let line = format!("head -c {} /dev/zero | {}wc -c", 64 << 20, "cat | ".repeat(100));
+    let m = Measure::new("pipeline_100", MS).heavy();
+    put(rows, "pipeline_100", compare(&os, m, Work::Shell(&line, "dash"), "/", root).await);
+    let line = format!("head -c {} /dev/zero | cat > /dev/null", 1 << 30);
+    let m = Measure::new("pipe_throughput", S).heavy();
+    put(rows, "pipe_throughput", compare(&os, m, Work::Shell(&line, "dash"), "/", root).await);
+    Ok(())
+}
