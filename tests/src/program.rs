@@ -1,0 +1,70 @@
+//! The program under test: found, and built when it has to be.
+//! It is never installed anywhere.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// Folders whose sources end up in the program.
+const SOURCES: [&str; 4] = ["crates", "sidecar", "base-snapshot", "guest-commands"];
+
+/// Path of the `agentos` program that belongs to these tests.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match std::env::var_os("AGENTOS_SIDECAR").filter(|v| !v.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => built(),
+    })
+}
+
+/// The command line of the program, ready for arguments. It is killed when the handle is dropped.
+pub fn cli() -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program());
+    command.kill_on_drop(true);
+    command
+}
+
+fn built() -> PathBuf {
+    let tests = std::env::current_exe().expect("the running test has a path");
+    // target/<profile>/deps/<test>, or target/<triple>/<profile>/deps/<test>.
+    let profile = tests.ancestors().nth(2).expect("tests lie in a folder of a profile");
+    let program = profile.join("agentos");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace");
+    let newest = SOURCES.iter().filter_map(|folder| newest(&root.join(folder))).max();
+    let age = std::fs::metadata(&program).and_then(|meta| meta.modified()).ok();
+    if age.is_some() && age >= newest {
+        return program;
+    }
+    // Cargo has let go of its lock: it runs tests only when everything is compiled.
+    let folder = profile.parent().expect("a profile lies in the target folder");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", "agentos-cli", "--bin", "agentos"]).current_dir(root);
+    build.arg("--target-dir").arg(folder);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.status().expect("cargo can be run");
+    assert!(status.success(), "agentos could not be built: {status}");
+    program
+}
+
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    entries
+        .filter_map(|entry| {
+            let (path, kind) = (entry.path(), entry.file_type().ok()?);
+            match path.extension().and_then(|e| e.to_str()) {
+                _ if kind.is_dir() => match path.file_name()?.to_str()? {
+                    "target" | "tests" => None,
+                    _ => newest(&path),
+                },
+                Some("rs" | "toml") => entry.metadata().ok()?.modified().ok(),
+                _ => None,
+            }
+        })
+        .max()
+}
