@@ -61,7 +61,6 @@ impl Vm {
             TreeLimits {
                 bytes: checked.limits.fs_bytes.saturating_add(used.bytes),
                 inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
-                ..TreeLimits::default()
             },
         );
         furnish(&tree, &checked, &config).map_err(|e| failed(e, "furnish", "/"))?;

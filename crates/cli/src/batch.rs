@@ -111,7 +111,8 @@ fn parse(line: &[u8]) -> std::result::Result<Job, (Value, String)> {
     }
     serde_json::from_slice(line).map_err(|error| {
         // The id, if that much can be read, tells which line it was.
-        let id = serde_json::from_slice::<Value>(line).ok().and_then(|v| v.get("id").cloned()).unwrap_or_default();
+        let id =
+            serde_json::from_slice::<Value>(line).ok().and_then(|v| v.get("id").cloned()).unwrap_or_default();
         (id, format!("not a job: {error}"))
     })
 }
@@ -119,9 +120,10 @@ fn parse(line: &[u8]) -> std::result::Result<Job, (Value, String)> {
 async fn run(sidecar: &Arc<AgentOsSidecar>, job: Job) -> agentos::Result<Answer> {
     let timeout = match job.timeout {
         None => None,
-        Some(seconds) => Some(Duration::try_from_secs_f64(seconds).map_err(|e| agentos::Error::InvalidRequest {
-            message: format!("timeout {seconds}: {e}"),
-        })?),
+        Some(seconds) => Some(
+            Duration::try_from_secs_f64(seconds)
+                .map_err(|e| agentos::Error::InvalidRequest { message: format!("timeout {seconds}: {e}") })?,
+        ),
     };
     let config = AgentOsConfig {
         sidecar: Some(AgentOsSidecarConfig::Explicit { handle: Arc::clone(sidecar) }),

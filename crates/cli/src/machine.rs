@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agentos::{
-    AgentOs, AgentOsConfig, AgentOsSidecar, AgentOsSidecarConfig, CreateSidecarOptions, MountConfig, RootFilesystemConfig,
-    RootLowerInput,
+    AgentOs, AgentOsConfig, AgentOsSidecar, AgentOsSidecarConfig, CreateSidecarOptions, MountConfig,
+    RootFilesystemConfig, RootLowerInput,
 };
 use miette::{IntoDiagnostic, Result, WrapErr};
 
@@ -29,13 +29,17 @@ pub(crate) fn config(args: &MachineArgs) -> Result<AgentOsConfig> {
     }
     config.env = args.env.iter().cloned().collect::<BTreeMap<_, _>>();
     if let Some(file) = &args.permissions {
-        let text = std::fs::read_to_string(file).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
-        let tree = serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
+        let text =
+            std::fs::read_to_string(file).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
+        let tree =
+            serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
         config.permissions = Some(tree);
     }
     if let Some(file) = &args.snapshot {
-        let text = std::fs::read_to_string(file).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
-        let source = serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
+        let text =
+            std::fs::read_to_string(file).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
+        let source =
+            serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
         config.root_filesystem = RootFilesystemConfig {
             lowers: vec![RootLowerInput::SnapshotExport { source }],
             ..RootFilesystemConfig::default()

@@ -18,8 +18,11 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let prompt = prompt(&args.prompt)?;
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, machine::config(&args.machine)?).await?;
-    let options =
-        CreateSessionOptions { cwd: args.cwd.clone(), model: args.model.clone(), ..CreateSessionOptions::default() };
+    let options = CreateSessionOptions {
+        cwd: args.cwd.clone(),
+        model: args.model.clone(),
+        ..CreateSessionOptions::default()
+    };
     let session = os.create_session(&args.agent, options).await.into_diagnostic()?;
     let mut events = session.events(None).await.into_diagnostic()?;
     let mut requests = session.permission_requests().await.into_diagnostic()?;

@@ -109,11 +109,7 @@ fn file_system(
     let user = kernel.cred();
     match &spec.source {
         MountSource::Memory { size } => {
-            let mut limits = TreeLimits {
-                bytes: kernel.limits.fs_bytes,
-                inodes: kernel.limits.fs_inodes,
-                ..TreeLimits::default()
-            };
+            let mut limits = TreeLimits { bytes: kernel.limits.fs_bytes, inodes: kernel.limits.fs_inodes };
             if let Some(size) = size {
                 limits.bytes = *size;
             }
