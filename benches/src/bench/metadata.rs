@@ -1,7 +1,9 @@
 //! Single file operations of a guest, on the root of the VM and on a host directory, against the same calls on the host.
 
+use std::path::Path;
+
 use agentos::{AgentOsConfig, BatchWriteEntry, MountConfig};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, stat};
 
 use super::{Rows, put};
 use crate::failure::{Result, within};
@@ -17,7 +19,7 @@ type Plan = [(&'static str, Operation, u32); 3];
 
 const PLANS: [(&str, Plan); 2] = [
     (
-        "/bench/files",
+        "/srv/bench/files",
         [
             ("stat_root", Operation::Stat, 100_000),
             ("open_root", Operation::Open, 50_000),
@@ -25,7 +27,7 @@ const PLANS: [(&str, Plan); 2] = [
         ],
     ),
     (
-        "/mnt/host",
+        "/mnt/bench/host",
         [
             ("stat_host_dir", Operation::Stat, 50_000),
             ("open_host_dir", Operation::Open, 20_000),
@@ -34,15 +36,28 @@ const PLANS: [(&str, Plan); 2] = [
     ),
 ];
 
+/// Reads all names of a directory, as the guest program does: into one buffer, and nothing is made of them.
+fn list(directory: &Path) -> std::io::Result<()> {
+    let directory = openat(CWD, directory, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+    let mut buffer = Vec::with_capacity(128 << 10);
+    let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        entry?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
     let host = rig.scratch().join("files");
     std::fs::create_dir(&host)?;
     let shared = host.to_string_lossy().into_owned();
     let os = rig
-        .vm_with(AgentOsConfig::builder().mount(MountConfig::host_dir("/mnt/host", shared, false)).build())
+        .vm_with(
+            AgentOsConfig::builder().mount(MountConfig::host_dir("/mnt/bench/host", shared, false)).build(),
+        )
         .await?;
     let name = |i: u32| format!("f{i:03}");
-    let entry = |i| BatchWriteEntry { path: format!("/bench/files/{}", name(i)), content: b"x".to_vec() };
+    let entry = |i| BatchWriteEntry { path: format!("/srv/bench/files/{}", name(i)), content: b"x".to_vec() };
     let written =
         within("write files", STEP, async { Result::Ok(os.write_files((0..FILES).map(entry)).await) });
     for one in written.await? {
@@ -62,10 +77,10 @@ pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
                     for path in paths.iter().cycle().take(times as usize) {
                         match operation {
                             Operation::Stat => {
-                                std::fs::metadata(path)?;
+                                stat(path)?;
                             }
                             Operation::Open => drop(openat(CWD, path, OFlags::RDONLY, Mode::empty())?),
-                            Operation::Readdir => drop(std::fs::read_dir(&host)?.count()),
+                            Operation::Readdir => list(&host)?,
                         }
                     }
                     Ok(())

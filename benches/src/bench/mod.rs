@@ -68,7 +68,7 @@ pub(crate) const BENCHES: &[Bench] = &[
         90,
         ["stat_root", "open_root", "readdir_root", "stat_host_dir", "open_host_dir", "readdir_host_dir"]
     ),
-    bench!(memory_file, 60, ["memory_file_read", "memory_file_write", "memory_file_copy"]),
+    bench!(memory_file, 60, ["memory_file_read", "memory_file_write"]),
     bench!(session, 40, ["session_create", "prompt_round_trip"]),
     bench!(session_memory, 60, ["session_idle_rss"]),
     bench!(session_events, 40, ["session_events"]),

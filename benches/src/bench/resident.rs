@@ -11,7 +11,7 @@ const SIZE: usize = 100 << 20;
 
 pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
     let os = rig.vm().await?;
-    exec(&os, &format!("head -c {SIZE} /dev/zero > /tmp/big")).await?;
+    exec(&os, &format!("yes 0123456789abcdef | head -c {SIZE} > /tmp/big")).await?;
     let read = async || -> Result<usize> {
         let mut file = os.open_read("/tmp/big", Default::default()).await?;
         let (mut all, mut buffer) = (0, vec![0; 64 << 10]);

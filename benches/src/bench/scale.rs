@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use agentos::{AgentOs, SpawnOptions, SpawnStdin};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::Rows;
-use crate::failure::{Result, within};
+use super::{Rows, put};
+use crate::failure::{Failure, Result, within};
 use crate::host::cpu_between;
 use crate::rig::{Rig, STEP};
 use crate::row::Row;
@@ -41,18 +41,20 @@ async fn dispose(vms: Vec<AgentOs>) -> Result<()> {
     within("dispose 1,000 VMs", STEP, all).await
 }
 
-pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
-    // One round that does not count: what it leaves behind is there only once.
-    let vms = create(rig).await?;
-    populate(&vms).await?;
-    dispose(vms).await?;
+/// Bytes by which memory grew, in KB for each of [`COUNT`]. Growth of nothing at all is a measurement that failed.
+fn each(name: &str, more: u64, less: u64) -> Result<Row> {
+    let grown = more.checked_sub(less).filter(|grown| *grown > 0);
+    let grown = grown.ok_or_else(|| Failure::wrong(format!("memory went from {less} to {more} bytes")))?;
+    Ok(Row::value(name, "KB", grown as f64 / 1024.0 / COUNT as f64))
+}
 
+pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
     let settle = Duration::from_secs(5);
-    let start = rig.process.settled_rss(settle).await?;
+    // The first round, in a sidecar that has no freed memory to give out again: what one costs is seen only here.
+    let fresh = rig.process.settled_rss(settle).await?;
     let vms = create(rig).await?;
     let with_vms = rig.process.settled_rss(settle).await?;
-    let each = |more: u64, less: u64| more.saturating_sub(less) as f64 / 1024.0 / COUNT as f64;
-    rows.push(Row::value("vm_idle_rss", "KB", each(with_vms, start)));
+    put(rows, "vm_idle_rss", each("vm_idle_rss", with_vms, fresh));
 
     let (before, begin) = (rig.process.cpu()?, Instant::now());
     tokio::time::sleep(IDLE).await;
@@ -62,12 +64,19 @@ pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
 
     populate(&vms).await?;
     let with_processes = rig.process.rss()?;
-    rows.push(Row::value("process_rss", "KB", each(with_processes, with_vms)));
+    put(rows, "process_rss", each("process_rss", with_processes, with_vms));
+    dispose(vms).await?;
+
+    // The second round against the end of the first: what is left each time would add up.
+    let start = rig.process.settled_rss(settle).await?;
+    let vms = create(rig).await?;
+    populate(&vms).await?;
     dispose(vms).await?;
     let end = rig.process.settled_rss(settle).await?;
     let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     rows.push(Row::value("rss_after_1000", "x", end as f64 / start as f64).note(format!(
-        "{:.1} MB before, {:.1} MB after",
+        "{:.1} MB fresh, {:.1} MB after one round, {:.1} MB after two",
+        mb(fresh),
         mb(start),
         mb(end)
     )));

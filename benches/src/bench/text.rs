@@ -2,8 +2,9 @@
 
 use super::{Rows, put};
 use crate::commands::{Work, compare};
-use crate::failure::{Result, within};
-use crate::rig::{Rig, STEP};
+use crate::failure::{Failure, Result, within};
+use crate::native;
+use crate::rig::{Rig, STEP, exec_in};
 use crate::sample::{MS, Measure};
 
 const LINES: usize = 1_000_000;
@@ -46,6 +47,12 @@ pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
     within("mkdir", STEP, os.mkdir("/tmp/text", Default::default())).await?;
     within("write 100 MB", STEP, os.write_file("/tmp/text/big.txt", &text)).await?;
     drop(text);
+    // Its output is thrown away below: it counts only if it is right.
+    let line = "sort big.txt | sha256sum";
+    let sorted = exec_in(&os, line, Some("/tmp/text")).await?.stdout;
+    if sorted.as_bytes() != native::run(&["dash", "-c", line], &host)?.stdout {
+        return Err(Failure::wrong("sort does not sort as GNU's"));
+    }
     for (name, work) in [
         ("sha256sum", Work::Argv(&["sha256sum", "big.txt"])),
         ("grep_r", Work::Argv(&["grep", "-r", "needle", "."])),
