@@ -16,12 +16,15 @@ mod sample;
 mod spec;
 mod stats;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use args::Args;
 use clap::Parser;
 use failure::Failure;
 use row::Row;
+
+/// Time for all benches; one that hangs must not cost a morning.
+const TOTAL: Duration = Duration::from_secs(330);
 
 fn main() {
     let status = run(&Args::parse()).unwrap_or_else(|failure| {
@@ -46,7 +49,7 @@ fn run(args: &Args) -> Result<i32, Failure> {
     let mut rows: Vec<Row> = Vec::new();
     for bench in chosen {
         let started = Instant::now();
-        let measured = runtime.block_on(bench::run(bench));
+        let measured = runtime.block_on(bench::run(bench, TOTAL.saturating_sub(begin.elapsed())));
         measured.iter().for_each(report::progress);
         eprintln!("  {} took {:.1} s", bench.name, started.elapsed().as_secs_f64());
         rows.extend(measured);

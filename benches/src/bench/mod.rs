@@ -88,15 +88,21 @@ pub(crate) fn chosen(only: &[String]) -> Result<Vec<&'static Bench>> {
     Ok(BENCHES.iter().filter(|b| only.is_empty() || only.iter().any(|name| has(b, name))).collect())
 }
 
-/// Runs a bench. Every row of it comes back, with a figure or with the error.
-pub(crate) async fn run(bench: &Bench) -> Rows {
+/// Runs a bench within its own limit and the time that is `left` for all. Every row of it comes back, with a figure or
+/// with the error.
+pub(crate) async fn run(bench: &Bench, left: Duration) -> Rows {
     let mut rows = Rows::new();
-    let failed = match Rig::new().await {
-        Err(failure) => Some(failure),
-        Ok(rig) => {
-            let measured = within(bench.name, bench.limit, (bench.run)(&rig, &mut rows)).await;
-            let ended = rig.end().await;
-            measured.and(ended).err()
+    let limit = bench.limit.min(left);
+    let failed = if limit.is_zero() {
+        Some(Failure::wrong("no time was left: the benches before it took too long"))
+    } else {
+        match within(bench.name, limit, Rig::new()).await {
+            Err(failure) => Some(failure),
+            Ok(rig) => {
+                let measured = within(bench.name, limit, (bench.run)(&rig, &mut rows)).await;
+                let ended = rig.end().await;
+                measured.and(ended).err()
+            }
         }
     };
     for name in bench.rows {
