@@ -10,6 +10,7 @@ use rustix::io::Errno as Host;
 use super::attr::{self, Owner, timestamps};
 use super::errno::errno;
 use super::file::HostFile;
+use super::fresh::Fresh;
 use super::gate::Gate;
 use super::table::{Identity, Table};
 use crate::name;
@@ -23,6 +24,7 @@ const MAX_ENTRIES: usize = 1 << 20;
 
 pub(crate) struct Inner {
     pub(crate) table: Mutex<Table>,
+    pub(crate) fresh: Mutex<Fresh>,
     pub(crate) owner: Owner,
     pub(crate) read_only: bool,
     pub(crate) gate: Gate,
@@ -197,11 +199,12 @@ impl Inner {
         let mode = attr::file_mode(node.perm);
         match &node.kind {
             NewKind::Regular => {
-                let flags =
-                    OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::WRONLY | OFlags::CLOEXEC;
+                let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
                 let file = fs::openat(&*handle, name, flags, mode).map_err(errno)?;
                 // The umask of the sidecar is not the guest's.
                 fs::fchmod(&file, mode).map_err(errno)?;
+                let identity = attr::identity(&fs::fstat(&file).map_err(errno)?);
+                self.fresh.lock().keep(identity, file);
             }
             NewKind::Directory => {
                 fs::mkdirat(&*handle, name, mode).map_err(errno)?;
@@ -246,7 +249,14 @@ impl Inner {
     pub(crate) fn remove(&self, dir: Ino, name: &[u8], flags: AtFlags) -> Result<()> {
         self.writable()?;
         name::check(name)?;
-        fs::unlinkat(&*self.dir_for(dir)?, name, flags).map_err(errno)
+        let handle = self.dir_for(dir)?;
+        let fresh = !self.fresh.lock().is_empty();
+        let removed = if fresh { stat_name(&handle, name).ok() } else { None };
+        fs::unlinkat(&*handle, name, flags).map_err(errno)?;
+        // What is gone must not take up room until the next files push it out.
+        let closed = removed.and_then(|stat| self.fresh.lock().take(attr::identity(&stat)));
+        drop(closed);
+        Ok(())
     }
 
     pub(crate) fn rename(
@@ -331,7 +341,11 @@ impl Inner {
         };
         // Through the handle: what is opened is the regular file that was looked at, whatever its name is now.
         let flags = mode | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?;
+        let fresh = self.fresh.lock().take(attr::identity(&stat));
+        let fd = match fresh {
+            Some(fd) => fd,
+            None => fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?,
+        };
         let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
         self.table.lock().opened(ino, &file);
         Ok(file)

@@ -11,6 +11,7 @@ mod contains;
 mod errno;
 mod file;
 mod filesystem;
+mod fresh;
 mod gate;
 mod inner;
 mod table;
@@ -100,6 +101,7 @@ impl HostDir {
         };
         let inner = Inner {
             table: Mutex::new(Table::new(attr::identity(&stat), Arc::new(fd))),
+            fresh: Mutex::default(),
             owner: Owner { uid: options.uid, gid: options.gid },
             read_only: options.read_only,
             gate,

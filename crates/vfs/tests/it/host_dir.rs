@@ -254,6 +254,39 @@ fn calls_that_may_hang_take_few_threads_and_the_next_waits() {
     assert!(blocking < 200);
 }
 
+/// Takes from this thread what lets root open any file.
+fn without_override() {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    let mut sets = capabilities(None).unwrap();
+    sets.effective.remove(CapabilitySet::DAC_OVERRIDE);
+    set_capabilities(None, sets).unwrap();
+}
+
+#[test]
+fn who_creates_a_read_only_file_may_write_it() {
+    without_override();
+    let (temp, fs) = host();
+    let node = |perm| agentos_vfs::NewNode { perm, ..node() };
+    let write = Access { read: false, write: true };
+    let new = wait(fs.create(fs.root(), b"object", &node(0o444))).unwrap();
+    let file = wait(fs.open(new.ino, write)).unwrap();
+    assert_eq!(wait(file.write_at(b"blob", 0)), Ok(4));
+    assert_eq!(std::fs::read(temp.path().join("mount/object")).unwrap(), b"blob");
+    assert_eq!(wait(fs.open(new.ino, write)).err(), Some(Errno::EACCES), "the mode binds from then on");
+    // Also without any right, and only for what was asked.
+    let new = wait(fs.create(fs.root(), b"closed", &node(0))).unwrap();
+    let file = wait(fs.open(new.ino, Access { read: true, write: false })).unwrap();
+    assert_eq!(wait(file.read_at(&mut [0; 4], 0)), Ok(0));
+    assert_eq!(wait(file.write_at(b"blob", 0)), Err(Errno::EBADF));
+    // Another file of the same name is another file.
+    wait(fs.create(fs.root(), b"gone", &node(0o444))).unwrap();
+    wait(fs.unlink(fs.root(), b"gone")).unwrap();
+    std::fs::write(temp.path().join("mount/gone"), "of the host").unwrap();
+    let other = wait(fs.lookup(fs.root(), b"gone")).unwrap();
+    let file = wait(fs.open(other.ino, write)).unwrap();
+    assert_eq!(wait(file.getattr()).unwrap().size, 11);
+}
+
 #[test]
 fn what_is_no_directory_cannot_be_mounted() {
     let (temp, _) = host();
