@@ -50,23 +50,28 @@ impl HostFile {
     }
 
     pub(crate) fn change(&self, change: &SetAttr) -> Result<Attr> {
-        self.inner.writable()?;
-        let fd = self.fd()?;
-        self.inner.owner.check(change)?;
-        if let Some(size) = change.size {
-            if !self.writable {
-                return Err(Errno::EINVAL);
-            }
-            fs::ftruncate(&*fd, size).map_err(errno)?;
-        }
-        if let Some(perm) = change.perm {
-            fs::fchmod(&*fd, attr::file_mode(perm)).map_err(errno)?;
-        }
-        if let Some(times) = timestamps(change) {
-            fs::futimens(&*fd, &times).map_err(errno)?;
-        }
-        self.stat()
+        set(&self.inner, &*self.fd()?, self.ino, self.writable, change)
     }
+}
+
+/// Changes an open file through this very descriptor, which `writable` describes.
+fn set(inner: &Inner, fd: &OwnedFd, ino: Ino, writable: bool, change: &SetAttr) -> Result<Attr> {
+    inner.writable()?;
+    inner.owner.check(change)?;
+    if let Some(size) = change.size {
+        if !writable {
+            return Err(Errno::EINVAL);
+        }
+        fs::ftruncate(fd, size).map_err(errno)?;
+    }
+    if let Some(perm) = change.perm {
+        fs::fchmod(fd, attr::file_mode(perm)).map_err(errno)?;
+    }
+    if let Some(times) = timestamps(change) {
+        fs::futimens(fd, &times).map_err(errno)?;
+    }
+    let stat = fs::fstat(fd).map_err(errno)?;
+    Ok(attr::from_stat(&stat, ino, &inner.owner))
 }
 
 impl Drop for HostFile {
@@ -145,11 +150,10 @@ impl OpenFile for HostFile {
         if self.inner.gate.is_inline() {
             return Reply::Now(self.change(change));
         }
+        // Not the first open file of this number: that one may be open for reading only.
+        let (fd, writable) = (self.fd(), self.writable);
         let (change, ino, inner) = (*change, self.ino, self.inner.clone());
-        self.inner.gate.run(move || {
-            let file = inner.table.lock().open_file(ino).ok_or(Errno::ESTALE)?;
-            file.change(&change)
-        })
+        self.inner.gate.run(move || set(&inner, &*fd?, ino, writable, &change))
     }
 
     fn read_at<'a>(&'a self, buf: &'a mut [u8], offset: u64) -> Reply<'a, usize> {

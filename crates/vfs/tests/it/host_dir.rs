@@ -288,6 +288,18 @@ fn who_creates_a_read_only_file_may_write_it() {
 }
 
 #[test]
+fn a_reader_does_not_keep_a_writer_from_truncating() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (temp, _) = host();
+    let runtime = Some(runtime.handle().clone());
+    let options = HostDirOptions { calls: Calls::Threads, runtime, ..HostDirOptions::default() };
+    let fs = HostDir::open(temp.path().join("mount"), options).unwrap();
+    let mut script = Script::new(Arc::new(fs));
+    script.check("open tail /dir/file r; open log /dir/file w; truncate log 0; stat /dir/file size => 0");
+    script.check("truncate tail 1 => EINVAL; chmod /dir/file 0o640; stat /dir/file perm => 640");
+}
+
+#[test]
 fn what_is_no_directory_cannot_be_mounted() {
     let (temp, _) = host();
     let open = |path: &str| HostDir::open(temp.path().join(path), HostDirOptions::default()).err();
