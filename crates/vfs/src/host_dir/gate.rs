@@ -72,11 +72,20 @@ impl Gate {
         }
     }
 
-    /// Does what nobody waits for, such as closing a file.
+    /// Does what nobody waits for, such as closing a file; on another thread once one of the permits is free.
     pub(crate) fn spawn(&self, call: impl FnOnce() + Send + 'static) {
         match self {
             Gate::Inline => call(),
-            Gate::Threads { runtime, .. } => drop(runtime.spawn_blocking(call)),
+            Gate::Threads { permits, runtime } => {
+                let (permits, blocking) = (permits.clone(), runtime.clone());
+                runtime.spawn(async move {
+                    let Ok(permit) = permits.acquire_owned().await else { return };
+                    blocking.spawn_blocking(move || {
+                        call();
+                        drop(permit);
+                    });
+                });
+            }
         }
     }
 }
@@ -87,6 +96,34 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_takes_permits_too() {
+        let gate = Gate::threads(Handle::current());
+        let (started, all_started) = sync_channel(2 * MAX_BLOCKING);
+        let (release, released) = sync_channel::<()>(2 * MAX_BLOCKING);
+        let released = Arc::new(std::sync::Mutex::new(released));
+        let running = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for _ in 0..2 * MAX_BLOCKING {
+            let (started, released, running) = (started.clone(), released.clone(), running.clone());
+            gate.spawn(move || {
+                running.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                started.send(()).unwrap();
+                let _ = released.lock().unwrap().recv();
+            });
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        assert_eq!(running.load(std::sync::atomic::Ordering::SeqCst), MAX_BLOCKING);
+        // As threads come free, all is done.
+        drop(release);
+        tokio::task::spawn_blocking(move || {
+            for _ in 0..2 * MAX_BLOCKING {
+                all_started.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    }
 
     #[tokio::test]
     async fn the_seventeenth_call_waits_without_a_thread() {
