@@ -1,7 +1,7 @@
 //! An open regular file of the host. It stays readable after its name is gone.
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use rustix::io::{self, ReadWriteFlags};
 use super::attr::{self, timestamps};
 use super::errno::errno;
 use super::inner::Inner;
+use super::slots::Counted;
 use crate::{Attr, Errno, Ino, OpenFile, Reply, Result, SetAttr};
 
 /// The most bytes one call moves when it has to go through a buffer of another thread.
@@ -20,23 +21,23 @@ pub(crate) struct HostFile {
     inner: Arc<Inner>,
     ino: Ino,
     /// `None` only while it is dropped.
-    fd: Option<Arc<OwnedFd>>,
+    fd: Option<Arc<Counted>>,
     writable: bool,
     /// One append at a time, since the new end is read from the file position.
     appending: Arc<Mutex<()>>,
 }
 
 impl HostFile {
-    pub(crate) fn new(inner: Arc<Inner>, ino: Ino, fd: OwnedFd, writable: bool) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, ino: Ino, fd: Counted, writable: bool) -> Self {
         HostFile { inner, ino, fd: Some(Arc::new(fd)), writable, appending: Arc::default() }
     }
 
-    fn fd(&self) -> Result<Arc<OwnedFd>> {
+    fn fd(&self) -> Result<Arc<Counted>> {
         self.fd.clone().ok_or(Errno::EBADF)
     }
 
     /// The file, if it may be written.
-    fn writable_fd(&self) -> Result<Arc<OwnedFd>> {
+    fn writable_fd(&self) -> Result<Arc<Counted>> {
         if !self.writable {
             return Err(Errno::EBADF);
         }
@@ -55,7 +56,7 @@ impl HostFile {
 }
 
 /// Changes an open file through this very descriptor, which `writable` describes.
-fn set(inner: &Inner, fd: &OwnedFd, ino: Ino, writable: bool, change: &SetAttr) -> Result<Attr> {
+fn set(inner: &Inner, fd: &Counted, ino: Ino, writable: bool, change: &SetAttr) -> Result<Attr> {
     inner.writable()?;
     inner.owner.check(change)?;
     if let Some(size) = change.size {
@@ -119,7 +120,7 @@ fn write(mut data: &[u8], mut put: impl FnMut(&[u8], usize) -> io::Result<usize>
     Ok(done)
 }
 
-fn append(fd: &OwnedFd, appending: &Mutex<()>, data: &[u8]) -> Result<(usize, u64)> {
+fn append(fd: &Counted, appending: &Mutex<()>, data: &[u8]) -> Result<(usize, u64)> {
     let _turn = appending.lock();
     // Offset -1 with APPEND: the write goes to the end whoever else appends, and moves the position there.
     let written =

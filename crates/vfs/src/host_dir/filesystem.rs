@@ -6,6 +6,7 @@ use rustix::fs::AtFlags;
 
 use super::HostDir;
 use super::inner::Inner;
+use super::table::Pinned;
 use crate::{
     Access, Attr, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode, OpenFile,
     RenameFlags, Reply, Result, SetAttr,
@@ -118,14 +119,14 @@ impl FileSystem for HostDir {
     }
 
     fn pin(&self, ino: Ino) -> InodePin {
-        if self.inner.table.lock().pin(ino) {
+        let pinned = self.inner.table.lock().pin(ino, &self.inner.slots);
+        let Some(pinned) = pinned else { return InodePin::none() };
+        if pinned == Pinned::ToOpen {
             // A directory is held open, so that it can be removed or moved by the host meanwhile.
             let inner = self.inner.clone();
             self.inner.gate.spawn(move || drop(inner.dir(ino)));
-            InodePin::new(Held { inner: self.inner.clone(), ino })
-        } else {
-            InodePin::none()
         }
+        InodePin::new(Held { inner: self.inner.clone(), ino })
     }
 
     fn statfs(&self) -> Reply<'_, FsStat> {

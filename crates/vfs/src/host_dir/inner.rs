@@ -12,6 +12,7 @@ use super::errno::errno;
 use super::file::HostFile;
 use super::fresh::Fresh;
 use super::gate::Gate;
+use super::slots::Slots;
 use super::table::{Identity, Table};
 use crate::name;
 use crate::{
@@ -25,6 +26,8 @@ const MAX_ENTRIES: usize = 1 << 20;
 pub(crate) struct Inner {
     pub(crate) table: Mutex<Table>,
     pub(crate) fresh: Mutex<Fresh>,
+    /// What may be open.
+    pub(crate) slots: Slots,
     pub(crate) owner: Owner,
     pub(crate) read_only: bool,
     pub(crate) gate: Gate,
@@ -199,12 +202,13 @@ impl Inner {
         let mode = attr::file_mode(node.perm);
         match &node.kind {
             NewKind::Regular => {
+                let slot = self.slots.take()?;
                 let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
                 let file = fs::openat(&*handle, name, flags, mode).map_err(errno)?;
                 // The umask of the sidecar is not the guest's.
                 fs::fchmod(&file, mode).map_err(errno)?;
                 let identity = attr::identity(&fs::fstat(&file).map_err(errno)?);
-                self.fresh.lock().keep(identity, file);
+                self.fresh.lock().keep(identity, slot.hold(file));
             }
             NewKind::Directory => {
                 fs::mkdirat(&*handle, name, mode).map_err(errno)?;
@@ -344,7 +348,10 @@ impl Inner {
         let fresh = self.fresh.lock().take(attr::identity(&stat));
         let fd = match fresh {
             Some(fd) => fd,
-            None => fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?,
+            None => {
+                let slot = self.slots.take()?;
+                slot.hold(fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?)
+            }
         };
         let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
         self.table.lock().opened(ino, &file);

@@ -14,6 +14,7 @@ mod filesystem;
 mod fresh;
 mod gate;
 mod inner;
+mod slots;
 mod table;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use attr::Owner;
 use errno::{errno, from_io};
 use gate::Gate;
 use inner::Inner;
+use slots::Slots;
 use table::Table;
 
 /// Where calls to the host run.
@@ -102,6 +104,7 @@ impl HostDir {
         let inner = Inner {
             table: Mutex::new(Table::new(attr::identity(&stat), Arc::new(fd))),
             fresh: Mutex::default(),
+            slots: Slots::new(),
             owner: Owner { uid: options.uid, gid: options.gid },
             read_only: options.read_only,
             gate,

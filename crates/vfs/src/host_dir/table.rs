@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
 use super::file::HostFile;
+use super::slots::{Slot, Slots};
 use crate::{Errno, Ino, NameBuf, Result};
 
 /// Inodes remembered per mount; unpinned ones without known children are forgotten beyond it, oldest first.
@@ -30,6 +31,8 @@ struct Node {
     /// Nodes that name this one as their parent.
     children: u32,
     pins: u32,
+    /// The right to keep the handle while the node is pinned.
+    slot: Option<Slot>,
     used: u64,
     handle: Option<Arc<OwnedFd>>,
 }
@@ -39,6 +42,15 @@ pub(crate) struct Step {
     pub(crate) ino: Ino,
     pub(crate) name: NameBuf,
     pub(crate) identity: Identity,
+}
+
+/// What a pin has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// Open the directory, whose handle is then kept.
+    ToOpen,
+    /// Nothing: its handle is there, or there is no room for one.
+    AsItIs,
 }
 
 /// The table of one mount.
@@ -75,6 +87,7 @@ impl Table {
             identity,
             children: 0,
             pins: 1,
+            slot: None,
             used: 0,
             handle: Some(handle),
         };
@@ -124,7 +137,16 @@ impl Table {
         let used = self.clock;
         self.nodes.insert(
             ino,
-            Node { parent, name: name.into(), identity, children: 0, pins: 0, used, handle: None },
+            Node {
+                parent,
+                name: name.into(),
+                identity,
+                children: 0,
+                pins: 0,
+                slot: None,
+                used,
+                handle: None,
+            },
         );
         if identity.dev != self.dev || identity.ino >= FOREIGN {
             self.foreign.insert(identity, ino);
@@ -171,7 +193,7 @@ impl Table {
     fn drop_handle(&mut self, ino: Ino) {
         if ino != self.root
             && let Some(node) = self.nodes.get_mut(&ino)
-            && node.pins == 0
+            && node.slot.is_none()
             && node.handle.take().is_some()
         {
             self.handles -= 1;
@@ -214,7 +236,7 @@ impl Table {
             let mut open: Vec<(u64, Ino)> = self
                 .nodes
                 .iter()
-                .filter(|(ino, node)| **ino != root && node.handle.is_some() && node.pins == 0)
+                .filter(|(ino, node)| **ino != root && node.handle.is_some() && node.slot.is_none())
                 .map(|(ino, node)| (node.used, *ino))
                 .collect();
             open.sort_unstable();
@@ -224,13 +246,28 @@ impl Table {
         }
     }
 
-    pub(crate) fn pin(&mut self, ino: Ino) -> bool {
-        self.nodes.get_mut(&ino).map(|node| node.pins += 1).is_some()
+    /// Keeps a number, and its handle while a slot is free: without one the number stays, and the directory is found
+    /// by its name as an unpinned one is. `None` when the number was forgotten.
+    pub(crate) fn pin(&mut self, ino: Ino, slots: &Slots) -> Option<Pinned> {
+        let root = self.root;
+        let node = self.nodes.get_mut(&ino)?;
+        node.pins += 1;
+        if node.slot.is_none() && ino != root {
+            node.slot = slots.take().ok();
+        }
+        let to_open = node.slot.is_some() && node.handle.is_none();
+        Some(if to_open { Pinned::ToOpen } else { Pinned::AsItIs })
     }
 
     pub(crate) fn unpin(&mut self, ino: Ino) {
         if let Some(node) = self.nodes.get_mut(&ino) {
             node.pins -= 1;
+            if node.pins == 0 {
+                node.slot = None;
+                if self.handles > MAX_HANDLES {
+                    self.drop_handle(ino);
+                }
+            }
         }
     }
 
@@ -286,7 +323,7 @@ mod tests {
     fn the_table_is_bounded_and_keeps_what_is_pinned() {
         let mut table = table();
         let pinned = table.seen(2, b"pinned", Identity { dev: 1, ino: 10 }).unwrap();
-        assert!(table.pin(pinned));
+        assert_eq!(table.pin(pinned, &Slots::new()), Some(Pinned::ToOpen));
         for n in 0..3 * MAX_NODES as u64 {
             table.seen(pinned, format!("{n}").as_bytes(), Identity { dev: 1, ino: 100 + n }).unwrap();
         }
@@ -295,6 +332,31 @@ mod tests {
         assert_eq!(table.place(100), Err(Errno::ESTALE));
         let children = table.nodes.values().filter(|node| node.parent == pinned).count();
         assert_eq!(table.nodes[&pinned].children as usize, children);
+    }
+
+    #[test]
+    fn handles_of_pinned_directories_are_bounded() {
+        let mut table = table();
+        let slots = Slots::of(1, &Arc::new(tokio::sync::Semaphore::new(1)));
+        let handle = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
+        let dirs: Vec<Ino> = (0..3 * MAX_HANDLES as u64)
+            .map(|n| table.seen(2, format!("{n}").as_bytes(), Identity { dev: 1, ino: 10 + n }).unwrap())
+            .collect();
+        assert_eq!(table.pin(dirs[0], &slots), Some(Pinned::ToOpen));
+        assert_eq!(table.pin(dirs[0], &slots), Some(Pinned::ToOpen), "pinned twice, but held once");
+        for &dir in &dirs[1..] {
+            assert_eq!(table.pin(dir, &slots), Some(Pinned::AsItIs));
+        }
+        for &dir in &dirs {
+            table.keep(dir, &handle);
+        }
+        assert!(table.nodes[&dirs[0]].handle.is_some(), "the handle of a held directory was closed");
+        let open = table.nodes.values().filter(|node| node.handle.is_some()).count();
+        assert!(open <= MAX_HANDLES + 2, "{open} handles are open");
+        table.unpin(dirs[0]);
+        assert_eq!(slots.take().err(), Some(Errno::ENFILE), "it is still pinned once");
+        table.unpin(dirs[0]);
+        assert!(slots.take().is_ok());
     }
 
     #[test]
