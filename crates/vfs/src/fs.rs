@@ -188,6 +188,14 @@ pub trait FileSystem: Send + Sync + 'static {
         Reply::Now(Ok(()))
     }
 
+    /// The entries of a directory reached stable storage, where there is any: fsync(2) of a directory.
+    ///
+    /// The default syncs all; file systems that can sync less do.
+    fn sync_dir(&self, dir: Ino) -> Reply<'_, ()> {
+        let _ = dir;
+        self.sync()
+    }
+
     /// Whether every change fails with EROFS.
     fn read_only(&self) -> bool {
         false

@@ -233,7 +233,7 @@ impl OpenFile for HostFile {
 
     fn sync(&self, data_only: bool) -> Reply<'_, ()> {
         let fd = self.fd();
-        self.inner.gate.run(move || {
+        self.inner.syncs.run(move || {
             let fd = fd?;
             if data_only { fs::fdatasync(&*fd) } else { fs::fsync(&*fd) }.map_err(errno)
         })

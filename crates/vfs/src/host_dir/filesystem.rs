@@ -17,6 +17,14 @@ fn own(name: &Name) -> Result<NameBuf> {
     NameBuf::new(name)
 }
 
+/// A directory that may not be read can still hold synced files.
+fn unless_unreadable(synced: Result<()>) -> Result<()> {
+    match synced {
+        Err(Errno::EACCES) => Ok(()),
+        other => other,
+    }
+}
+
 /// Keeps a number and its directory handle.
 struct Held {
     inner: Arc<Inner>,
@@ -134,11 +142,13 @@ impl FileSystem for HostDir {
     }
 
     fn sync(&self) -> Reply<'_, ()> {
-        self.run(|inner| match inner.sync() {
-            // A directory that may not be read can still hold synced files.
-            Err(Errno::EACCES) => Ok(()),
-            other => other,
-        })
+        let inner = self.inner.clone();
+        self.inner.syncs.run(move || unless_unreadable(inner.sync()))
+    }
+
+    fn sync_dir(&self, dir: Ino) -> Reply<'_, ()> {
+        let inner = self.inner.clone();
+        self.inner.syncs.run(move || unless_unreadable(inner.sync_dir(dir)))
     }
 
     fn read_only(&self) -> bool {

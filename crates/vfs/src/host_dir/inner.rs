@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) owner: Owner,
     pub(crate) read_only: bool,
     pub(crate) gate: Gate,
+    /// Where waiting for the disk happens: on other threads also when the file system is local, if there are any.
+    pub(crate) syncs: Gate,
 }
 
 /// A directory that was there when its inode was looked up and is not any more.
@@ -368,6 +370,14 @@ impl Inner {
             inodes: stat.f_files,
             inodes_free: stat.f_favail,
         })
+    }
+
+    /// Syncs the entries of one directory.
+    pub(crate) fn sync_dir(&self, dir: Ino) -> Result<()> {
+        let handle = self.dir_for(dir)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = fs::openat(&*handle, c".", flags, Mode::empty()).map_err(errno)?;
+        fs::fsync(&open).map_err(errno)
     }
 
     pub(crate) fn sync(&self) -> Result<()> {

@@ -41,7 +41,7 @@ use table::Table;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Calls {
     /// Inline where the host's file system is local; on other threads, at most 16 at a time, for NFS, FUSE, CIFS and
-    /// the like.
+    /// the like. Syncs wait for the disk and run on other threads wherever there is a runtime.
     #[default]
     Auto,
     /// Always on other threads.
@@ -95,12 +95,13 @@ impl HostDir {
         let fd = OwnedFd::from(dir.into_std_file());
         let stat = rustix::fs::fstat(&fd).map_err(errno)?;
         let f_type = rustix::fs::fstatfs(&fd).map_err(errno)?.f_type;
+        let runtime = options.runtime.or_else(|| Handle::try_current().ok());
         let gate = if options.calls == Calls::Threads || gate::may_hang(f_type) {
-            let runtime = options.runtime.or_else(|| Handle::try_current().ok()).ok_or(Errno::EINVAL)?;
-            Gate::threads(runtime)
+            Gate::threads(runtime.clone().ok_or(Errno::EINVAL)?)
         } else {
             Gate::Inline
         };
+        let syncs = if gate.is_inline() { runtime.map_or(Gate::Inline, Gate::threads) } else { gate.clone() };
         let inner = Inner {
             table: Mutex::new(Table::new(attr::identity(&stat), Arc::new(fd))),
             fresh: Mutex::default(),
@@ -108,6 +109,7 @@ impl HostDir {
             owner: Owner { uid: options.uid, gid: options.gid },
             read_only: options.read_only,
             gate,
+            syncs,
         };
         Ok(HostDir { inner: Arc::new(inner) })
     }

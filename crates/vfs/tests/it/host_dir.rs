@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use agentos_vfs::host_dir::Calls;
 use agentos_vfs::{
-    Access, Errno, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, MountOptions, Namespace,
+    Access, Errno, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, MountOptions, Namespace, Reply,
     Resolved, Result, Tree, WalkContext, WalkFlags,
 };
 use tempfile::TempDir;
@@ -297,6 +297,25 @@ fn a_reader_does_not_keep_a_writer_from_truncating() {
     let mut script = Script::new(Arc::new(fs));
     script.check("open tail /dir/file r; open log /dir/file w; truncate log 0; stat /dir/file size => 0");
     script.check("truncate tail 1 => EINVAL; chmod /dir/file 0o640; stat /dir/file perm => 640");
+}
+
+#[test]
+fn a_directory_is_synced_alone_and_on_another_thread() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (temp, _) = host();
+    let options = HostDirOptions { runtime: Some(runtime.handle().clone()), ..HostDirOptions::default() };
+    let fs = HostDir::open(temp.path().join("mount"), options).unwrap();
+    let dir = wait(fs.lookup(fs.root(), b"dir")).unwrap();
+    let file = wait(fs.lookup(dir.ino, b"file")).unwrap();
+    assert!(matches!(fs.sync_dir(dir.ino), Reply::Later(_)), "the caller waits for the disk");
+    assert_eq!(wait(fs.sync_dir(fs.root())), Ok(()));
+    assert_eq!(wait(fs.sync_dir(dir.ino)), Ok(()));
+    // It looks at this directory, not at the whole file system.
+    assert_eq!(wait(fs.sync_dir(file.ino)), Err(Errno::ENOTDIR));
+    assert_eq!(wait(fs.sync_dir(1 << 60)), Err(Errno::ESTALE));
+    let open = wait(fs.open(file.ino, Access { read: true, write: true })).unwrap();
+    assert!(matches!(open.sync(true), Reply::Later(_)));
+    assert_eq!(wait(open.sync(false)), Ok(()));
 }
 
 #[test]
