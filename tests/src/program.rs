@@ -68,3 +68,25 @@ fn newest(folder: &Path) -> Option<SystemTime> {
         })
         .max()
 }
+
+/// The socket of a shared sidecar that runs, by the name of its pool.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn socket_of(pool: &str) -> PathBuf {
+    let own = std::fs::metadata("/proc/self").map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
+    let folder = match runtime {
+        Some(dir) => dir.join("agentos"),
+        None => PathBuf::from(format!("/tmp/agentos-{}", own.expect("this process has an owner"))),
+    };
+    let begins = format!("{pool}-");
+    let sockets =
+        std::fs::read_dir(folder).expect("sockets have a folder").flatten().map(|entry| entry.path());
+    let is_it = |path: &PathBuf| {
+        path.extension().is_some_and(|e| e == "sock")
+            && path.file_name().and_then(|n| n.to_str()).is_some_and(|name| name.starts_with(&begins))
+    };
+    sockets.into_iter().find(is_it).expect("the sidecar has a socket")
+}

@@ -16,5 +16,14 @@ pub fn module(body: &str, data: &str) -> Vec<u8> {
             (data (i32.const 64) "{data}")
             (func (export "_start") {body}))"#
     );
-    wat::parse_str(&text).expect("the text of a test is WebAssembly")
+    assemble(&text)
+}
+
+/// A whole module.
+///
+/// # Panics
+/// If the text is no WebAssembly.
+#[must_use]
+pub fn assemble(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text of a test is WebAssembly")
 }

@@ -9,9 +9,9 @@ const MEMORY_RESERVATION: u64 = 4 << 30;
 /// Guard pages behind it.
 const MEMORY_GUARD: u64 = 32 << 20;
 /// Native stack that wasm may use; beyond it the guest ends with SIGSEGV.
-const WASM_STACK: usize = 1 << 20;
+const WASM_STACK: usize = 2 << 20;
 /// Native stack of a guest, including the host calls at its end.
-const FIBER_STACK: usize = 2 << 20;
+const FIBER_STACK: usize = 4 << 20;
 /// Memory maps that the process needs for everything but guests.
 const OTHER_MAPS: u32 = 15_000;
 /// Memory maps that a live guest may need.

@@ -87,7 +87,7 @@ pub struct Executor {
     bundled_programs: RwLock<HashMap<usize, Arc<Program>>>,
     programs: Mutex<Vec<([u8; 32], Arc<Program>)>>,
     compiler: Vec<std::ffi::OsString>,
-    compiling: tokio::sync::Semaphore,
+    compiling: Arc<tokio::sync::Semaphore>,
     slots: Arc<AtomicU32>,
     slot_limit: u32,
 }
@@ -124,7 +124,7 @@ impl Executor {
             bundled_programs: RwLock::default(),
             programs: Mutex::default(),
             compiler: config.compiler,
-            compiling: tokio::sync::Semaphore::new(COMPILERS),
+            compiling: Arc::new(tokio::sync::Semaphore::new(COMPILERS)),
             slots: Arc::default(),
             // A few slots stay free for clones that are just being undone.
             slot_limit: crate::engine::slots().saturating_sub(8),
@@ -181,12 +181,17 @@ impl Executor {
         let image = |reason: String| ProgramError::Image { reason };
         let mut module = self.cache.load(&self.engine, &hash).map_err(|e| image(e.to_string()))?;
         if module.is_none() {
-            let _permit = self.compiling.acquire().await.map_err(|e| image(e.to_string()))?;
+            let permit =
+                Arc::clone(&self.compiling).acquire_owned().await.map_err(|e| image(e.to_string()))?;
             if !self.cache.contains(&hash) {
                 let executor = Arc::clone(self);
-                tokio::task::spawn_blocking(move || executor.compile_in_child(&wasm))
-                    .await
-                    .map_err(|e| image(e.to_string()))??;
+                // The permit stays with the compiler: a guest that is killed meanwhile must not free it.
+                tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    executor.compile_in_child(&wasm)
+                })
+                .await
+                .map_err(|e| image(e.to_string()))??;
             }
             module = self.cache.load(&self.engine, &hash).map_err(|e| image(e.to_string()))?;
         }

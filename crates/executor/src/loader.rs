@@ -272,6 +272,8 @@ impl Machine {
         if attr.size > MODULE_BYTES {
             return Err(ModuleError::Errno(Errno::EFBIG));
         }
+        // The copy lies in our memory: it counts as the VM's while it is compiled.
+        let _held = self.kernel.memory.try_take(attr.size).ok_or(Errno::ENOMEM)?;
         let mut wasm = vec![0; usize::try_from(attr.size).map_err(|_| Errno::EFBIG)?];
         let mut filled = 0;
         while filled < wasm.len() {

@@ -78,6 +78,9 @@ impl Program {
             .map_err(|error| ProgramError::UnknownImport { import: error.to_string() })?;
         // Only our own toolchain settings guarantee that every mutable global is exported and that tables never change.
         let clonable = trusted && native_abi && stack_pointer && clone_entry;
+        // The initial memory of our own programs is shared with the image; one that a guest brings may claim 4 GiB of it, so
+        // all of it is charged.
+        let initial_memory = if trusted { initial_memory } else { 0 };
         Ok(Self { pre, native_abi, clonable, initial_memory })
     }
 }

@@ -41,8 +41,9 @@ impl Process {
             match done {
                 None => Poll::Pending,
                 Some(result) => {
+                    // Always: a poll may have registered and then found itself ready. One atomic load when it did not.
+                    leave(cx.waker());
                     if waited {
-                        leave(cx.waker());
                         self.off_interrupt(cx.waker());
                     }
                     Poll::Ready(result)

@@ -184,6 +184,10 @@ impl Kernel {
                 .map_err(|e| KernelError::failed(e, "spawn", &spawn.image.exe))?;
         }
         let mut table = self.table.lock();
+        // Again, under the lock: a shutdown that began meanwhile has perhaps looked at the table already.
+        if self.is_disposed() {
+            return Err(KernelError::Disposed);
+        }
         let pid = table.reserve().map_err(|_| self.process_limit(&table))?;
         let process = Process::new(NewProcess {
             pid,
@@ -234,6 +238,10 @@ impl Kernel {
             return Err(Errno::EAGAIN);
         }
         let mut table = self.table.lock();
+        // Under the lock: whoever kills a job or a VM looks at the table after it made us dying or disposed.
+        if parent.is_dying() || self.is_disposed() {
+            return Err(Errno::EINTR);
+        }
         let (ppgid, psid) = {
             let entry = table.get(parent.pid).ok_or(Errno::ESRCH)?;
             (entry.pgid, entry.sid)

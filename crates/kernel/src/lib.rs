@@ -32,7 +32,7 @@ pub use fd_table::{Fd, FdEntry, FdTable};
 pub use interrupt::Interrupt;
 pub use kernel::{ChildSpec, HostSpawn, Kernel, KernelConfig};
 pub use limits::Limits;
-pub use memory::MemoryAccount;
+pub use memory::{Held, MemoryAccount};
 pub use pipe::{Pipe, PipeReader, PipeWriter};
 pub use process::{ExitInfo, Pid, Process, ProcessInfo, ProcessState};
 pub use signals::{Disposition, SignalState};

@@ -28,7 +28,8 @@ impl MemoryAccount {
     }
 
     /// Takes `bytes` until the result is dropped; `None` if that would pass the limit.
-    pub(crate) fn try_take(self: &Arc<Self>, bytes: u64) -> Option<Held> {
+    #[must_use]
+    pub fn try_take(self: &Arc<Self>, bytes: u64) -> Option<Held> {
         self.charge(bytes).then(|| Held { account: Arc::clone(self), bytes })
     }
 
@@ -53,7 +54,8 @@ impl MemoryAccount {
 }
 
 /// A part of an account, given back when dropped.
-pub(crate) struct Held {
+#[derive(Debug)]
+pub struct Held {
     account: Arc<MemoryAccount>,
     bytes: u64,
 }

@@ -13,6 +13,9 @@ struct State {
     buffer: VecDeque<u8>,
     readers: u32,
     writers: u32,
+    /// How often each end was opened: a partner that came and went already still counts (FIFO).
+    reader_opens: u64,
+    writer_opens: u64,
 }
 
 /// A pipe; its ends are [`PipeReader`] and [`PipeWriter`].
@@ -39,7 +42,13 @@ impl Pipe {
         on_drop: impl Fn() + Send + Sync + 'static,
     ) -> (PipeReader, PipeWriter) {
         let pipe = Arc::new(Pipe {
-            state: Mutex::new(State { buffer: VecDeque::new(), readers: 1, writers: 1 }),
+            state: Mutex::new(State {
+                buffer: VecDeque::new(),
+                readers: 1,
+                writers: 1,
+                reader_opens: 1,
+                writer_opens: 1,
+            }),
             capacity: capacity.max(PIPE_BUF),
             readable: Waiters::new(),
             writable: Waiters::new(),
@@ -50,27 +59,41 @@ impl Pipe {
     }
 
     /// A pipe without ends yet: a FIFO. Ends are made by [`Pipe::reader`] and [`Pipe::writer`].
-    pub(crate) fn fifo(capacity: usize, id: u64) -> Arc<Pipe> {
+    pub(crate) fn fifo(capacity: usize, id: u64, on_drop: impl Fn() + Send + Sync + 'static) -> Arc<Pipe> {
         Arc::new(Pipe {
-            state: Mutex::new(State { buffer: VecDeque::new(), readers: 0, writers: 0 }),
+            state: Mutex::new(State {
+                buffer: VecDeque::new(),
+                readers: 0,
+                writers: 0,
+                reader_opens: 0,
+                writer_opens: 0,
+            }),
             capacity: capacity.max(PIPE_BUF),
             readable: Waiters::new(),
             writable: Waiters::new(),
-            on_drop: Box::new(|| ()),
+            on_drop: Box::new(on_drop),
             id,
         })
     }
 
     /// One more read end.
     pub(crate) fn reader(self: &Arc<Self>) -> PipeReader {
-        self.state.lock().readers += 1;
+        {
+            let mut state = self.state.lock();
+            state.readers += 1;
+            state.reader_opens += 1;
+        }
         self.writable.wake();
         PipeReader(Arc::clone(self))
     }
 
     /// One more write end.
     pub(crate) fn writer(self: &Arc<Self>) -> PipeWriter {
-        self.state.lock().writers += 1;
+        {
+            let mut state = self.state.lock();
+            state.writers += 1;
+            state.writer_opens += 1;
+        }
         self.readable.wake();
         PipeWriter(Arc::clone(self))
     }
@@ -79,6 +102,12 @@ impl Pipe {
     pub(crate) fn ends(&self) -> (u32, u32) {
         let state = self.state.lock();
         (state.readers, state.writers)
+    }
+
+    /// How often the read end and the write end were opened.
+    pub(crate) fn opens(&self) -> (u64, u64) {
+        let state = self.state.lock();
+        (state.reader_opens, state.writer_opens)
     }
 
     /// Registers for a change of the ends or the content.
@@ -190,7 +219,10 @@ impl Drop for PipeReader {
         let mut state = self.0.state.lock();
         state.readers -= 1;
         if state.readers == 0 {
-            state.buffer = VecDeque::new();
+            // Nobody can read it any more, unless a FIFO is opened again while a writer holds it.
+            if state.writers == 0 || state.reader_opens == 1 {
+                state.buffer = VecDeque::new();
+            }
             drop(state);
             self.0.writable.wake();
         }

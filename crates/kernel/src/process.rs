@@ -245,6 +245,12 @@ impl Process {
         self.signals.lock().interrupt()
     }
 
+    /// Whether it has to end.
+    #[must_use]
+    pub fn is_dying(&self) -> bool {
+        matches!(self.pending_interrupt(), Some(Interrupt::Terminate(_)))
+    }
+
     /// Looks at or changes its signal state; what it has to act on is told to its waits.
     pub(crate) fn with_signals<T>(&self, change: impl FnOnce(&mut SignalState) -> T) -> T {
         let (result, interrupt) = {

@@ -67,6 +67,9 @@ impl SignalState {
         if ignored {
             self.pending &= !signal.bit();
         }
+        if to != Disposition::Catch {
+            self.repost();
+        }
         Some(old)
     }
 
@@ -173,6 +176,13 @@ impl SignalState {
                 *d = Disposition::Default;
             }
         }
+        self.repost();
+    }
+
+    /// Pending signals that nobody will ask for any more act as their disposition now says.
+    fn repost(&mut self) {
+        let blocked = self.blocked;
+        self.set_blocked(blocked);
     }
 
     /// The state of a forked child: as the parent, nothing pending.
@@ -224,6 +234,20 @@ mod tests {
         assert_eq!(state.take_caught(), None);
         state.on_exec();
         assert_eq!(state.disposition(Signal::SIGTERM), Disposition::Default);
+    }
+
+    #[test]
+    fn a_caught_signal_that_is_still_pending_acts_after_exec() {
+        let mut state = SignalState::default();
+        state.set_disposition(Signal::SIGTERM, Disposition::Catch);
+        state.set_disposition(Signal::SIGCHLD, Disposition::Catch);
+        state.post(Signal::SIGCHLD);
+        state.on_exec();
+        assert_eq!(state.interrupt(), None, "SIGCHLD is ignored by default");
+        state.set_disposition(Signal::SIGTERM, Disposition::Catch);
+        state.post(Signal::SIGTERM);
+        state.set_disposition(Signal::SIGTERM, Disposition::Default);
+        assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
     }
 
     #[test]

@@ -155,8 +155,9 @@ fn file_system(
 /// The image cache holds native code that this process runs: a guest that could write there would own the host.
 fn refuse_own_directories(vm: &Vm, host: &Path) -> Result<(), WireError> {
     for own in vm.host.own_directories() {
-        let overlaps = agentos_vfs::host_dir::contains(host, &own).unwrap_or(false)
-            || agentos_vfs::host_dir::contains(&own, host).unwrap_or(false);
+        // What cannot be looked at counts as an overlap.
+        let overlaps = agentos_vfs::host_dir::contains(host, &own).unwrap_or(true)
+            || agentos_vfs::host_dir::contains(&own, host).unwrap_or(true);
         if overlaps {
             let reason = format!(
                 "{} contains, or lies in, {}, which the sidecar runs from; mount another directory",

@@ -332,22 +332,26 @@ impl Exec1 {
         let timed_out = self.watch.timed_out.load(Ordering::SeqCst);
         let (pid, status) = (process.pid.0, exit_status(&info, timed_out));
         let Self { responder, stdout, stderr, .. } = self;
-        if !stdout.is_streaming() && !stderr.is_streaming() {
-            let stdout = stdout.finish_now().unwrap_or_default();
-            let stderr = stderr.finish_now().unwrap_or_default();
-            return responder.reply::<Exec>(Ok(ExecReply { pid, status, stdout, stderr }));
+        // One look at each: a background process may still write and turn an inline output into a stream.
+        match (stdout.finish_now(), stderr.finish_now()) {
+            (Some(stdout), Some(stderr)) => {
+                responder.reply::<Exec>(Ok(ExecReply { pid, status, stdout, stderr }));
+            }
+            // A slow client has not taken everything yet. This runs on a guest thread, which has the wire's runtime at hand.
+            (out, err) => {
+                tokio::spawn(async move {
+                    let stdout = match out {
+                        Some(out) => out,
+                        None => stdout.finish().await,
+                    };
+                    let stderr = match err {
+                        Some(err) => err,
+                        None => stderr.finish().await,
+                    };
+                    responder.reply::<Exec>(Ok(ExecReply { pid, status, stdout, stderr }));
+                });
+            }
         }
-        // A slow client has not taken everything yet. This runs on a guest thread, which has the wire's runtime at hand.
-        tokio::spawn(async move {
-            let (stdout, stderr) = tokio::join!(stdout.finish(), stderr.finish());
-            responder.reply::<Exec>(Ok(ExecReply { pid, status, stdout, stderr }));
-        });
-    }
-}
-
-impl Sink {
-    fn is_streaming(&self) -> bool {
-        matches!(self, Sink::Capture(capture) if capture.is_streaming())
     }
 }
 
@@ -393,6 +397,7 @@ pub(super) fn spawn(client: &Client, request: Spawn, responder: Responder) {
         let launch = Launch { invocation, cwd: directory, stdio: stdio(streams), cpu_limit_ns };
         let rings = (Arc::clone(&stdout), Arc::clone(&stderr));
         let (job, ended) = (Arc::clone(&watch.job), watch.ended.clone());
+        let not_started = watch.ended.clone();
         let timed_out = Arc::clone(&watch.timed_out);
         let of_vm = Arc::clone(&vm);
         vm.machine.launch(
@@ -405,7 +410,10 @@ pub(super) fn spawn(client: &Client, request: Spawn, responder: Responder) {
                     remember(&of_vm, Spawned { process, command, args, stdout, stderr, timed_out });
                     responder.reply::<Spawn>(Ok(SpawnReply { pid }));
                 }
-                Err(error) => responder.error(&errors::load(&error)),
+                Err(error) => {
+                    not_started.cancel();
+                    responder.error(&errors::load(&error));
+                }
             },
             move |_, _| {
                 ended.cancel();

@@ -51,13 +51,15 @@ impl Capture {
 
     /// The same if nothing has to be waited for.
     pub(crate) fn finish_now(&self) -> Option<Captured> {
-        let inline = matches!(&*self.state.lock(), State::Inline(_));
-        inline.then(|| self.take())
-    }
-
-    /// Whether something was or must be sent on the stream.
-    pub(crate) fn is_streaming(&self) -> bool {
-        matches!(&*self.state.lock(), State::Streaming(..))
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::Done) {
+            State::Inline(data) => Some(Captured { data, streamed: false }),
+            State::Done => Some(Captured::default()),
+            streaming @ State::Streaming(..) => {
+                *state = streaming;
+                None
+            }
+        }
     }
 
     fn take(&self) -> Captured {

@@ -102,6 +102,9 @@ impl HostStream for Ring {
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Errno>> {
+        if let Some(n) = self.write(data) {
+            return Poll::Ready(Ok(n));
+        }
         self.writable.register(cx.waker());
         match self.write(data) {
             Some(n) => Poll::Ready(Ok(n)),

@@ -2,4 +2,17 @@
 //! has a machine of its own and a watch of one minute, which only tells a hang. Nothing here measures time.
 #![allow(clippy::unwrap_used)]
 
+mod test_agents;
+mod test_cli;
+mod test_config;
+mod test_escapes;
 mod test_exec;
+mod test_files;
+mod test_isolation;
+mod test_limits;
+mod test_mounts;
+mod test_pipelines;
+mod test_sessions;
+mod test_sidecar;
+mod test_spawn;
+mod test_streams;

@@ -43,7 +43,11 @@ impl GuestRuntime {
                 while let Some(task) = queue.next() {
                     ticker.guest_runs();
                     let (vm, started) = (task.vm(), std::time::Instant::now());
-                    task.run();
+                    // A panic is a bug of ours; it ends the guest it happened in and nothing else.
+                    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.run()));
+                    if ran.is_err() {
+                        tracing::error!("a guest's task panicked");
+                    }
                     ticker.guest_rests();
                     queue.ran(&vm, started.elapsed());
                 }

@@ -214,7 +214,8 @@ impl FileSystem for ProcFs {
             let attr = self.attr(node)?;
             let kernel = self.kernel()?;
             let content = content::of(&kernel, node).await?;
-            Ok(Arc::new(ProcFile { attr, content }) as Arc<dyn OpenFile>)
+            let held = kernel.listings.try_take(content.len() as u64).ok_or(Errno::ENOMEM)?;
+            Ok(Arc::new(ProcFile { attr, content, _held: held }) as Arc<dyn OpenFile>)
         })
     }
 
@@ -227,6 +228,7 @@ impl FileSystem for ProcFs {
 struct ProcFile {
     attr: Attr,
     content: Vec<u8>,
+    _held: crate::Held,
 }
 
 impl OpenFile for ProcFile {

@@ -109,6 +109,18 @@ impl Kernel {
         if mode & !(R_OK | W_OK | X_OK) != 0 {
             return Err(Errno::EINVAL);
         }
+        if let Resolved::Descriptor(link) = self.walk(who, at, true).await?
+            && link.rest.is_empty()
+        {
+            let file = self.descriptor(link.pid, link.fd)?;
+            if file.location().is_none() {
+                // A pipe may be used as it was opened, and never executed.
+                let open = file.access();
+                let denied =
+                    (mode & R_OK != 0 && !open.read) || (mode & W_OK != 0 && !open.write) || mode & X_OK != 0;
+                return if denied { Err(Errno::EACCES) } else { Ok(()) };
+            }
+        }
         let found = self.found(who, at, true).await?;
         let mut want = 0;
         for (bit, meaning) in [(R_OK, WANT_READ), (W_OK, WANT_WRITE), (X_OK, WANT_EXEC)] {

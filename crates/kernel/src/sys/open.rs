@@ -10,7 +10,7 @@ use agentos_vfs::{
     Access, FileType, Found, Location, Missing, NewKind, NewNode, OpenFile, Resolved, SetAttr,
 };
 
-use super::walk::{At, Who, writable};
+use super::walk::{At, LINK_HOPS, Who, writable};
 use crate::cred::{WANT_READ, WANT_WRITE};
 use crate::description::{DirectoryHandle, FileKind};
 use crate::device::Device;
@@ -49,6 +49,18 @@ impl Kernel {
         flags: u32,
         mode: u32,
     ) -> Result<Arc<Description>> {
+        self.open_within(who, process, at, flags, mode, LINK_HOPS).await
+    }
+
+    async fn open_within(
+        &self,
+        who: &Who,
+        process: Option<&Process>,
+        at: At<'_>,
+        flags: u32,
+        mode: u32,
+        hops: u32,
+    ) -> Result<Arc<Description>> {
         let access = access_of(flags)?;
         let follow = flags & O_NOFOLLOW == 0 && flags & (O_CREAT | O_EXCL) != O_CREAT | O_EXCL;
         for _ in 0..RACES {
@@ -65,8 +77,10 @@ impl Kernel {
                 Resolved::Descriptor(link) => {
                     let start = self.descriptor(link.pid, link.fd)?;
                     let Some(start) = start.location() else { return Err(Errno::ENOTDIR) };
+                    // Each such link starts a new walk, which counts its own links: the hops bound them all.
+                    let hops = hops.checked_sub(1).ok_or(Errno::ELOOP)?;
                     let rest = At::Directory(start, &link.rest);
-                    return Box::pin(self.open(who, process, rest, flags, mode)).await;
+                    return Box::pin(self.open_within(who, process, rest, flags, mode, hops)).await;
                 }
             }
         }
@@ -185,7 +199,8 @@ impl Kernel {
             match fifos.get(&key).and_then(Weak::upgrade) {
                 Some(pipe) => pipe,
                 None => {
-                    let pipe = Pipe::fifo(self.limits.pipe_bytes, self.next_id());
+                    let held = self.count_pipe()?;
+                    let pipe = Pipe::fifo(self.limits.pipe_bytes, self.next_id(), held);
                     fifos.insert(key, Arc::downgrade(&pipe));
                     pipe
                 }
@@ -196,39 +211,24 @@ impl Kernel {
             // Unspecified by POSIX; Linux opens both ends at once. One descriptor of ours is one end, so this is refused.
             return Err(Errno::EINVAL);
         }
+        let (readers_seen, writers_seen) = pipe.opens();
+        let waiting = process.filter(|_| wait);
         if access.write {
             if !wait && pipe.ends().0 == 0 {
                 return Err(Errno::ENXIO);
             }
             let writer = pipe.writer();
-            self.wait_for_end(process.filter(|_| wait), &pipe, |(readers, _)| readers > 0).await?;
+            wait_for_partner(waiting, &pipe, || pipe.ends().0 > 0 || pipe.opens().0 != readers_seen).await?;
             Ok(Description::new(FileKind::PipeWriter(writer), access, flags, shown))
         } else {
             let reader = pipe.reader();
-            self.wait_for_end(process.filter(|_| wait), &pipe, |(_, writers)| writers > 0).await?;
+            wait_for_partner(waiting, &pipe, || pipe.ends().1 > 0 || pipe.opens().1 != writers_seen).await?;
             Ok(Description::new(FileKind::PipeReader(reader), access, flags, shown))
         }
     }
 
-    async fn wait_for_end(
-        &self,
-        process: Option<&Process>,
-        pipe: &Arc<Pipe>,
-        there: impl Fn((u32, u32)) -> bool,
-    ) -> Result<()> {
-        let Some(process) = process else { return Ok(()) };
-        process
-            .interruptible(
-                |cx| {
-                    pipe.register(cx);
-                    if there(pipe.ends()) { Poll::Ready(Ok(())) } else { Poll::Pending }
-                },
-                |waker| pipe.leave(waker),
-            )
-            .await
-    }
-
-    fn descriptor(&self, pid: u32, fd: u32) -> Result<Arc<Description>> {
+    /// The description behind `/proc/<pid>/fd/<fd>`. ENOENT.
+    pub(super) fn descriptor(&self, pid: u32, fd: u32) -> Result<Arc<Description>> {
         let process = self.process(Pid(pid)).ok_or(Errno::ENOENT)?;
         let description = Arc::clone(process.fds.lock().get(Fd(fd)).map_err(|_| Errno::ENOENT)?);
         Ok(description)
@@ -322,4 +322,22 @@ impl Kernel {
         let file = location.mount.fs.open(attr.ino, Access { read: true, write: false }).await?;
         Ok(Executable { location, attr, file })
     }
+}
+
+/// Waits until the other end of a FIFO is open, or was opened and closed again meanwhile.
+async fn wait_for_partner(
+    process: Option<&Process>,
+    pipe: &Arc<Pipe>,
+    there: impl Fn() -> bool,
+) -> Result<()> {
+    let Some(process) = process else { return Ok(()) };
+    process
+        .interruptible(
+            |cx| {
+                pipe.register(cx);
+                if there() { Poll::Ready(Ok(())) } else { Poll::Pending }
+            },
+            |waker| pipe.leave(waker),
+        )
+        .await
 }

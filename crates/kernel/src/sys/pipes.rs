@@ -10,16 +10,22 @@ use crate::description::FileKind;
 use crate::{Description, Errno, Fd, Kernel, Pipe, Process, Result};
 
 impl Kernel {
-    /// A pipe, counted against the limit of the VM. ENFILE at the limit.
-    pub fn new_pipe(&self, flags: u32) -> Result<(Arc<Description>, Arc<Description>)> {
+    /// Counts one more pipe or FIFO; the result counts it out again. ENFILE at the limit.
+    pub(crate) fn count_pipe(&self) -> Result<impl Fn() + Send + Sync + 'static> {
         let limit = self.limits.pipes;
         self.pipes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1))
             .map_err(|_| Errno::ENFILE)?;
         let count = Arc::clone(&self.pipes);
-        let (reader, writer) = Pipe::create(self.limits.pipe_bytes, self.next_id(), move || {
+        Ok(move || {
             count.fetch_sub(1, Ordering::Relaxed);
-        });
+        })
+    }
+
+    /// A pipe, counted against the limit of the VM. ENFILE at the limit.
+    pub fn new_pipe(&self, flags: u32) -> Result<(Arc<Description>, Arc<Description>)> {
+        let held = self.count_pipe()?;
+        let (reader, writer) = Pipe::create(self.limits.pipe_bytes, self.next_id(), held);
         let status = if flags & NONBLOCK != 0 { O_NONBLOCK } else { 0 };
         Ok((
             Description::new(FileKind::PipeReader(reader), Access { read: true, write: false }, status, None),

@@ -50,6 +50,9 @@ impl Kernel {
         // Dropping descriptions wakes others; no lock of ours may be held meanwhile.
         let files = process.fds.lock().take_all();
         drop(files);
+        // Whoever still asks for an ended process must not keep a mount busy or an environment in memory.
+        process.set_cwd(self.namespace.root());
+        process.image.write().env = Arc::default();
         let (_, max_rss) = process.memory();
         process.release_memory();
         let info = ExitInfo {

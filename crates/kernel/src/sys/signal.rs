@@ -62,18 +62,25 @@ impl Kernel {
     /// SIGKILL to everything that descends from the job that the host started as `job`, whatever group or session it
     /// moved to. Returns how many were alive.
     pub fn kill_job(&self, job: Pid) -> usize {
-        let targets: Vec<Arc<Process>> = {
-            let table = self.table.lock();
-            table
-                .iter()
-                .filter(|e| e.process.job == job && e.exit.is_none())
-                .map(|e| Arc::clone(&e.process))
-                .collect()
-        };
-        for target in &targets {
-            self.deliver(target, Signal::SIGKILL);
+        let mut killed = 0;
+        loop {
+            // A process that is already dying starts no child (see `spawn_child`), so each round leaves fewer to find.
+            let targets: Vec<Arc<Process>> = {
+                let table = self.table.lock();
+                table
+                    .iter()
+                    .filter(|e| e.process.job == job && e.exit.is_none() && !e.process.is_dying())
+                    .map(|e| Arc::clone(&e.process))
+                    .collect()
+            };
+            if targets.is_empty() {
+                return killed;
+            }
+            for target in &targets {
+                self.deliver(target, Signal::SIGKILL);
+            }
+            killed += targets.len();
         }
-        targets.len()
     }
 
     /// alarm(2) in milliseconds: SIGALRM after `ms` (0: none). Returns what was left of the former one.

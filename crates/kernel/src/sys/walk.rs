@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use agentos_vfs::{Attr, FileType, Found, Location, Missing, Resolved, WalkContext, WalkFlags};
+use agentos_vfs::{Attr, FileType, Found, Last, Location, Missing, Resolved, WalkContext, WalkFlags};
 
 use crate::cred::WANT_EXEC;
 use crate::{Cred, Errno, Kernel, Process, Result};
+
+/// Links through `/proc/<pid>/fd` within one path.
+pub(super) const LINK_HOPS: u32 = 8;
 
 /// On whose behalf a system call acts.
 #[derive(Clone)]
@@ -80,8 +83,21 @@ impl Kernel {
         self.namespace.resolve(&cx, at.path(), WalkFlags { follow_last, beneath }).await
     }
 
+    /// The inode at a path. A link to a descriptor leads to the file that is open there; ELOOP for one that is no file.
     pub(crate) async fn found(&self, who: &Who, at: At<'_>, follow_last: bool) -> Result<Found> {
-        self.walk(who, at, follow_last).await?.found()
+        let mut resolved = self.walk(who, at, follow_last).await?;
+        for _ in 0..LINK_HOPS {
+            let Resolved::Descriptor(link) = resolved else { return resolved.found() };
+            let file = self.descriptor(link.pid, link.fd)?;
+            let location = file.location().ok_or(Errno::ELOOP)?;
+            if link.rest.is_empty() {
+                let attr = location.getattr().await?;
+                let (location, trailing_slash) = (location.clone(), link.trailing_slash);
+                return Ok(Found { location, attr, parent: None, last: Last::Name, trailing_slash });
+            }
+            resolved = self.walk(who, At::Directory(location, &link.rest), follow_last).await?;
+        }
+        Err(Errno::ELOOP)
     }
 
     /// The directory at a path. ENOENT, ENOTDIR, EACCES without search permission.

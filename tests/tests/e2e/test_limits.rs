@@ -1,0 +1,211 @@
+//! Everything a guest can grow has a limit; at the limit it gets an error, and nobody else notices.
+//! Time is limited in `test_exec`.
+
+use agentos::{AgentOsConfig, Errno, Error, ExecOptions, MkdirOptions, SpawnOptions, VmLimits};
+use agentos_tests::{Sidecar, eventually, live_processes, module, sh};
+
+static SIDECAR: Sidecar = Sidecar::new();
+
+fn with(limits: VmLimits) -> AgentOsConfig {
+    AgentOsConfig::builder().limits(limits).build()
+}
+
+#[test]
+fn fork_bombs_end_at_the_limit_and_do_not_stop_a_neighbour() {
+    static OWN: Sidecar = Sidecar::new();
+    OWN.test(async |ninth| {
+        let mut bombs = Vec::new();
+        for _ in 0..8 {
+            bombs
+                .push(SIDECAR.create(with(VmLimits { processes: 64, ..VmLimits::default() })).await.unwrap());
+        }
+        for bomb in &bombs {
+            bomb.spawn("sh", ["-c", "f(){ f|f& };f; while :; do :; done"], SpawnOptions::default())
+                .await
+                .unwrap();
+        }
+        for i in 0..50 {
+            let result = sh(ninth, &format!("echo {i} | cat")).await;
+            assert_eq!(result.stdout, format!("{i}\n"));
+        }
+        for bomb in &bombs {
+            assert!(bomb.all_processes().await.unwrap().len() <= 64);
+        }
+        for bomb in bombs {
+            bomb.dispose().await.unwrap();
+        }
+        assert_eq!(OWN.handle().await.describe().await.unwrap().active_vm_count, 1);
+    });
+}
+
+#[test]
+fn one_process_too_many_is_an_error_that_names_the_limit() {
+    SIDECAR.test_with(with(VmLimits { processes: 3, ..VmLimits::default() }), async |os| {
+        let mut started = Vec::new();
+        for _ in 0..3 {
+            started.push(os.spawn("sleep", ["1000"], SpawnOptions::default()).await.unwrap());
+        }
+        for refused in [
+            os.spawn("sleep", ["1"], SpawnOptions::default()).await.map(|_| ()).unwrap_err(),
+            os.exec("true", ExecOptions::default()).await.map(|_| ()).unwrap_err(),
+        ] {
+            match refused {
+                Error::Limit { name, configured, used, requested } => {
+                    assert_eq!((&*name, configured, used, requested), ("processes", 3, 3, 1));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        for process in &started {
+            process.kill().await.unwrap();
+            process.wait().await.unwrap();
+        }
+        let result = sh(os, "echo a | cat | cat; echo after").await;
+        assert!(result.stderr.contains("emporarily unavailable"), "a guest gets EAGAIN: {result:?}");
+        assert!(live_processes(os).await.is_empty());
+        assert_eq!(sh(os, "echo again | cat").await.stdout, "again\n");
+    });
+}
+
+#[test]
+fn descriptors_end_with_emfile() {
+    SIDECAR.test_with(with(VmLimits { fds_per_process: 128, ..VmLimits::default() }), async |os| {
+        let result =
+            sh(os, "tee $(seq 200) < /etc/hostname; cat 1; wc -c < 100; [ -s 150 ] || echo empty").await;
+        let refused = result.stderr.lines().filter(|line| line.contains("tee: ")).count();
+        assert!((70..100).contains(&refused), "{result:?}");
+        assert_eq!(result.stdout, "agentos\nagentos\n8\nempty\n");
+        assert_eq!(sh(os, "cat /etc/hostname").await.stdout, "agentos\n");
+    });
+}
+
+#[test]
+fn pipes_end_with_enfile_and_come_back() {
+    SIDECAR.test_with(with(VmLimits { pipes: 4, ..VmLimits::default() }), async |os| {
+        let result = sh(os, "sleep 1 | cat | cat | cat | cat | cat | cat | cat").await;
+        assert!(result.stderr.contains("oo many open files"), "{result:?}");
+        assert!(result.exit_code != 0);
+        for _ in 0..10 {
+            assert_eq!(sh(os, "echo x | cat | cat | cat").await.stdout, "x\n");
+        }
+    });
+}
+
+#[test]
+fn a_program_that_takes_too_much_memory_is_killed_alone() {
+    SIDECAR.test(async |os| {
+        // Grows by 16 MiB and touches each page of it, for ever.
+        let body = "(local $at i32) (loop $again \
+            (local.set $at (i32.mul (memory.grow (i32.const 256)) (i32.const 65536))) \
+            (if (i32.eq (local.get $at) (i32.const -65536)) (then unreachable)) \
+            (memory.fill (local.get $at) (i32.const 1) (i32.const 16777216)) \
+            (br $again))";
+        os.write_file("/workspace/hungry.wasm", module(body, "")).await.unwrap();
+        os.chmod("/workspace/hungry.wasm", 0o755).await.unwrap();
+        let other = os.spawn("cat", Vec::<String>::new(), SpawnOptions::default()).await.unwrap();
+        let result = os.exec_argv(["/workspace/hungry.wasm"], ExecOptions::default()).await.unwrap();
+        assert_eq!((result.exit_code, result.signal.as_deref()), (137, Some("SIGKILL")), "{result:?}");
+        assert_eq!(sh(os, "./hungry.wasm; echo $?").await.stdout, "137\n");
+        other.close_stdin().await.unwrap();
+        assert_eq!(other.wait().await.unwrap().exit_code, 0);
+    });
+}
+
+#[test]
+fn all_processes_together_have_a_limit_of_memory() {
+    let limits = VmLimits { vm_memory: 96 << 20, process_memory: 64 << 20, ..VmLimits::default() };
+    SIDECAR.test_with(with(limits), async |os| {
+        // 48 MiB each: one fits, three do not.
+        let body = "(if (i32.eq (memory.grow (i32.const 768)) (i32.const -1)) (then (call $exit (i32.const 44)))) \
+            (memory.fill (i32.const 65536) (i32.const 1) (i32.const 50331648)) \
+            (loop $wait (br $wait))";
+        os.write_file("/workspace/holds.wasm", module(body, "")).await.unwrap();
+        os.chmod("/workspace/holds.wasm", 0o755).await.unwrap();
+        let mut all = Vec::new();
+        for _ in 0..3 {
+            all.push(os.spawn("/workspace/holds.wasm", Vec::<String>::new(), SpawnOptions::default()).await.unwrap());
+        }
+        eventually("one is killed", async || live_processes(os).await.len() < 3).await;
+        for process in &all {
+            let _ = process.kill().await;
+            process.wait().await.unwrap();
+        }
+        assert_eq!(sh(os, "echo again | cat").await.stdout, "again\n");
+    });
+}
+
+#[test]
+fn a_full_file_system_is_enospc_and_deleting_makes_room() {
+    SIDECAR.test_with(with(VmLimits { filesystem_bytes: 4 << 20, ..VmLimits::default() }), async |os| {
+        for length in [6_u32 << 20, 5 << 20] {
+            let full = os.write_file("/tmp/f", vec![1; length as usize]).await.unwrap_err();
+            assert_eq!(full.errno(), Some(Errno::ENOSPC), "{full:?}");
+            os.delete("/tmp/f", Default::default()).await.unwrap();
+        }
+        let result = sh(os, "head -c 6000000 /dev/zero > /tmp/g; echo $?; wc -c < /tmp/g; rm /tmp/g; echo ok > /tmp/h && cat /tmp/h").await;
+        assert!(result.stderr.contains("No space left"), "{result:?}");
+        assert!(result.stdout.ends_with("ok\n"), "{result:?}");
+        // A sparse file has length, not bytes; whatever is charged, it must not be refused for ever.
+        os.write_file("/tmp/i", vec![1; 3 << 20]).await.unwrap();
+    });
+    SIDECAR.test_with(with(VmLimits { inodes: 50, ..VmLimits::default() }), async |os| {
+        let mut made = 0;
+        let full = loop {
+            match os.mkdir(format!("/tmp/{made}"), MkdirOptions::default()).await {
+                Ok(()) => made += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(made <= 50, "{made}");
+        assert_eq!(full.errno(), Some(Errno::ENOSPC), "{full:?}");
+    });
+}
+
+#[test]
+fn arguments_that_are_too_long_are_e2big() {
+    SIDECAR.test_with(with(VmLimits { argv_env_bytes: 100_000, ..VmLimits::default() }), async |os| {
+        let refused = os.spawn("echo", ["x".repeat(200_000)], SpawnOptions::default()).await.unwrap_err();
+        let ok = match &refused {
+            Error::Kernel { errno, .. } => *errno == Errno::E2BIG,
+            Error::Limit { name, .. } => name == "argvEnvBytes",
+            _ => false,
+        };
+        assert!(ok, "{refused:?}");
+        let result = sh(os, "x=$(head -c 200000 /dev/zero | tr '\\0' x); /bin/echo $x; echo $?").await;
+        assert_eq!(result.stdout, "126\n", "{result:?}");
+        assert!(result.stderr.contains("rgument list too long"), "{result:?}");
+        assert_eq!(
+            sh(os, "x=$(head -c 50000 /dev/zero | tr '\\0' x); /bin/echo $x | wc -c").await.stdout.trim(),
+            "50001"
+        );
+    });
+}
+
+#[test]
+fn names_paths_and_links_have_posix_limits() {
+    SIDECAR.test(async |os| {
+        let name = |n: usize| format!("/tmp/{}", "n".repeat(n));
+        os.write_file(name(255), "").await.unwrap();
+        assert_eq!(os.write_file(name(256), "").await.unwrap_err().errno(), Some(Errno::ENAMETOOLONG));
+        let long = "/d".repeat(2100);
+        assert_eq!(os.stat(&long).await.unwrap_err().errno(), Some(Errno::ENAMETOOLONG));
+        os.symlink("/etc/hostname", "/tmp/l0").await.unwrap();
+        for i in 1..=40 {
+            os.symlink(format!("l{}", i - 1), format!("/tmp/l{i}")).await.unwrap();
+        }
+        assert!(os.stat("/tmp/l39").await.is_ok());
+        assert_eq!(os.stat("/tmp/l40").await.unwrap_err().errno(), Some(Errno::ELOOP));
+    });
+}
+
+#[test]
+fn deep_trees_are_no_danger() {
+    SIDECAR.test(async |os| {
+        let script = "i=0; while [ $i -lt 2000 ] && mkdir d && cd d; do i=$((i+1)); done; echo $i";
+        let result = sh(os, script).await;
+        assert_eq!(result.stdout, "2000\n", "{result:?}");
+        assert_eq!(os.readdir_recursive("/workspace", Default::default()).await.unwrap().len(), 2000);
+        os.delete("/workspace/d", agentos::DeleteOptions { recursive: true }).await.unwrap();
+        assert_eq!(os.readdir("/workspace").await.unwrap().len(), 0);
+    });
+}

@@ -1,0 +1,95 @@
+//! Pipelines: the acceptance script, much data through many processes, and nothing left over.
+//! The shell's language has tests of its own.
+
+use agentos::{AgentOsConfig, ExecOptions, VmLimits};
+use agentos_tests::{Sidecar, cli, live_processes, sh, watched};
+
+static SIDECAR: Sidecar = Sidecar::new();
+
+/// Pipes, limits of time, statuses, jobs, redirections and traps in one.
+pub(crate) const SCRIPT: &str = r#"yes | head -3
+timeout 1 sleep 5
+echo $?
+(exit 3) | cat
+echo ${PIPESTATUS[0]}
+sleep 0.2 & wait
+exec 3>/tmp/o
+cat /etc/passwd >&3
+trap "exit 9" TERM
+(sleep 0.2; kill -TERM $$) & while :; do :; done
+"#;
+
+#[test]
+fn the_script_of_pipes_jobs_redirections_and_traps_works() {
+    for script in [SCRIPT.to_owned(), SCRIPT.trim().replace('\n', "; ").replace("& wait;", "& wait;")] {
+        SIDECAR.test(async |os| {
+            let result = sh(os, &script).await;
+            assert_eq!(result.stdout, "y\ny\ny\n124\n3\n", "{result:?}");
+            assert_eq!((result.exit_code, result.signal), (9, None));
+            let (copy, passwd) =
+                (os.read_file("/tmp/o").await.unwrap(), os.read_file("/etc/passwd").await.unwrap());
+            assert_eq!(copy, passwd);
+            assert!(copy.starts_with(b"root:"));
+        });
+    }
+}
+
+#[test]
+fn the_script_works_through_the_command_line() {
+    watched(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let mount = format!("{}:/tmp", folder.path().display());
+        let output =
+            cli().args(["exec", "--mount", &mount, "--", "sh", "-c", SCRIPT]).output().await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "y\ny\ny\n124\n3\n", "{output:?}");
+        assert_eq!(output.status.code(), Some(9));
+        let copy = std::fs::read_to_string(folder.path().join("o")).unwrap();
+        assert!(copy.starts_with("root:") && copy.contains("agentos"), "{copy}");
+    });
+}
+
+#[test]
+fn much_data_through_a_hundred_processes_is_unchanged_and_nothing_is_left() {
+    // A pipeline of a hundred needs 99 pipes: one that is not given back would be missed by the next.
+    let limits = VmLimits { pipes: 104, processes: 110, ..VmLimits::default() };
+    SIDECAR.test_with(AgentOsConfig::builder().limits(limits).build(), async |os| {
+        let cats = vec!["cat"; 98].join(" | ");
+        let digest =
+            format!("head -c 67108864 /dev/urandom | tee /tmp/in | {cats} | sha256sum; sha256sum < /tmp/in");
+        let result = sh(os, &digest).await;
+        let lines: Vec<&str> = result.stdout.lines().collect();
+        assert_eq!(lines.len(), 2, "{result:?}");
+        assert_eq!(lines[0], lines[1]);
+        assert_eq!(os.stat("/tmp/in").await.unwrap().size, 64 << 20);
+        let fds = sh(os, "ls /proc/self/fd | wc -l").await.stdout;
+        for _ in 0..5 {
+            let result = sh(os, &format!("echo same | {cats} | cat")).await;
+            assert_eq!((&*result.stdout, &*result.stderr), ("same\n", ""));
+            assert!(live_processes(os).await.is_empty());
+        }
+        assert_eq!(sh(os, "ls /proc/self/fd | wc -l").await.stdout, fds);
+        assert_eq!(os.describe().await.unwrap().processes, 0);
+    });
+}
+
+#[test]
+fn a_writer_without_readers_ends_by_sigpipe() {
+    SIDECAR.test(async |os| {
+        let result = sh(os, "yes | true; echo ${PIPESTATUS[0]}").await;
+        assert_eq!(result.stdout, "141\n", "{result:?}");
+        let result = sh(os, "yes | head -100000 | head -1; echo ${PIPESTATUS[@]}").await;
+        assert_eq!(result.stdout, "y\n141 141 0\n", "{result:?}");
+    });
+}
+
+#[test]
+fn a_hundred_runs_in_a_row_leave_nothing() {
+    let limits = VmLimits { pipes: 8, processes: 8, ..VmLimits::default() };
+    SIDECAR.test_with(AgentOsConfig::builder().limits(limits).build(), async |os| {
+        for i in 0..100 {
+            let input = ExecOptions { stdin: Some(format!("{i}\n").into_bytes()), ..ExecOptions::default() };
+            let result = os.exec("cat | (cat; echo $(echo in)) | cat", input).await.unwrap();
+            assert_eq!((result.stdout, &*result.stderr), (format!("{i}\nin\n"), ""));
+        }
+    });
+}
