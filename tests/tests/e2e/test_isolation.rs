@@ -117,3 +117,18 @@ fn a_connection_that_carries_nonsense_ends_alone() {
         os.dispose().await.unwrap();
     });
 }
+
+#[test]
+fn the_directory_of_the_socket_cannot_be_mounted() {
+    watched(async || {
+        let (os, socket) = pool("socket").await;
+        for folder in socket.ancestors().skip(1) {
+            let config = serde_json::json!({ "hostPath": folder });
+            let plugin = agentos::MountPlugin { id: "host_dir".to_owned(), config };
+            let refused = os.mount_native("/h", plugin, agentos::MountFsOptions { read_only: true }).await;
+            assert!(matches!(refused, Err(agentos::Error::InvalidConfig { .. })), "{refused:?}");
+        }
+        assert!(!os.exists("/h").await.unwrap(), "a refused mount leaves no directory");
+        os.dispose().await.unwrap();
+    });
+}

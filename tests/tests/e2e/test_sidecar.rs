@@ -224,6 +224,7 @@ fn a_dropped_machine_is_gone() {
 async fn holder(pool: &str) -> tokio::process::Child {
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_holder"))
         .arg(pool)
+        .arg(program())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
