@@ -63,6 +63,10 @@ pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec
     if namespace.list().len() >= MOST_MOUNTS {
         return Err(failed(Errno::ENOSPC, "mount", &path));
     }
+    // One mount per place: a second one would hide the first, whose driver the client would then forget.
+    if path.as_bytes() != b"/" && namespace.list().iter().any(|mount| mount.path == path) {
+        return Err(failed(Errno::EBUSY, "mount", &path));
+    }
     let (fs, source) = file_system(vm, connection, &spec)?;
     if path.as_bytes() == b"/" {
         return replace_root(vm, fs, source, spec.read_only).await;

@@ -81,7 +81,13 @@ impl AgentOs {
                     },
                     done = &mut outputs, if !drained => match done {
                         Ok(_) => drained = true,
-                        Err(Failed::Stream(error)) => return Err(link.stream_error(error).await),
+                        Err(Failed::Stream(error)) => {
+                            // A call that fails resets its streams: its own error says more.
+                            if reply.is_none() && let Err(error) = pending.await {
+                                return Err(link.error(error).await);
+                            }
+                            return Err(link.stream_error(error).await);
+                        }
                         Err(Failed::Io(error)) => {
                             return Err(Error::Transport { message: format!("write the output: {error}") });
                         }

@@ -186,7 +186,7 @@ impl Kernel {
     pub async fn fsync(&self, file: &Description, data_only: bool) -> Result<()> {
         match file.kind() {
             FileKind::Regular { file: content, .. } => content.sync(data_only).await,
-            FileKind::Directory(dir) => dir.location.mount.fs.sync().await,
+            FileKind::Directory(dir) => dir.location.mount.fs.sync_dir(dir.location.ino).await,
             _ => Err(Errno::EINVAL),
         }
     }
