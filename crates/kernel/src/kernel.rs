@@ -311,14 +311,16 @@ impl Kernel {
         self.disposed.store(true, Ordering::SeqCst);
         std::future::poll_fn(|cx| {
             self.table_changed.register(cx.waker());
+            // All under the lock that an exit takes: none ends because another one was killed before it.
             let live: Vec<_> = {
                 let table = self.table.lock();
                 let live = |e: &&Entry| e.process.pid != Pid::INIT && e.exit.is_none();
-                table.iter().filter(live).map(|e| Arc::clone(&e.process)).collect()
+                let live: Vec<_> = table.iter().filter(live).map(|e| Arc::clone(&e.process)).collect();
+                for process in &live {
+                    process.raise(crate::Signal::SIGKILL);
+                }
+                live
             };
-            for process in &live {
-                process.raise(crate::Signal::SIGKILL);
-            }
             if live.is_empty() {
                 self.table_changed.unregister(cx.waker());
                 std::task::Poll::Ready(())

@@ -132,7 +132,6 @@ fn file_system(
         }
         MountSource::HostDir { host_path } => {
             let host = Path::new(std::ffi::OsStr::from_bytes(&host_path.0));
-            refuse_own_directories(vm, host)?;
             let options = HostDirOptions {
                 read_only: spec.read_only,
                 uid: user.uid,
@@ -141,6 +140,7 @@ fn file_system(
             };
             let dir =
                 HostDir::open(host, options).map_err(|e| failed(e, "open host directory", host_path))?;
+            refuse_own_directories(vm, host)?;
             Ok((Arc::new(dir), host_path.to_text()))
         }
         MountSource::Driver { driver_id } => {

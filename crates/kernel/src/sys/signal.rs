@@ -65,19 +65,20 @@ impl Kernel {
         let mut killed = 0;
         loop {
             // A process that is already dying starts no child (see `spawn_child`), so each round leaves fewer to find.
+            // Marked under the lock that an exit takes: none ends because another one was killed before it.
             let targets: Vec<Arc<Process>> = {
                 let table = self.table.lock();
-                table
-                    .iter()
-                    .filter(|e| e.process.job == job && e.exit.is_none() && !e.process.is_dying())
-                    .map(|e| Arc::clone(&e.process))
-                    .collect()
+                let alive = |e: &&crate::table::Entry| {
+                    e.process.job == job && e.exit.is_none() && !e.process.is_dying()
+                };
+                let targets: Vec<_> = table.iter().filter(alive).map(|e| Arc::clone(&e.process)).collect();
+                for target in &targets {
+                    target.raise(Signal::SIGKILL);
+                }
+                targets
             };
             if targets.is_empty() {
                 return killed;
-            }
-            for target in &targets {
-                self.deliver(target, Signal::SIGKILL);
             }
             killed += targets.len();
         }
