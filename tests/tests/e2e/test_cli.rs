@@ -237,3 +237,14 @@ fn run_prompts_an_agent_and_answers_for_the_user() {
         assert!(!unknown.status.success() && text(&unknown.stderr).contains("nobody"), "{unknown:?}");
     });
 }
+
+#[test]
+fn a_directory_that_is_missing_is_named() {
+    watched(async || {
+        for _ in 0..10 {
+            let missing = run(&["exec", "--cwd", "/nowhere", "--", "true"]).await;
+            assert!(!missing.status.success());
+            assert!(text(&missing.stderr).contains("/nowhere"), "{missing:?}");
+        }
+    });
+}

@@ -300,3 +300,32 @@ fn a_driver_is_let_go_with_its_mount_and_with_its_machine() {
         eventually("it is let go", async || Arc::strong_count(&driver) == 1).await;
     });
 }
+
+#[test]
+fn a_second_mount_at_the_same_place_is_refused() {
+    SIDECAR.test(async |os| {
+        os.mount_native("/m", plugin("memory", Value::Null), RW).await.unwrap();
+        os.write_file("/m/f", "first").await.unwrap();
+        let again = os.mount_native("/m", plugin("memory", Value::Null), RW).await.unwrap_err();
+        assert_eq!(again.errno(), Some(Errno::EBUSY), "{again:?}");
+        let driver = Arc::new(MemoryDriver::with(&[("f", "driver")]));
+        let again = os.mount_fs("/m", driver, RW).await.unwrap_err();
+        assert_eq!(again.errno(), Some(Errno::EBUSY), "{again:?}");
+        assert_eq!(os.read_file("/m/f").await.unwrap(), b"first");
+    });
+}
+
+#[test]
+fn a_mount_is_free_when_its_users_have_ended() {
+    SIDECAR.test(async |os| {
+        os.mount_native("/m", plugin("memory", Value::Null), RW).await.unwrap();
+        let user =
+            os.spawn("sh", ["-c", "cd /m; exec 3>f; echo in; read line"], Default::default()).await.unwrap();
+        user.stdout().await.unwrap().next().await.unwrap().unwrap();
+        assert_eq!(os.unmount_fs("/m").await.unwrap_err().errno(), Some(Errno::EBUSY), "someone is there");
+        user.close_stdin().await.unwrap();
+        user.wait().await.unwrap();
+        eventually("it is unmounted", async || os.unmount_fs("/m").await.is_ok()).await;
+        assert!(matches!(os.unmount_fs("/m").await, Err(Error::MountNotFound { .. })));
+    });
+}
