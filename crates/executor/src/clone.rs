@@ -1,4 +1,5 @@
-//! `clone_call`: a child with a copy of the caller's memory that runs one function (guest ABI).
+//! `clone_call`: a child with a copy of the caller's memory that runs one function (guest ABI). How the memory is copied
+//! is in `copy`.
 
 use std::sync::Arc;
 
@@ -7,9 +8,7 @@ use agentos_kernel::{Errno, Result};
 use wasmtime::{Caller, Val};
 
 use crate::guest::{Guest, parts};
-use crate::run;
-
-const PAGE: usize = 4096;
+use crate::{copy, run};
 
 /// Makes the child and starts it; returns its pid. ENOSYS for programs that cannot be copied, EAGAIN at a limit.
 pub(crate) async fn clone_call(
@@ -38,7 +37,7 @@ pub(crate) async fn clone_call(
         agentos_kernel::ChildSpec { fds, image, cwd: None, pgid, setsid: false, reset_signals: false },
     )?;
     let pid = child.pid.0;
-    let copied = copy(caller, &machine, &child, &program, &stack_pointer).await;
+    let copied = copied(caller, &machine, &child, &program, &stack_pointer).await;
     match copied {
         Ok((mut store, instance)) => {
             store.data_mut().pending_word = pending_word;
@@ -53,7 +52,7 @@ pub(crate) async fn clone_call(
     }
 }
 
-async fn copy(
+async fn copied(
     caller: &mut Caller<'_, Guest>,
     machine: &Arc<crate::Machine>,
     child: &Arc<agentos_kernel::Process>,
@@ -86,21 +85,12 @@ async fn copy(
     if missing > 0 {
         memory.grow_async(&mut store, missing.div_ceil(65_536)).await.map_err(|_| Errno::ENOMEM)?;
     }
-    copy_pages(source, memory.data_mut(&mut store));
+    let pristine = program.pristine(have, || memory.data(&store));
+    copy::pages(source, memory.data_mut(&mut store), pristine);
     instance
         .get_global(&mut store, "__stack_pointer")
         .ok_or(Errno::ENOSYS)?
         .set(&mut store, *stack_pointer)
         .map_err(failed)?;
     Ok((store, instance))
-}
-
-/// Copies what differs. The child's memory starts as the module's image and zeros, which the parent mostly still has:
-/// comparing reads shared pages, while writing would make private ones.
-fn copy_pages(source: &[u8], target: &mut [u8]) {
-    for (from, to) in source.chunks(PAGE).zip(target.chunks_mut(PAGE)) {
-        if from != to {
-            to.copy_from_slice(from);
-        }
-    }
 }

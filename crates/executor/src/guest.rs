@@ -26,6 +26,8 @@ pub(crate) struct Guest {
     /// Address of the word that tells the guest of a caught signal; 0 is none.
     pub(crate) pending_word: u32,
     pub(crate) preopens: Vec<Option<Preopen>>,
+    /// PWD of a program that only knows preopens, if it did not start in `/`.
+    pub(crate) pwd: Option<Vec<u8>>,
     /// What `exec` replaces the program with.
     pub(crate) exec: Option<Arc<Program>>,
     /// A growth of memory was refused; a trap that follows is an out-of-memory kill.
@@ -52,6 +54,7 @@ impl Guest {
             memory: None,
             pending_word: 0,
             preopens: Vec::new(),
+            pwd: None,
             exec: None,
             out_of_memory: false,
         }

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use agentos_abi::fd::{O_APPEND, O_NONBLOCK};
-use agentos_vfs::{Access, DirEntry, InodePin, Location, OpenFile};
+use agentos_vfs::{Access, DirEntry, InodePin, Location, NameBuf, Namespace, OpenFile};
 use parking_lot::Mutex;
 
 use crate::device::Device;
 use crate::lock::FileLock;
 use crate::memory::Held;
-use crate::{HostStream, Interest, PipeReader, PipeWriter};
+use crate::{Errno, HostStream, Interest, PipeReader, PipeWriter};
 
 /// A kept listing, charged to the VM while it exists.
 pub struct Listing {
@@ -70,20 +70,21 @@ pub struct Description {
     flags: AtomicU32,
     /// The offset. Held during a read or write, so that processes that share it never read the same bytes.
     pub(crate) offset: tokio::sync::Mutex<u64>,
-    path: Option<Box<[u8]>>,
+    entry: Option<(Location, NameBuf)>,
     pub(crate) lock: Mutex<Option<FileLock>>,
 }
 
 impl Description {
-    /// A description; `flags` are the status flags `O_APPEND` and `O_NONBLOCK`; `path` is what `/proc/self/fd` shows.
+    /// A description; `flags` are the status flags `O_APPEND` and `O_NONBLOCK`; `entry` is the directory and the name by
+    /// which it was found, for `/proc/self/fd`.
     #[must_use]
-    pub fn new(kind: FileKind, access: Access, flags: u32, path: Option<Vec<u8>>) -> Arc<Self> {
+    pub fn new(kind: FileKind, access: Access, flags: u32, entry: Option<(Location, NameBuf)>) -> Arc<Self> {
         Arc::new(Self {
             kind,
             access,
             flags: AtomicU32::new(flags & (O_APPEND | O_NONBLOCK)),
             offset: tokio::sync::Mutex::new(0),
-            path: path.map(Vec::into_boxed_slice),
+            entry,
             lock: Mutex::new(None),
         })
     }
@@ -139,18 +140,28 @@ impl Description {
         }
     }
 
-    /// What `/proc/<pid>/fd/<n>` points to.
-    #[must_use]
-    pub fn shown(&self) -> Vec<u8> {
-        if let Some(path) = &self.path {
-            return path.to_vec();
-        }
-        match &self.kind {
-            FileKind::PipeReader(r) => format!("pipe:[{}]", r.pipe().id()).into_bytes(),
-            FileKind::PipeWriter(w) => format!("pipe:[{}]", w.pipe().id()).into_bytes(),
-            FileKind::Host(s) => format!("pipe:[{}]", Arc::as_ptr(s).cast::<()>() as usize >> 4).into_bytes(),
-            _ => b"unknown".to_vec(),
-        }
+    /// The directory and the name by which it was found.
+    pub(crate) fn entry(&self) -> Option<&(Location, NameBuf)> {
+        self.entry.as_ref()
+    }
+
+    /// What `/proc/<pid>/fd/<n>` points to: built when somebody looks, so that opening costs nothing for it, and right
+    /// after its directories were moved.
+    pub async fn shown(&self, namespace: &Namespace) -> Vec<u8> {
+        let path = match (&self.kind, &self.entry) {
+            (FileKind::PipeReader(r), None) => Ok(format!("pipe:[{}]", r.pipe().id()).into_bytes()),
+            (FileKind::PipeWriter(w), None) => Ok(format!("pipe:[{}]", w.pipe().id()).into_bytes()),
+            (FileKind::Host(s), _) => {
+                Ok(format!("pipe:[{}]", Arc::as_ptr(s).cast::<()>() as usize >> 4).into_bytes())
+            }
+            (FileKind::Directory(dir), _) => namespace.path_of(&dir.location).await,
+            (_, Some((parent, name))) => namespace.path_of_entry(parent, name).await,
+            (_, None) => Err(Errno::ENOENT),
+        };
+        path.unwrap_or_else(|_| match &self.entry {
+            Some((_, name)) => [&name[..], b" (deleted)"].concat(),
+            None => b"(deleted)".to_vec(),
+        })
     }
 
     /// Ready when a read or write would not wait; then how many bytes are known to be there or to fit.

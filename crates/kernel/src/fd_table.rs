@@ -41,17 +41,25 @@ impl FdTable {
         self.entries.get(fd.0 as usize).and_then(Option::as_ref).ok_or(Errno::EBADF)
     }
 
-    /// Puts a description at the lowest free number from `at_least` on. EMFILE.
-    pub fn insert(&mut self, description: Arc<Description>, at_least: u32, cloexec: bool) -> Result<Fd> {
+    /// The lowest free number from `at_least` on. EMFILE; EINVAL beyond the limit.
+    fn free(&self, at_least: u32) -> Result<usize> {
         if at_least >= self.limit {
             return Err(if at_least > self.limit { Errno::EINVAL } else { Errno::EMFILE });
         }
         let start = at_least as usize;
         let free = (start..self.entries.len()).find(|i| self.entries[*i].is_none());
         let slot = free.unwrap_or_else(|| self.entries.len().max(start));
-        if slot >= self.limit as usize {
-            return Err(Errno::EMFILE);
-        }
+        if slot >= self.limit as usize { Err(Errno::EMFILE) } else { Ok(slot) }
+    }
+
+    /// EMFILE when [`FdTable::insert`] would find no number: asked before an open that creates the file.
+    pub fn has_room(&self, at_least: u32) -> Result<()> {
+        self.free(at_least).map(|_| ())
+    }
+
+    /// Puts a description at the lowest free number from `at_least` on. EMFILE.
+    pub fn insert(&mut self, description: Arc<Description>, at_least: u32, cloexec: bool) -> Result<Fd> {
+        let slot = self.free(at_least)?;
         self.put(slot, FdEntry { description, cloexec });
         Ok(Fd(slot as u32))
     }

@@ -1,14 +1,16 @@
-//! One component of a path, held inline. It does not know where the name leads.
+//! One component of a path. It does not know where the name leads.
 
 use std::fmt;
 use std::ops::Deref;
+
+use smallvec::SmallVec;
 
 use crate::{Errno, Result};
 
 /// The longest component, in bytes (NAME_MAX).
 pub const NAME_MAX: usize = 255;
 
-/// An owned component of a path that needs no allocation.
+/// An owned component of a path; a short one, as nearly all are, needs no allocation.
 ///
 /// ```
 /// use agentos_vfs::NameBuf;
@@ -17,19 +19,19 @@ pub const NAME_MAX: usize = 255;
 /// assert!(NameBuf::new(&[b'a'; 256]).is_err());
 /// # Ok::<(), agentos_vfs::Errno>(())
 /// ```
-#[derive(Clone, Copy)]
-pub struct NameBuf {
-    len: u8,
-    bytes: [u8; NAME_MAX],
-}
+#[derive(Clone, PartialEq, Eq)]
+pub struct NameBuf(SmallVec<[u8; INLINE]>);
+
+/// Bytes that fit beside the length into four words.
+const INLINE: usize = 24;
 
 impl NameBuf {
     /// A copy of `name`. ENAMETOOLONG above [`NAME_MAX`].
     pub fn new(name: &[u8]) -> Result<Self> {
-        let len = u8::try_from(name.len()).map_err(|_| Errno::ENAMETOOLONG)?;
-        let mut bytes = [0; NAME_MAX];
-        bytes[..name.len()].copy_from_slice(name);
-        Ok(NameBuf { len, bytes })
+        if name.len() > NAME_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        Ok(NameBuf(SmallVec::from_slice(name)))
     }
 }
 
@@ -37,17 +39,9 @@ impl Deref for NameBuf {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
+        &self.0
     }
 }
-
-impl PartialEq for NameBuf {
-    fn eq(&self, other: &Self) -> bool {
-        self[..] == other[..]
-    }
-}
-
-impl Eq for NameBuf {}
 
 impl fmt::Debug for NameBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

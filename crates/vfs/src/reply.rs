@@ -37,6 +37,26 @@ impl<T> From<Result<T>> for Reply<'_, T> {
     }
 }
 
+/// Takes an answer that is there as it is, and awaits only one that is coming: on hot paths, where moving an answer
+/// through a future costs as much as finding it. An async block or function around it is needed.
+///
+/// ```
+/// use agentos_vfs::{Reply, reply};
+/// # async fn example() -> agentos_vfs::Result<()> {
+/// assert_eq!(reply!(Reply::Now(Ok(7)))?, 7);
+/// # Ok(())
+/// # }
+/// ```
+#[macro_export]
+macro_rules! reply {
+    ($reply:expr) => {
+        match $reply {
+            $crate::Reply::Now(result) => result,
+            $crate::Reply::Later(future) => future.await,
+        }
+    };
+}
+
 /// The future of a [`Reply`].
 pub struct ReplyFuture<'a, T>(Option<Reply<'a, T>>);
 

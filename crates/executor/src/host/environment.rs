@@ -33,15 +33,10 @@ fn strings(caller: &Caller<'_, Guest>, which: &Which) -> std::sync::Arc<Vec<Vec<
         Which::Arguments => std::sync::Arc::clone(&image.argv),
         Which::Environment => {
             let env = std::sync::Arc::clone(&image.env);
-            if guest.program.native_abi || guest.preopens.len() < 2 {
-                return env;
-            }
             // A program that only knows preopens finds its working directory by PWD.
-            let directory = guest.preopens.first().and_then(Option::as_ref).map(|p| p.directory.shown());
+            let Some(pwd) = &guest.pwd else { return env };
             let mut env: Vec<_> = env.iter().filter(|v| !v.starts_with(b"PWD=")).cloned().collect();
-            if let Some(directory) = directory {
-                env.push([b"PWD=".as_slice(), &directory].concat());
-            }
+            env.push([b"PWD=".as_slice(), pwd].concat());
             std::sync::Arc::new(env)
         }
     }

@@ -75,15 +75,15 @@ pub(crate) async fn set_preopens(store: &mut Store<Guest>) -> Result<()> {
     let cwd = process.cwd();
     let at_root = cwd.ino == root.ino && cwd.mount.id == root.mount.id;
     let mut preopens = Vec::new();
+    let mut pwd = None;
     let mut add = |name: &[u8], location: agentos_vfs::Location| {
-        preopens.push(Some(Preopen {
-            name: name.to_vec(),
-            directory: kernel.directory_description(location, name),
-        }));
+        preopens
+            .push(Some(Preopen { name: name.to_vec(), directory: kernel.directory_description(location) }));
     };
     if native || at_root {
         add(b"/", root);
     } else {
+        pwd = kernel.namespace.path_of(&cwd).await.ok();
         add(b".", cwd);
         for (name, location) in kernel.directories_in_root().await? {
             let mut path = b"/".to_vec();
@@ -91,7 +91,9 @@ pub(crate) async fn set_preopens(store: &mut Store<Guest>) -> Result<()> {
             add(&path, location);
         }
     }
-    store.data_mut().preopens = preopens;
+    let guest = store.data_mut();
+    guest.preopens = preopens;
+    guest.pwd = pwd;
     Ok(())
 }
 

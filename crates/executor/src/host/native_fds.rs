@@ -105,6 +105,7 @@ async fn open(
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let who = kernel.who(&process);
     let flags = flags.cast_unsigned();
+    process.fds.lock().has_room(0)?;
     let file =
         kernel.open(&who, Some(&process), start.at(&path)?, flags, mode.cast_unsigned() & 0o7777).await?;
     let guest = caller.data();

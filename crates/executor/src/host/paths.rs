@@ -107,6 +107,7 @@ async fn path_open(
     }
     how |= status_flags(flags.cast_unsigned())?;
     let process = Arc::clone(&caller.data().process);
+    process.fds.lock().has_room(0)?;
     let file = call.kernel.open(&call.who, Some(&process), call.at(), how, 0o666).await?;
     let guest = caller.data();
     let at_least = if matches!(file.kind(), FileKind::Directory(_)) { guest.first_directory_fd() } else { 0 };

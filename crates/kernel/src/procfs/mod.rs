@@ -154,11 +154,12 @@ impl FileSystem for ProcFs {
         match node {
             Node::Itself if caller != 0 => Reply::Now(Ok(Link::Path(caller.to_string().into_bytes()))),
             Node::Itself => Reply::Now(Err(Errno::ENOENT)),
-            Node::Descriptor(pid, fd) => Reply::from(self.kernel().and_then(|kernel| {
-                let process = kernel.process(pid).ok_or(Errno::ENOENT)?;
-                let shown = process.fds.lock().get(Fd(fd)).map_err(|_| Errno::ENOENT)?.shown();
+            Node::Descriptor(pid, fd) => Reply::later(async move {
+                let kernel = self.kernel()?;
+                let file = kernel.descriptor(pid.0, fd)?;
+                let shown = file.shown(&kernel.namespace).await;
                 Ok(Link::Descriptor { pid: pid.0, fd, shown })
-            })),
+            }),
             Node::OfProcess(_, OfProcess::Root) => Reply::Now(Ok(Link::Path(b"/".to_vec()))),
             Node::OfProcess(pid, OfProcess::Exe) => Reply::from(self.kernel().and_then(|kernel| {
                 let process = kernel.process(pid).ok_or(Errno::ENOENT)?;

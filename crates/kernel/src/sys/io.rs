@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use agentos_abi::fd::O_APPEND;
-use agentos_vfs::SetAttr;
+use agentos_vfs::{SetAttr, reply};
 
 use crate::description::FileKind;
 use crate::{Description, Errno, Fd, Kernel, Process, Result, Signal};
@@ -38,7 +38,7 @@ impl Kernel {
         match file.kind() {
             FileKind::Regular { file: content, .. } => {
                 let mut offset = file.offset.lock().await;
-                let n = content.read_at(buf, *offset).await?;
+                let n = reply!(content.read_at(buf, *offset))?;
                 *offset += n as u64;
                 Ok(n)
             }
@@ -73,11 +73,11 @@ impl Kernel {
             FileKind::Regular { file: content, .. } => {
                 let mut offset = file.offset.lock().await;
                 if file.flags() & O_APPEND != 0 {
-                    let (n, end) = content.append(data).await?;
+                    let (n, end) = reply!(content.append(data))?;
                     *offset = end;
                     Ok(n)
                 } else {
-                    let n = content.write_at(data, *offset).await?;
+                    let n = reply!(content.write_at(data, *offset))?;
                     *offset += n as u64;
                     Ok(n)
                 }
@@ -132,7 +132,7 @@ impl Kernel {
         match file.kind() {
             FileKind::Directory(_) => Err(Errno::EISDIR),
             _ if !file.access().read => Err(Errno::EBADF),
-            FileKind::Regular { file: content, .. } => content.read_at(buf, offset).await,
+            FileKind::Regular { file: content, .. } => reply!(content.read_at(buf, offset)),
             FileKind::Device(device, _) => Ok(device.read(buf)),
             _ => Err(Errno::ESPIPE),
         }
@@ -143,9 +143,9 @@ impl Kernel {
         match file.kind() {
             _ if !file.access().write => Err(Errno::EBADF),
             FileKind::Regular { file: content, .. } if file.flags() & O_APPEND != 0 => {
-                Ok(content.append(data).await?.0)
+                Ok(reply!(content.append(data))?.0)
             }
-            FileKind::Regular { file: content, .. } => content.write_at(data, offset).await,
+            FileKind::Regular { file: content, .. } => reply!(content.write_at(data, offset)),
             FileKind::Device(device, _) => device.write(data),
             _ => Err(Errno::ESPIPE),
         }
@@ -154,7 +154,9 @@ impl Kernel {
     /// lseek(2). ESPIPE on a stream, EINVAL below 0.
     pub async fn seek(&self, file: &Description, delta: i64, whence: Whence) -> Result<u64> {
         let size = match file.kind() {
-            FileKind::Regular { file: content, .. } if whence == Whence::End => content.getattr().await?.size,
+            FileKind::Regular { file: content, .. } if whence == Whence::End => {
+                reply!(content.getattr())?.size
+            }
             FileKind::Regular { .. } | FileKind::Directory(_) => 0,
             FileKind::Device(..) => return Ok(0),
             _ => return Err(Errno::ESPIPE),

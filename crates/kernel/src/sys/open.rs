@@ -7,7 +7,7 @@ use agentos_abi::fd::{
     O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
 };
 use agentos_vfs::{
-    Access, FileType, Found, Location, Missing, NewKind, NewNode, OpenFile, Resolved, SetAttr,
+    Access, FileType, Found, Location, Missing, NameBuf, NewKind, NewNode, OpenFile, Resolved, SetAttr, reply,
 };
 
 use super::walk::{At, LINK_HOPS, Who, writable};
@@ -113,8 +113,8 @@ impl Kernel {
         let attr = fs.create(missing.parent.ino, &missing.name, &node).await?;
         let file = fs.open(attr.ino, access).await?;
         let location = Location { mount: Arc::clone(&missing.parent.mount), ino: attr.ino };
-        let shown = self.namespace.path_of_entry(&missing.parent, &missing.name).await.ok();
-        Ok(Description::new(FileKind::Regular { file, location }, access, flags, shown))
+        let entry = (missing.parent.clone(), missing.name.clone());
+        Ok(Description::new(FileKind::Regular { file, location }, access, flags, Some(entry)))
     }
 
     async fn open_found(
@@ -146,41 +146,37 @@ impl Kernel {
             return Err(Errno::ELOOP);
         }
         who.cred.check(&attr, want)?;
-        let shown = match &found.parent {
-            Some((parent, name)) => self.namespace.path_of_entry(parent, name).await.ok(),
-            None => self.namespace.path_of(&found.location).await.ok(),
-        };
-        let location = found.location;
+        let (location, entry) = (found.location, found.parent);
         match attr.kind {
             FileType::Regular => {
                 if want & WANT_WRITE != 0 {
                     writable(&location)?;
                 }
-                let file = location.mount.fs.open(location.ino, access).await?;
+                let file = reply!(location.mount.fs.open(location.ino, access))?;
                 if flags & O_TRUNC != 0 && attr.size > 0 {
                     file.setattr(&SetAttr { size: Some(0), ..SetAttr::default() }).await?;
                 }
-                Ok(Description::new(FileKind::Regular { file, location }, access, flags, shown))
+                Ok(Description::new(FileKind::Regular { file, location }, access, flags, entry))
             }
-            FileType::Directory => Ok(self.directory_description(location, &shown.unwrap_or_default())),
+            FileType::Directory => Ok(self.directory_description(location)),
             FileType::CharDevice => {
                 let device = Device::of(attr.rdev)?;
-                Ok(Description::new(FileKind::Device(device, location), access, flags, shown))
+                Ok(Description::new(FileKind::Device(device, location), access, flags, entry))
             }
-            FileType::Fifo => self.open_fifo(process, &location, flags, access, shown).await,
+            FileType::Fifo => self.open_fifo(process, &location, flags, access, entry).await,
             FileType::BlockDevice | FileType::Socket | FileType::Symlink => Err(Errno::ENXIO),
         }
     }
 
-    /// An open directory; `shown` is its path.
+    /// An open directory.
     #[must_use]
-    pub fn directory_description(&self, location: Location, shown: &[u8]) -> Arc<Description> {
+    pub fn directory_description(&self, location: Location) -> Arc<Description> {
         let pin = location.pin();
         Description::new(
             FileKind::Directory(DirectoryHandle { location, listing: parking_lot::Mutex::new(None), pin }),
             Access { read: true, write: false },
             0,
-            Some(shown.to_vec()),
+            None,
         )
     }
 
@@ -190,7 +186,7 @@ impl Kernel {
         location: &Location,
         flags: u32,
         access: Access,
-        shown: Option<Vec<u8>>,
+        entry: Option<(Location, NameBuf)>,
     ) -> Result<Arc<Description>> {
         let key = (location.mount.id, location.ino);
         let pipe = {
@@ -219,16 +215,16 @@ impl Kernel {
             }
             let writer = pipe.writer();
             wait_for_partner(waiting, &pipe, || pipe.ends().0 > 0 || pipe.opens().0 != readers_seen).await?;
-            Ok(Description::new(FileKind::PipeWriter(writer), access, flags, shown))
+            Ok(Description::new(FileKind::PipeWriter(writer), access, flags, entry))
         } else {
             let reader = pipe.reader();
             wait_for_partner(waiting, &pipe, || pipe.ends().1 > 0 || pipe.opens().1 != writers_seen).await?;
-            Ok(Description::new(FileKind::PipeReader(reader), access, flags, shown))
+            Ok(Description::new(FileKind::PipeReader(reader), access, flags, entry))
         }
     }
 
     /// The description behind `/proc/<pid>/fd/<fd>`. ENOENT.
-    pub(super) fn descriptor(&self, pid: u32, fd: u32) -> Result<Arc<Description>> {
+    pub(crate) fn descriptor(&self, pid: u32, fd: u32) -> Result<Arc<Description>> {
         let process = self.process(Pid(pid)).ok_or(Errno::ENOENT)?;
         let description = Arc::clone(process.fds.lock().get(Fd(fd)).map_err(|_| Errno::ENOENT)?);
         Ok(description)
@@ -244,8 +240,7 @@ impl Kernel {
         access: Access,
     ) -> Result<Arc<Description>> {
         let old = self.descriptor(pid, fd)?;
-        let path = old.shown();
-        let shown = Some(path.clone());
+        let entry = old.entry().cloned();
         match old.kind() {
             FileKind::Regular { location, .. } => {
                 let attr = location.getattr().await?;
@@ -255,7 +250,7 @@ impl Kernel {
                     writable(location)?;
                 }
                 who.cred.check(&attr, want)?;
-                let file = location.mount.fs.open(location.ino, access).await?;
+                let file = reply!(location.mount.fs.open(location.ino, access))?;
                 if flags & O_TRUNC != 0 && access.write {
                     file.setattr(&SetAttr { size: Some(0), ..SetAttr::default() }).await?;
                 }
@@ -263,13 +258,13 @@ impl Kernel {
                     FileKind::Regular { file, location: location.clone() },
                     access,
                     flags,
-                    shown,
+                    entry,
                 ))
             }
             FileKind::Directory(_) if access.write => Err(Errno::EISDIR),
-            FileKind::Directory(dir) => Ok(self.directory_description(dir.location.clone(), &path)),
+            FileKind::Directory(dir) => Ok(self.directory_description(dir.location.clone())),
             FileKind::Device(device, location) => {
-                Ok(Description::new(FileKind::Device(*device, location.clone()), access, flags, shown))
+                Ok(Description::new(FileKind::Device(*device, location.clone()), access, flags, entry))
             }
             FileKind::PipeReader(_) | FileKind::PipeWriter(_) if access.read && access.write => {
                 Err(Errno::EINVAL)

@@ -72,14 +72,13 @@ impl Kernel {
     }
 
     pub(crate) async fn walk(&self, who: &Who, at: At<'_>, follow_last: bool) -> Result<Resolved> {
-        let root = self.namespace.root();
         let (start, beneath) = match at {
             At::Cwd(_) => (&who.cwd, false),
             At::Directory(start, _) => (start, false),
             At::Beneath(start, _) => (start, true),
         };
         let may_search = |attr: &Attr| who.cred.check(attr, WANT_EXEC);
-        let cx = WalkContext { root: &root, cwd: start, pid: who.pid, may_search: &may_search };
+        let cx = WalkContext { root: None, cwd: start, pid: who.pid, may_search: &may_search };
         self.namespace.resolve(&cx, at.path(), WalkFlags { follow_last, beneath }).await
     }
 

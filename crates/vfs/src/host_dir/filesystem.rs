@@ -62,7 +62,7 @@ impl FileSystem for HostDir {
     }
 
     fn parent(&self, dir: Ino) -> Reply<'_, Ino> {
-        Reply::Now(self.inner.table.lock().place(dir).map(|(parent, ..)| parent))
+        Reply::Now(self.inner.table.lock().place(dir).map(|place| place.parent))
     }
 
     fn name_of(&self, dir: Ino) -> Reply<'_, Option<(Ino, NameBuf)>> {
@@ -70,7 +70,7 @@ impl FileSystem for HostDir {
         if dir == table.root() {
             return Reply::Now(Ok(None));
         }
-        Reply::Now(table.place(dir).map(|(parent, name, _)| Some((parent, name))))
+        Reply::Now(table.place(dir).map(|place| Some((place.parent, place.name))))
     }
 
     fn getattr(&self, ino: Ino) -> Reply<'_, Attr> {

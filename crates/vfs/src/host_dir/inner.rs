@@ -13,7 +13,7 @@ use super::file::HostFile;
 use super::fresh::Fresh;
 use super::gate::Gate;
 use super::slots::Slots;
-use super::table::{Identity, Table};
+use super::table::{Identity, Place, Table};
 use crate::name;
 use crate::{
     Access, Attr, DirEntry, Errno, FileType, FsStat, Ino, Link, NewKind, NewNode, RenameFlags, Result,
@@ -24,6 +24,8 @@ use crate::{
 const MAX_ENTRIES: usize = 1 << 20;
 
 pub(crate) struct Inner {
+    /// The mounted directory and its number: they never change.
+    pub(crate) top: (Ino, Arc<OwnedFd>),
     pub(crate) table: Mutex<Table>,
     pub(crate) fresh: Mutex<Fresh>,
     /// What may be open.
@@ -87,10 +89,10 @@ impl Inner {
 
     /// What the inode is now. ESTALE when its name leads elsewhere.
     fn stat(&self, ino: Ino) -> Result<Stat> {
-        let (parent, name, identity) = self.table.lock().place(ino)?;
         if ino == self.root() {
-            return fs::fstat(&*self.dir(ino)?).map_err(errno);
+            return fs::fstat(&*self.top.1).map_err(errno);
         }
+        let Place { parent, name, identity, .. } = self.table.lock().place(ino)?;
         let by_name = self.dir(parent).and_then(|dir| stat_name(&dir, &name).map_err(stale));
         match by_name {
             Ok(stat) if attr::identity(&stat) == identity => Ok(stat),
@@ -105,7 +107,7 @@ impl Inner {
 
     /// A handle of any inode, which permits nothing by itself. Opening it touches neither FIFO nor device.
     fn handle(&self, ino: Ino) -> Result<(OwnedFd, Stat)> {
-        let (parent, name, identity) = self.table.lock().place(ino)?;
+        let Place { parent, name, identity, .. } = self.table.lock().place(ino)?;
         let dir = self.dir(parent)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = if ino == self.root() { &b"."[..] } else { &name[..] };
@@ -115,16 +117,17 @@ impl Inner {
     }
 
     pub(crate) fn root(&self) -> Ino {
-        self.table.lock().root()
+        self.top.0
     }
 
     fn note(&self, dir: Ino, name: &[u8], stat: &Stat) -> Result<Attr> {
-        let ino = self.table.lock().seen(dir, name, attr::identity(stat))?;
+        let mut attr = attr::from_stat(stat, 0, &self.owner);
+        attr.ino = self.table.lock().seen(dir, name, attr::identity(stat), attr.kind)?;
         // Where a pin must not wait for the host, the handle it may want to keep is opened ahead.
-        if !self.gate.is_inline() && HostType::from_raw_mode(stat.st_mode) == HostType::Directory {
-            let _ = self.dir(ino);
+        if !self.gate.is_inline() && attr.kind == FileType::Directory {
+            let _ = self.dir(attr.ino);
         }
-        Ok(attr::from_stat(stat, ino, &self.owner))
+        Ok(attr)
     }
 
     pub(crate) fn lookup(&self, dir: Ino, name: &[u8]) -> Result<Attr> {
@@ -172,7 +175,7 @@ impl Inner {
         }
         if let Some(times) = timestamps(change) {
             if kind == HostType::Symlink {
-                let (parent, name, _) = self.table.lock().place(ino)?;
+                let Place { parent, name, .. } = self.table.lock().place(ino)?;
                 fs::utimensat(&*self.dir(parent)?, &name[..], &times, AtFlags::SYMLINK_NOFOLLOW)
             } else {
                 fs::utimensat(CWD, proc_path(&handle), &times, AtFlags::empty())
@@ -184,7 +187,7 @@ impl Inner {
     }
 
     pub(crate) fn readlink(&self, ino: Ino) -> Result<Link> {
-        let (parent, name, identity) = self.table.lock().place(ino)?;
+        let Place { parent, name, identity, .. } = self.table.lock().place(ino)?;
         if ino == self.root() {
             return Err(Errno::EINVAL);
         }
@@ -235,7 +238,7 @@ impl Inner {
         self.writable()?;
         name::check(name)?;
         let to = self.dir_for(dir)?;
-        let (parent, old, identity) = self.table.lock().place(ino)?;
+        let Place { parent, name: old, identity, .. } = self.table.lock().place(ino)?;
         if stat_name(&to, name).is_ok() {
             return Err(Errno::EEXIST);
         }
@@ -333,31 +336,43 @@ impl Inner {
         if access.write {
             self.writable()?;
         }
-        let (handle, stat) = self.handle(ino)?;
-        match HostType::from_raw_mode(stat.st_mode) {
-            HostType::RegularFile => {}
-            HostType::Directory => return Err(Errno::EISDIR),
-            HostType::Symlink => return Err(Errno::ELOOP),
+        let place = self.table.lock().place(ino)?;
+        match place.kind {
+            FileType::Regular => {}
+            FileType::Directory => return Err(Errno::EISDIR),
+            FileType::Symlink => return Err(Errno::ELOOP),
             _ => return Err(Errno::ENXIO),
         }
+        let fresh = self.fresh.lock().take(place.identity);
+        let fd = match fresh {
+            Some(fd) => fd,
+            None => self.slots.take()?.hold(self.open_regular(&place, access)?),
+        };
+        let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
+        self.table.lock().opened(ino, &file);
+        Ok(file)
+    }
+
+    /// Opens what was a regular file when it was looked up, and must still be that very file.
+    ///
+    /// By its name, since a second way through `/proc/self/fd` costs more than all the rest. Should the host put something
+    /// else there in this instant, it is closed again unread; the flags keep that from waiting or taking a terminal.
+    fn open_regular(&self, place: &Place, access: Access) -> Result<OwnedFd> {
         let mode = match (access.read, access.write) {
             (true, true) => OFlags::RDWR,
             (false, true) => OFlags::WRONLY,
             _ => OFlags::RDONLY,
         };
-        // Through the handle: what is opened is the regular file that was looked at, whatever its name is now.
-        let flags = mode | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fresh = self.fresh.lock().take(attr::identity(&stat));
-        let fd = match fresh {
-            Some(fd) => fd,
-            None => {
-                let slot = self.slots.take()?;
-                slot.hold(fs::open(proc_path(&handle), flags, Mode::empty()).map_err(errno)?)
-            }
-        };
-        let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
-        self.table.lock().opened(ino, &file);
-        Ok(file)
+        let flags = mode | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let dir = self.dir(place.parent)?;
+        let file = fs::openat(&*dir, &place.name[..], flags, Mode::empty()).map_err(|error| match error {
+            // What FIFOs, sockets and devices say to these flags.
+            Host::NXIO | Host::NODEV => Errno::ESTALE,
+            other => stale(other),
+        })?;
+        let stat = fs::fstat(&file).map_err(errno)?;
+        let regular = HostType::from_raw_mode(stat.st_mode) == HostType::RegularFile;
+        if regular && attr::identity(&stat) == place.identity { Ok(file) } else { Err(Errno::ESTALE) }
     }
 
     pub(crate) fn statfs(&self) -> Result<FsStat> {

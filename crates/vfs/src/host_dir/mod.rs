@@ -18,7 +18,7 @@ mod slots;
 mod table;
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +90,14 @@ impl HostDir {
         Self::from_dir(dir, options)
     }
 
+    /// Whether this very directory contains the one at `path` of the host, lies in it, or is it. Where `path` does not
+    /// exist yet, its nearest existing ancestor counts. Errors are those of looking at either.
+    ///
+    /// The sidecar refuses mounts that overlap its cache or socket directory. What was opened is judged, not its name.
+    pub fn overlaps(&self, path: &Path) -> std::io::Result<bool> {
+        contains::overlaps(self.inner.top.1.as_fd(), path)
+    }
+
     /// Shows a directory that is open already.
     pub fn from_dir(dir: Dir, options: HostDirOptions) -> Result<Self> {
         let fd = OwnedFd::from(dir.into_std_file());
@@ -102,8 +110,11 @@ impl HostDir {
             Gate::Inline
         };
         let syncs = if gate.is_inline() { runtime.map_or(Gate::Inline, Gate::threads) } else { gate.clone() };
+        let fd = Arc::new(fd);
+        let table = Table::new(attr::identity(&stat), fd.clone());
         let inner = Inner {
-            table: Mutex::new(Table::new(attr::identity(&stat), Arc::new(fd))),
+            top: (table.root(), fd),
+            table: Mutex::new(table),
             fresh: Mutex::default(),
             slots: Slots::new(),
             owner: Owner { uid: options.uid, gid: options.gid },

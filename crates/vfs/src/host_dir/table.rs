@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::file::HostFile;
 use super::slots::{Slot, Slots};
-use crate::{Errno, Ino, NameBuf, Result};
+use crate::{Errno, FileType, Ino, NameBuf, Result};
 
 /// Inodes remembered per mount; unpinned ones without known children are forgotten beyond it, oldest first.
 const MAX_NODES: usize = 65_536;
@@ -28,6 +28,7 @@ struct Node {
     parent: Ino,
     name: Box<[u8]>,
     identity: Identity,
+    kind: FileType,
     /// Nodes that name this one as their parent.
     children: u32,
     pins: u32,
@@ -35,6 +36,15 @@ struct Node {
     slot: Option<Slot>,
     used: u64,
     handle: Option<Arc<OwnedFd>>,
+}
+
+/// Where an inode was last seen, and what it was.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) parent: Ino,
+    pub(crate) name: NameBuf,
+    pub(crate) identity: Identity,
+    pub(crate) kind: FileType,
 }
 
 /// A step of the way from an open directory to another.
@@ -85,6 +95,7 @@ impl Table {
             parent: table.root,
             name: Box::default(),
             identity,
+            kind: FileType::Directory,
             children: 0,
             pins: 1,
             slot: None,
@@ -113,7 +124,13 @@ impl Table {
     }
 
     /// Notes where an inode was just seen.
-    pub(crate) fn seen(&mut self, parent: Ino, name: &[u8], identity: Identity) -> Result<Ino> {
+    pub(crate) fn seen(
+        &mut self,
+        parent: Ino,
+        name: &[u8],
+        identity: Identity,
+        kind: FileType,
+    ) -> Result<Ino> {
         let ino = self.number(identity);
         self.clock += 1;
         if ino == self.root {
@@ -122,6 +139,7 @@ impl Table {
         }
         if let Some(node) = self.nodes.get_mut(&ino) {
             node.used = self.clock;
+            node.kind = kind;
             if node.parent != parent || *node.name != *name {
                 self.relocate(ino, parent, name)?;
             }
@@ -141,6 +159,7 @@ impl Table {
                 parent,
                 name: name.into(),
                 identity,
+                kind,
                 children: 0,
                 pins: 0,
                 slot: None,
@@ -201,11 +220,12 @@ impl Table {
     }
 
     /// Where an inode was last seen. ESTALE when it was forgotten.
-    pub(crate) fn place(&mut self, ino: Ino) -> Result<(Ino, NameBuf, Identity)> {
+    pub(crate) fn place(&mut self, ino: Ino) -> Result<Place> {
         self.clock += 1;
         let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
         node.used = self.clock;
-        Ok((node.parent, NameBuf::new(&node.name)?, node.identity))
+        let (parent, identity, kind) = (node.parent, node.identity, node.kind);
+        Ok(Place { parent, name: NameBuf::new(&node.name)?, identity, kind })
     }
 
     /// The nearest open directory on the way to `ino`, and the steps from there, last first.
@@ -322,10 +342,17 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_keeps_what_is_pinned() {
         let mut table = table();
-        let pinned = table.seen(2, b"pinned", Identity { dev: 1, ino: 10 }).unwrap();
+        let pinned = table.seen(2, b"pinned", Identity { dev: 1, ino: 10 }, FileType::Directory).unwrap();
         assert_eq!(table.pin(pinned, &Slots::new()), Some(Pinned::ToOpen));
         for n in 0..3 * MAX_NODES as u64 {
-            table.seen(pinned, format!("{n}").as_bytes(), Identity { dev: 1, ino: 100 + n }).unwrap();
+            table
+                .seen(
+                    pinned,
+                    format!("{n}").as_bytes(),
+                    Identity { dev: 1, ino: 100 + n },
+                    FileType::Directory,
+                )
+                .unwrap();
         }
         assert!(table.nodes.len() <= MAX_NODES + 1);
         assert!(table.place(pinned).is_ok());
@@ -340,7 +367,11 @@ mod tests {
         let slots = Slots::of(1, &Arc::new(tokio::sync::Semaphore::new(1)));
         let handle = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
         let dirs: Vec<Ino> = (0..3 * MAX_HANDLES as u64)
-            .map(|n| table.seen(2, format!("{n}").as_bytes(), Identity { dev: 1, ino: 10 + n }).unwrap())
+            .map(|n| {
+                table
+                    .seen(2, format!("{n}").as_bytes(), Identity { dev: 1, ino: 10 + n }, FileType::Directory)
+                    .unwrap()
+            })
             .collect();
         assert_eq!(table.pin(dirs[0], &slots), Some(Pinned::ToOpen));
         assert_eq!(table.pin(dirs[0], &slots), Some(Pinned::ToOpen), "pinned twice, but held once");
@@ -362,19 +393,19 @@ mod tests {
     #[test]
     fn directories_of_other_devices_get_numbers_of_their_own() {
         let mut table = table();
-        let own = table.seen(2, b"own", Identity { dev: 1, ino: 7 }).unwrap();
-        let other = table.seen(2, b"other", Identity { dev: 9, ino: 7 }).unwrap();
+        let own = table.seen(2, b"own", Identity { dev: 1, ino: 7 }, FileType::Directory).unwrap();
+        let other = table.seen(2, b"other", Identity { dev: 9, ino: 7 }, FileType::Directory).unwrap();
         assert_ne!(own, other);
-        assert_eq!(table.seen(2, b"other", Identity { dev: 9, ino: 7 }), Ok(other));
+        assert_eq!(table.seen(2, b"other", Identity { dev: 9, ino: 7 }, FileType::Directory), Ok(other));
     }
 
     #[test]
     fn a_circle_of_moved_directories_is_stale() {
         let mut table = table();
-        let a = table.seen(2, b"a", Identity { dev: 1, ino: 3 }).unwrap();
-        let b = table.seen(a, b"b", Identity { dev: 1, ino: 4 }).unwrap();
-        assert_eq!(table.seen(b, b"a", Identity { dev: 1, ino: 3 }), Err(Errno::ESTALE));
-        assert_eq!(table.seen(2, b"b", Identity { dev: 1, ino: 4 }), Ok(b));
-        assert_eq!(table.seen(b, b"a", Identity { dev: 1, ino: 3 }), Ok(a));
+        let a = table.seen(2, b"a", Identity { dev: 1, ino: 3 }, FileType::Directory).unwrap();
+        let b = table.seen(a, b"b", Identity { dev: 1, ino: 4 }, FileType::Directory).unwrap();
+        assert_eq!(table.seen(b, b"a", Identity { dev: 1, ino: 3 }, FileType::Directory), Err(Errno::ESTALE));
+        assert_eq!(table.seen(2, b"b", Identity { dev: 1, ino: 4 }, FileType::Directory), Ok(b));
+        assert_eq!(table.seen(b, b"a", Identity { dev: 1, ino: 3 }, FileType::Directory), Ok(a));
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Table {
     mounts: Vec<Arc<Mount>>,
     /// Covered directories by (mount, inode), sorted; at most one mount each.
     points: Vec<((u64, Ino), Arc<Mount>)>,
+    /// The root directory: of the last mount on `/`.
+    pub(super) root: Location,
     next_id: u64,
 }
 
@@ -28,12 +30,13 @@ impl Table {
         Some(&self.points[at].1)
     }
 
-    fn root(&self) -> Location {
+    /// Finds the root anew after a change.
+    fn find_root(&mut self) {
         let mut mount = &self.mounts[0];
         while let Some(over) = self.covering(mount.id, mount.fs.root()) {
             mount = over;
         }
-        Location { mount: mount.clone(), ino: mount.fs.root() }
+        self.root = Location { mount: mount.clone(), ino: mount.fs.root() };
     }
 }
 
@@ -68,7 +71,9 @@ impl Namespace {
             at: None,
             fs: root,
         };
-        let table = Table { mounts: vec![Arc::new(mount)], points: Vec::new(), next_id: 2 };
+        let mount = Arc::new(mount);
+        let root = Location { ino: mount.fs.root(), mount: mount.clone() };
+        let table = Table { mounts: vec![mount], points: Vec::new(), root, next_id: 2 };
         Namespace { table: RwLock::new(Arc::new(table)) }
     }
 
@@ -79,7 +84,7 @@ impl Namespace {
     /// The root directory: of the last mount on `/`.
     #[must_use]
     pub fn root(&self) -> Location {
-        self.table().root()
+        self.table.read().root.clone()
     }
 
     /// Mounts `fs` on the directory at `path`, symbolic links followed. ENOENT, ENOTDIR, ENOSPC ([`MAX_MOUNTS`]).
@@ -90,7 +95,7 @@ impl Namespace {
         options: MountOptions,
     ) -> Result<Arc<Mount>> {
         let root = self.root();
-        let cx = WalkContext { root: &root, cwd: &root, pid: 0, may_search: &|_| Ok(()) };
+        let cx = WalkContext { root: None, cwd: &root, pid: 0, may_search: &|_| Ok(()) };
         let at = match self.resolve(&cx, path.as_bytes(), WalkFlags::FOLLOW).await? {
             Resolved::Found(found) if found.attr.kind == FileType::Directory => found.location,
             Resolved::Found(_) | Resolved::Descriptor(_) => return Err(Errno::ENOTDIR),
@@ -122,6 +127,7 @@ impl Namespace {
         table.next_id += 1;
         table.points.insert(slot, (key, mount.clone()));
         table.mounts.push(mount.clone());
+        table.find_root();
         *current = Arc::new(table);
         Ok(mount)
     }
@@ -129,28 +135,31 @@ impl Namespace {
     /// Unmounts what was last mounted at `path`. EINVAL when nothing was, EBUSY while a mount lies below or somebody
     /// holds a [`Location`] or the [`Mount`].
     pub fn unmount(&self, path: &GuestPath) -> Result<()> {
-        // The table has two references, the caller of this function none.
-        self.remove(path, |mount| Arc::strong_count(mount) > 2)
+        // The table has two references, and one more of the mount that is its root; the caller of this function none.
+        self.remove(path, |table, mount| {
+            Arc::strong_count(mount) > 2 + usize::from(Arc::ptr_eq(mount, &table.root.mount))
+        })
     }
 
     /// Like [`Namespace::unmount`], but open files and working directories keep what they have (MNT_DETACH).
     pub fn detach(&self, path: &GuestPath) -> Result<()> {
-        self.remove(path, |_| false)
+        self.remove(path, |_, _| false)
     }
 
-    fn remove(&self, path: &GuestPath, busy: impl Fn(&Arc<Mount>) -> bool) -> Result<()> {
+    fn remove(&self, path: &GuestPath, busy: impl Fn(&Table, &Arc<Mount>) -> bool) -> Result<()> {
         let mut current = self.table.write();
         let of = |mount: &Arc<Mount>| mount.at.is_some() && mount.path == *path;
         let index = current.mounts.iter().rposition(of).ok_or(Errno::EINVAL)?;
         let id = current.mounts[index].id;
         let below = |mount: &Arc<Mount>| mount.at.as_ref().is_some_and(|(at, _)| at.mount.id == id);
         // The count comes before the copy of the table, which adds to it; old copies in flight count as use.
-        if current.mounts.iter().any(below) || busy(&current.mounts[index]) {
+        if current.mounts.iter().any(below) || busy(&current, &current.mounts[index]) {
             return Err(Errno::EBUSY);
         }
         let mut table = Table::clone(&current);
         table.mounts.remove(index);
         table.points.retain(|(_, mount)| mount.id != id);
+        table.find_root();
         *current = Arc::new(table);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::table::Table;
 use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
-use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Result};
+use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Result, reply};
 
 /// How many symbolic links one walk follows; the next is ELOOP.
 pub const SYMLINK_MAX: u32 = 40;
@@ -14,8 +14,8 @@ pub const SYMLINK_MAX: u32 = 40;
 /// On whose behalf a path is walked.
 #[derive(Clone, Copy)]
 pub struct WalkContext<'a> {
-    /// The root of the process: where absolute paths begin and `..` ends.
-    pub root: &'a Location,
+    /// The root of the process: where absolute paths begin and `..` ends; `None` is that of the namespace.
+    pub root: Option<&'a Location>,
     /// Where relative paths begin: the working directory, or the directory argument of an `*at` call.
     pub cwd: &'a Location,
     /// The process; `/proc/self` depends on it.
@@ -44,7 +44,7 @@ impl WalkFlags {
 /// Where the walk is: always a directory, or the start.
 struct Walker<'a> {
     cx: &'a WalkContext<'a>,
-    table: Arc<Table>,
+    table: &'a Table,
     mount: Arc<Mount>,
     ino: Ino,
     attr: Attr,
@@ -65,7 +65,7 @@ impl Namespace {
     /// tree.put_file("/etc/hosts", 0o644, 0, 0, "127.0.0.1 localhost\n")?;
     /// let ns = Namespace::new(Arc::new(tree));
     /// let root = ns.root();
-    /// let cx = WalkContext { root: &root, cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+    /// let cx = WalkContext { root: None, cwd: &root, pid: 1, may_search: &|_| Ok(()) };
     /// let found = ns.resolve(&cx, b"etc/../etc/hosts", WalkFlags::FOLLOW).await?;
     /// assert_eq!(found.path(&ns).await?.as_deref(), Some(&b"/etc/hosts"[..]));
     /// assert!(matches!(ns.resolve(&cx, b"/etc/new", WalkFlags::FOLLOW).await?, Resolved::Missing(_)));
@@ -86,14 +86,15 @@ impl Namespace {
         if absolute && flags.beneath {
             return Err(Errno::EPERM);
         }
-        let start = if absolute { cx.root } else { cx.cwd };
+        let table = self.table();
+        let start = if absolute { cx.root.unwrap_or(&table.root) } else { cx.cwd };
         let mut walker = Walker {
             cx,
-            table: self.table(),
             mount: start.mount.clone(),
             ino: start.ino,
-            attr: start.getattr().await?,
+            attr: reply!(start.mount.fs.getattr(start.ino))?,
             trail: flags.beneath.then(Vec::new),
+            table: &table,
         };
         walker.walk(path, flags).await
     }
@@ -134,7 +135,7 @@ impl Walker<'_> {
             if name.len() > NAME_MAX {
                 return Err(Errno::ENAMETOOLONG);
             }
-            let child = match self.mount.fs.lookup(self.ino, name).await {
+            let child = match reply!(self.mount.fs.lookup(self.ino, name)) {
                 Ok(attr) => attr,
                 Err(Errno::ENOENT) if last => {
                     return Ok(Resolved::Missing(Missing {
@@ -206,9 +207,9 @@ impl Walker<'_> {
             if flags.beneath {
                 return Err(Errno::EPERM);
             }
-            self.mount = self.cx.root.mount.clone();
-            self.ino = self.cx.root.ino;
-            self.attr = self.cx.root.getattr().await?;
+            let root = self.cx.root.unwrap_or(&self.table.root);
+            self.attr = reply!(root.mount.fs.getattr(root.ino))?;
+            (self.mount, self.ino) = (root.mount.clone(), root.ino);
         }
         target.extend_from_slice(rest);
         Ok(target)
@@ -224,7 +225,7 @@ impl Walker<'_> {
             over = next;
         }
         let location = Location { mount: over.clone(), ino: over.fs.root() };
-        let attr = location.getattr().await?;
+        let attr = reply!(location.mount.fs.getattr(location.ino))?;
         Ok((location, attr))
     }
 
@@ -249,10 +250,11 @@ impl Walker<'_> {
     async fn up(&mut self) -> Result<()> {
         if let Some(trail) = &mut self.trail {
             (self.mount, self.ino) = trail.pop().ok_or(Errno::EPERM)?;
-            self.attr = self.mount.fs.getattr(self.ino).await?;
+            self.attr = reply!(self.mount.fs.getattr(self.ino))?;
             return Ok(());
         }
-        let is_root = |mount: &Mount, ino| ino == self.cx.root.ino && mount.id == self.cx.root.mount.id;
+        let root = self.cx.root.unwrap_or(&self.table.root);
+        let is_root = |mount: &Mount, ino| ino == root.ino && mount.id == root.mount.id;
         let (mut mount, mut ino) = (&self.mount, self.ino);
         while !is_root(mount, ino) && ino == mount.fs.root() {
             match &mount.at {
@@ -267,7 +269,7 @@ impl Walker<'_> {
         while let Some(over) = self.table.covering(mount.id, ino) {
             (mount, ino) = (over, over.fs.root());
         }
-        self.attr = mount.fs.getattr(ino).await?;
+        self.attr = reply!(mount.fs.getattr(ino))?;
         self.mount = mount.clone();
         self.ino = ino;
         Ok(())

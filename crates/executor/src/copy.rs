@@ -1,0 +1,105 @@
+//! Copies linear memory into a new instance of the same module. Most of what it costs is page faults, so it touches no
+//! page of the copy that need not differ, and has the others made in runs.
+
+use rustix::mm::{Advice, madvise};
+
+const PAGE: usize = 4096;
+/// Fewer pages than this are not worth a system call.
+const RUN: usize = 4;
+
+/// Which pages of a new instance hold something else than zeros, a bit each.
+pub(crate) struct Pristine(Box<[u64]>);
+
+impl Pristine {
+    /// Of the memory of an instance that never ran.
+    pub(crate) fn of(memory: &[u8]) -> Self {
+        let mut bits = vec![0; memory.len().div_ceil(PAGE * 64)];
+        for (page, bytes) in memory.chunks(PAGE).enumerate() {
+            if !is_zero(bytes) {
+                bits[page / 64] |= 1 << (page % 64);
+            }
+        }
+        Self(bits.into())
+    }
+
+    fn holds(&self, page: usize) -> bool {
+        self.0.get(page / 64).is_some_and(|bits| bits & (1 << (page % 64)) != 0)
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    // In pieces, so that each is a few vector instructions and the first other byte ends it.
+    bytes.chunks(256).all(|piece| piece.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
+/// Makes `target`, the memory of a new instance, equal to `source`, which is at most as long.
+pub(crate) fn pages(source: &[u8], target: &mut [u8], pristine: &Pristine) {
+    let differs = |page: usize, target: &[u8]| {
+        let range = page * PAGE..source.len().min((page + 1) * PAGE);
+        let from = &source[range.clone()];
+        // Only what the module brings is read in the copy: elsewhere it is zeros, and reading would make a page of them.
+        if pristine.holds(page) { from != &target[range] } else { !is_zero(from) }
+    };
+    let end = source.len().div_ceil(PAGE);
+    let mut page = 0;
+    while page < end {
+        if !differs(page, target) {
+            page += 1;
+            continue;
+        }
+        let start = page;
+        while page < end && differs(page, target) {
+            page += 1;
+        }
+        let range = start * PAGE..source.len().min(page * PAGE);
+        let into = &mut target[range.clone()];
+        if page - start >= RUN {
+            populate(into);
+        }
+        into.copy_from_slice(&source[range]);
+    }
+}
+
+/// Has the pages made at once instead of by a fault each. Where the kernel cannot, the faults happen.
+#[allow(unsafe_code, reason = "madvise(2) takes an address")]
+fn populate(pages: &mut [u8]) {
+    // SAFETY: the range is borrowed mutably, and populating changes neither content nor mapping of it (Linux 5.14; older
+    // kernels refuse it with EINVAL).
+    let _ = unsafe { madvise(pages.as_mut_ptr().cast(), pages.len(), Advice::LinuxPopulateWrite) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_copy_is_equal_whatever_the_module_brings() {
+        const PAGES: usize = 70;
+        let mut fresh = vec![0; PAGES * PAGE];
+        fresh[3 * PAGE + 5] = 1;
+        fresh[66 * PAGE] = 2;
+        let pristine = Pristine::of(&fresh);
+        // Every other page changed; one that the module brings was cleared, one kept.
+        let mut source = fresh.clone();
+        for page in (10..60).step_by(2).chain(30..45) {
+            source[page * PAGE + page] = 7;
+        }
+        source[3 * PAGE + 5] = 0;
+        source.truncate(source.len() - 100);
+        let mut target = fresh.clone();
+        pages(&source, &mut target, &pristine);
+        assert!(target[..source.len()] == source[..]);
+        assert_eq!(target[66 * PAGE], 2);
+    }
+
+    #[test]
+    fn pages_without_content_are_told_apart() {
+        let mut bytes = vec![0; PAGE];
+        assert!(is_zero(&bytes));
+        for at in [0, 255, 256, PAGE - 1] {
+            bytes[at] = 1;
+            assert!(!is_zero(&bytes), "{at}");
+            bytes[at] = 0;
+        }
+    }
+}
