@@ -2,7 +2,8 @@
 //!
 //! Native code is only ever loaded from here: a directory of mode 0700 that the user owns, files named by the engine's
 //! compatibility hash and the content hash of the wasm, written under another name and renamed. It never loads an
-//! image from anywhere else and never compiles in this process what a guest brought.
+//! image from anywhere else and never compiles in this process what a guest brought. Images of guests' modules are bounded;
+//! the least recently used go. One that is mapped may go too: its mapping stays.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -45,6 +46,22 @@ pub enum CacheError {
         /// What it says.
         reason: String,
     },
+}
+
+/// Bytes of all images of guests' modules together.
+const GUEST_BYTES: u64 = 2 << 30;
+/// How many they may be.
+const GUEST_IMAGES: usize = 512;
+/// The end of the name of such an image.
+const GUEST_END: &str = "guest.cwasm";
+
+/// Where a module comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The product: its image stays until the user deletes it.
+    Product,
+    /// A guest: its image may be dropped for others.
+    Guest,
 }
 
 /// A directory of images.
@@ -107,20 +124,29 @@ impl ImageCache {
         &self.directory
     }
 
-    fn path(&self, hash: &[u8; 32]) -> PathBuf {
+    fn path(&self, origin: Origin, hash: &[u8; 32]) -> PathBuf {
         let hex: String = hash.iter().map(|b| format!("{b:02x}")).collect();
-        self.directory.join(format!("{:016x}-{hex}.cwasm", self.compatibility))
+        let end = match origin {
+            Origin::Product => "cwasm",
+            Origin::Guest => GUEST_END,
+        };
+        self.directory.join(format!("{:016x}-{hex}.{end}", self.compatibility))
     }
 
     /// Whether there is an image of this content.
     #[must_use]
-    pub fn contains(&self, hash: &[u8; 32]) -> bool {
-        self.path(hash).exists()
+    pub fn contains(&self, origin: Origin, hash: &[u8; 32]) -> bool {
+        self.path(origin, hash).exists()
     }
 
     /// Maps the image of this content; `None` if there is none (or one that the engine refuses, which is removed).
-    pub fn load(&self, engine: &Engine, hash: &[u8; 32]) -> Result<Option<Module>, CacheError> {
-        let path = self.path(hash);
+    pub fn load(
+        &self,
+        engine: &Engine,
+        origin: Origin,
+        hash: &[u8; 32],
+    ) -> Result<Option<Module>, CacheError> {
+        let path = self.path(origin, hash);
         let meta = match std::fs::symlink_metadata(&path) {
             Ok(meta) => meta,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -136,7 +162,12 @@ impl ImageCache {
         // SAFETY: the file lies in a directory of mode 0700 that we own, is a regular file that only we can write, and was
         // written by `store` from the engine's own serialisation; images are replaced by rename only, never in place.
         match unsafe { Module::deserialize_file(engine, &path) } {
-            Ok(module) => Ok(Some(module)),
+            Ok(module) => {
+                if origin == Origin::Guest {
+                    touch(&path);
+                }
+                Ok(Some(module))
+            }
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "image refused by the engine, removed");
                 let _ = std::fs::remove_file(&path);
@@ -146,8 +177,11 @@ impl ImageCache {
     }
 
     /// Stores an image of this content: written under another name, synced, renamed.
-    pub fn store(&self, hash: &[u8; 32], image: &[u8]) -> Result<(), CacheError> {
-        let path = self.path(hash);
+    pub fn store(&self, origin: Origin, hash: &[u8; 32], image: &[u8]) -> Result<(), CacheError> {
+        let path = self.path(origin, hash);
+        if origin == Origin::Guest {
+            self.make_room(GUEST_BYTES.saturating_sub(image.len() as u64), GUEST_IMAGES - 1)?;
+        }
         let temporary =
             self.directory.join(format!(".{}-{:016x}", std::process::id(), rand::random::<u64>()));
         let io = |operation, source| CacheError::Io { operation, path: temporary.clone(), source };
@@ -171,9 +205,114 @@ impl ImageCache {
 
     /// Compiles `wasm` in this process and stores the image. Only for modules that ship with the product, or inside the
     /// limited child process that compiles a guest's module.
-    pub fn compile(&self, engine: &Engine, wasm: &[u8]) -> Result<(), CacheError> {
+    pub fn compile(&self, engine: &Engine, origin: Origin, wasm: &[u8]) -> Result<(), CacheError> {
         let image =
             engine.precompile_module(wasm).map_err(|e| CacheError::Compile { reason: format!("{e:#}") })?;
-        self.store(&content_hash(wasm), &image)
+        self.store(origin, &content_hash(wasm), &image)
+    }
+
+    /// Drops the images of guests that were not used for longest, until the rest is within these bounds.
+    fn make_room(&self, bytes: u64, images: usize) -> Result<(), CacheError> {
+        let io = |source| CacheError::Io { operation: "list", path: self.directory.clone(), source };
+        let mut kept = Vec::new();
+        for entry in std::fs::read_dir(&self.directory).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let of_guest = entry.file_name().to_str().is_some_and(|name| name.ends_with(GUEST_END));
+            // What another sidecar drops meanwhile is gone, which is all we want.
+            if let (true, Ok(meta)) = (of_guest, entry.metadata()) {
+                kept.push((meta.modified().unwrap_or(std::time::UNIX_EPOCH), meta.len(), entry.path()));
+            }
+        }
+        kept.sort();
+        let mut total: u64 = kept.iter().map(|(_, size, _)| size).sum();
+        let mut left = kept.len();
+        for (_, size, path) in kept {
+            if total <= bytes && left <= images {
+                break;
+            }
+            let _ = std::fs::remove_file(path);
+            total -= size;
+            left -= 1;
+        }
+        Ok(())
+    }
+}
+
+/// Notes that an image was used. Without it the image only looks older than it is.
+fn touch(path: &Path) {
+    let now = std::fs::FileTimes::new().set_modified(std::time::SystemTime::now());
+    if let Ok(file) = std::fs::OpenOptions::new().write(true).open(path) {
+        let _ = file.set_times(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(directory: &Path) -> (Engine, Result<ImageCache, CacheError>) {
+        let engine = crate::engine::compiler().unwrap();
+        let cache = ImageCache::open(directory, &engine);
+        (engine, cache)
+    }
+
+    #[test]
+    fn code_is_only_loaded_from_what_nobody_else_can_write() {
+        let temp = tempfile::tempdir().unwrap();
+        let directory = temp.path().join("images");
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let (engine, cache) = cache(&directory);
+        let cache = cache.unwrap();
+        assert_eq!(directory.metadata().unwrap().mode() & 0o777, 0o700, "others could put code in");
+        let wasm = b"\0asm\x01\0\0\0";
+        let hash = content_hash(wasm);
+        cache.compile(&engine, Origin::Product, wasm).unwrap();
+        assert!(cache.load(&engine, Origin::Product, &hash).unwrap().is_some());
+        assert!(cache.load(&engine, Origin::Guest, &hash).unwrap().is_none());
+        // A link, or a file that others may write, is refused and stays.
+        let path = cache.path(Origin::Product, &hash);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(matches!(cache.load(&engine, Origin::Product, &hash), Err(CacheError::Unsafe { .. })));
+        let link = cache.path(Origin::Guest, &hash);
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(cache.load(&engine, Origin::Guest, &hash), Err(CacheError::Unsafe { .. })));
+        // What the engine does not know is dropped, not run.
+        std::fs::remove_file(&path).unwrap();
+        cache.store(Origin::Product, &hash, b"no image").unwrap();
+        assert!(cache.load(&engine, Origin::Product, &hash).unwrap().is_none());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_a_link_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/tmp", temp.path().join("images")).unwrap();
+        let (_, cache) = cache(&temp.path().join("images"));
+        assert!(matches!(cache, Err(CacheError::Unsafe { .. })));
+    }
+
+    #[test]
+    fn images_of_guests_are_bounded_and_those_of_the_product_stay() {
+        let temp = tempfile::tempdir().unwrap();
+        let (_, cache) = cache(temp.path());
+        let cache = cache.unwrap();
+        cache.store(Origin::Product, &[9; 32], &[0; 100]).unwrap();
+        for n in 0..4 {
+            cache.store(Origin::Guest, &[n; 32], &[0; 100]).unwrap();
+            let used = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(n));
+            let file =
+                std::fs::File::options().write(true).open(cache.path(Origin::Guest, &[n; 32])).unwrap();
+            file.set_modified(used).unwrap();
+        }
+        let there = || (0..4).filter(|n| cache.contains(Origin::Guest, &[*n; 32])).collect::<Vec<_>>();
+        touch(&cache.path(Origin::Guest, &[0; 32]));
+        cache.make_room(1_000, 3).unwrap();
+        assert_eq!(there(), [0, 2, 3], "the least recently used goes");
+        cache.make_room(250, 3).unwrap();
+        assert_eq!(there(), [0, 3]);
+        cache.make_room(0, 0).unwrap();
+        assert_eq!(there(), []);
+        assert!(cache.contains(Origin::Product, &[9; 32]));
     }
 }

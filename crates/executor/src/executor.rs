@@ -11,15 +11,17 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 use wasmtime::{Engine, Linker};
 
-use crate::cache::{CacheError, ImageCache, content_hash};
+use crate::cache::{CacheError, ImageCache, Origin, content_hash};
 use crate::guest::Guest;
 use crate::program::{Program, ProgramError};
 use crate::runtime::{GuestRuntime, Ticker};
 
 /// Threads of the guest runtime per core.
 const THREADS_PER_CORE: usize = 4;
-/// Programs of guests that stay loaded.
+/// Programs of guests that stay loaded when none runs them.
 const LOADED_PROGRAMS: usize = 256;
+/// Programs of guests that can be loaded at all. Each takes a few memory maps, which the whole process shares.
+const MOST_MODULES: u32 = 1024;
 /// How long the compiler of a guest's module may take.
 const COMPILE_TIME: Duration = Duration::from_secs(60);
 /// Address space of the compiler of a guest's module, bytes.
@@ -90,10 +92,17 @@ pub struct Executor {
     compiling: Arc<tokio::sync::Semaphore>,
     slots: Arc<AtomicU32>,
     slot_limit: u32,
+    modules: Arc<AtomicU32>,
 }
 
-/// The right to have one instance alive; given back when dropped.
+/// The right to have one instance alive, or one module loaded; given back when dropped.
 pub(crate) struct Slot(Arc<AtomicU32>);
+
+fn take(used: &Arc<AtomicU32>, limit: u32) -> Option<Slot> {
+    used.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < limit).then_some(n + 1))
+        .ok()
+        .map(|_| Slot(Arc::clone(used)))
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
@@ -126,6 +135,7 @@ impl Executor {
             compiler: config.compiler,
             compiling: Arc::new(tokio::sync::Semaphore::new(COMPILERS)),
             slots: Arc::default(),
+            modules: Arc::default(),
             // A few slots stay free for clones that are just being undone.
             slot_limit: crate::engine::slots().saturating_sub(8),
         }))
@@ -134,31 +144,35 @@ impl Executor {
     /// The images that are still missing.
     #[must_use]
     pub fn missing_images(&self) -> Vec<&'static str> {
-        self.bundled.iter().filter(|b| !self.cache.contains(&b.hash)).map(|b| b.name).collect()
+        self.bundled
+            .iter()
+            .filter(|b| !self.cache.contains(Origin::Product, &b.hash))
+            .map(|b| b.name)
+            .collect()
     }
 
     /// Loads all bundled programs, compiling images that are missing; `progress` is told how many of how many are done.
     /// Blocking: seconds when images are missing, else milliseconds.
     pub fn prepare(&self, mut progress: impl FnMut(&'static str, usize, usize)) -> Result<(), ExecutorError> {
         let missing: Vec<_> =
-            self.bundled.iter().filter(|b| !self.cache.contains(&b.hash)).copied().collect();
+            self.bundled.iter().filter(|b| !self.cache.contains(Origin::Product, &b.hash)).copied().collect();
         if !missing.is_empty() {
             let compiler =
                 crate::engine::compiler().map_err(|e| ExecutorError::Engine { reason: format!("{e:#}") })?;
             for (done, bundled) in missing.iter().enumerate() {
                 progress(bundled.name, done, missing.len());
-                self.cache.compile(&compiler, bundled.wasm)?;
+                self.cache.compile(&compiler, Origin::Product, bundled.wasm)?;
             }
             progress("programs", missing.len(), missing.len());
         }
         for bundled in &self.bundled {
             let failed = |source| ExecutorError::Bundled { name: bundled.name, source };
-            let module = self.cache.load(&self.engine, &bundled.hash)?.ok_or_else(|| {
+            let module = self.cache.load(&self.engine, Origin::Product, &bundled.hash)?.ok_or_else(|| {
                 failed(ProgramError::Image {
                     reason: "the engine refused the image that was just made".into(),
                 })
             })?;
-            let program = Program::new(&self.linker, &module, true).map_err(failed)?;
+            let program = Program::new(&self.linker, &module, None).map_err(failed)?;
             self.bundled_programs.write().insert(bundled.wasm.as_ptr() as usize, Arc::new(program));
         }
         Ok(())
@@ -179,11 +193,12 @@ impl Executor {
             return Ok(program);
         }
         let image = |reason: String| ProgramError::Image { reason };
-        let mut module = self.cache.load(&self.engine, &hash).map_err(|e| image(e.to_string()))?;
+        let mut module =
+            self.cache.load(&self.engine, Origin::Guest, &hash).map_err(|e| image(e.to_string()))?;
         if module.is_none() {
             let permit =
                 Arc::clone(&self.compiling).acquire_owned().await.map_err(|e| image(e.to_string()))?;
-            if !self.cache.contains(&hash) {
+            if !self.cache.contains(Origin::Guest, &hash) {
                 let executor = Arc::clone(self);
                 // The permit stays with the compiler: a guest that is killed meanwhile must not free it.
                 tokio::task::spawn_blocking(move || {
@@ -193,10 +208,16 @@ impl Executor {
                 .await
                 .map_err(|e| image(e.to_string()))??;
             }
-            module = self.cache.load(&self.engine, &hash).map_err(|e| image(e.to_string()))?;
+            module = self.cache.load(&self.engine, Origin::Guest, &hash).map_err(|e| image(e.to_string()))?;
         }
         let module = module.ok_or_else(|| image("it is missing after it was compiled".into()))?;
-        let program = Arc::new(Program::new(&self.linker, &module, false)?);
+        let slot = take(&self.modules, MOST_MODULES).or_else(|| {
+            // Those kept for next time make room for this one.
+            self.programs.lock().clear();
+            take(&self.modules, MOST_MODULES)
+        });
+        let slot = slot.ok_or(ProgramError::TooMany { most: MOST_MODULES })?;
+        let program = Arc::new(Program::new(&self.linker, &module, Some(slot))?);
         let mut programs = self.programs.lock();
         if programs.len() >= LOADED_PROGRAMS {
             programs.remove(0);
@@ -268,11 +289,7 @@ impl Executor {
 
     /// A slot for one more instance; `None` when the machine's address space is used up.
     pub(crate) fn take_slot(&self) -> Option<Slot> {
-        let limit = self.slot_limit;
-        self.slots
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < limit).then_some(used + 1))
-            .ok()
-            .map(|_| Slot(Arc::clone(&self.slots)))
+        take(&self.slots, self.slot_limit)
     }
 
     /// Live instances and how many there can be.
@@ -319,7 +336,7 @@ pub fn compile_child(directory: &std::path::Path) -> u8 {
             return 2;
         }
     };
-    match cache.compile(&engine, &wasm) {
+    match cache.compile(&engine, Origin::Guest, &wasm) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("{error}");

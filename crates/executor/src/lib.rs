@@ -2,6 +2,7 @@
 
 mod cache;
 mod clone;
+mod copy;
 mod engine;
 mod executor;
 mod guest;
@@ -12,7 +13,7 @@ mod program;
 mod run;
 mod runtime;
 
-pub use cache::{CacheError, ImageCache, content_hash};
+pub use cache::{CacheError, ImageCache, Origin, content_hash};
 pub use engine::slots;
 pub use executor::{Bundled, Executor, ExecutorConfig, ExecutorError, compile_child};
 pub use loader::{Invocation, Launch, LoadError, Machine};

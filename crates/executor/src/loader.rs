@@ -1,7 +1,7 @@
 //! From a path to a program: PATH search, `#!` scripts, WebAssembly, and the errors of exec(2).
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::Executable;
@@ -63,6 +63,7 @@ impl LoadError {
         match self {
             Self::NotFound { .. } => Errno::ENOENT,
             Self::NotExecutable { errno, .. } => *errno,
+            Self::BadModule { source: ProgramError::TooMany { .. }, .. } => Errno::EAGAIN,
             Self::BadModule { .. } => Errno::ENOEXEC,
             Self::Kernel(error) => error.errno(),
         }
@@ -90,7 +91,8 @@ pub struct Machine {
     pub executor: Arc<Executor>,
     /// Its share of the processors.
     pub share: Arc<VmShare>,
-    known: Mutex<HashMap<FileKey, Arc<Program>>>,
+    /// Programs by file, as long as somebody keeps them loaded.
+    known: Mutex<HashMap<FileKey, Weak<Program>>>,
 }
 
 /// A resolved program with what it runs.
@@ -266,8 +268,8 @@ impl Machine {
         }
         let attr = file.attr;
         let key = (file.location.mount.id, attr.ino, attr.size, attr.mtime, attr.ctime);
-        if let Some(program) = self.known.lock().get(&key) {
-            return Ok(Some(Arc::clone(program)));
+        if let Some(program) = self.known.lock().get(&key).and_then(Weak::upgrade) {
+            return Ok(Some(program));
         }
         if attr.size > MODULE_BYTES {
             return Err(ModuleError::Errno(Errno::EFBIG));
@@ -289,7 +291,7 @@ impl Machine {
         if known.len() >= KNOWN_FILES {
             known.clear();
         }
-        known.insert(key, Arc::clone(&program));
+        known.insert(key, Arc::downgrade(&program));
         Ok(Some(program))
     }
 }

@@ -1,7 +1,11 @@
 //! A program: a compiled module, ready to be instantiated, and what the host has to know of it.
 
+use std::sync::OnceLock;
+
 use wasmtime::{InstancePre, Module};
 
+use crate::copy::Pristine;
+use crate::executor::Slot;
 use crate::guest::Guest;
 
 /// A program that can be started.
@@ -13,6 +17,10 @@ pub struct Program {
     pub(crate) clonable: bool,
     /// Bytes of its initial memory; only growth beyond is charged.
     pub(crate) initial_memory: u64,
+    /// Made at the first clone.
+    pristine: OnceLock<Pristine>,
+    /// Of a module that a guest brought: counted while it is loaded.
+    _loaded: Option<Slot>,
 }
 
 /// Why a module cannot be a program. The text names what is wrong and what to do.
@@ -37,6 +45,12 @@ pub enum ProgramError {
         /// The export.
         export: &'static str,
     },
+    /// Every loaded module takes up address space, of which the process has so much.
+    #[error("{most} modules of guests are loaded already; try again when programs have ended")]
+    TooMany {
+        /// How many there can be.
+        most: u32,
+    },
     /// The image could not be made or loaded.
     #[error("image of the program: {reason}")]
     Image {
@@ -46,11 +60,13 @@ pub enum ProgramError {
 }
 
 impl Program {
+    /// A program of the product, or, with the right to load one more, of a guest.
     pub(crate) fn new(
         linker: &wasmtime::Linker<Guest>,
         module: &Module,
-        trusted: bool,
+        guests: Option<Slot>,
     ) -> Result<Self, ProgramError> {
+        let trusted = guests.is_none();
         let mut initial_memory = None;
         let mut start = false;
         let mut stack_pointer = false;
@@ -81,6 +97,10 @@ impl Program {
         // The initial memory of our own programs is shared with the image; one that a guest brings may claim 4 GiB of it, so
         // all of it is charged.
         let initial_memory = if trusted { initial_memory } else { 0 };
-        Ok(Self { pre, native_abi, clonable, initial_memory })
+        Ok(Self { pre, native_abi, clonable, initial_memory, pristine: OnceLock::new(), _loaded: guests })
+    }
+    /// What an instance that never ran holds: `fresh` is the memory of one, at least `len` bytes.
+    pub(crate) fn pristine<'a>(&self, len: usize, fresh: impl FnOnce() -> &'a [u8]) -> &Pristine {
+        self.pristine.get_or_init(|| Pristine::of(&fresh()[..len]))
     }
 }

@@ -140,7 +140,7 @@ fn file_system(
             };
             let dir =
                 HostDir::open(host, options).map_err(|e| failed(e, "open host directory", host_path))?;
-            refuse_own_directories(vm, host)?;
+            refuse_own_directories(vm, &dir, host)?;
             Ok((Arc::new(dir), host_path.to_text()))
         }
         MountSource::Driver { driver_id } => {
@@ -157,11 +157,10 @@ fn file_system(
 }
 
 /// The image cache holds native code that this process runs: a guest that could write there would own the host.
-fn refuse_own_directories(vm: &Vm, host: &Path) -> Result<(), WireError> {
+fn refuse_own_directories(vm: &Vm, dir: &HostDir, host: &Path) -> Result<(), WireError> {
     for own in vm.host.own_directories() {
         // What cannot be looked at counts as an overlap.
-        let overlaps = agentos_vfs::host_dir::contains(host, &own).unwrap_or(true)
-            || agentos_vfs::host_dir::contains(&own, host).unwrap_or(true);
+        let overlaps = dir.overlaps(&own).unwrap_or(true);
         if overlaps {
             let reason = format!(
                 "{} contains, or lies in, {}, which the sidecar runs from; mount another directory",

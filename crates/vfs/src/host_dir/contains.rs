@@ -1,12 +1,21 @@
 //! Whether one host directory lies in another, by (device, inode): names, links and bind mounts do not hide it.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::{self, CWD, Mode, OFlags};
+
+use super::attr::identity;
+use super::table::Identity;
+
+const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+fn of(fd: impl AsFd) -> io::Result<Identity> {
+    Ok(identity(&fs::fstat(fd)?))
+}
+
 /// Whether `inner` is `outer` or lies below it. Where `inner` does not exist yet, its nearest existing ancestor counts.
-///
-/// The sidecar refuses mounts for which either direction is true with its cache, socket or persistence directory.
 /// Errors are those of looking at either path.
 ///
 /// ```no_run
@@ -16,27 +25,46 @@ use std::path::Path;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn contains(outer: &Path, inner: &Path) -> io::Result<bool> {
-    let outer = outer.metadata()?;
-    let mut at = inner;
-    // Canonical first: the parents of a link are not the parents of its target.
-    let real = loop {
-        match at.canonicalize() {
-            Ok(real) => break real,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match at.parent() {
+    lies_in(directory(inner)?, of(fs::openat(CWD, outer, HANDLE, Mode::empty())?)?)
+}
+
+/// Whether an open directory contains the one at `path`, or lies in it, or is it.
+pub(super) fn overlaps(open: BorrowedFd<'_>, path: &Path) -> io::Result<bool> {
+    let there = directory(path)?;
+    let other = of(&there)?;
+    Ok(lies_in(there, of(open)?)? || lies_in(fs::openat(open, c".", HANDLE, Mode::empty())?, other)?)
+}
+
+/// The directory at `path`, or the nearest that exists above it.
+fn directory(path: &Path) -> io::Result<OwnedFd> {
+    let mut at = path;
+    loop {
+        match fs::openat(CWD, at, HANDLE, Mode::empty()) {
+            Ok(directory) => return Ok(directory),
+            Err(rustix::io::Errno::NOENT) => match at.parent() {
                 Some(parent) if parent != Path::new("") => at = parent,
-                Some(_) => break Path::new(".").canonicalize()?,
-                None => return Err(error),
+                Some(_) => at = Path::new("."),
+                None => return Err(rustix::io::Errno::NOENT.into()),
             },
-            Err(error) => return Err(error),
-        }
-    };
-    for ancestor in real.ancestors() {
-        let found = ancestor.metadata()?;
-        if found.dev() == outer.dev() && found.ino() == outer.ino() {
-            return Ok(true);
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(false)
+}
+
+/// Goes up by `..` and not by names: nobody can swap a name meanwhile.
+fn lies_in(mut inner: OwnedFd, outer: Identity) -> io::Result<bool> {
+    let mut here = of(&inner)?;
+    loop {
+        if here == outer {
+            return Ok(true);
+        }
+        inner = fs::openat(&inner, c"..", HANDLE, Mode::empty())?;
+        let above = of(&inner)?;
+        if above == here {
+            return Ok(false);
+        }
+        here = above;
+    }
 }
 
 #[cfg(test)]
