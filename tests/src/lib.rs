@@ -14,5 +14,5 @@ mod wasm;
 
 pub use drivers::{BrokenDriver, MemoryDriver, StuckDriver};
 pub use machine::{Sidecar, eventually, live_processes, sh, watched};
-pub use program::{cli, program, socket_of};
+pub use program::{cli, image_cache, program, socket_of};
 pub use wasm::{assemble, module};

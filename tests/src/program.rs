@@ -69,6 +69,22 @@ fn newest(folder: &Path) -> Option<SystemTime> {
         .max()
 }
 
+/// The directory of images, as the documentation of `AGENTOS_CACHE_DIR` says.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn image_cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let cache = set("AGENTOS_CACHE_DIR")
+        .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("agentos")))
+        .or_else(|| set("HOME").map(|dir| dir.join(".cache/agentos")))
+        .expect("there is a home")
+        .join("images");
+    assert!(cache.is_dir(), "{}", cache.display());
+    cache
+}
+
 /// The socket of a shared sidecar that runs, by the name of its pool.
 ///
 /// # Panics

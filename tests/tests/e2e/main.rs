@@ -7,6 +7,7 @@ mod test_cli;
 mod test_config;
 mod test_escapes;
 mod test_exec;
+mod test_executor;
 mod test_files;
 mod test_isolation;
 mod test_limits;

@@ -2,12 +2,12 @@
 //! What can be done inside is in `test_mounts`.
 
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentos::{AgentOs, AgentOsConfig, DeleteOptions, Error, MountConfig};
-use agentos_tests::{Sidecar, sh};
+use agentos_tests::{Sidecar, image_cache, sh};
 
 static SIDECAR: Sidecar = Sidecar::new();
 
@@ -255,16 +255,4 @@ fn the_cache_of_images_cannot_be_mounted() {
             assert!(refused.to_string().contains(host.to_str().unwrap()), "{refused}");
         }
     });
-}
-
-/// As the documentation of `AGENTOS_CACHE_DIR` says.
-fn image_cache() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    let cache = set("AGENTOS_CACHE_DIR")
-        .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("agentos")))
-        .or_else(|| set("HOME").map(|dir| dir.join(".cache/agentos")))
-        .unwrap()
-        .join("images");
-    assert!(Path::new(&cache).is_dir(), "{}", cache.display());
-    cache
 }

@@ -1,11 +1,14 @@
 //! One guest, machine or client that misbehaves ends alone.
 //! Limits are in `test_limits`, ways out of host directories in `test_escapes`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use agentos::{
     AgentOs, AgentOsConfig, AgentOsSidecarConfig, ExecOptions, SharedSidecarOptions, SpawnOptions,
 };
+use agentos_protocol::mux::{CallError, Handler, Limits, connect};
+use agentos_protocol::version::{Hello, Role};
 use agentos_tests::{Sidecar, eventually, live_processes, module, program, sh, watched};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -129,6 +132,57 @@ fn the_directory_of_the_socket_cannot_be_mounted() {
             assert!(matches!(refused, Err(agentos::Error::InvalidConfig { .. })), "{refused:?}");
         }
         assert!(!os.exists("/h").await.unwrap(), "a refused mount leaves no directory");
+        os.dispose().await.unwrap();
+    });
+}
+
+/// A client that answers nothing.
+struct Silent;
+
+impl Handler for Silent {}
+
+#[test]
+fn the_machines_of_another_client_do_not_exist() {
+    use agentos_protocol::message::{
+        AllProcesses, CreateSession, DescribeVm, DisposeVm, ListMounts, ListProcesses, ListSessions, ListVms,
+        SignalProcess, code,
+    };
+    watched(async || {
+        let (os, socket) = pool("foreign").await;
+        let vm_id = os.vm_id().to_owned();
+        let process = os.spawn("sleep", ["1000"], SpawnOptions::default()).await.unwrap();
+        let raw = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        let hello = Hello::new(Role::Client);
+        let other = connect(raw, hello, Arc::new(Silent), Limits::default()).await.unwrap();
+        assert_eq!(other.call(&ListVms {}).await.unwrap().vms.len(), 0);
+        macro_rules! refused {
+            ($($call:expr),* $(,)?) => {$(
+                match other.call(&$call).await.unwrap_err() {
+                    CallError::Remote(error) => assert_eq!(error.code, code::VM_NOT_FOUND, "{error:?}"),
+                    other => panic!("{other:?}"),
+                }
+            )*};
+        }
+        let (pid, signal) = (process.pid, "SIGKILL".to_owned());
+        refused!(
+            DescribeVm { vm_id: vm_id.clone() },
+            ListProcesses { vm_id: vm_id.clone() },
+            AllProcesses { vm_id: vm_id.clone() },
+            SignalProcess { vm_id: vm_id.clone(), pid, signal, group: false },
+            ListMounts { vm_id: vm_id.clone() },
+            ListSessions { vm_id: vm_id.clone() },
+            CreateSession {
+                vm_id: vm_id.clone(),
+                agent_type: "scripted".to_owned(),
+                options: Default::default()
+            },
+        );
+        // Disposing what is not there is no error, since disposing twice is none: it must just do nothing.
+        other.call(&DisposeVm { vm_id }).await.unwrap();
+        assert_eq!(live_processes(&os).await.len(), 1);
+        assert_eq!(sh(&os, "echo alive").await.stdout, "alive\n");
+        process.kill().await.unwrap();
+        process.wait().await.unwrap();
         os.dispose().await.unwrap();
     });
 }

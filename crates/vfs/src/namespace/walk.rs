@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use memchr::memchr;
+
 use super::table::Table;
 use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
 use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Result, reply};
@@ -79,7 +81,7 @@ impl Namespace {
         if path.len() > PATH_MAX {
             return Err(Errno::ENAMETOOLONG);
         }
-        if path.contains(&0) {
+        if memchr(0, path).is_some() {
             return Err(Errno::EINVAL);
         }
         let absolute = path[0] == b'/';
@@ -111,7 +113,7 @@ impl Walker<'_> {
                 // Only a path of slashes gets here: others end at their last component.
                 return Ok(self.found(Last::Root, true));
             }
-            let end = path[at..].iter().position(|&byte| byte == b'/').map_or(path.len(), |n| at + n);
+            let end = memchr(b'/', &path[at..]).map_or(path.len(), |n| at + n);
             let next = skip_slashes(&path, end);
             let last = next == path.len();
             let trailing_slash = last && end < path.len();
