@@ -229,7 +229,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "size" => c.blocks = true,
             "ignore" => c.ignore.push(opt.arg().as_bytes().to_vec()),
             "hide" => c.hide.push(opt.arg().as_bytes().to_vec()),
-            "literal" | "show-control-chars" => c.quoting = Quoting::Literal,
+            "literal" => c.quoting = Quoting::Literal,
+            "show-control-chars" => c.hide_control = false,
             "hide-control-chars" => c.hide_control = true,
             "quote-name" => c.quoting = Quoting::C,
             "reverse" => c.reverse = true,
@@ -299,6 +300,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 }
                 _ => return Err(bad(&text, "--color")),
             },
+            // -k is how blocks are counted here anyway, and -1 changes nothing of -l.
             _ => {}
         }
     }

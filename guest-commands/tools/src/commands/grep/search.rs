@@ -241,6 +241,22 @@ impl Printer<'_> {
         Ok(())
     }
 
+    /// The parts of a line that match, one on each line.
+    fn parts(&mut self, bytes: &[u8], number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
+        self.separate()?;
+        let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
+        let mut parts = Vec::new();
+        let matcher = self.matcher;
+        let _ = matcher.find_iter(text, |part| {
+            parts.push((part.start(), part.end()));
+            true
+        });
+        for (start, end) in parts.into_iter().filter(|(start, end)| start < end) {
+            self.line(&text[start..end], number, offset + start as u64, mark)?;
+        }
+        Ok(())
+    }
+
     /// Whether the line may be shown; else the file is reported as binary, once.
     fn is_text(&mut self, bytes: &[u8]) -> Result<bool, End> {
         if self.config.binary == Binary::Text {
@@ -270,29 +286,24 @@ impl Sink for Printer<'_> {
         if !self.is_text(bytes)? {
             return Ok(false);
         }
-        if self.config.show == Show::Lines {
-            self.line(bytes, number, offset, b':')?;
-            return Ok(true);
-        }
-        if self.config.invert {
-            return Ok(true);
-        }
-        let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
-        let mut parts = Vec::new();
-        let matcher = self.matcher;
-        let _ = matcher.find_iter(text, |part| {
-            parts.push((part.start(), part.end()));
-            true
-        });
-        for (start, end) in parts.into_iter().filter(|(start, end)| start < end) {
-            self.line(&text[start..end], number, offset + start as u64, b':')?;
+        match (self.config.show, self.config.invert) {
+            (Show::Lines, _) => self.line(bytes, number, offset, b':')?,
+            (_, false) => self.parts(bytes, number, offset, b':')?,
+            // A selected line has no part that matches.
+            (_, true) => self.separate()?,
         }
         Ok(true)
     }
 
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> Result<bool, Stop> {
         if self.is_text(context.bytes())? {
-            self.line(context.bytes(), context.line_number(), context.absolute_byte_offset(), b'-')?;
+            let (number, offset) = (context.line_number(), context.absolute_byte_offset());
+            match (self.config.show, self.config.invert) {
+                (Show::Lines, _) => self.line(context.bytes(), number, offset, b'-')?,
+                // The lines around those that do not match are those that do.
+                (_, true) => self.parts(context.bytes(), number, offset, b'-')?,
+                (_, false) => self.separate()?,
+            }
         }
         Ok(!self.binary)
     }
