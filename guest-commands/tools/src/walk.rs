@@ -4,7 +4,7 @@ use crate::context::Cx;
 use crate::options::Opt;
 use crate::os::{OsStrExt, join};
 use crate::quote::quoteaf;
-use agentos_guest::fs::stat;
+use agentos_guest::fs::{FileType, stat};
 use std::ffi::{OsStr, OsString};
 use std::io;
 
@@ -16,6 +16,30 @@ pub(crate) fn names(dir: &OsStr) -> io::Result<Vec<OsString>> {
     let mut names = std::fs::read_dir(dir)?.map(|e| Ok(e?.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
     Ok(names)
+}
+
+/// An entry of a directory: its name, and its kind where the listing says it. A symbolic link is a symbolic link.
+pub(crate) struct Listed {
+    pub(crate) name: OsString,
+    pub(crate) kind: Option<FileType>,
+}
+
+/// The entries of a directory without `.` and `..`, sorted by bytes. No entry is looked at: its kind is in the listing.
+pub(crate) fn listed(dir: &OsStr) -> io::Result<Vec<Listed>> {
+    let read = |e: io::Result<std::fs::DirEntry>| {
+        let e = e?;
+        // Anything else (a FIFO, a device, what the file system does not tell) is rare enough to be looked at.
+        let kind = e.file_type().ok().and_then(|kind| match kind {
+            kind if kind.is_file() => Some(FileType::File),
+            kind if kind.is_dir() => Some(FileType::Dir),
+            kind if kind.is_symlink() => Some(FileType::Symlink),
+            _ => None,
+        });
+        Ok(Listed { name: e.file_name(), kind })
+    };
+    let mut entries = std::fs::read_dir(dir)?.map(read).collect::<io::Result<Vec<_>>>()?;
+    entries.sort_unstable_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    Ok(entries)
 }
 
 /// The paths of a directory's entries, sorted.

@@ -217,11 +217,11 @@ impl Du {
                 Ok(names) => {
                     for name in names {
                         let child = join(path, &name);
-                        let is_child_dir =
-                            fs::lstat(&child).is_ok_and(|s| file_type(s.mode) == FileType::Dir);
+                        let is_child_dir = self.separate
+                            && fs::lstat(&child).is_ok_and(|s| file_type(s.mode) == FileType::Dir);
                         let bytes = self.count(cx, &child, depth + 1, Some(stat.dev))?.unwrap_or(0);
                         total = total.saturating_add(bytes);
-                        if !(self.separate && is_child_dir) {
+                        if !is_child_dir {
                             shown = shown.saturating_add(bytes);
                         }
                     }
@@ -261,7 +261,10 @@ impl Mount {
         let kind = self.kind.as_str();
         self.source.contains(':')
             || (self.source.starts_with("//") && matches!(kind, "smbfs" | "smb3" | "cifs"))
-            || matches!(kind, "acfs" | "afs" | "coda" | "auristorfs" | "fhgfs" | "gpfs" | "ibrix" | "ocfs2" | "vxfs")
+            || matches!(
+                kind,
+                "acfs" | "afs" | "coda" | "auristorfs" | "fhgfs" | "gpfs" | "ibrix" | "ocfs2" | "vxfs"
+            )
             || self.source == "-hosts"
     }
 }

@@ -448,11 +448,8 @@ fn show(cx: &mut Cx, r: &Request) -> Outcome {
     let mut names = Names::default();
     let mut rows: Vec<Vec<String>> = Vec::new();
     let shown: Vec<&Proc> = all.iter().filter(wanted).collect();
-    let order = if r.forest {
-        forest(&shown)
-    } else {
-        shown.into_iter().map(|p| (p, String::new())).collect()
-    };
+    let order =
+        if r.forest { forest(&shown) } else { shown.into_iter().map(|p| (p, String::new())).collect() };
     for (p, branch) in order {
         let cell = |(at, _): &(usize, String)| {
             let text = (COLUMNS[*at].value)(p, &mut names);
