@@ -20,6 +20,7 @@ mod mv;
 mod owner;
 mod ps;
 mod rev;
+mod sed;
 mod sleep;
 mod stat;
 mod tac;
@@ -123,6 +124,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("rev", Run::Own(rev::main)),
     ("rm", uu!("rm", uu_rm)),
     ("rmdir", uu!("rmdir", uu_rmdir)),
+    ("sed", Run::Upstream("sed", sed::run)),
     ("seq", uu!("seq", uu_seq)),
     ("sha1sum", uu!("sha1sum", uu_sha1sum)),
     ("sha224sum", uu!("sha224sum", uu_sha224sum)),
