@@ -1,9 +1,10 @@
 //! `mv`: renames files, and between file systems copies and removes them. The copying is that of `cp`.
 
-use super::cp::backup::{self, Backup};
-use super::cp::copy::{Copy, Follow, Update, ask, back_up};
+use super::cp::backup::{self, Backup, back_up};
+use super::cp::copy::Copy;
 use super::cp::one_target;
 use super::cp::operands::{Target, divide, trimmed};
+use super::cp::policy::{Follow, Update, ask};
 use crate::context::{Cx, End, Outcome};
 use crate::options::Order;
 use crate::os::{OsStrExt, base_name, join, os};

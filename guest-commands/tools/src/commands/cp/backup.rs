@@ -1,10 +1,13 @@
-//! Backups of files that are about to be replaced (`-b`, `--backup`, `-S`): their kind and their names. Renaming a file to
-//! its backup is the command's business.
+//! Backups of files that are about to be replaced (`-b`, `--backup`, `-S`): their kind, their names, and the
+//! renaming.
 
 use crate::context::{Cx, End};
 use crate::options::Opt;
 use crate::os::{OsStrExt, base_name, os, os_owned};
+use crate::quote::quoteaf;
 use crate::walk;
+use agentos_guest::fs::{self, Stat};
+use agentos_guest::strerror;
 use std::ffi::{OsStr, OsString};
 
 /// What `cp`, `mv` and their like add to their options for backups.
@@ -78,6 +81,32 @@ impl Backup {
             return os_owned([bytes, &self.suffix].concat());
         }
         os_owned([bytes, format!(".~{}~", last.saturating_add(1)).as_bytes()].concat())
+    }
+}
+
+/// Renames `dest` to its backup's name and returns that; `None` when it cannot be, which is said.
+pub(crate) fn back_up(
+    cx: &mut Cx,
+    backup: &Backup,
+    source: &OsStr,
+    dest: &OsStr,
+    from: &Stat,
+) -> Option<OsString> {
+    let name = backup.name(dest);
+    let is_source = base_name(&name) == base_name(source)
+        && fs::stat(&name).is_ok_and(|s| (s.dev, s.ino) == (from.dev, from.ino));
+    if is_source {
+        let done = if cx.name == "mv" { "moved" } else { "copied" };
+        let (source, dest) = (quoteaf(source), quoteaf(dest));
+        cx.warn(format_args!("backing up {dest} might destroy source;  {source} not {done}"));
+        return None;
+    }
+    match std::fs::rename(dest, &name) {
+        Ok(()) => Some(name),
+        Err(error) => {
+            cx.warn(format_args!("cannot backup {}: {}", quoteaf(dest), strerror(&error)));
+            None
+        }
     }
 }
 

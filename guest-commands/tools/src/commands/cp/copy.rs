@@ -1,12 +1,11 @@
 //! The copying of `cp`, and of `mv` between file systems: one file or tree after the other, with what is kept of each. It
 //! parses no options and chooses no destination.
 
-use super::backup::Backup;
+use super::backup::{Backup, back_up};
+use super::policy::{Follow, Sparse, Update, ask};
 use super::transfer::{Failure, Transfer};
 use crate::context::{Cx, End};
-use crate::mode::permission_letters;
-use crate::options::Opt;
-use crate::os::{base_name, join};
+use crate::os::join;
 use crate::quote::quoteaf;
 use crate::walk;
 use agentos_guest::fd;
@@ -15,48 +14,6 @@ use agentos_guest::{Errno, errno_of, io_error, strerror};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
-
-/// Which symbolic links are followed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Follow {
-    /// As -r does: not, except without -r.
-    Unset,
-    Never,
-    Operands,
-    Always,
-}
-
-/// Which existing files are replaced.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Update {
-    All,
-    Older,
-    None,
-    /// None, and that there is one is an error.
-    NoneFail,
-}
-
-impl Update {
-    /// What `-u` or `--update[=UPDATE]` says.
-    pub(crate) fn from_option(cx: &Cx, opt: &Opt) -> Result<Update, End> {
-        let Some(word) = &opt.value else { return Ok(Update::Older) };
-        Ok(match cx.keyword("--update", word, &[&["all"], &["none"], &["none-fail"], &["older"]])? {
-            0 => Update::All,
-            1 => Update::None,
-            2 => Update::NoneFail,
-            _ => Update::Older,
-        })
-    }
-}
-
-/// Where holes are made.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sparse {
-    Never,
-    /// Where the original takes less room than it is long.
-    Auto,
-    Always,
-}
 
 type Id = (u64, u64);
 
@@ -445,49 +402,6 @@ impl Copy {
         }
         Ok(all)
     }
-}
-
-/// Renames `dest` to its backup's name and returns that; `None` when it cannot be, which is said.
-pub(crate) fn back_up(
-    cx: &mut Cx,
-    backup: &Backup,
-    source: &OsStr,
-    dest: &OsStr,
-    from: &Stat,
-) -> Option<OsString> {
-    let name = backup.name(dest);
-    let is_source = base_name(&name) == base_name(source)
-        && fs::stat(&name).is_ok_and(|s| (s.dev, s.ino) == (from.dev, from.ino));
-    if is_source {
-        let done = if cx.name == "mv" { "moved" } else { "copied" };
-        let (source, dest) = (quoteaf(source), quoteaf(dest));
-        cx.warn(format_args!("backing up {dest} might destroy source;  {source} not {done}"));
-        return None;
-    }
-    match std::fs::rename(dest, &name) {
-        Ok(()) => Some(name),
-        Err(error) => {
-            cx.warn(format_args!("cannot backup {}: {}", quoteaf(dest), strerror(&error)));
-            None
-        }
-    }
-}
-
-/// Whether the user says yes to replacing `dest`.
-pub(crate) fn ask(cx: &mut Cx, verb: &str, dest: &OsStr) -> Result<bool, End> {
-    cx.flush()?;
-    let name = cx.name;
-    match fs::stat(dest) {
-        Ok(s) if fs::access(dest, fs::W_OK).is_err() => {
-            let verb = if verb == "overwrite" { "replace" } else { verb };
-            let (dest, mode) = (quoteaf(dest), s.mode & 0o7777);
-            eprint!("{name}: {verb} {dest}, overriding mode {mode:04o} ({})? ", permission_letters(mode));
-        }
-        _ => eprint!("{name}: {verb} {}? ", quoteaf(dest)),
-    }
-    let mut answer = String::new();
-    let _ = io::stdin().read_line(&mut answer);
-    Ok(answer.starts_with(['y', 'Y']))
 }
 
 /// The mask of permission bits that new files do not get.

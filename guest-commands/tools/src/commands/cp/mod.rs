@@ -4,6 +4,7 @@
 pub(crate) mod backup;
 pub(crate) mod copy;
 pub(crate) mod operands;
+pub(crate) mod policy;
 pub(crate) mod transfer;
 
 use crate::context::{Cx, End, Outcome};
@@ -13,8 +14,9 @@ use crate::quote::quoteaf;
 use agentos_guest::fs::{self, FileType, file_type};
 use agentos_guest::strerror;
 use backup::Backup;
-use copy::{Copy, Follow, Sparse, Update};
+use copy::Copy;
 use operands::{Target, divide, trimmed};
+use policy::{Follow, Sparse, Update};
 use std::ffi::{OsStr, OsString};
 
 const SPEC: &[&str] = &[
