@@ -7,7 +7,7 @@ pub use agentos_abi::fd::{
     O_WRONLY,
 };
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, SeekFrom};
 
 /// A descriptor that closes when dropped.
 #[derive(Debug)]
@@ -190,6 +190,30 @@ pub fn read_to_end(fd: u32) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Moves the position of an open file and returns it, counted from the start.
+///
+/// # Errors
+/// `ESPIPE`: it has no position. `EINVAL`: before the start.
+pub fn seek(fd: u32, to: SeekFrom) -> io::Result<u64> {
+    sys::seek(fd, to)
+}
+
+/// Makes an open file this long; what is added reads as zeros.
+///
+/// # Errors
+/// Those of ftruncate(2).
+pub fn set_len(fd: u32, len: u64) -> io::Result<()> {
+    sys::set_len(fd, len)
+}
+
+/// Waits until what was written to an open file is kept; `data`: its attributes need not be.
+///
+/// # Errors
+/// Those of fsync(2); `EINVAL`: nothing is ever kept of such a file.
+pub fn sync(fd: u32, data: bool) -> io::Result<()> {
+    sys::sync(fd, data)
+}
+
 /// Waits until `fd` can be read (or is at its end), at most `timeout_ms` milliseconds; negative: without end.
 ///
 /// # Errors
@@ -229,6 +253,10 @@ mod tests {
         assert!(wait_readable(r.raw(), 1000).unwrap());
         drop((high, w));
         assert_eq!(read_to_end(r.raw()).unwrap(), b"x");
+        assert_eq!(
+            seek(r.raw(), SeekFrom::Current(0)).map_err(|e| crate::errno_of(&e)),
+            Err(Some(crate::Errno::ESPIPE))
+        );
         // A number that no other test gets in between.
         let gone = dup(r.raw(), 200, true).unwrap();
         close(gone).unwrap();

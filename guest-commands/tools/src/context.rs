@@ -3,7 +3,7 @@
 //! It does not decide when a command ends: a command returns [`End`] and the dispatcher flushes and exits.
 
 use crate::options::{self, Order, Parsed};
-use crate::quote::quotef;
+use crate::quote::{quoteaf, quotef};
 use agentos_guest::{fd, strerror};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Read, Write};
@@ -111,6 +111,35 @@ impl Cx {
     /// The end by a usage error.
     pub(crate) fn usage(&self, message: impl Into<String>) -> End {
         End::Usage(self.usage_status, message.into())
+    }
+
+    /// Which of `groups` the argument of an option is, abbreviated or whole; a group holds the words of one meaning.
+    ///
+    /// `option` is named in the message as it stands: `--reflink`, `backup type`.
+    pub(crate) fn keyword(&self, option: &str, word: &OsStr, groups: &[&[&str]]) -> Result<usize, End> {
+        let text = word.to_string_lossy();
+        let holds = |test: &dyn Fn(&str) -> bool| {
+            let mut hits = (0..groups.len()).filter(|i| groups[*i].iter().any(|w| test(w)));
+            (hits.next(), hits.next())
+        };
+        if let (Some(found), _) = holds(&|w| w == text) {
+            return Ok(found);
+        }
+        let (found, other) = if text.is_empty() { (None, None) } else { holds(&|w| w.starts_with(&*text)) };
+        if let (Some(found), None) = (found, other) {
+            return Ok(found);
+        }
+        let kind = if other.is_some() { "ambiguous" } else { "invalid" };
+        let mut message = format!(
+            "{kind} argument {} for {}\nValid arguments are:",
+            quoteaf(word),
+            quoteaf(OsStr::new(option))
+        );
+        for group in groups {
+            let words: Vec<String> = group.iter().map(|w| format!("'{w}'")).collect();
+            message += &format!("\n  - {}", words.join(", "));
+        }
+        Err(self.usage(message))
     }
 
     /// The end by `missing operand`.

@@ -98,7 +98,9 @@ fn finish(mut cx: Cx, end: Outcome) -> i32 {
         }
         Err(End::Usage(status, message)) => {
             let name = cx.name;
-            let hint = format!("Try '{name} --help' for more information.");
+            // GNU's diffutils name themselves once more.
+            let before = if matches!(name, "cmp" | "diff") { format!("{name}: ") } else { String::new() };
+            let hint = format!("{before}Try '{name} --help' for more information.");
             if message.is_empty() {
                 let _ = cx.flush();
                 eprintln!("{hint}");

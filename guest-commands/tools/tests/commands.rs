@@ -28,16 +28,22 @@ fn read_cases(text: &str) -> Vec<Case> {
             continue;
         }
         let Some(case) = cases.last_mut() else { continue };
-        if let Some(kind) = line.strip_prefix("--- ") {
-            section = match kind {
-                "stdout" => "stdout",
-                "stderr" => "stderr",
-                _ => "end",
-            };
-            if let Some(status) = kind.strip_prefix("status ") {
-                case.status = status.parse().expect("a status is a number");
+        // Nothing else that begins like this is a section: diff writes such lines.
+        match line.strip_prefix("--- ") {
+            Some("stdout") => {
+                section = "stdout";
+                continue;
             }
-            continue;
+            Some("stderr") => {
+                section = "stderr";
+                continue;
+            }
+            Some(kind) if kind.starts_with("status ") => {
+                section = "end";
+                case.status = kind["status ".len()..].parse().expect("a status is a number");
+                continue;
+            }
+            _ => {}
         }
         let text = match section {
             "script" => &mut case.script,

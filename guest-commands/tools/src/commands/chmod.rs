@@ -27,6 +27,7 @@ Change the mode of each FILE to MODE.
   -f, --silent, --quiet  suppress most error messages
   -v, --verbose          output a diagnostic for every file processed
       --reference=RFILE  use RFILE's mode instead of MODE values
+      --preserve-root    fail to operate recursively on '/'; --no-preserve-root (the default)
   -R, --recursive        change files and directories recursively";
 
 struct Job {
@@ -76,7 +77,11 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         silent: has("silent") || has("quiet"),
         recursive: has("recursive"),
     };
+    let guarded = walk::guards_root(&parsed.opts);
     for file in files {
+        if guarded && walk::refuse_root(cx, file) {
+            continue;
+        }
         visit(cx, &job, file, true, 0)?;
     }
     Ok(0)

@@ -217,11 +217,11 @@ impl Du {
                 Ok(names) => {
                     for name in names {
                         let child = join(path, &name);
-                        let is_child_dir =
-                            fs::lstat(&child).is_ok_and(|s| file_type(s.mode) == FileType::Dir);
+                        let is_child_dir = self.separate
+                            && fs::lstat(&child).is_ok_and(|s| file_type(s.mode) == FileType::Dir);
                         let bytes = self.count(cx, &child, depth + 1, Some(stat.dev))?.unwrap_or(0);
                         total = total.saturating_add(bytes);
-                        if !(self.separate && is_child_dir) {
+                        if !is_child_dir {
                             shown = shown.saturating_add(bytes);
                         }
                     }
@@ -253,6 +253,20 @@ struct Mount {
     source: String,
     dir: OsString,
     kind: String,
+}
+
+impl Mount {
+    /// GNU's `ME_REMOTE`: by its source or its type.
+    fn is_remote(&self) -> bool {
+        let kind = self.kind.as_str();
+        self.source.contains(':')
+            || (self.source.starts_with("//") && matches!(kind, "smbfs" | "smb3" | "cifs"))
+            || matches!(
+                kind,
+                "acfs" | "afs" | "coda" | "auristorfs" | "fhgfs" | "gpfs" | "ibrix" | "ocfs2" | "vxfs"
+            )
+            || self.source == "-hosts"
+    }
 }
 
 /// The mounts, with the escapes of `/proc/mounts` (`\040`) undone; the last mount on a directory hides the others.
@@ -318,6 +332,8 @@ Show information about the file system on which each FILE resides, or all file s
   -h, --human-readable   print sizes in powers of 1024; -H, --si in powers of 1000
   -i, --inodes           list inode information instead of block usage
   -k, -m                 like --block-size=1K, --block-size=1M
+  -l, --local            limit listing to local file systems
+      --sync, --no-sync  sync the file systems before looking, or not (the default)
   -P, --portability      use the POSIX output format
   -T, --print-type       print file system type
   -t, --type=TYPE        limit listing to file systems of type TYPE; -x excludes";
@@ -334,6 +350,15 @@ Show information about the file system on which each FILE resides, or all file s
     let types =
         |id: &str| -> Vec<String> { parsed.opts.iter().filter(|o| o.id == id).map(Opt::text).collect() };
     let (only, without) = (types("type"), types("exclude-type"));
+    if has("local") {
+        mounts.retain(|m| !m.is_remote());
+    }
+    if parsed.opts.iter().rfind(|o| matches!(o.id, "sync" | "no-sync")).is_some_and(|o| o.id == "sync") {
+        // What is open elsewhere is not ours to sync: the mounts themselves are.
+        for mount in &mounts {
+            let _ = std::fs::File::open(&mount.dir).and_then(|f| f.sync_all());
+        }
+    }
     mounts.retain(|m| (only.is_empty() || only.contains(&m.kind)) && !without.contains(&m.kind));
     let mut chosen: Vec<&Mount> = Vec::new();
     for operand in &parsed.operands {

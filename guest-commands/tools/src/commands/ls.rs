@@ -7,7 +7,8 @@ use crate::options::Order;
 use crate::os::{OsStrExt, join};
 use crate::quote::{quoteaf, quotef};
 use crate::size::human;
-use crate::{time, walk};
+use crate::time;
+use crate::walk::{self, Listed};
 use agentos_guest::fs::{self, FileType, Stat, file_type};
 use agentos_guest::{fd, strerror};
 use std::cmp::Ordering;
@@ -142,7 +143,9 @@ struct Config {
 struct Entry {
     name: OsString,
     path: OsString,
+    /// `None`: it cannot be looked at, or nothing of it but its kind is asked for.
     stat: Option<Stat>,
+    kind: Option<FileType>,
     shown: String,
 }
 
@@ -229,7 +232,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "size" => c.blocks = true,
             "ignore" => c.ignore.push(opt.arg().as_bytes().to_vec()),
             "hide" => c.hide.push(opt.arg().as_bytes().to_vec()),
-            "literal" | "show-control-chars" => c.quoting = Quoting::Literal,
+            "literal" => c.quoting = Quoting::Literal,
+            "show-control-chars" => c.hide_control = false,
             "hide-control-chars" => c.hide_control = true,
             "quote-name" => c.quoting = Quoting::C,
             "reverse" => c.reverse = true,
@@ -299,6 +303,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 }
                 _ => return Err(bad(&text, "--color")),
             },
+            // -k is how blocks are counted here anyway, and -1 changes nothing of -l.
             _ => {}
         }
     }
@@ -343,7 +348,8 @@ impl Lister {
             }
             match found {
                 Ok(stat) => {
-                    let entry = self.entry(operand.clone(), operand.clone(), Some(stat));
+                    let kind = Some(file_type(stat.mode));
+                    let entry = self.entry(operand.clone(), operand.clone(), Some(stat), kind);
                     if file_type(stat.mode) == FileType::Dir && !self.c.directory {
                         dirs.push(entry)
                     } else {
@@ -370,9 +376,9 @@ impl Lister {
     }
 
     fn directory(&mut self, cx: &mut Cx, dir: &OsStr, headed: bool, named: bool) -> Result<(), End> {
-        let read = if self.above.len() < walk::MAX_DEPTH { walk::names(dir) } else { Err(walk::too_deep()) };
-        let names = match read {
-            Ok(names) => names,
+        let read = if self.above.len() < walk::MAX_DEPTH { walk::listed(dir) } else { Err(walk::too_deep()) };
+        let listed = match read {
+            Ok(listed) => listed,
             Err(error) => {
                 cx.status = cx.status.max(if named { 2 } else { 1 });
                 cx.say(format_args!("cannot open directory {}: {}", quoteaf(dir), strerror(&error)));
@@ -389,11 +395,17 @@ impl Lister {
         self.any = true;
         let mut entries = Vec::new();
         let dots = if self.c.all { &[".", ".."][..] } else { &[] };
-        for name in dots.iter().map(OsString::from).chain(names) {
+        let dots = dots.iter().map(|dot| Listed { name: OsString::from(dot), kind: Some(FileType::Dir) });
+        let looks = self.looks();
+        for Listed { name, kind } in dots.chain(listed) {
             if !self.wanted(name.as_bytes()) {
                 continue;
             }
             let path = join(dir, &name);
+            if kind.is_some() && !looks {
+                entries.push(self.entry(name, path, None, kind));
+                continue;
+            }
             let found =
                 if self.c.follow { fs::stat(&path).or_else(|_| fs::lstat(&path)) } else { fs::lstat(&path) };
             let stat = match found {
@@ -404,7 +416,8 @@ impl Lister {
                     None
                 }
             };
-            entries.push(self.entry(name, path, stat));
+            let kind = stat.map(|s| file_type(s.mode));
+            entries.push(self.entry(name, path, stat, kind));
         }
         self.sort(&mut entries);
         if self.c.layout == Layout::Long || self.c.blocks {
@@ -416,10 +429,12 @@ impl Lister {
         self.print(cx, &entries)?;
         if self.c.recursive {
             for entry in entries {
-                let is_dir = entry.stat.filter(|s| file_type(s.mode) == FileType::Dir);
-                let Some(stat) = is_dir.filter(|_| entry.name != "." && entry.name != "..") else { continue };
-                let id = (stat.dev, stat.ino);
-                if self.above.contains(&id) {
+                if entry.kind != Some(FileType::Dir) || entry.name == "." || entry.name == ".." {
+                    continue;
+                }
+                // Only a followed link leads back up, and then everything is looked at.
+                let id = entry.stat.map_or((0, 0), |s| (s.dev, s.ino));
+                if self.c.follow && self.above.contains(&id) {
                     cx.status = 2;
                     cx.say(format_args!("{}: not listing already-listed directory", quotef(&entry.path)));
                     continue;
@@ -446,9 +461,21 @@ impl Lister {
             || (!c.all && !c.almost_all && hit(&c.hide)))
     }
 
-    fn entry(&self, name: OsString, path: OsString, stat: Option<Stat>) -> Entry {
+    fn entry(&self, name: OsString, path: OsString, stat: Option<Stat>, kind: Option<FileType>) -> Entry {
         let shown = self.quote(&name);
-        Entry { name, path, stat, shown }
+        Entry { name, path, stat, kind, shown }
+    }
+
+    /// Whether more is asked for than names and kinds, so that every file must be looked at.
+    fn looks(&self) -> bool {
+        let c = &self.c;
+        c.layout == Layout::Long
+            || c.follow
+            || c.blocks
+            || c.inode
+            || matches!(c.sort, Sort::Time | Sort::Size)
+            // The mark of a file that can be executed.
+            || c.classify.is_some_and(|set| set.contains('*'))
     }
 
     fn quote(&self, name: &OsStr) -> String {
@@ -496,7 +523,7 @@ impl Lister {
             if self.c.reverse { order.reverse() } else { order }
         });
         if self.c.dirs_first {
-            entries.sort_by_key(|e| !e.stat.is_some_and(|s| file_type(s.mode) == FileType::Dir));
+            entries.sort_by_key(|e| e.kind != Some(FileType::Dir));
         }
     }
 
@@ -514,14 +541,14 @@ impl Lister {
         }
     }
 
-    fn mark(&self, mode: u32) -> &'static str {
-        let Some(set) = self.c.classify else { return "" };
-        let mark = match file_type(mode) {
+    fn mark(&self, kind: Option<FileType>, mode: Option<u32>) -> &'static str {
+        let (Some(set), Some(kind)) = (self.c.classify, kind) else { return "" };
+        let mark = match kind {
             FileType::Dir => "/",
             FileType::Symlink => "@",
             FileType::Fifo => "|",
             FileType::Socket => "=",
-            FileType::File if mode & 0o111 != 0 => "*",
+            FileType::File if mode.is_some_and(|mode| mode & 0o111 != 0) => "*",
             _ => return "",
         };
         if set.contains(mark) { mark } else { "" }
@@ -549,7 +576,7 @@ impl Lister {
                     cell += &format!("{blocks:>0$} ", if aligned { block_width } else { 0 });
                 }
                 cell += &e.shown;
-                cell += e.stat.map_or("", |s| self.mark(s.mode));
+                cell += self.mark(e.kind, e.stat.map(|s| s.mode));
                 cell
             })
             .collect();
@@ -570,7 +597,7 @@ impl Lister {
     /// A name with bytes that are no UTF-8 is written as it is.
     fn put_cell(&self, cx: &mut Cx, cell: &str, entry: &Entry) -> Result<(), End> {
         if self.c.quoting == Quoting::Literal && !self.c.hide_control && entry.name.to_str().is_none() {
-            let at = cell.len() - entry.shown.len() - entry.stat.map_or(0, |s| self.mark(s.mode).len());
+            let at = cell.len() - entry.shown.len() - self.mark(entry.kind, entry.stat.map(|s| s.mode)).len();
             cx.put(&cell.as_bytes()[..at])?;
             cx.put(entry.name.as_bytes())?;
             return cx.put(&cell.as_bytes()[at + entry.shown.len()..]);
@@ -656,17 +683,19 @@ impl Lister {
                     name: entry.name.clone(),
                     path: OsString::new(),
                     stat: None,
+                    kind: None,
                     shown: entry.shown.clone(),
                 },
             )?;
             let link = entry.stat.filter(|s| file_type(s.mode) == FileType::Symlink);
             match (link, std::fs::read_link(&entry.path)) {
                 (Some(_), Ok(target)) => {
-                    let mark = fs::stat(&entry.path).map_or("", |s| self.mark(s.mode));
+                    let mark = fs::stat(&entry.path)
+                        .map_or("", |s| self.mark(Some(file_type(s.mode)), Some(s.mode)));
                     let target = self.quote(target.as_os_str());
                     cx.print(format_args!(" -> {target}{mark}"))?;
                 }
-                _ => cx.put(entry.stat.map_or("", |s| self.mark(s.mode)).as_bytes())?,
+                _ => cx.put(self.mark(entry.kind, entry.stat.map(|s| s.mode)).as_bytes())?,
             }
             cx.put(&[self.c.end])?;
         }

@@ -120,6 +120,13 @@ pub(crate) fn tty(cx: &mut Cx, args: &[OsString]) -> Outcome {
 pub(crate) fn sync(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let help = "{} [OPTION] [FILE]...\nSynchronize cached writes to persistent storage.\n  -d, --data         sync only file data\n  -f, --file-system  sync the file systems that contain the files";
     let parsed = cx.parse(&["d,data", "f,file-system"], args, Order::Permute, help)?;
+    let has = |id: &str| parsed.opts.iter().any(|o| o.id == id);
+    if has("data") && has("file-system") {
+        return Err(End::Failure(1, "cannot specify both --data and --file-system".to_owned()));
+    }
+    if has("data") && parsed.operands.is_empty() {
+        return Err(End::Failure(1, "--data needs at least one argument".to_owned()));
+    }
     for file in &parsed.operands {
         if let Err(error) = std::fs::File::open(file).and_then(|f| f.sync_all()) {
             cx.warn(format_args!("error opening {}: {}", crate::quote::quoteaf(file), strerror(&error)));

@@ -1,6 +1,8 @@
 //! `mkdir` and `install`: make directories, and copy files with a mode. `install` strips nothing and makes no backups.
 
 use super::chmod::mode_option;
+use super::cp::copy::umask;
+use super::cp::transfer::{Failure, Transfer};
 use crate::context::{Cx, End, Outcome};
 use crate::mode::Mode;
 use crate::names;
@@ -8,7 +10,7 @@ use crate::options::Order;
 use crate::os::{OsStrExt, base_name, join, os};
 use crate::quote::{quote, quoteaf};
 use agentos_guest::fs::{self, FileType, file_type};
-use agentos_guest::{Errno, errno_of, strerror};
+use agentos_guest::{Errno, errno_of, fd, strerror};
 use std::ffi::{OsStr, OsString};
 use std::io;
 
@@ -41,12 +43,6 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         }
     }
     Ok(0)
-}
-
-fn umask() -> u32 {
-    let mask = fs::umask(0o77);
-    fs::umask(mask);
-    mask
 }
 
 type Made = Result<(), (OsString, io::Error)>;
@@ -262,9 +258,14 @@ fn install_file(cx: &mut Cx, job: &Install, source: &OsStr, dest: &OsStr) -> Res
     // The old file may be running: a new one takes its name.
     let _ = std::fs::remove_file(dest);
     let copy = || {
-        let mut input = std::fs::File::open(source)?;
-        let mut output = std::fs::File::create(dest)?;
-        io::copy(&mut input, &mut output)
+        let input = fd::Owned::from_raw(fd::open(source, fd::O_RDONLY, 0)?);
+        // Nobody else reads or runs it before it has its mode.
+        let flags = fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC;
+        let output = fd::Owned::from_raw(fd::open(dest, flags, 0o600)?);
+        match Transfer::default().copy(input.raw(), output.raw(), from.size, false) {
+            Ok(()) => Ok(()),
+            Err(Failure::Read(error) | Failure::Write(error)) => Err(error),
+        }
     };
     if let Err(error) = copy() {
         cx.warn(format_args!("cannot create regular file {}: {}", quoteaf(dest), strerror(&error)));

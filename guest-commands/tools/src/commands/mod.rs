@@ -2,7 +2,10 @@
 
 mod cat;
 mod chmod;
+mod cmp;
 mod cp;
+mod dd;
+mod diff;
 mod disk;
 mod echo;
 mod env;
@@ -13,8 +16,11 @@ mod kill;
 mod ls;
 mod machine;
 mod mkdir;
+mod mv;
 mod owner;
 mod ps;
+mod rev;
+mod sed;
 mod sleep;
 mod stat;
 mod tac;
@@ -59,12 +65,15 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("chmod", Run::Own(chmod::main)),
     ("chown", Run::Own(owner::chown)),
     ("cksum", uu!("cksum", uu_cksum)),
+    ("cmp", Run::Own(cmp::main)),
     ("comm", uu!("comm", uu_comm)),
     ("cp", Run::Own(cp::main)),
     ("csplit", uu!("csplit", uu_csplit)),
     ("cut", uu!("cut", uu_cut)),
     ("date", uu!("date", uu_date)),
+    ("dd", Run::Own(dd::main)),
     ("df", Run::Own(disk::df)),
+    ("diff", Run::Own(diff::main)),
     ("dir", Run::Own(ls::main)),
     ("dircolors", uu!("dircolors", uu_dircolors)),
     ("dirname", uu!("dirname", uu_dirname)),
@@ -95,7 +104,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("mkdir", Run::Own(mkdir::main)),
     ("mkfifo", Run::Own(chmod::mkfifo)),
     ("mktemp", uu!("mktemp", uu_mktemp)),
-    ("mv", uu!("mv", uu_mv)),
+    ("mv", Run::Own(mv::main)),
     ("nice", Run::Own(timeout::nice)),
     ("nl", uu!("nl", uu_nl)),
     ("nohup", Run::Own(timeout::nohup)),
@@ -112,8 +121,10 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("pwd", Run::Own(machine::pwd)),
     ("readlink", uu!("readlink", uu_readlink)),
     ("realpath", uu!("realpath", uu_realpath)),
+    ("rev", Run::Own(rev::main)),
     ("rm", uu!("rm", uu_rm)),
     ("rmdir", uu!("rmdir", uu_rmdir)),
+    ("sed", Run::Upstream("sed", sed::run)),
     ("seq", uu!("seq", uu_seq)),
     ("sha1sum", uu!("sha1sum", uu_sha1sum)),
     ("sha224sum", uu!("sha224sum", uu_sha224sum)),

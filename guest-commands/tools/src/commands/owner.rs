@@ -32,6 +32,7 @@ Change the owner and/or group of each FILE.
   -v, --verbose          output a diagnostic for every file processed
   -h, --no-dereference   affect symbolic links instead of any referenced file
       --reference=RFILE  use RFILE's owner and group
+      --preserve-root    fail to operate recursively on '/'; --no-preserve-root (the default)
   -R, --recursive        operate on files and directories recursively";
 
 struct Job {
@@ -83,11 +84,19 @@ pub(crate) fn chown(cx: &mut Cx, args: &[OsString]) -> Outcome {
         changes: has("changes"),
         verbose: has("verbose"),
         silent: has("silent") || has("quiet"),
-        links: has("no-dereference"),
+        links: parsed
+            .opts
+            .iter()
+            .rfind(|o| matches!(o.id, "dereference" | "no-dereference"))
+            .is_some_and(|o| o.id == "no-dereference"),
         recursive: has("recursive"),
         shown,
     };
+    let guarded = walk::guards_root(&parsed.opts);
     for file in operands {
+        if guarded && walk::refuse_root(cx, file) {
+            continue;
+        }
         visit(cx, &job, file, 0)?;
     }
     Ok(0)

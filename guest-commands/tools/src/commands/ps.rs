@@ -1,4 +1,5 @@
-//! `ps`: processes out of `/proc`, in the usual formats. It knows no threads and no sorting.
+//! `ps`: processes out of `/proc`, in the usual formats. It knows no threads and no sorting; lines are always
+//! as wide as they need to be, so `-w` has nothing to add.
 
 use crate::context::{Cx, End, Outcome};
 use crate::names::Names;
@@ -246,6 +247,10 @@ struct Request {
     parents: Option<Vec<u32>>,
     same_user: bool,
     headings: bool,
+    /// Children below their parents.
+    forest: bool,
+    /// The environment after the command.
+    environment: bool,
 }
 
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
@@ -258,6 +263,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         parents: None,
         same_user: false,
         headings: true,
+        forest: false,
+        environment: false,
     };
     let mut format = "pid,tty,time,comm=CMD";
     let words: Vec<String> = args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
@@ -271,9 +278,13 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 r.headings = false;
                 continue;
             }
+            if name == "forest" {
+                r.forest = true;
+                continue;
+            }
             if name == "help" {
                 cx.put(
-                    b"Usage: ps [-eAf] [aux] [-o FORMAT] [-p PIDS] [-u USERS] [-C NAMES] [--ppid PIDS]\n",
+                    b"Usage: ps [-eAf] [aux f e] [--forest] [-o FORMAT] [-p PIDS] [-u USERS] [-C NAMES] [--ppid PIDS]\n",
                 )?;
                 return Ok(0);
             }
@@ -320,9 +331,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     'a' => bsd_all = true,
                     'x' => bsd_x = true,
                     'u' => format = "user,pid,pcpu,pmem,vsz,rss,tty,stat,start=START,bsdtime,command",
-                    'f' | 'w' => {}
+                    'f' => r.forest = true,
+                    'w' => {}
                     'j' => format = "ppid,pid,pgid,sid,tty,tpgid,stat,uid,bsdtime,command",
-                    'e' => {}
+                    'e' => r.environment = true,
                     _ => return Err(End::Failure(1, format!("error: unsupported option {letter}"))),
                 }
             }
@@ -393,6 +405,32 @@ fn take(r: &mut Request, letter: char, value: &str) -> Result<(), End> {
     Ok(())
 }
 
+/// The variables of a process, each after a blank; nothing of a process that is not ours to read.
+fn environment(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let words = bytes.split(|b| *b == 0).filter(|w| !w.is_empty());
+    words.map(|w| format!(" {}", String::from_utf8_lossy(w))).collect()
+}
+
+/// The processes with children below their parents, and the branches that are drawn before each command.
+fn forest<'a>(shown: &[&'a Proc]) -> Vec<(&'a Proc, String)> {
+    let is_root = |p: &Proc| p.ppid == p.pid || !shown.iter().any(|q| q.pid == p.ppid);
+    let mut out = Vec::with_capacity(shown.len());
+    // Still to come, the next one last: a process and what is drawn before its children.
+    let mut waiting: Vec<(&Proc, String, String)> =
+        shown.iter().rev().filter(|p| is_root(p)).map(|p| (*p, String::new(), String::new())).collect();
+    while let Some((p, own, below)) = waiting.pop() {
+        out.push((p, own));
+        let children: Vec<&Proc> =
+            shown.iter().copied().filter(|c| c.ppid == p.pid && c.pid != p.pid && !is_root(c)).collect();
+        for (i, child) in children.iter().enumerate().rev() {
+            let rest = if i + 1 < children.len() { " |  " } else { "    " };
+            waiting.push((child, format!("{below} \\_ "), format!("{below}{rest}")));
+        }
+    }
+    out
+}
+
 fn show(cx: &mut Cx, r: &Request) -> Outcome {
     let all = all();
     let me = all.iter().find(|p| p.pid == process::id());
@@ -409,8 +447,19 @@ fn show(cx: &mut Cx, r: &Request) -> Outcome {
     };
     let mut names = Names::default();
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for p in all.iter().filter(wanted) {
-        rows.push(r.columns.iter().map(|(at, _)| (COLUMNS[*at].value)(p, &mut names)).collect());
+    let shown: Vec<&Proc> = all.iter().filter(wanted).collect();
+    let order =
+        if r.forest { forest(&shown) } else { shown.into_iter().map(|p| (p, String::new())).collect() };
+    for (p, branch) in order {
+        let cell = |(at, _): &(usize, String)| {
+            let text = (COLUMNS[*at].value)(p, &mut names);
+            match COLUMNS[*at].heading {
+                "COMMAND" | "CMD" if r.environment => format!("{branch}{text}{}", environment(p.pid)),
+                "COMMAND" | "CMD" => branch.clone() + &text,
+                _ => text,
+            }
+        };
+        rows.push(r.columns.iter().map(cell).collect());
     }
     let found = !rows.is_empty();
     if r.headings && r.columns.iter().any(|(_, heading)| !heading.is_empty()) {

@@ -36,7 +36,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "terse" => terse = true,
             "format" => (format, escapes) = (Some(opt.text()), false),
             "printf" => (format, escapes) = (Some(opt.text()), true),
-            _ => {}
+            // No attributes are cached here, so each of them is what is done.
+            _ => drop(cx.keyword("--cached", opt.arg(), &[&["default"], &["never"], &["always"]])?),
         }
     }
     if parsed.operands.is_empty() {

@@ -35,6 +35,8 @@ Print the last 10 lines of each FILE to standard output.
   -f, --follow[={name|descriptor}]  output appended data as the file grows
   -F                       same as --follow=name --retry
   -n, --lines=[+]NUM       output the last NUM lines, or with + from line NUM on
+      --max-unchanged-stats=N  with --follow=name, look whether a FILE that did not change was renamed only
+                           after N looks (default: at once)
       --pid=PID            with -f, terminate after process ID, PID dies
   -q, --quiet, --silent    never output headers giving file names
       --retry              keep trying to open a file if it is inaccessible
@@ -55,6 +57,8 @@ struct Followed {
     file: Option<File>,
     id: (u64, u64),
     position: u64,
+    /// Looks in a row that found nothing new.
+    unchanged: u64,
 }
 
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
@@ -63,6 +67,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let mut count = Count { number: 10, from_start: false, bytes: false, end: b'\n' };
     let (mut follow, mut by_name, mut retry, mut interval, mut pid) =
         (false, false, false, Duration::from_secs(1), None);
+    let mut patience = 0;
     let mut headers = parsed.operands.len() > 1;
     for opt in &parsed.opts {
         match opt.id {
@@ -101,9 +106,23 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             },
             "verbose" => headers = true,
             "zero-terminated" => count.end = 0,
-            "max-unchanged-stats" => {}
+            "max-unchanged-stats" => match opt.text().parse() {
+                Ok(number) => patience = number,
+                Err(_) => {
+                    let what = "invalid maximum number of unchanged stats between opens";
+                    return Err(End::Failure(1, format!("{what}: {}", quote(opt.arg()))));
+                }
+            },
             _ => headers = false,
         }
+    }
+    if !follow && retry {
+        cx.say("warning: --retry ignored; --retry is useful only when following");
+    } else if retry && !by_name {
+        cx.say("warning: --retry only effective for the initial open");
+    }
+    if !follow && pid.is_some() {
+        cx.say("warning: PID ignored; --pid=PID is useful only when following");
     }
     let stdin = [OsString::from("-")];
     let files = if parsed.operands.is_empty() { &stdin[..] } else { &parsed.operands[..] };
@@ -127,12 +146,14 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     file: Some(file),
                     id: identity(path),
                     position,
+                    unchanged: 0,
                 });
             }
             Err(error) => {
                 cx.warn(format_args!("cannot open {} for reading: {}", quoteaf(path), strerror(&error)));
                 if follow && retry {
-                    followed.push(Followed { path: path.clone(), file: None, id: (0, 0), position: 0 });
+                    let path = path.clone();
+                    followed.push(Followed { path, file: None, id: (0, 0), position: 0, unchanged: 0 });
                 }
             }
         }
@@ -144,10 +165,13 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     loop {
         let gone = pid.is_some_and(|pid| signal::kill(pid, None).is_err());
         for (i, one) in followed.iter_mut().enumerate() {
-            if by_name {
+            if by_name && (one.file.is_none() || one.unchanged >= patience) {
+                one.unchanged = 0;
                 reopen(cx, one);
             }
+            let before = one.position;
             grow(cx, one, headers, &mut last, i)?;
+            one.unchanged = if one.position == before { one.unchanged.saturating_add(1) } else { 0 };
         }
         cx.flush()?;
         if gone {

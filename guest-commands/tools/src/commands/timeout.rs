@@ -1,5 +1,5 @@
-//! `timeout`, `nohup` and `nice`: run a command under a time limit, deaf to SIGHUP, or as it is (a VM has no
-//! priorities). None of them starts a shell.
+//! `timeout`, `nohup` and `nice`: run a command under a time limit, deaf to SIGHUP, or at another priority (which
+//! a VM does not have, and `nice` says so). None of them starts a shell.
 
 use super::env::{cannot_run, exec};
 use super::kill::signal_operand;
@@ -205,7 +205,7 @@ pub(crate) fn nohup(cx: &mut Cx, args: &[OsString]) -> Outcome {
 /// `nice`.
 pub(crate) fn nice(cx: &mut Cx, args: &[OsString]) -> Outcome {
     cx.usage_status = 125;
-    let help = "{} [OPTION] [COMMAND [ARG]...]\nRun COMMAND; every process of this system has the same niceness, 0.\n  -n, --adjustment=N  accepted, without effect";
+    let help = "{} [OPTION] [COMMAND [ARG]...]\nRun COMMAND; every process of this system has the same niceness, 0.\n  -n, --adjustment=N  add N to the niceness (10 if not given), which cannot be done here: a warning tells";
     // `-5` of old is `-n 5`.
     let mut args = args.to_vec();
     if let Some(first) = args.first().and_then(|a| a.to_str())
@@ -214,9 +214,11 @@ pub(crate) fn nice(cx: &mut Cx, args: &[OsString]) -> Outcome {
         args[0] = format!("-n{number}").into();
     }
     let parsed = cx.parse(&["n,adjustment="], &args, Order::StopAtOperand, help)?;
+    let mut adjustment = 10;
     for opt in &parsed.opts {
-        if opt.text().parse::<i32>().is_err() {
-            return Err(End::Failure(125, format!("invalid adjustment {}", quote(opt.arg()))));
+        match opt.text().parse::<i64>() {
+            Ok(n) => adjustment = n,
+            Err(_) => return Err(End::Failure(125, format!("invalid adjustment {}", quote(opt.arg())))),
         }
     }
     if parsed.operands.is_empty() {
@@ -225,6 +227,10 @@ pub(crate) fn nice(cx: &mut Cx, args: &[OsString]) -> Outcome {
         }
         cx.put(b"0\n")?;
         return Ok(0);
+    }
+    // As GNU does where the system does not let it: the command runs all the same.
+    if adjustment != 0 {
+        cx.say(format_args!("cannot set niceness: {}", strerror(&agentos_guest::io_error(Errno::ENOTSUP))));
     }
     exec(cx, "", &parsed.operands, None)
 }

@@ -9,7 +9,7 @@ use crate::names::Names;
 use crate::os::{OsStrExt, os, os_owned};
 use crate::quote::quoteaf;
 use crate::time;
-use agentos_guest::fs::{FileType, access, file_type};
+use agentos_guest::fs::{FileType, Stat, access};
 use agentos_guest::process::Command;
 use agentos_guest::strerror;
 use std::ffi::{OsStr, OsString};
@@ -50,7 +50,6 @@ impl<'a> State<'a> {
     }
 
     pub(crate) fn evaluate(&mut self, e: &Expr, entry: &Entry<'_>) -> Result<bool, End> {
-        let s = &entry.stat;
         Ok(match e {
             Expr::And(parts) => {
                 for part in parts {
@@ -80,48 +79,8 @@ impl<'a> State<'a> {
             Expr::False => false,
             Expr::Name { pattern, fold } => glob::matches(pattern, entry.name().as_bytes(), *fold),
             Expr::Path { pattern, fold } => glob::matches(pattern, entry.path.as_bytes(), *fold),
-            Expr::Type(letters) => letters.contains(&type_letter(s.mode)),
-            Expr::Size { number, unit } => number.holds(s.size.div_ceil(*unit)),
-            Expr::Empty => match file_type(s.mode) {
-                FileType::File => s.size == 0,
-                FileType::Dir => match std::fs::read_dir(entry.path) {
-                    Ok(mut entries) => entries.next().is_none(),
-                    Err(error) => {
-                        self.warn(&format!("{}: {}", quoteaf(entry.path), strerror(&error)));
-                        false
-                    }
-                },
-                _ => false,
-            },
-            Expr::Newer { sec, nsec } => (s.mtime, s.mtime_nsec) > (*sec, *nsec),
-            Expr::Age { clock, number, seconds } => {
-                let then = match clock {
-                    Clock::Modified => s.mtime,
-                    Clock::Accessed => s.atime,
-                    Clock::Changed => s.ctime,
-                };
-                let age = (self.now - then).max(0);
-                // Minutes are rounded up, days down, as GNU does.
-                let units = if *seconds == 60 { (age + 59) / 60 } else { age / seconds };
-                number.holds(u64::try_from(units).unwrap_or(0))
-            }
-            Expr::Perm(bits) => {
-                let mode = s.mode & 0o7777;
-                match bits {
-                    Bits::Exactly(want) => mode == *want,
-                    Bits::All(want) => mode & want == *want,
-                    Bits::Any(want) => *want == 0 || mode & want != 0,
-                }
-            }
-            Expr::Links(number) => number.holds(u64::from(s.nlink)),
-            Expr::Inode(number) => number.holds(s.ino),
-            Expr::User(uid) => s.uid == *uid,
-            Expr::Group(gid) => s.gid == *gid,
-            Expr::Uid(number) => number.holds(u64::from(s.uid)),
-            Expr::Gid(number) => number.holds(u64::from(s.gid)),
-            Expr::NoUser => self.names.user(s.uid).is_none(),
-            Expr::NoGroup => self.names.group(s.gid).is_none(),
-            Expr::SameFile(dev, ino) => (s.dev, s.ino) == (*dev, *ino),
+            Expr::Type(letters) => entry.kind(self).is_some_and(|kind| letters.contains(&type_letter(kind))),
+            Expr::Empty => self.is_empty(entry),
             Expr::Access(mode) => access(entry.path, *mode).is_ok(),
             Expr::Print { end } => {
                 self.cx.put(entry.path.as_bytes())?;
@@ -162,7 +121,63 @@ impl<'a> State<'a> {
                 *size += bytes;
                 true
             }
+            _ => match entry.stat(self) {
+                Some(stat) => self.attribute(e, stat),
+                None => false,
+            },
         })
+    }
+
+    fn is_empty(&mut self, entry: &Entry<'_>) -> bool {
+        match entry.kind(self) {
+            Some(FileType::File) => entry.stat(self).is_some_and(|s| s.size == 0),
+            Some(FileType::Dir) => match std::fs::read_dir(entry.path) {
+                Ok(mut entries) => entries.next().is_none(),
+                Err(error) => {
+                    self.warn(&format!("{}: {}", quoteaf(entry.path), strerror(&error)));
+                    false
+                }
+            },
+            _ => false,
+        }
+    }
+
+    /// The tests that compare an attribute.
+    fn attribute(&mut self, e: &Expr, s: &Stat) -> bool {
+        match e {
+            Expr::Size { number, unit } => number.holds(s.size.div_ceil(*unit)),
+            Expr::Newer { sec, nsec } => (s.mtime, s.mtime_nsec) > (*sec, *nsec),
+            Expr::Age { clock, number, seconds } => {
+                let then = match clock {
+                    Clock::Modified => s.mtime,
+                    Clock::Accessed => s.atime,
+                    Clock::Changed => s.ctime,
+                };
+                let age = (self.now - then).max(0);
+                // Minutes are rounded up, days down, as GNU does.
+                let units = if *seconds == 60 { (age + 59) / 60 } else { age / seconds };
+                number.holds(u64::try_from(units).unwrap_or(0))
+            }
+            Expr::Perm(bits) => {
+                let mode = s.mode & 0o7777;
+                match bits {
+                    Bits::Exactly(want) => mode == *want,
+                    Bits::All(want) => mode & want == *want,
+                    Bits::Any(want) => *want == 0 || mode & want != 0,
+                }
+            }
+            Expr::Links(number) => number.holds(u64::from(s.nlink)),
+            Expr::Inode(number) => number.holds(s.ino),
+            Expr::User(uid) => s.uid == *uid,
+            Expr::Group(gid) => s.gid == *gid,
+            Expr::Uid(number) => number.holds(u64::from(s.uid)),
+            Expr::Gid(number) => number.holds(u64::from(s.gid)),
+            Expr::NoUser => self.names.user(s.uid).is_none(),
+            Expr::NoGroup => self.names.group(s.gid).is_none(),
+            Expr::SameFile(dev, ino) => (s.dev, s.ino) == (*dev, *ino),
+            // Everything else has been evaluated before.
+            _ => false,
+        }
     }
 
     /// Runs what still waits for `-exec … +`.
@@ -211,7 +226,7 @@ impl<'a> State<'a> {
         if entry.path == "." {
             return true;
         }
-        let is_dir = file_type(entry.stat.mode) == FileType::Dir;
+        let is_dir = entry.kind(self) == Some(FileType::Dir);
         let done = if is_dir { std::fs::remove_dir(entry.path) } else { std::fs::remove_file(entry.path) };
         match done {
             Ok(()) => true,
@@ -223,11 +238,11 @@ impl<'a> State<'a> {
     }
 
     fn ls(&mut self, entry: &Entry<'_>) -> Result<(), End> {
-        let s = &entry.stat;
+        let Some(s) = entry.stat(self) else { return Ok(()) };
         let recent = s.mtime <= self.now && s.mtime > self.now - 15_778_476;
         let when = time::format(s.mtime, 0, if recent { "%b %e %H:%M" } else { "%b %e  %Y" });
         let (user, group) = (self.names.user_or_id(s.uid), self.names.group_or_id(s.gid));
-        let target = link_target(entry).map_or(String::new(), |t| format!(" -> {t}"));
+        let target = self.link_target(entry).map_or(String::new(), |t| format!(" -> {t}"));
         self.cx.print(format_args!(
             "{:9} {:6} {} {:3} {user:8} {group:8} {:8} {when} {}{target}\n",
             s.ino,
@@ -286,19 +301,16 @@ impl<'a> State<'a> {
         Ok(())
     }
 
+    fn link_target(&mut self, entry: &Entry<'_>) -> Option<String> {
+        if entry.kind(self)? != FileType::Symlink {
+            return None;
+        }
+        Some(std::fs::read_link(entry.path).ok()?.to_string_lossy().into_owned())
+    }
+
     fn directive(&mut self, directive: char, clock: Option<char>, entry: &Entry<'_>) -> Vec<u8> {
-        let s = &entry.stat;
         let path = entry.path.as_bytes();
-        let stamp = |sec: i64, nsec: u32| match clock {
-            Some('@') => format!("{sec}.{nsec:09}0"),
-            Some('T') => time::format(sec, nsec, "%H:%M:%S.%N0"),
-            Some('+') => time::format(sec, nsec, "%Y-%m-%d+%H:%M:%S.%N0"),
-            Some('S') => time::format(sec, nsec, "%S.%N0"),
-            Some(letter) => time::format(sec, nsec, &format!("%{letter}")),
-            None => String::new(),
-        };
-        let plain = |sec: i64, nsec: u32| time::format(sec, nsec, "%a %b %e %H:%M:%S.%N0 %Y");
-        let text = match directive {
+        match directive {
             'p' => return path.to_vec(),
             'f' => return entry.name().as_bytes().to_vec(),
             'h' => {
@@ -314,11 +326,26 @@ impl<'a> State<'a> {
                 let below = path.strip_prefix(entry.root.as_bytes()).unwrap_or(path);
                 return below.strip_prefix(b"/").unwrap_or(below).to_vec();
             }
-            'l' => link_target(entry).unwrap_or_default(),
+            'd' => return entry.depth.to_string().into_bytes(),
+            'y' => return entry.kind(self).map_or(Vec::new(), |kind| vec![type_letter(kind)]),
+            'l' => return self.link_target(entry).unwrap_or_default().into_bytes(),
+            '%' => return b"%".to_vec(),
+            _ => {}
+        }
+        let Some(s) = entry.stat(self) else { return Vec::new() };
+        let stamp = |sec: i64, nsec: u32| match clock {
+            Some('@') => format!("{sec}.{nsec:09}0"),
+            Some('T') => time::format(sec, nsec, "%H:%M:%S.%N0"),
+            Some('+') => time::format(sec, nsec, "%Y-%m-%d+%H:%M:%S.%N0"),
+            Some('S') => time::format(sec, nsec, "%S.%N0"),
+            Some(letter) => time::format(sec, nsec, &format!("%{letter}")),
+            None => String::new(),
+        };
+        let plain = |sec: i64, nsec: u32| time::format(sec, nsec, "%a %b %e %H:%M:%S.%N0 %Y");
+        let text = match directive {
             's' => s.size.to_string(),
             'b' => s.blocks.to_string(),
             'k' => s.blocks.div_ceil(2).to_string(),
-            'd' => entry.depth.to_string(),
             'D' => s.dev.to_string(),
             'i' => s.ino.to_string(),
             'n' => s.nlink.to_string(),
@@ -328,28 +355,20 @@ impl<'a> State<'a> {
             'g' => self.names.group_or_id(s.gid),
             'U' => s.uid.to_string(),
             'G' => s.gid.to_string(),
-            'y' => char::from(type_letter(s.mode)).to_string(),
             't' => plain(s.mtime, s.mtime_nsec),
             'a' => plain(s.atime, s.atime_nsec),
             'c' => plain(s.ctime, s.ctime_nsec),
             'T' => stamp(s.mtime, s.mtime_nsec),
             'A' => stamp(s.atime, s.atime_nsec),
             'C' => stamp(s.ctime, s.ctime_nsec),
-            '%' => "%".to_owned(),
             other => format!("%{other}"),
         };
         text.into_bytes()
     }
 }
 
-fn link_target(entry: &Entry<'_>) -> Option<String> {
-    let target =
-        std::fs::read_link(entry.path).ok().filter(|_| file_type(entry.stat.mode) == FileType::Symlink)?;
-    Some(target.to_string_lossy().into_owned())
-}
-
-fn type_letter(mode: u32) -> u8 {
-    match file_type(mode) {
+fn type_letter(kind: FileType) -> u8 {
+    match kind {
         FileType::File => b'f',
         FileType::Dir => b'd',
         FileType::Symlink => b'l',

@@ -4,12 +4,13 @@ mod eval;
 mod parse;
 
 use crate::context::{Cx, End, Outcome};
-use crate::os::{OsStrExt, base_name, join, os};
+use crate::os::{OsStrExt, base_name, os};
 use crate::quote::quoteaf;
-use crate::walk;
+use crate::walk::{self, Listed};
 use agentos_guest::fs::{self, FileType, Stat, file_type};
 use agentos_guest::strerror;
 use eval::State;
+use std::cell::{Cell, OnceCell};
 use std::ffi::{OsStr, OsString};
 
 /// Options of the walk, wherever they stand in the expression.
@@ -23,19 +24,49 @@ pub(crate) struct Options {
     pub(crate) follow_operands: bool,
 }
 
-/// A file under examination.
+/// A file under examination. Its attributes are looked at when an expression first asks for more than its kind.
 pub(crate) struct Entry<'a> {
     pub(crate) path: &'a OsStr,
     /// The starting point it was found below.
     pub(crate) root: &'a OsStr,
     pub(crate) depth: usize,
-    pub(crate) stat: Stat,
+    /// Symbolic links stand for what they lead to.
+    through: bool,
+    kind: Cell<Option<FileType>>,
+    stat: OnceCell<Option<Stat>>,
 }
 
 impl Entry<'_> {
     /// The last component, as `-name` sees it.
     pub(crate) fn name(&self) -> &OsStr {
         base_name(self.path)
+    }
+
+    /// The attributes; `None` when there are none any more, which is said once.
+    pub(crate) fn stat(&self, state: &mut State<'_>) -> Option<&Stat> {
+        let look = || {
+            let found = if self.through {
+                fs::stat(self.path).or_else(|_| fs::lstat(self.path))
+            } else {
+                fs::lstat(self.path)
+            };
+            match found {
+                Ok(stat) => {
+                    self.kind.set(Some(file_type(stat.mode)));
+                    Some(stat)
+                }
+                Err(error) => {
+                    state.warn(&format!("{}: {}", quoteaf(self.path), strerror(&error)));
+                    None
+                }
+            }
+        };
+        self.stat.get_or_init(look).as_ref()
+    }
+
+    /// The kind of file; `None` as for [`Entry::stat`].
+    pub(crate) fn kind(&self, state: &mut State<'_>) -> Option<FileType> {
+        self.kind.get().or_else(|| self.stat(state).map(|s| file_type(s.mode)))
     }
 }
 
@@ -81,7 +112,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let roots = if roots.is_empty() { &here[..] } else { roots };
     let mut state = State::new(cx);
     for root in roots {
-        visit(&mut state, &expression, &options, root, root, 0, &mut Vec::new())?;
+        let walk = Walk { expression: &expression, options: &options, root };
+        visit(&mut state, &walk, root.as_bytes(), None, 0, &mut Vec::new())?;
         if state.quit {
             break;
         }
@@ -90,57 +122,92 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     Ok(state.status)
 }
 
+/// What does not change during a walk.
+struct Walk<'a> {
+    expression: &'a parse::Expr,
+    options: &'a Options,
+    root: &'a OsStr,
+}
+
+/// Examines the file `path` and what is below it. `kind` is what the listing of its directory told.
 fn visit(
     state: &mut State<'_>,
-    expression: &parse::Expr,
-    options: &Options,
-    path: &OsStr,
-    root: &OsStr,
+    walk: &Walk<'_>,
+    path: &[u8],
+    kind: Option<FileType>,
     depth: usize,
     above: &mut Vec<(u64, u64)>,
 ) -> Result<(), End> {
+    let options = walk.options;
     let through = options.follow || (depth == 0 && options.follow_operands);
-    let found = if through { fs::stat(path).or_else(|_| fs::lstat(path)) } else { fs::lstat(path) };
-    let stat = match found {
-        Ok(stat) => stat,
-        Err(error) => {
-            state.warn(&format!("{}: {}", quoteaf(path), strerror(&error)));
+    let entry = Entry {
+        path: os(path),
+        root: walk.root,
+        depth,
+        through,
+        kind: Cell::new(kind.filter(|kind| !(through && *kind == FileType::Symlink))),
+        stat: OnceCell::new(),
+    };
+    let Some(kind) = entry.kind(state) else { return Ok(()) };
+    if options.one_system && depth > 0 {
+        let Some(stat) = entry.stat(state) else { return Ok(()) };
+        if above.first().is_some_and(|(dev, _)| *dev != stat.dev) {
             return Ok(());
         }
-    };
-    if options.one_system && above.first().is_some_and(|(dev, _)| *dev != stat.dev) {
-        return Ok(());
     }
-    let entry = Entry { path, root, depth, stat };
     state.prune = false;
     if depth >= options.min_depth && !options.depth_first {
-        state.evaluate(expression, &entry)?;
+        state.evaluate(walk.expression, &entry)?;
     }
     let pruned = std::mem::take(&mut state.prune);
-    if file_type(stat.mode) == FileType::Dir && depth < options.max_depth && !pruned && !state.quit {
-        let id = (stat.dev, stat.ino);
-        if above.contains(&id) {
-            let above = quoteaf(os(path.as_bytes()));
-            state.warn(&format!("File system loop detected; {above} is part of the same file system loop."));
+    if kind == FileType::Dir && depth < options.max_depth && !pruned && !state.quit {
+        // Only a followed link leads back up; without one there is no need to know which directory this is.
+        let id = if options.follow || options.one_system {
+            let Some(stat) = entry.stat(state) else { return Ok(()) };
+            (stat.dev, stat.ino)
+        } else {
+            (0, 0)
+        };
+        if options.follow
+            && let Some(at) = above.iter().position(|a| *a == id)
+        {
+            // The directories above are the beginnings of this path.
+            let mut first = path;
+            for _ in at..depth {
+                let end = first.iter().rposition(|b| *b == b'/').unwrap_or(first.len());
+                first = &first[..end];
+            }
+            let (path, first) = (quoteaf(entry.path), quoteaf(os(first)));
+            state.warn(&format!(
+                "File system loop detected; {path} is part of the same file system loop as {first}."
+            ));
             return Ok(());
         }
-        let names = if depth < walk::MAX_DEPTH { walk::names(path) } else { Err(walk::too_deep()) };
-        match names {
-            Ok(names) => {
+        let listed = if depth < walk::MAX_DEPTH { walk::listed(entry.path) } else { Err(walk::too_deep()) };
+        match listed {
+            Ok(listed) => {
+                // One buffer for the paths of all entries.
+                let mut below = path.to_vec();
+                if below.last() != Some(&b'/') {
+                    below.push(b'/');
+                }
+                let length = below.len();
                 above.push(id);
-                for name in names {
-                    visit(state, expression, options, &join(path, &name), root, depth + 1, above)?;
+                for Listed { name, kind } in listed {
+                    below.truncate(length);
+                    below.extend_from_slice(name.as_bytes());
+                    visit(state, walk, &below, kind, depth + 1, above)?;
                     if state.quit {
                         break;
                     }
                 }
                 above.pop();
             }
-            Err(error) => state.warn(&format!("{}: {}", quoteaf(path), strerror(&error))),
+            Err(error) => state.warn(&format!("{}: {}", quoteaf(entry.path), strerror(&error))),
         }
     }
     if depth >= options.min_depth && options.depth_first && !state.quit {
-        state.evaluate(expression, &entry)?;
+        state.evaluate(walk.expression, &entry)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::search::Run;
 use crate::context::End;
 use crate::glob;
 use crate::os::{OsStrExt, base_name, join};
-use crate::walk;
+use crate::walk::{self, Listed};
 use agentos_guest::fs::{FileType, file_type, lstat, stat};
 use agentos_guest::{Errno, io_error};
 use std::ffi::{OsStr, OsString};
@@ -79,7 +79,7 @@ fn operand_file(run: &mut Run<'_>, tree: &Tree, path: &OsStr) -> Result<bool, En
             if skipped(tree, path) {
                 Ok(false)
             } else {
-                run.file(path)
+                run.file(path, true)
             }
         }
         _ if tree.skip_devices == Some(true) => Ok(false),
@@ -87,7 +87,7 @@ fn operand_file(run: &mut Run<'_>, tree: &Tree, path: &OsStr) -> Result<bool, En
             if skipped(tree, path) {
                 Ok(false)
             } else {
-                run.file(path)
+                run.file(path, false)
             }
         }
     }
@@ -117,31 +117,34 @@ fn walk_dir(
         run.fail(&shown, &walk::too_deep());
         return Ok(false);
     }
-    let names = match walk::names(dir) {
-        Ok(names) => names,
+    let listed = match walk::listed(dir) {
+        Ok(listed) => listed,
         Err(error) => {
             run.fail(if shown.is_empty() { dir } else { &shown }, &error);
             return Ok(false);
         }
     };
     let mut found = false;
-    for name in names {
+    for Listed { name, kind } in listed {
         let path = join(dir, &name);
         let shown = if shown.is_empty() { name.clone() } else { join(&shown, &name) };
-        let attributes = if tree.follow { stat(&path) } else { lstat(&path) };
-        let attributes = match attributes {
-            Ok(attributes) => attributes,
-            Err(error) => {
-                run.fail(&shown, &error);
-                continue;
-            }
+        // The listing says enough, except of links that are followed and of directories they may lead back to.
+        let known = kind.filter(|kind| !tree.follow || *kind == FileType::File);
+        let (kind, id) = match known {
+            Some(kind) => (kind, (0, 0)),
+            None => match if tree.follow { stat(&path) } else { lstat(&path) } {
+                Ok(s) => (file_type(s.mode), (s.dev, s.ino)),
+                Err(error) => {
+                    run.fail(&shown, &error);
+                    continue;
+                }
+            },
         };
-        match file_type(attributes.mode) {
+        match kind {
             FileType::Dir => {
                 if tree.exclude_dirs.iter().any(|g| glob::matches(g, name.as_bytes(), false)) {
                     continue;
                 }
-                let id = (attributes.dev, attributes.ino);
                 if tree.follow && above.contains(&id) {
                     if !run.silent() {
                         run.say(format!("{}: warning: recursive directory loop", shown.to_string_lossy()));
@@ -152,10 +155,10 @@ fn walk_dir(
                 found |= walk_dir(run, tree, &path, shown, above)?;
                 above.pop();
             }
-            FileType::File if !skipped(tree, &shown) => found |= run.named_file(&path, &shown)?,
+            FileType::File if !skipped(tree, &shown) => found |= run.named_file(&path, &shown, true)?,
             FileType::Symlink | FileType::File => {}
             _ if tree.skip_devices == Some(false) && !skipped(tree, &shown) => {
-                found |= run.named_file(&path, &shown)?
+                found |= run.named_file(&path, &shown, false)?
             }
             _ => {}
         }

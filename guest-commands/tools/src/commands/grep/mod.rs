@@ -271,8 +271,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         (.., true) => Show::Parts,
         _ => Show::Lines,
     };
-    if !matches!(config.show, Show::Lines) {
-        // Lines of context are only shown around whole lines.
+    if !matches!(config.show, Show::Lines | Show::Parts) {
+        // Nothing of the lines is shown, so nothing around them either. (Of parts, GNU shows where groups end.)
         (config.before, config.after) = (0, 0);
     }
     config.names = names.unwrap_or(tree.recurse || operands.len() > 1);

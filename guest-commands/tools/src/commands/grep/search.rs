@@ -19,6 +19,8 @@ pub(crate) struct Run<'a> {
     config: &'a Config,
     matcher: &'a RegexMatcher,
     searcher: Searcher,
+    /// The beginning of each file in turn.
+    head: Vec<u8>,
     failed: bool,
     found: bool,
     /// A group of lines has been printed: the next one is separated from it.
@@ -39,7 +41,16 @@ impl<'a> Run<'a> {
             // A line longer than this is more than a VM's process has memory for.
             .heap_limit(Some(256 << 20))
             .binary_detection(BinaryDetection::none());
-        Run { cx, config, matcher, searcher: builder.build(), failed: false, found: false, grouped: false }
+        Run {
+            cx,
+            config,
+            matcher,
+            searcher: builder.build(),
+            head: vec![0; PEEK],
+            failed: false,
+            found: false,
+            grouped: false,
+        }
     }
 
     /// Whether a file could not be read.
@@ -71,18 +82,18 @@ impl<'a> Run<'a> {
     /// Searches standard input.
     pub(crate) fn stdin(&mut self) -> Result<bool, End> {
         let label = self.config.label.clone();
-        self.reader(Descriptor(0), &label)
+        self.reader(Descriptor(0), false, &label)
     }
 
     /// Searches a file.
-    pub(crate) fn file(&mut self, path: &OsStr) -> Result<bool, End> {
-        self.named_file(path, path)
+    pub(crate) fn file(&mut self, path: &OsStr, regular: bool) -> Result<bool, End> {
+        self.named_file(path, path, regular)
     }
 
-    /// Searches a file that is shown under another name.
-    pub(crate) fn named_file(&mut self, path: &OsStr, shown: &OsStr) -> Result<bool, End> {
+    /// Searches a file that is shown under another name; `regular`: it is not one that may be waited for.
+    pub(crate) fn named_file(&mut self, path: &OsStr, shown: &OsStr, regular: bool) -> Result<bool, End> {
         match std::fs::File::open(path) {
-            Ok(file) => self.reader(file, shown),
+            Ok(file) => self.reader(file, regular, shown),
             Err(error) => {
                 self.fail(shown, &error);
                 Ok(false)
@@ -90,25 +101,46 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn reader(&mut self, mut input: impl Read, shown: &OsStr) -> Result<bool, End> {
+    fn reader(&mut self, mut input: impl Read, regular: bool, shown: &OsStr) -> Result<bool, End> {
         if self.config.max == Some(0) {
             return Ok(false);
         }
-        let mut head = vec![0; PEEK];
-        let n = loop {
-            match input.read(&mut head) {
-                Ok(n) => break n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+        let mut buf = std::mem::take(&mut self.head);
+        let found = self.with_head(&mut input, regular, shown, &mut buf);
+        self.head = buf;
+        found
+    }
+
+    fn with_head(
+        &mut self,
+        input: &mut impl Read,
+        regular: bool,
+        shown: &OsStr,
+        buf: &mut [u8],
+    ) -> Result<bool, End> {
+        let (mut n, mut whole, mut again) = (0, false, regular);
+        while n < buf.len() {
+            match input.read(&mut buf[n..]) {
+                Ok(0) => {
+                    whole = true;
+                    break;
+                }
+                Ok(more) => n += more,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     self.fail(shown, &error);
                     return Ok(false);
                 }
             }
-        };
-        head.truncate(n);
+            // A second read shows the end of a short file; of a pipe, it would wait for what may never come.
+            if !std::mem::take(&mut again) {
+                break;
+            }
+        }
+        let head = &buf[..n];
         let binary = self.config.binary != Binary::Text
             && self.config.line_end != 0
-            && memchr::memchr(0, &head).is_some();
+            && memchr::memchr(0, head).is_some();
         if binary && self.config.binary == Binary::Skip {
             return Ok(false);
         }
@@ -123,7 +155,11 @@ impl<'a> Run<'a> {
             grouped: &mut self.grouped,
             in_file: false,
         };
-        let result = self.searcher.search_reader(self.matcher, io::Cursor::new(head).chain(input), &mut sink);
+        let result = if whole {
+            self.searcher.search_slice(self.matcher, head, &mut sink)
+        } else {
+            self.searcher.search_reader(self.matcher, head.chain(input), &mut sink)
+        };
         let selected = sink.selected;
         match result {
             Ok(()) => {}
@@ -241,6 +277,22 @@ impl Printer<'_> {
         Ok(())
     }
 
+    /// The parts of a line that match, one on each line.
+    fn parts(&mut self, bytes: &[u8], number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
+        self.separate()?;
+        let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
+        let mut parts = Vec::new();
+        let matcher = self.matcher;
+        let _ = matcher.find_iter(text, |part| {
+            parts.push((part.start(), part.end()));
+            true
+        });
+        for (start, end) in parts.into_iter().filter(|(start, end)| start < end) {
+            self.line(&text[start..end], number, offset + start as u64, mark)?;
+        }
+        Ok(())
+    }
+
     /// Whether the line may be shown; else the file is reported as binary, once.
     fn is_text(&mut self, bytes: &[u8]) -> Result<bool, End> {
         if self.config.binary == Binary::Text {
@@ -270,29 +322,24 @@ impl Sink for Printer<'_> {
         if !self.is_text(bytes)? {
             return Ok(false);
         }
-        if self.config.show == Show::Lines {
-            self.line(bytes, number, offset, b':')?;
-            return Ok(true);
-        }
-        if self.config.invert {
-            return Ok(true);
-        }
-        let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
-        let mut parts = Vec::new();
-        let matcher = self.matcher;
-        let _ = matcher.find_iter(text, |part| {
-            parts.push((part.start(), part.end()));
-            true
-        });
-        for (start, end) in parts.into_iter().filter(|(start, end)| start < end) {
-            self.line(&text[start..end], number, offset + start as u64, b':')?;
+        match (self.config.show, self.config.invert) {
+            (Show::Lines, _) => self.line(bytes, number, offset, b':')?,
+            (_, false) => self.parts(bytes, number, offset, b':')?,
+            // A selected line has no part that matches.
+            (_, true) => self.separate()?,
         }
         Ok(true)
     }
 
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> Result<bool, Stop> {
         if self.is_text(context.bytes())? {
-            self.line(context.bytes(), context.line_number(), context.absolute_byte_offset(), b'-')?;
+            let (number, offset) = (context.line_number(), context.absolute_byte_offset());
+            match (self.config.show, self.config.invert) {
+                (Show::Lines, _) => self.line(context.bytes(), number, offset, b'-')?,
+                // The lines around those that do not match are those that do.
+                (_, true) => self.parts(context.bytes(), number, offset, b'-')?,
+                (_, false) => self.separate()?,
+            }
         }
         Ok(!self.binary)
     }
