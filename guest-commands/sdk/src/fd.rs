@@ -173,6 +173,14 @@ pub fn write_all(fd: u32, mut buf: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Moves the position of `fd` by `delta` bytes and returns the new one.
+///
+/// # Errors
+/// `ESPIPE`: a pipe, a terminal or a socket. `EINVAL`: before the start.
+pub fn seek_by(fd: u32, delta: i64) -> io::Result<u64> {
+    sys::seek_by(fd, delta)
+}
+
 /// Reads up to the end, going on after signals.
 ///
 /// # Errors

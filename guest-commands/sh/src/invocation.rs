@@ -1,8 +1,9 @@
 //! The command line: which script is run, and how it is read. Options of `set` are applied by that builtin's code.
 
+use crate::input::Input;
 use crate::shell::{Flow, Shell};
 use crate::source::units::{Dialect, Next, Units};
-use agentos_guest::{Errno, Signal, errno_of, fd, signal};
+use agentos_guest::{Errno, Signal, errno_of, signal};
 use std::rc::Rc;
 
 /// Runs the shell; returns its exit status.
@@ -194,16 +195,16 @@ fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
     }
 }
 
-/// The next line of standard input with its newline, byte by byte.
+/// The next line of standard input with its newline, and no byte more.
 fn line() -> Option<String> {
+    let mut input = Input::new(0);
     let mut bytes = Vec::new();
-    let mut one = [0u8; 1];
     loop {
-        match fd::read(0, &mut one) {
-            Ok(0) => break,
-            Ok(_) => {
-                bytes.push(one[0]);
-                if one[0] == b'\n' {
+        match input.next() {
+            Ok(None) => break,
+            Ok(Some(byte)) => {
+                bytes.push(byte);
+                if byte == b'\n' {
                     break;
                 }
             }

@@ -5,6 +5,7 @@ use crate::ir::Command;
 use crate::jobs::Jobs;
 use crate::options::{Options, Shopts};
 use crate::source::SyntaxError;
+use crate::spare::Spare;
 use crate::symbols::{self, Sym, sym};
 use crate::traps::Traps;
 use crate::vars::{self, Key, Value, Vars};
@@ -112,6 +113,7 @@ pub(crate) struct Shell {
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
     pub(crate) stderr: u32,
+    pub(crate) spare: Spare,
     stack_base: usize,
 }
 
@@ -179,6 +181,7 @@ impl Shell {
             hashed: BTreeMap::new(),
             current: String::new(),
             stderr: 2,
+            spare: Spare::default(),
             stack_base: stack_position(),
         };
         shell.import_environment();
@@ -391,6 +394,23 @@ impl Shell {
             return Ok(());
         }
         self.set_slowly(name, value)
+    }
+
+    /// As [`Shell::set`]; a plain variable that holds a short text keeps its memory.
+    pub(crate) fn set_owned(&mut self, name: Sym, value: String) -> Run {
+        if value.len() <= 256
+            && name > symbols::OPTIND
+            && self.vars.flags(name) == 0
+            && !self.opts.allexport
+            && let Value::Str(old) = &mut self.vars.slot_mut(name).value
+            && (value.len()..=1024).contains(&old.capacity())
+        {
+            old.clear();
+            old.push_str(&value);
+            self.spare.give(value);
+            return Ok(());
+        }
+        self.set(name, value)
     }
 
     fn set_slowly(&mut self, name: Sym, value: String) -> Run {

@@ -115,6 +115,15 @@ impl Vars {
         }
     }
 
+    /// The value if it is held as text.
+    #[inline]
+    pub(crate) fn text(&self, sym: Sym) -> Option<&str> {
+        match self.slots.get(sym.index()) {
+            Some(Slot { value: Value::Str(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The value if it is a plain integer.
     pub(crate) fn integer(&self, sym: Sym) -> Option<i64> {
         if sym <= crate::symbols::LAST_DYNAMIC {
@@ -146,6 +155,16 @@ impl Vars {
             Some(Value::Array(items)) => items.keys().next_back().map_or(0, |n| n.saturating_add(1)),
             Some(Value::Str(_) | Value::Int(_)) => 1,
             _ => 0,
+        }
+    }
+
+    /// How many elements there are.
+    pub(crate) fn count(&self, sym: Sym) -> usize {
+        match self.slot(sym).map(|s| &s.value) {
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Assoc(items)) => items.len(),
+            Some(Value::Str(_) | Value::Int(_)) => 1,
+            Some(Value::Unset) | None => 0,
         }
     }
 

@@ -81,6 +81,12 @@ pub(crate) fn write(fd: u32, buf: &[u8]) -> io::Result<usize> {
     usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
+pub(crate) fn seek_by(fd: u32, delta: i64) -> io::Result<u64> {
+    // SAFETY: takes numbers only.
+    let at = unsafe { libc::lseek(fd as i32, delta, libc::SEEK_CUR) };
+    u64::try_from(at).map_err(|_| io::Error::last_os_error())
+}
+
 pub(crate) fn close(fd: u32) -> io::Result<()> {
     // SAFETY: takes a number only.
     check(unsafe { libc::close(fd as i32) })

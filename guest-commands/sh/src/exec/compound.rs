@@ -238,16 +238,22 @@ impl Shell {
                     Some(literal) if !nocase && !pattern::is_special(literal) => literal == text,
                     _ => {
                         let p = self.expand_pattern(p)?;
-                        pattern::matches(&p, &text, nocase)
+                        let hit = pattern::matches(&p, &text, nocase);
+                        self.spare.give(p);
+                        hit
                     }
                 };
             }
             if !hit {
                 continue;
             }
+            if arm.then == Then::Leave {
+                self.spare.give(text);
+                return self.run_list(&arm.body, false);
+            }
             self.run_list(&arm.body, false)?;
             match arm.then {
-                Then::Leave => return Ok(()),
+                Then::Leave => {}
                 Then::FallThrough => fall = true,
                 Then::TestNext => fall = false,
             }
@@ -276,7 +282,9 @@ impl Shell {
             }
             Cond::Binary(op, left, right) => {
                 let left = self.expand_string(left)?;
-                self.binary_cond(*op, &left, right)?
+                let result = self.binary_cond(*op, &left, right)?;
+                self.spare.give(left);
+                result
             }
         })
     }
@@ -289,7 +297,9 @@ impl Shell {
                 let p = self.expand_pattern(right)?;
                 let sign = if op == CondOp::Match { "==" } else { "!=" };
                 self.trace_text(|| format!("[[ {} {sign} {p} ]]", super::trace::shown(left)));
-                return Ok(Some(pattern::matches(&p, left, nocase) == (op == CondOp::Match)));
+                let hit = pattern::matches(&p, left, nocase);
+                self.spare.give(p);
+                return Ok(Some(hit == (op == CondOp::Match)));
             }
             CondOp::Regex => {
                 let source = self.expand_regex(right)?;
