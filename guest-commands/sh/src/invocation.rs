@@ -108,6 +108,8 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     }
     let status = sh.exit_trap();
     sh.flush();
+    // The process ends: its memory goes as a whole, and not variable by variable.
+    std::mem::forget(sh);
     status & 0xff
 }
 

@@ -75,6 +75,8 @@ pub(crate) struct Shell {
     pub(crate) generation: u32,
     pub(crate) aliases: HashMap<String, String>,
     pub(crate) args: Vec<String>,
+    /// `set` gave the script or function of this depth of calls new arguments.
+    pub(crate) args_set_in: Option<u32>,
     pub(crate) zero: String,
     pub(crate) source: Rc<str>,
     pub(crate) status: i32,
@@ -113,6 +115,8 @@ pub(crate) struct Shell {
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
     pub(crate) stderr: u32,
+    /// Copies of what redirections replaced for a while, innermost last.
+    pub(crate) kept: Vec<agentos_guest::fd::Owned>,
     pub(crate) spare: Spare,
     stack_base: usize,
 }
@@ -146,6 +150,7 @@ impl Shell {
             generation: 0,
             aliases: HashMap::new(),
             args: Vec::new(),
+            args_set_in: None,
             source: Rc::from(zero.as_str()),
             zero,
             status: 0,
@@ -181,6 +186,7 @@ impl Shell {
             hashed: BTreeMap::new(),
             current: String::new(),
             stderr: 2,
+            kept: Vec::new(),
             spare: Spare::default(),
             stack_base: stack_position(),
         };
@@ -357,13 +363,35 @@ impl Shell {
         })
     }
 
-    fn check_writable(&mut self, name: Sym) -> Run {
+    /// Reports an assignment to a constant, which ends the command.
+    pub(crate) fn check_writable(&mut self, name: Sym) -> Run {
         if self.vars.flags(name) & vars::READONLY != 0 {
             self.error(&format!("{}: readonly variable", name.name()));
-            self.status = 1;
-            return Err(Flow::Discard);
+            return Err(self.fatal());
         }
         Ok(())
+    }
+
+    /// Replaces the positional parameters, as `set` does.
+    pub(crate) fn set_args(&mut self, args: Vec<String>) {
+        self.args = args;
+        self.args_set_in = Some(self.functions_active);
+    }
+
+    /// How an error leaves that POSIX wants to end a shell which is not interactive; bash by itself only gives up the
+    /// command.
+    pub(crate) fn fatal(&mut self) -> Flow {
+        if self.opts.posix {
+            self.status = self.status_at_exit();
+            return Flow::Exit;
+        }
+        self.status = 1;
+        Flow::Discard
+    }
+
+    /// The status of a shell that an error ends. Bash gives 127 for the text of `-c`, 1 otherwise.
+    pub(crate) fn status_at_exit(&self) -> i32 {
+        if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 }
     }
 
     fn note_special(&mut self, name: Sym, value: &str) {
@@ -446,8 +474,7 @@ impl Shell {
                 Err(crate::arith::eval::ArithError::Flow(flow)) => Err(flow),
                 Err(crate::arith::eval::ArithError::Message(message)) => {
                     self.error(&message);
-                    self.status = 1;
-                    Err(Flow::Discard)
+                    Err(self.fatal())
                 }
             };
         }
@@ -536,8 +563,7 @@ impl Shell {
             crate::arith::eval::ArithError::Flow(flow) => Err(flow),
             crate::arith::eval::ArithError::Message(message) => {
                 self.error(&message);
-                self.status = 1;
-                Err(Flow::Discard)
+                Err(self.fatal())
             }
         }
     }

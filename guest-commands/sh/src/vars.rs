@@ -235,6 +235,11 @@ impl Vars {
         self.scopes.last().is_some_and(|scope| scope.iter().any(|(s, _)| *s == sym))
     }
 
+    /// Whether no scope has a variable of that name.
+    pub(crate) fn is_global(&self, sym: Sym) -> bool {
+        !self.scopes.iter().flatten().any(|(s, _)| *s == sym)
+    }
+
     /// Makes a variable of the innermost scope.
     pub(crate) fn make_local(&mut self, sym: Sym) {
         if self.scopes.is_empty() || self.is_local(sym) {

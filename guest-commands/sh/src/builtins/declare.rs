@@ -120,6 +120,9 @@ impl Shell {
     fn declare_text(&mut self, text: &str, want: &Want, name: &str) -> Result<i32, Flow> {
         let len = crate::text::name_len(text.as_bytes());
         if len > 0 && len == text.len() {
+            if self.is_scoped(want, name) && self.is_fixed(sym(text), want, name) {
+                return Ok(1);
+            }
             self.prepare(sym(text), want, name);
             self.vars.set_flags(sym(text), want.on, want.off);
             return Ok(0);
@@ -162,39 +165,36 @@ impl Shell {
             AssignValue::Array(_) => None,
         };
         let flags = want.on & !READONLY;
-        if self.vars.flags(assign.name) & READONLY != 0
-            && (self.vars.is_local(assign.name) || !self.is_scoped(want, name))
-        {
-            let message = format!("{}: readonly variable", assign.name.name());
-            self.error(&message);
+        if self.is_fixed(assign.name, want, name) {
             return Ok(1);
         }
         self.prepare(assign.name, want, name);
         self.vars.set_flags(assign.name, flags, want.off);
         match ready {
             Some(text) if flags & NAMEREF != 0 => self.vars.put_str(assign.name, text),
-            Some(text) => {
-                let value = Assign {
-                    name: assign.name,
-                    index: None,
-                    append: assign.append,
-                    value: AssignValue::Scalar(crate::ir::Word {
-                        parts: vec![crate::ir::Part::Quoted(text.as_str().into())],
-                        raw: "".into(),
-                    }),
-                };
-                match &assign.index {
-                    Some(index) => match self.element_key(assign.name, index) {
-                        Ok(key) => self.set_element(assign.name, key, text, assign.append)?,
-                        Err(error) => self.arith_failed(error)?,
-                    },
-                    None => self.assign(&value)?,
-                }
-            }
+            Some(text) => match &assign.index {
+                Some(index) => match self.element_key(assign.name, index) {
+                    Ok(key) => self.set_element(assign.name, key, text, assign.append)?,
+                    Err(error) => self.arith_failed(error)?,
+                },
+                None if assign.append => self.append(assign.name, text)?,
+                None => self.set(assign.name, text)?,
+            },
             None => self.assign(assign)?,
         }
         self.vars.set_flags(assign.name, want.on, 0);
         Ok(self.subst_status.map_or(0, |_| 0))
+    }
+
+    /// Whether a variable is a constant that cannot be assigned, which is reported. A local one may hide only what is
+    /// local to a caller.
+    fn is_fixed(&mut self, var: Sym, want: &Want, name: &str) -> bool {
+        let fixed = self.vars.flags(var) & READONLY != 0
+            && (!self.is_scoped(want, name) || self.vars.is_local(var) || self.vars.is_global(var));
+        if fixed {
+            self.error(&format!("{name}: {}: readonly variable", var.name()));
+        }
+        fixed
     }
 
     fn is_scoped(&self, want: &Want, name: &str) -> bool {

@@ -96,7 +96,9 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         return Ok(i32::from(!fd::wait_readable(o.from, 0).unwrap_or(false)));
     }
     let (chars, end) = input(sh, &o);
-    assign(sh, &o, &names, chars)?;
+    if super::assigned(assign(sh, &o, &names, chars))? != 0 {
+        return Ok(1);
+    }
     Ok(match end {
         End::Delimiter | End::Count => 0,
         End::File => 1,

@@ -17,6 +17,8 @@ pub(crate) enum Mode {
     Assign,
     /// Within double quotes.
     Double,
+    /// The word of an expansion within double quotes: a backslash quotes the brace, too.
+    Braced,
     /// A here-document: as double quotes, but `"` is ordinary.
     HereDoc,
     /// Nothing is special.
@@ -66,7 +68,7 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     let mut b = Builder { parts: Vec::new(), text: String::new(), quoted: false, line, depth };
     match mode {
         Mode::Literal => b.push(text, true),
-        Mode::Double | Mode::HereDoc => double(&mut b, text, mode)?,
+        Mode::Double | Mode::Braced | Mode::HereDoc => double(&mut b, text, mode)?,
         Mode::Word | Mode::Assign => unquoted(&mut b, text, mode)?,
     }
     b.flush();
@@ -198,7 +200,10 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 let next = s.at(i + 1);
                 if next == b'\n' {
                     i += 2;
-                } else if matches!(next, b'$' | b'`' | b'\\') || next == b'"' && mode == Mode::Double {
+                } else if matches!(next, b'$' | b'`' | b'\\')
+                    || next == b'"' && mode != Mode::HereDoc
+                    || next == b'}' && mode == Mode::Braced
+                {
                     b.push(&text[i + 1..i + 2], true);
                     i += 2;
                 } else {
@@ -207,9 +212,9 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 }
             }
             // Quotes within the word of an expansion that is itself quoted.
-            b'"' if mode == Mode::Double => {
+            b'"' if mode != Mode::HereDoc => {
                 let end = s.double(i)?;
-                double(b, &text[i + 1..end - 1], Mode::Double)?;
+                double(b, &text[i + 1..end - 1], mode)?;
                 i = end;
             }
             b'`' => {

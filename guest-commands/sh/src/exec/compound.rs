@@ -30,8 +30,9 @@ impl Shell {
             }
             Kind::While { until, condition, body } => self.run_while(*until, condition, body),
             Kind::For { var, words, body } => {
-                let words = self.loop_words(words.as_deref())?;
-                self.run_for(*var, words, body)
+                self.line = command.line;
+                let list = self.loop_words(words.as_deref())?;
+                self.run_for(*var, words.as_deref(), list, body)
             }
             Kind::Select { var, words, body } => {
                 let words = self.loop_words(words.as_deref())?;
@@ -41,7 +42,11 @@ impl Shell {
                 self.line = command.line;
                 self.run_for_arith([init.as_deref(), condition.as_deref(), step.as_deref()], body)
             }
-            Kind::Case { word, arms } => self.run_case(word, arms),
+            Kind::Case { word, arms } => {
+                self.line = command.line;
+                self.trace_text(|| format!("case {} in", word.raw));
+                self.run_case(word, arms)
+            }
             Kind::Arith(arith) => {
                 self.line = command.line;
                 self.run_arith(arith)
@@ -71,6 +76,7 @@ impl Shell {
         self.trace_text(|| format!("(( {} ))", arith.text.trim()));
         match self.try_arith(arith) {
             Ok(n) => self.status = i32::from(n == 0),
+            Err(crate::arith::eval::ArithError::Flow(Flow::Discard)) => self.status = 1,
             Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
             Err(crate::arith::eval::ArithError::Message(message)) => {
                 self.error(&format!("((: {message}"));
@@ -174,14 +180,29 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn run_for(&mut self, var: symbols::Sym, words: Vec<String>, body: &List) -> Run {
+    fn run_for(
+        &mut self,
+        var: symbols::Sym,
+        written: Option<&[Word]>,
+        words: Vec<String>,
+        body: &List,
+    ) -> Run {
         self.status = 0;
         self.loops += 1;
         let mut result = Ok(());
         for word in words {
-            if let Err(flow) = self.set(var, word) {
-                result = Err(flow);
-                break;
+            self.trace_text(|| {
+                let written = written.map(|words| words.iter().map(|w| &*w.raw).collect::<Vec<_>>().join(" "));
+                format!("for {} in {}", var.name(), written.as_deref().unwrap_or("\"$@\""))
+            });
+            match self.set(var, word) {
+                Ok(()) => {}
+                // A constant: the loop fails.
+                Err(Flow::Discard) => break,
+                Err(flow) => {
+                    result = Err(flow);
+                    break;
+                }
             }
             match self.turn(body) {
                 Ok(true) => {}

@@ -108,7 +108,7 @@ impl Shell {
 
     #[inline(never)]
     fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
-        let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+        let Some(saved) = self.push_some(&command.redirects)? else { return self.not_redirected(&args[0]) };
         let result = if simple.assigns.is_empty() {
             builtin(self, args)
         } else {
@@ -143,6 +143,11 @@ impl Shell {
         Ok(saved)
     }
 
+    /// A builtin whose redirection failed: POSIX wants that to end the shell if the builtin is a special one.
+    fn not_redirected(&mut self, name: &str) -> Run {
+        if self.opts.posix && builtins::is_special(name) { Err(Flow::Exit) } else { Ok(()) }
+    }
+
     fn pop_some(&mut self, saved: Saved) {
         if !saved.is_empty() {
             self.pop_redirects(saved);
@@ -153,8 +158,7 @@ impl Shell {
     #[inline(never)]
     fn run_exec(&mut self, command: &Command, simple: &Simple, args: &[String]) -> Run {
         let Some(mut saved) = self.push_some(&command.redirects)? else {
-            // A failed redirection of `exec` ends a shell that is not interactive.
-            return Err(Flow::Exit);
+            return self.not_redirected("exec");
         };
         if args.len() == 1 {
             for assign in &simple.assigns {
@@ -224,9 +228,11 @@ impl Shell {
         let AssignValue::Scalar(word) = &assign.value else { return self.assign(assign) };
         let mut value = self.expand_string(word)?;
         if self.vars.flags(assign.name) & vars::READONLY != 0 {
-            self.error(&format!("{}: readonly variable", assign.name.name()));
-            self.status = 1;
-            return Err(Flow::Discard);
+            // Bash runs the command without the assignment; POSIX wants the shell to end.
+            return match self.check_writable(assign.name) {
+                Err(Flow::Discard) => Ok(()),
+                other => other,
+            };
         }
         if assign.append {
             value = self.get(assign.name).map(std::borrow::Cow::into_owned).unwrap_or_default() + &value;
@@ -263,28 +269,33 @@ impl Shell {
                 if !assign.append {
                     return self.set_owned(name, value);
                 }
-                if self.vars.is_array(name) {
-                    return self.set_element(name, Key::Number(0), value, true);
-                }
-                let target = self.vars.resolve(name);
-                if self.vars.flags(target) & vars::INTEGER != 0 {
-                    let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
-                    return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
-                }
-                // Appending in place keeps loops that build a string linear.
-                if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
-                    let slot = self.vars.slot_mut(target);
-                    if let Value::Str(text) = &mut slot.value {
-                        text.push_str(&value);
-                        self.spare.give(value);
-                        return Ok(());
-                    }
-                }
-                let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
-                self.set(name, old + &value)
+                self.append(name, value)
             }
             AssignValue::Array(elements) => self.assign_array(name, elements, assign.append),
         }
+    }
+
+    /// `name+=value`.
+    pub(crate) fn append(&mut self, name: crate::symbols::Sym, value: String) -> Run {
+        if self.vars.is_array(name) {
+            return self.set_element(name, Key::Number(0), value, true);
+        }
+        let target = self.vars.resolve(name);
+        if self.vars.flags(target) & vars::INTEGER != 0 {
+            let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+            return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
+        }
+        // Appending in place keeps loops that build a string linear.
+        if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
+            let slot = self.vars.slot_mut(target);
+            if let Value::Str(text) = &mut slot.value {
+                text.push_str(&value);
+                self.spare.give(value);
+                return Ok(());
+            }
+        }
+        let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        self.set(name, old + &value)
     }
 
     #[inline(never)]
@@ -295,11 +306,7 @@ impl Shell {
         append: bool,
     ) -> Run {
         let name = self.vars.resolve(name);
-        if self.vars.flags(name) & vars::READONLY != 0 {
-            self.error(&format!("{}: readonly variable", name.name()));
-            self.status = 1;
-            return Err(Flow::Discard);
-        }
+        self.check_writable(name)?;
         if self.vars.is_assoc(name) {
             return self.assign_assoc(name, elements, append);
         }

@@ -255,7 +255,9 @@ impl Shell {
             self.finish_child(result)
         });
         drop(theirs);
-        match started.and_then(|pid| Ok((pid, fd::dup(ours.raw(), 63, false)?))) {
+        // As bash, out of the way of the script's numbers while the limit leaves room there.
+        let kept = |_| fd::dup(ours.raw(), 63, false).or_else(|_| fd::dup(ours.raw(), 3, false));
+        match started.and_then(|pid| Ok((pid, kept(())?))) {
             Ok((pid, kept)) => {
                 self.jobs.last = Some(pid);
                 self.proc_fds.push(kept);

@@ -171,7 +171,7 @@ impl Shell {
 
     pub(super) fn unbound(&mut self, what: &str) -> Run {
         self.error(&format!("{what}: unbound variable"));
-        self.status = if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 };
+        self.status = self.status_at_exit();
         Err(Flow::Exit)
     }
 
@@ -324,8 +324,7 @@ impl Shell {
                 }
                 let len = param.raw.find([':', '?']).unwrap_or(param.raw.len());
                 self.error(&format!("{}: {message}", &param.raw[..len]));
-                self.status =
-                    if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 };
+                self.status = self.status_at_exit();
                 return Err(Flow::Exit);
             }
             _ => self.push(value, quoted, sink),
