@@ -22,6 +22,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     sh.shopts.globskipdots = true;
     if name == "sh" {
         sh.shopts.expand_aliases = true;
+        sh.opts.posix = true;
     }
     let mut command = false;
     let mut stdin = false;
@@ -34,7 +35,6 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
             }
             "--posix" => {
                 sh.opts.posix = true;
-                sh.posix = true;
             }
             "--version" => {
                 sh.print("AgentOs shell, compatible with GNU bash 5.2\n");
@@ -182,7 +182,13 @@ fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
                     if sh.opts.verbose {
                         sh.write_error(&text);
                     }
+                    // A line that goes on in the next one is not complete, whatever it parses as.
+                    let mut goes_on = continues(&text);
                     units.push(&text);
+                    while goes_on && let Some(text) = line() {
+                        goes_on = continues(&text);
+                        units.push(&text);
+                    }
                 }
                 None => units.complete = true,
             },
@@ -195,6 +201,12 @@ fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
             }
         }
     }
+}
+
+/// Whether a line ends with a backslash that quotes its newline.
+fn continues(line: &str) -> bool {
+    let Some(text) = line.strip_suffix('\n') else { return false };
+    (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
 }
 
 /// The next line of standard input with its newline, and no byte more.

@@ -15,7 +15,8 @@ pub(crate) fn is_declaration(name: &str) -> bool {
 
 enum What {
     Text(String),
-    Assign(usize),
+    /// The assignment that an argument is, and its value unless that is a list.
+    Assign(usize, Option<String>),
 }
 
 #[derive(Default)]
@@ -41,8 +42,13 @@ impl Shell {
     pub(crate) fn declaration_builtin(&mut self, args: &[Arg]) -> Result<i32, Flow> {
         let mut words = Vec::new();
         for (i, arg) in args.iter().enumerate().skip(1) {
-            if arg.assign.is_some() {
-                words.push(What::Assign(i));
+            if let Some(assign) = &arg.assign {
+                // All values are expanded before the first variable changes: `local a=1 b=$a` has the outer `a`.
+                let value = match &assign.value {
+                    AssignValue::Scalar(word) => Some(self.expand_string(word)?),
+                    AssignValue::Array(_) => None,
+                };
+                words.push(What::Assign(i, value));
             } else {
                 let mut fields = Vec::new();
                 self.expand_fields(&arg.word, &mut fields)?;
@@ -95,8 +101,8 @@ impl Shell {
         let mut status = 0;
         for word in words {
             let one = match word {
-                What::Assign(i) => match args.get(i).and_then(|a| a.assign.as_deref()) {
-                    Some(assign) => self.declare_assign(assign, &want, name)?,
+                What::Assign(i, value) => match args.get(i).and_then(|a| a.assign.as_deref()) {
+                    Some(assign) => self.declare_assign(assign, value, &want, name)?,
                     None => 0,
                 },
                 What::Text(text) if want.print && name != "export" && name != "readonly" => {
@@ -142,7 +148,13 @@ impl Shell {
             _ => compile::assignment(text, self.line),
         };
         match assign {
-            Ok(Some(assign)) => self.declare_assign(&assign, want, name),
+            Ok(Some(assign)) => {
+                let value = match &assign.value {
+                    AssignValue::Scalar(word) => Some(self.expand_string(word)?),
+                    AssignValue::Array(_) => None,
+                };
+                self.declare_assign(&assign, value, want, name)
+            }
             // `declare -a x[3]`.
             Ok(None) if len > 0 && text[len..].starts_with('[') => {
                 self.prepare(sym(&text[..len]), want, name);
@@ -155,15 +167,13 @@ impl Shell {
         }
     }
 
-    fn declare_assign(&mut self, assign: &Assign, want: &Want, name: &str) -> Result<i32, Flow> {
-        // The value may refer to the outer variable that a local one is about to hide.
-        let ready = match &assign.value {
-            AssignValue::Scalar(word) => {
-                let text = self.expand_string(word)?;
-                Some(text)
-            }
-            AssignValue::Array(_) => None,
-        };
+    fn declare_assign(
+        &mut self,
+        assign: &Assign,
+        ready: Option<String>,
+        want: &Want,
+        name: &str,
+    ) -> Result<i32, Flow> {
         let flags = want.on & !READONLY;
         if self.is_fixed(assign.name, want, name) {
             return Ok(1);

@@ -33,7 +33,9 @@ impl Shell {
         let mut bytes = Vec::new();
         loop {
             match input.next() {
-                Ok(None) => return if bytes.is_empty() { None } else { Some(crate::text::from_bytes(bytes)) },
+                Ok(None) => {
+                    return if bytes.is_empty() { None } else { Some(crate::text::from_bytes(bytes)) };
+                }
                 Ok(Some(b'\n')) => return Some(crate::text::from_bytes(bytes)),
                 Ok(Some(byte)) => bytes.push(byte),
                 Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
@@ -88,7 +90,12 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
         }
     }
-    if let Some(bad) = names.iter().find(|n| !crate::text::is_name(n.split('[').next().unwrap_or(""))) {
+    if let Some(bad) = names
+        .iter()
+        .copied()
+        .chain(&o.array)
+        .find(|n| !crate::text::is_name(n.split('[').next().unwrap_or("")))
+    {
         sh.complain("read", &format!("`{bad}': not a valid identifier"));
         return Ok(1);
     }

@@ -65,7 +65,6 @@ impl Shell {
                 self.complain("set", &format!("{name}: invalid option name"));
                 return Err(2);
             }
-            self.posix = self.opts.posix;
         }
         Ok(used)
     }

@@ -17,7 +17,10 @@ impl Shell {
         match &command.kind {
             Kind::Simple(simple) => self.run_simple(command, simple, tail),
             Kind::Brace(list) => self.run_list(list, tail),
-            Kind::Subshell(list) => self.run_subshell(list, tail),
+            Kind::Subshell(list) => {
+                self.line = command.line;
+                self.run_subshell(list, tail)
+            }
             Kind::If { arms, otherwise } => {
                 for (condition, body) in arms {
                     self.run_tested(condition)?;
@@ -25,8 +28,13 @@ impl Shell {
                         return self.run_list(body, tail);
                     }
                 }
-                self.status = 0;
-                otherwise.as_ref().map_or(Ok(()), |body| self.run_list(body, tail))
+                match otherwise {
+                    Some(body) => self.run_list(body, tail),
+                    None => {
+                        self.status = 0;
+                        Ok(())
+                    }
+                }
             }
             Kind::While { until, condition, body } => self.run_while(*until, condition, body),
             Kind::For { var, words, body } => {
@@ -89,13 +97,13 @@ impl Shell {
     #[inline(never)]
     fn run_for_arith(&mut self, [init, condition, step]: [Option<&Arith>; 3], body: &List) -> Run {
         if let Some(init) = init {
-            self.arith(init)?;
+            self.loop_arith(init)?;
         }
         let mut status = 0;
         self.loops += 1;
         let result = loop {
             if let Some(condition) = condition {
-                match self.arith(condition) {
+                match self.loop_arith(condition) {
                     Ok(0) => break Ok(()),
                     Ok(_) => {}
                     Err(flow) => break Err(flow),
@@ -110,7 +118,7 @@ impl Shell {
                 Err(flow) => break Err(flow),
             }
             if let Some(step) = step
-                && let Err(flow) = self.arith(step)
+                && let Err(flow) = self.loop_arith(step)
             {
                 break Err(flow);
             }
@@ -119,6 +127,12 @@ impl Shell {
         result?;
         self.status = status;
         Ok(())
+    }
+
+    /// One of the three expressions of `for ((…))`.
+    fn loop_arith(&mut self, arith: &Arith) -> Result<i64, Flow> {
+        self.trace_text(|| format!("(( {} ))", arith.text.trim()));
+        self.arith(arith)
     }
 
     /// Runs the body of a loop once; false when the loop ends.
@@ -192,7 +206,8 @@ impl Shell {
         let mut result = Ok(());
         for word in words {
             self.trace_text(|| {
-                let written = written.map(|words| words.iter().map(|w| &*w.raw).collect::<Vec<_>>().join(" "));
+                let written =
+                    written.map(|words| words.iter().map(|w| &*w.raw).collect::<Vec<_>>().join(" "));
                 format!("for {} in {}", var.name(), written.as_deref().unwrap_or("\"$@\""))
             });
             match self.set(var, word) {

@@ -85,7 +85,9 @@ pub(super) fn read_back(file: u32) -> io::Result<Vec<u8>> {
 /// A copy for the shell itself, out of the way of the script's. A low limit leaves no room there: any number will do then.
 fn keep(number: u32) -> io::Result<fd::Owned> {
     match fd::dup(number, OWN, true) {
-        Err(error) if matches!(errno_of(&error), Some(Errno::EINVAL | Errno::EMFILE)) => fd::dup(number, 3, true),
+        Err(error) if matches!(errno_of(&error), Some(Errno::EINVAL | Errno::EMFILE)) => {
+            fd::dup(number, 3, true)
+        }
         other => other,
     }
     .map(fd::Owned::from_raw)

@@ -17,6 +17,7 @@ impl Shell {
         self.subst_status = None;
         if simple.args.is_empty() {
             let result = self.run_assignments(command, simple);
+            self.last_arg.clear();
             self.close_process_substs();
             return result;
         }
@@ -111,6 +112,10 @@ impl Shell {
         let Some(saved) = self.push_some(&command.redirects)? else { return self.not_redirected(&args[0]) };
         let result = if simple.assigns.is_empty() {
             builtin(self, args)
+        } else if self.opts.posix && builtins::is_special(&args[0]) {
+            // POSIX: assignments before a special builtin stay.
+            let assigned = simple.assigns.iter().try_for_each(|assign| self.assign(assign));
+            assigned.and_then(|()| builtin(self, args))
         } else {
             let mut status = Ok(0);
             let run = self.with_assigns(&simple.assigns, |sh| {
@@ -230,8 +235,11 @@ impl Shell {
         if self.vars.flags(assign.name) & vars::READONLY != 0 {
             // Bash runs the command without the assignment; POSIX wants the shell to end.
             return match self.check_writable(assign.name) {
-                Err(Flow::Discard) => Ok(()),
-                other => other,
+                Err(Flow::Exit) => {
+                    self.status = 1;
+                    Err(Flow::Exit)
+                }
+                _ => Ok(()),
             };
         }
         if assign.append {

@@ -91,7 +91,8 @@ impl Sink {
     /// The text if the pieces are one field as it is, which is then taken.
     pub(super) fn single(&mut self) -> Option<String> {
         let plain = self.fields.is_empty() && !self.current.glob && !self.current.marked;
-        (plain && (self.exists || !self.current.text.is_empty())).then(|| std::mem::take(&mut self.current.text))
+        (plain && (self.exists || !self.current.text.is_empty()))
+            .then(|| std::mem::take(&mut self.current.text))
     }
 
     pub(super) fn splits(&self) -> bool {
