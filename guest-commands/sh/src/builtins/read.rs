@@ -327,20 +327,27 @@ pub(super) fn mapfile(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
     }
     let name = sh.vars.resolve(sym(&array));
-    let mut items = match (origin, sh.vars.slot(name).map(|s| &s.value)) {
-        (Some(_), Some(Value::Array(old))) => old.clone(),
-        _ => BTreeMap::new(),
-    };
     let bytes = if max == usize::MAX {
         fd::read_to_end(from).unwrap_or_default()
     } else {
         some_lines(from, delimiter, skip.saturating_add(max))
     };
     let lines = bytes.split_inclusive(|b| *b == delimiter).skip(skip).take(max);
-    for (at, line) in (origin.unwrap_or(0)..).zip(lines) {
-        let keep = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line };
-        items.insert(at, crate::text::from_bytes(keep.iter().copied().filter(|b| *b != 0).collect()));
-    }
+    let lines = (origin.unwrap_or(0)..).zip(lines).map(|(at, line)| {
+        let mut line = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line }.to_vec();
+        if line.contains(&0) {
+            line.retain(|b| *b != 0);
+        }
+        (at, crate::text::from_bytes(line))
+    });
+    let items = match (origin, std::mem::take(&mut sh.vars.slot_mut(name).value)) {
+        (Some(_), Value::Array(mut old)) => {
+            old.extend(lines);
+            old
+        }
+        // Made at once, which is faster than line by line.
+        _ => lines.collect(),
+    };
     sh.vars.put(name, Value::Array(items));
     Ok(0)
 }
