@@ -13,6 +13,7 @@ mod ir;
 mod jobs;
 mod options;
 mod pattern;
+mod print;
 mod shell;
 mod source;
 mod spare;

@@ -5,6 +5,7 @@ use crate::ir::Command;
 use crate::jobs::Jobs;
 use crate::options::{Options, Shopts};
 use crate::source::SyntaxError;
+use crate::source::units::{Dialect, Next, Units};
 use crate::spare::Spare;
 use crate::symbols::{self, Sym, sym};
 use crate::traps::Traps;
@@ -193,9 +194,12 @@ impl Shell {
     }
 
     fn import_environment(&mut self) {
+        let mut functions = Vec::new();
         for (key, value) in std::env::vars_os() {
             let (key, value) = (crate::text::from_os(key), crate::text::from_os(value));
-            if crate::text::is_name(&key) {
+            if let Some(name) = key.strip_prefix("BASH_FUNC_").and_then(|k| k.strip_suffix("%%")) {
+                functions.push((name.to_owned(), value));
+            } else if crate::text::is_name(&key) {
                 let name = sym(&key);
                 self.vars.put_str(name, value);
                 self.vars.set_flags(name, vars::EXPORT, 0);
@@ -235,6 +239,32 @@ impl Shell {
         self.vars.put_str(symbols::HOSTNAME, names.nodename);
         self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());
         self.vars.put_str(symbols::MACHTYPE, format!("{}-pc-linux-gnu", names.machine));
+        for (name, text) in functions {
+            self.import_function(&name, &text);
+        }
+    }
+
+    /// Defines a function of the environment; text that is more or less than one definition is ignored.
+    fn import_function(&mut self, name: &str, text: &str) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:+".contains(&b);
+        if name.is_empty() || !name.bytes().all(plain) || !text.starts_with("() {") {
+            return;
+        }
+        let dialect = Dialect { extglob: true, aliases: None };
+        let mut units = Units::new(format!("{name} {text}\n"), 1);
+        let (Ok(Next::Unit(unit)), Ok(Next::End)) = (units.next(dialect), units.next(dialect)) else {
+            return;
+        };
+        if let [item] = unit.items.as_slice()
+            && let ([stage], true, false) =
+                (item.first.stages.as_slice(), item.rest.is_empty(), item.background)
+            && let crate::ir::Kind::Function { name, body } = &stage.kind
+        {
+            let function =
+                Function { name: name.clone(), body: body.clone(), source: Rc::from("environment") };
+            self.functions.insert(name.clone(), Rc::new(function));
+            self.vars.export_function(name, self.function_text(name));
+        }
     }
 
     /// Whether there is room to nest more deeply; if not, that is reported and the command given up.
@@ -317,7 +347,10 @@ impl Shell {
                 calls.map(|c| c.name.to_string()).chain(main).collect()
             }
             symbols::BASH_SOURCE if self.command_string && self.calls.is_empty() => return None,
-            symbols::BASH_SOURCE => calls.map(|c| c.source.to_string()).chain([self.zero.clone()]).collect(),
+            symbols::BASH_SOURCE => {
+                let main = (!self.command_string).then(|| self.zero.clone());
+                calls.map(|c| c.source.to_string()).chain(main).collect()
+            }
             symbols::BASH_LINENO => calls.map(|c| c.line.to_string()).chain(["0".to_owned()]).collect(),
             symbols::DIRSTACK => {
                 let here = self.vars.get(symbols::PWD).map(Cow::into_owned).unwrap_or_default();

@@ -53,6 +53,8 @@ pub(crate) struct Vars {
     epoch: u32,
     epochs: u32,
     env: Option<Rc<Vec<OsString>>>,
+    /// The definitions of exported functions.
+    functions: BTreeMap<String, String>,
 }
 
 impl Vars {
@@ -300,9 +302,29 @@ impl Vars {
                 list.push(crate::text::to_os(&format!("{}={value}", sym.name())));
             }
         }
+        // As bash passes functions on, so that either shell understands the other.
+        for (name, text) in &self.functions {
+            let body = text.find('{').map_or("", |at| &text[at..]);
+            list.push(crate::text::to_os(&format!("BASH_FUNC_{name}%%=() {body}")));
+        }
         let env = Rc::new(list);
         self.env = Some(env.clone());
         env
+    }
+
+    /// Puts the definition of a function into the environment, or takes it out.
+    pub(crate) fn export_function(&mut self, name: &str, text: Option<String>) {
+        match text {
+            Some(text) => drop(self.functions.insert(name.to_owned(), text)),
+            None if self.functions.remove(name).is_none() => return,
+            None => {}
+        }
+        self.env = None;
+    }
+
+    /// Whether a function is exported.
+    pub(crate) fn exports_function(&self, name: &str) -> bool {
+        self.functions.contains_key(name)
     }
 
     /// Every variable that has a value or an attribute, by name.

@@ -122,6 +122,11 @@ fn descriptors_and_errors() {
 }
 
 #[test]
+fn corners() {
+    check("corners.cases");
+}
+
+#[test]
 fn idioms() {
     check("idioms.cases");
 }

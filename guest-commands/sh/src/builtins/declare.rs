@@ -231,7 +231,10 @@ impl Shell {
             names = self.functions.keys().map(|k| k.to_string()).collect();
             names.sort();
             for function in names {
-                self.print(&format!("declare -f {function}\n"));
+                match want.names_only || name == "export" {
+                    true => self.print(&format!("declare -f {function}\n")),
+                    false => self.print_function(&function),
+                }
             }
             return 0;
         }
@@ -239,12 +242,26 @@ impl Shell {
         for function in names {
             match self.functions.contains_key(function.as_str()) {
                 true if want.names_only => self.print(&format!("{function}\n")),
-                true if name == "export" => {}
-                true => self.print(&format!("{function} () \n{{ \n    …\n}}\n")),
+                true if name == "export" || want.on & EXPORT != 0 => {
+                    let text = (want.off & EXPORT == 0).then(|| self.function_text(&function)).flatten();
+                    self.vars.export_function(&function, text);
+                }
+                true => self.print_function(&function),
                 false => status = 1,
             }
         }
         status
+    }
+
+    /// The definition of a function as script text.
+    pub(crate) fn function_text(&self, name: &str) -> Option<String> {
+        self.functions.get(name).map(|function| crate::print::function(name, &function.body))
+    }
+
+    fn print_function(&mut self, name: &str) {
+        if let Some(text) = self.function_text(name) {
+            self.print(&(text + "\n"));
+        }
     }
 
     fn print_declared(&mut self, want: &Want, name: &str) {
@@ -406,6 +423,7 @@ pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
         if !crate::text::is_name(word) && functions && sh.functions.remove(word.as_str()).is_some() {
             sh.generation = sh.generation.wrapping_add(1);
+            sh.vars.export_function(word, None);
             continue;
         }
         let name = if reference { sym(word) } else { sh.vars.resolve(sym(word)) };
@@ -418,6 +436,7 @@ pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
         } else if functions && sh.functions.remove(word.as_str()).is_some() {
             sh.generation = sh.generation.wrapping_add(1);
+            sh.vars.export_function(word, None);
         }
     }
     Ok(status)

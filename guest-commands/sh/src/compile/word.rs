@@ -15,6 +15,8 @@ pub(crate) enum Mode {
     Word,
     /// The value of an assignment: tildes also after colons.
     Assign,
+    /// An argument that has the form of an assignment: the same for its value.
+    NameAndValue,
     /// Within double quotes.
     Double,
     /// The word of an expansion within double quotes: a backslash quotes the brace, too.
@@ -69,7 +71,7 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     match mode {
         Mode::Literal => b.push(text, true),
         Mode::Double | Mode::Braced | Mode::HereDoc => double(&mut b, text, mode)?,
-        Mode::Word | Mode::Assign => unquoted(&mut b, text, mode)?,
+        Mode::Word | Mode::Assign | Mode::NameAndValue => unquoted(&mut b, text, mode)?,
     }
     b.flush();
     Ok(Word { parts: b.parts, raw: Rc::from(text) })
@@ -152,7 +154,7 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             }
             b'~' if at_start => {
                 let rest = &text[i + 1..];
-                let stop = |c: char| c == '/' || mode == Mode::Assign && c == ':';
+                let stop = |c: char| c == '/' || mode != Mode::Word && c == ':';
                 let name = rest.split(stop).next().unwrap_or(rest);
                 if name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-+.".contains(&c)) {
                     b.part(Part::Tilde(Rc::from(name)));
@@ -165,7 +167,8 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             _ => {
                 let end = s.char_end(i);
                 b.push(&text[i..end], false);
-                tilde = mode == Mode::Assign && (c == b':' || c == b'=' && crate::text::is_name(&text[..i]));
+                tilde = mode != Mode::Word && c == b':'
+                    || mode == Mode::NameAndValue && c == b'=' && crate::text::is_name(&text[..i]);
                 i = end;
             }
         }

@@ -69,14 +69,21 @@ impl Shell {
                 Ok(())
             }
             Kind::Function { name, body } => {
-                let function =
-                    Function { name: name.clone(), body: body.clone(), source: self.source_name() };
-                self.functions.insert(name.clone(), Rc::new(function));
-                self.generation = self.generation.wrapping_add(1);
-                self.status = 0;
+                self.define(name, body);
                 Ok(())
             }
         }
+    }
+
+    #[inline(never)]
+    fn define(&mut self, name: &Rc<str>, body: &Rc<Command>) {
+        let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
+        self.functions.insert(name.clone(), Rc::new(function));
+        self.generation = self.generation.wrapping_add(1);
+        if self.vars.exports_function(name) {
+            self.vars.export_function(name, self.function_text(name));
+        }
+        self.status = 0;
     }
 
     #[inline(never)]
@@ -383,7 +390,7 @@ impl Shell {
 
     #[inline(never)]
     fn match_regex(&mut self, source: &str, text: &str, nocase: bool) -> Option<bool> {
-        let key = format!("{}{source}", if nocase { "(?i)" } else { "" });
+        let key = format!("{}{source}", if nocase { "(?is)" } else { "(?s)" });
         let regex = match self.regexes.get(&key) {
             Some(regex) => regex.clone(),
             None => match regex_lite::Regex::new(&format!(

@@ -209,22 +209,24 @@ impl Shell {
 
     /// Runs `f` with assignments that last only as long, and are exported.
     pub(super) fn with_assigns(&mut self, assigns: &[Assign], f: impl FnOnce(&mut Self) -> Run) -> Run {
-        if assigns.is_empty() {
-            return f(self);
+        if !assigns.is_empty() {
+            self.push_assigns(assigns)?;
         }
-        // Values are computed before any of the assignments shows.
+        let result = f(self);
+        if !assigns.is_empty() {
+            self.vars.pop_scope();
+        }
+        result
+    }
+
+    /// Makes assignments in a scope of their own, which is gone again if one fails.
+    #[inline(never)]
+    fn push_assigns(&mut self, assigns: &[Assign]) -> Run {
         self.vars.push_scope();
-        let mut result = Ok(());
-        for assign in assigns {
-            result = self.assign_temporary(assign);
-            if result.is_err() {
-                break;
-            }
+        let result = assigns.iter().try_for_each(|assign| self.assign_temporary(assign));
+        if result.is_err() {
+            self.vars.pop_scope();
         }
-        if result.is_ok() {
-            result = f(self);
-        }
-        self.vars.pop_scope();
         result
     }
 
