@@ -67,6 +67,10 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     if depth > 60 {
         return Err(SyntaxError::Wrong("expansions nest too deeply".into(), line));
     }
+    if matches!(mode, Mode::Word | Mode::Assign | Mode::NameAndValue) && is_plain(text) {
+        let text: Rc<str> = Rc::from(text);
+        return Ok(Word { parts: vec![Part::Lit(text.clone())], raw: text });
+    }
     let mut b = Builder { parts: Vec::new(), text: String::new(), quoted: false, line, depth };
     match mode {
         Mode::Literal => b.push(text, true),
@@ -75,6 +79,12 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     }
     b.flush();
     Ok(Word { parts: b.parts, raw: Rc::from(text) })
+}
+
+/// Whether a word is the text that it is written as: most are.
+fn is_plain(text: &str) -> bool {
+    let special = |b| matches!(b, b'\\' | b'\'' | b'"' | b'`' | b'$' | b'~' | b'<' | b'>');
+    !text.is_empty() && !text.bytes().any(special)
 }
 
 /// The words of the text of an array literal.
