@@ -177,6 +177,13 @@ pub fn write_all(fd: u32, mut buf: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// `ESPIPE`: a pipe, a terminal or a socket. `EINVAL`: before the start.
+///
+/// ```
+/// use agentos_guest::fd;
+/// let (reader, _writer) = fd::pipe(true)?;
+/// assert!(fd::seek_by(reader.raw(), 0).is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub fn seek_by(fd: u32, delta: i64) -> io::Result<u64> {
     sys::seek_by(fd, delta)
 }

@@ -5,6 +5,7 @@
 mod arith;
 mod builtins;
 mod compile;
+mod environment;
 mod exec;
 mod expand;
 mod input;
