@@ -173,17 +173,28 @@ pub fn write_all(fd: u32, mut buf: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// How much [`read_to_end`] asks for at once: at first, and at most.
+const CHUNK: usize = 2048;
+const MAX_CHUNK: usize = 256 << 10;
+
 /// Reads up to the end, going on after signals.
 ///
 /// # Errors
 /// Those of read(2), except `EINTR`.
 pub fn read_to_end(fd: u32) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    let mut chunk = [0u8; 4096];
+    let mut filled = 0;
     loop {
-        match sys::read(fd, &mut chunk) {
-            Ok(0) => return Ok(out),
-            Ok(n) => out.extend_from_slice(&chunk[..n]),
+        // Little at first, as most output is short, then as much again as there is already.
+        if out.len() - filled < CHUNK {
+            out.resize(filled + filled.clamp(CHUNK, MAX_CHUNK), 0);
+        }
+        match sys::read(fd, &mut out[filled..]) {
+            Ok(0) => {
+                out.truncate(filled);
+                return Ok(out);
+            }
+            Ok(n) => filled += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }

@@ -1,8 +1,9 @@
 //! The command line: which script is run, and how it is read. Options of `set` are applied by that builtin's code.
 
+use crate::input::Input;
 use crate::shell::{Flow, Shell};
 use crate::source::units::{Dialect, Next, Units};
-use agentos_guest::{Errno, Signal, errno_of, fd, signal};
+use agentos_guest::{Errno, Signal, errno_of, signal};
 use std::rc::Rc;
 
 /// Runs the shell; returns its exit status.
@@ -21,6 +22,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     sh.shopts.globskipdots = true;
     if name == "sh" {
         sh.shopts.expand_aliases = true;
+        sh.opts.posix = true;
     }
     let mut command = false;
     let mut stdin = false;
@@ -33,7 +35,6 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
             }
             "--posix" => {
                 sh.opts.posix = true;
-                sh.posix = true;
             }
             "--version" => {
                 sh.print("AgentOs shell, compatible with GNU bash 5.2\n");
@@ -107,6 +108,8 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     }
     let status = sh.exit_trap();
     sh.flush();
+    // The process ends: its memory goes as a whole, and not variable by variable.
+    std::mem::forget(sh);
     status & 0xff
 }
 
@@ -179,7 +182,13 @@ fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
                     if sh.opts.verbose {
                         sh.write_error(&text);
                     }
+                    // A line that goes on in the next one is not complete, whatever it parses as.
+                    let mut goes_on = continues(&text);
                     units.push(&text);
+                    while goes_on && let Some(text) = line() {
+                        goes_on = continues(&text);
+                        units.push(&text);
+                    }
                 }
                 None => units.complete = true,
             },
@@ -194,16 +203,22 @@ fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
     }
 }
 
-/// The next line of standard input with its newline, byte by byte.
+/// Whether a line ends with a backslash that quotes its newline.
+fn continues(line: &str) -> bool {
+    let Some(text) = line.strip_suffix('\n') else { return false };
+    (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
+}
+
+/// The next line of standard input with its newline, and no byte more.
 fn line() -> Option<String> {
+    let mut input = Input::new(0);
     let mut bytes = Vec::new();
-    let mut one = [0u8; 1];
     loop {
-        match fd::read(0, &mut one) {
-            Ok(0) => break,
-            Ok(_) => {
-                bytes.push(one[0]);
-                if one[0] == b'\n' {
+        match input.next() {
+            Ok(None) => break,
+            Ok(Some(byte)) => {
+                bytes.push(byte);
+                if byte == b'\n' {
                     break;
                 }
             }

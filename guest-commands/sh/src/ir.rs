@@ -1,8 +1,10 @@
 //! What the shell executes: commands with their words already taken apart. It is built once per command and shared.
 
 use crate::arith::Arith;
+use crate::builtins::Builtin;
+use crate::shell::Function;
 use crate::symbols::Sym;
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// Commands in sequence.
@@ -81,8 +83,19 @@ pub(crate) enum Then {
 pub(crate) struct Simple {
     pub(crate) assigns: Vec<Assign>,
     pub(crate) args: Vec<Arg>,
-    /// The builtin that the first word names, once looked up.
-    pub(crate) builtin: Cell<Option<crate::builtins::Builtin>>,
+    /// What the first word names, once looked up, for a generation of functions.
+    pub(crate) meaning: RefCell<Option<(u32, Meaning)>>,
+}
+
+/// What the name of a command means.
+#[derive(Debug, Clone)]
+pub(crate) enum Meaning {
+    Function(Rc<Function>),
+    /// A builtin whose arguments may be assignments.
+    Declaration(Builtin),
+    Exec,
+    Builtin(Builtin),
+    Program,
 }
 
 /// A word of a command; `assign` if a declaration builtin would take it as an assignment.

@@ -5,6 +5,7 @@ use crate::ir::Command;
 use crate::jobs::Jobs;
 use crate::options::{Options, Shopts};
 use crate::source::SyntaxError;
+use crate::spare::Spare;
 use crate::symbols::{self, Sym, sym};
 use crate::traps::Traps;
 use crate::vars::{self, Key, Value, Vars};
@@ -74,6 +75,8 @@ pub(crate) struct Shell {
     pub(crate) generation: u32,
     pub(crate) aliases: HashMap<String, String>,
     pub(crate) args: Vec<String>,
+    /// `set` gave the script or function of this depth of calls new arguments.
+    pub(crate) args_set_in: Option<u32>,
     pub(crate) zero: String,
     pub(crate) source: Rc<str>,
     pub(crate) status: i32,
@@ -106,12 +109,14 @@ pub(crate) struct Shell {
     pub(crate) getopts_at: usize,
     pub(crate) last_arg: String,
     pub(crate) command_string: bool,
-    pub(crate) posix: bool,
     pub(crate) proc_fds: Vec<u32>,
     pub(crate) hashed: BTreeMap<String, String>,
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
     pub(crate) stderr: u32,
+    /// Copies of what redirections replaced for a while, innermost last.
+    pub(crate) kept: Vec<agentos_guest::fd::Owned>,
+    pub(crate) spare: Spare,
     stack_base: usize,
 }
 
@@ -144,6 +149,7 @@ impl Shell {
             generation: 0,
             aliases: HashMap::new(),
             args: Vec::new(),
+            args_set_in: None,
             source: Rc::from(zero.as_str()),
             zero,
             status: 0,
@@ -174,60 +180,16 @@ impl Shell {
             getopts_at: 0,
             last_arg: String::new(),
             command_string: false,
-            posix: false,
             proc_fds: Vec::new(),
             hashed: BTreeMap::new(),
             current: String::new(),
             stderr: 2,
+            kept: Vec::new(),
+            spare: Spare::default(),
             stack_base: stack_position(),
         };
         shell.import_environment();
         shell
-    }
-
-    fn import_environment(&mut self) {
-        for (key, value) in std::env::vars_os() {
-            let (key, value) = (crate::text::from_os(key), crate::text::from_os(value));
-            if crate::text::is_name(&key) {
-                let name = sym(&key);
-                self.vars.put_str(name, value);
-                self.vars.set_flags(name, vars::EXPORT, 0);
-            }
-        }
-        let cwd = agentos_guest::env::current_dir()
-            .map(|d| crate::text::from_os(d.into_os_string()))
-            .unwrap_or_default();
-        let pwd_holds =
-            self.vars.get(symbols::PWD).is_some_and(|pwd| pwd.starts_with('/') && same_directory(&pwd, "."));
-        if !pwd_holds {
-            self.vars.put_str(symbols::PWD, cwd);
-        }
-        self.vars.set_flags(symbols::PWD, vars::EXPORT, 0);
-        self.vars.put_str(symbols::IFS, " \t\n");
-        self.vars.put(symbols::OPTIND, Value::Int(1));
-        self.vars.put_str(symbols::PS4, "+ ");
-        if !self.vars.is_set(symbols::PATH) {
-            self.vars.put_str(symbols::PATH, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        }
-        let level = self.vars.integer(symbols::SHLVL).unwrap_or(0) + 1;
-        self.vars.put_str(symbols::SHLVL, level.to_string());
-        self.vars.set_flags(symbols::SHLVL, vars::EXPORT, 0);
-        self.vars.put_str(symbols::BASH_VERSION, "5.2.15(1)-release");
-        let info = ["5", "2", "15", "1", "release", "wasm32-agentos"];
-        let info = info.iter().enumerate().map(|(i, s)| (i as i64, (*s).to_owned())).collect();
-        self.vars.put(symbols::BASH_VERSINFO, Value::Array(info));
-        self.vars.put_str(symbols::BASH, self.zero.clone());
-        self.vars.put_str(symbols::OSTYPE, "linux-gnu");
-        self.vars.put(symbols::PPID, Value::Int(i64::from(agentos_guest::process::parent_id())));
-        self.vars.set_flags(symbols::PPID, vars::READONLY, 0);
-        self.vars.put(symbols::UID, Value::Int(i64::from(agentos_guest::user::getuid())));
-        self.vars.set_flags(symbols::UID, vars::READONLY, 0);
-        self.vars.put(symbols::EUID, Value::Int(i64::from(agentos_guest::user::geteuid())));
-        self.vars.set_flags(symbols::EUID, vars::READONLY, 0);
-        let names = agentos_guest::system::uname().unwrap_or_default();
-        self.vars.put_str(symbols::HOSTNAME, names.nodename);
-        self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());
-        self.vars.put_str(symbols::MACHTYPE, format!("{}-pc-linux-gnu", names.machine));
     }
 
     /// Whether there is room to nest more deeply; if not, that is reported and the command given up.
@@ -310,7 +272,10 @@ impl Shell {
                 calls.map(|c| c.name.to_string()).chain(main).collect()
             }
             symbols::BASH_SOURCE if self.command_string && self.calls.is_empty() => return None,
-            symbols::BASH_SOURCE => calls.map(|c| c.source.to_string()).chain([self.zero.clone()]).collect(),
+            symbols::BASH_SOURCE => {
+                let main = (!self.command_string).then(|| self.zero.clone());
+                calls.map(|c| c.source.to_string()).chain(main).collect()
+            }
             symbols::BASH_LINENO => calls.map(|c| c.line.to_string()).chain(["0".to_owned()]).collect(),
             symbols::DIRSTACK => {
                 let here = self.vars.get(symbols::PWD).map(Cow::into_owned).unwrap_or_default();
@@ -354,13 +319,35 @@ impl Shell {
         })
     }
 
-    fn check_writable(&mut self, name: Sym) -> Run {
+    /// Reports an assignment to a constant, which ends the command.
+    pub(crate) fn check_writable(&mut self, name: Sym) -> Run {
         if self.vars.flags(name) & vars::READONLY != 0 {
             self.error(&format!("{}: readonly variable", name.name()));
-            self.status = 1;
-            return Err(Flow::Discard);
+            return Err(self.fatal());
         }
         Ok(())
+    }
+
+    /// Replaces the positional parameters, as `set` does.
+    pub(crate) fn set_args(&mut self, args: Vec<String>) {
+        self.args = args;
+        self.args_set_in = Some(self.functions_active);
+    }
+
+    /// How an error leaves that POSIX wants to end a shell which is not interactive; bash by itself only gives up the
+    /// command.
+    pub(crate) fn fatal(&mut self) -> Flow {
+        if self.opts.posix {
+            self.status = self.status_at_exit();
+            return Flow::Exit;
+        }
+        self.status = 1;
+        Flow::Discard
+    }
+
+    /// The status of a shell that an error ends. Bash gives 127 for the text of `-c`, 1 otherwise.
+    pub(crate) fn status_at_exit(&self) -> i32 {
+        if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 }
     }
 
     fn note_special(&mut self, name: Sym, value: &str) {
@@ -391,6 +378,23 @@ impl Shell {
             return Ok(());
         }
         self.set_slowly(name, value)
+    }
+
+    /// As [`Shell::set`]; a plain variable that holds a short text keeps its memory.
+    pub(crate) fn set_owned(&mut self, name: Sym, value: String) -> Run {
+        if value.len() <= 256
+            && name > symbols::OPTIND
+            && self.vars.flags(name) == 0
+            && !self.opts.allexport
+            && let Value::Str(old) = &mut self.vars.slot_mut(name).value
+            && (value.len()..=1024).contains(&old.capacity())
+        {
+            old.clear();
+            old.push_str(&value);
+            self.spare.give(value);
+            return Ok(());
+        }
+        self.set(name, value)
     }
 
     fn set_slowly(&mut self, name: Sym, value: String) -> Run {
@@ -426,8 +430,7 @@ impl Shell {
                 Err(crate::arith::eval::ArithError::Flow(flow)) => Err(flow),
                 Err(crate::arith::eval::ArithError::Message(message)) => {
                     self.error(&message);
-                    self.status = 1;
-                    Err(Flow::Discard)
+                    Err(self.fatal())
                 }
             };
         }
@@ -516,8 +519,7 @@ impl Shell {
             crate::arith::eval::ArithError::Flow(flow) => Err(flow),
             crate::arith::eval::ArithError::Message(message) => {
                 self.error(&message);
-                self.status = 1;
-                Err(Flow::Discard)
+                Err(self.fatal())
             }
         }
     }

@@ -15,12 +15,31 @@ pub(crate) struct Traps {
     pub(crate) err: Option<Rc<str>>,
     pub(crate) debug: Option<Rc<str>>,
     pub(crate) on_return: Option<Rc<str>>,
+    /// In a subshell: the traps of its parent as `trap` prints them, until it sets one of its own.
+    pub(crate) former: Vec<(String, String)>,
     /// Taken, but not yet acted on.
     pending: Vec<Signal>,
     running: u32,
 }
 
 impl Traps {
+    /// The name of each trap, and the line that `trap` prints.
+    pub(crate) fn lines(&self) -> Vec<(String, String)> {
+        let signals = self.signals.iter().map(|(which, action)| (which.name(), Some(action)));
+        std::iter::once(("EXIT", self.exit.as_ref()))
+            .chain(signals)
+            .chain([
+                ("DEBUG", self.debug.as_ref()),
+                ("ERR", self.err.as_ref()),
+                ("RETURN", self.on_return.as_ref()),
+            ])
+            .filter_map(|(name, action)| {
+                let line = format!("trap -- {} {name}\n", crate::expand_quote(action?));
+                Some((name.to_owned(), line))
+            })
+            .collect()
+    }
+
     /// Whether a trap could run when the shell is replaced by a program.
     pub(crate) fn any(&self) -> bool {
         self.exit.is_some() || self.err.is_some() || self.signals.values().any(|a| !a.is_empty())
@@ -143,6 +162,9 @@ impl Shell {
 
     /// In a new subshell: caught signals have their default again, ignored ones stay ignored.
     pub(crate) fn reset_traps(&mut self) {
+        if self.traps.former.is_empty() {
+            self.traps.former = self.traps.lines();
+        }
         let caught: Vec<Signal> =
             self.traps.signals.iter().filter(|(_, a)| !a.is_empty()).map(|(s, _)| *s).collect();
         for which in caught {

@@ -53,6 +53,8 @@ pub(crate) struct Vars {
     epoch: u32,
     epochs: u32,
     env: Option<Rc<Vec<OsString>>>,
+    /// The definitions of exported functions.
+    functions: BTreeMap<String, String>,
 }
 
 impl Vars {
@@ -115,6 +117,15 @@ impl Vars {
         }
     }
 
+    /// The value if it is held as text.
+    #[inline]
+    pub(crate) fn text(&self, sym: Sym) -> Option<&str> {
+        match self.slots.get(sym.index()) {
+            Some(Slot { value: Value::Str(text), .. }) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The value if it is a plain integer.
     pub(crate) fn integer(&self, sym: Sym) -> Option<i64> {
         if sym <= crate::symbols::LAST_DYNAMIC {
@@ -146,6 +157,16 @@ impl Vars {
             Some(Value::Array(items)) => items.keys().next_back().map_or(0, |n| n.saturating_add(1)),
             Some(Value::Str(_) | Value::Int(_)) => 1,
             _ => 0,
+        }
+    }
+
+    /// How many elements there are.
+    pub(crate) fn count(&self, sym: Sym) -> usize {
+        match self.slot(sym).map(|s| &s.value) {
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Assoc(items)) => items.len(),
+            Some(Value::Str(_) | Value::Int(_)) => 1,
+            Some(Value::Unset) | None => 0,
         }
     }
 
@@ -216,6 +237,11 @@ impl Vars {
         self.scopes.last().is_some_and(|scope| scope.iter().any(|(s, _)| *s == sym))
     }
 
+    /// Whether no scope has a variable of that name.
+    pub(crate) fn is_global(&self, sym: Sym) -> bool {
+        !self.scopes.iter().flatten().any(|(s, _)| *s == sym)
+    }
+
     /// Makes a variable of the innermost scope.
     pub(crate) fn make_local(&mut self, sym: Sym) {
         if self.scopes.is_empty() || self.is_local(sym) {
@@ -276,9 +302,29 @@ impl Vars {
                 list.push(crate::text::to_os(&format!("{}={value}", sym.name())));
             }
         }
+        // As bash passes functions on, so that either shell understands the other.
+        for (name, text) in &self.functions {
+            let body = text.find('{').map_or("", |at| &text[at..]);
+            list.push(crate::text::to_os(&format!("BASH_FUNC_{name}%%=() {body}")));
+        }
         let env = Rc::new(list);
         self.env = Some(env.clone());
         env
+    }
+
+    /// Puts the definition of a function into the environment, or takes it out.
+    pub(crate) fn export_function(&mut self, name: &str, text: Option<String>) {
+        match text {
+            Some(text) => drop(self.functions.insert(name.to_owned(), text)),
+            None if self.functions.remove(name).is_none() => return,
+            None => {}
+        }
+        self.env = None;
+    }
+
+    /// Whether a function is exported.
+    pub(crate) fn exports_function(&self, name: &str) -> bool {
+        self.functions.contains_key(name)
     }
 
     /// Every variable that has a value or an attribute, by name.

@@ -43,8 +43,7 @@ impl Shell {
             Err(ArithError::Flow(flow)) => Err(flow),
             Err(ArithError::Message(message)) => {
                 self.error(&message);
-                self.status = 1;
-                Err(Flow::Discard)
+                Err(self.fatal())
             }
         }
     }
@@ -164,7 +163,7 @@ impl Shell {
             None if self.opts.nounset => {
                 let (Target::Var(sym) | Target::Element(sym, _)) = target;
                 self.error(&format!("{}: unbound variable", sym.name()));
-                self.status = 1;
+                self.status = self.status_at_exit();
                 Err(ArithError::Flow(Flow::Exit))
             }
             None => Ok(0),

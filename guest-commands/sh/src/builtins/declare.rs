@@ -15,7 +15,8 @@ pub(crate) fn is_declaration(name: &str) -> bool {
 
 enum What {
     Text(String),
-    Assign(usize),
+    /// The assignment that an argument is, and its value unless that is a list.
+    Assign(usize, Option<String>),
 }
 
 #[derive(Default)]
@@ -41,8 +42,13 @@ impl Shell {
     pub(crate) fn declaration_builtin(&mut self, args: &[Arg]) -> Result<i32, Flow> {
         let mut words = Vec::new();
         for (i, arg) in args.iter().enumerate().skip(1) {
-            if arg.assign.is_some() {
-                words.push(What::Assign(i));
+            if let Some(assign) = &arg.assign {
+                // All values are expanded before the first variable changes: `local a=1 b=$a` has the outer `a`.
+                let value = match &assign.value {
+                    AssignValue::Scalar(word) => Some(self.expand_string(word)?),
+                    AssignValue::Array(_) => None,
+                };
+                words.push(What::Assign(i, value));
             } else {
                 let mut fields = Vec::new();
                 self.expand_fields(&arg.word, &mut fields)?;
@@ -95,8 +101,8 @@ impl Shell {
         let mut status = 0;
         for word in words {
             let one = match word {
-                What::Assign(i) => match args.get(i).and_then(|a| a.assign.as_deref()) {
-                    Some(assign) => self.declare_assign(assign, &want, name)?,
+                What::Assign(i, value) => match args.get(i).and_then(|a| a.assign.as_deref()) {
+                    Some(assign) => self.declare_assign(assign, value, &want, name)?,
                     None => 0,
                 },
                 What::Text(text) if want.print && name != "export" && name != "readonly" => {
@@ -120,6 +126,9 @@ impl Shell {
     fn declare_text(&mut self, text: &str, want: &Want, name: &str) -> Result<i32, Flow> {
         let len = crate::text::name_len(text.as_bytes());
         if len > 0 && len == text.len() {
+            if self.is_scoped(want, name) && self.is_fixed(sym(text), want, name) {
+                return Ok(1);
+            }
             self.prepare(sym(text), want, name);
             self.vars.set_flags(sym(text), want.on, want.off);
             return Ok(0);
@@ -139,7 +148,13 @@ impl Shell {
             _ => compile::assignment(text, self.line),
         };
         match assign {
-            Ok(Some(assign)) => self.declare_assign(&assign, want, name),
+            Ok(Some(assign)) => {
+                let value = match &assign.value {
+                    AssignValue::Scalar(word) => Some(self.expand_string(word)?),
+                    AssignValue::Array(_) => None,
+                };
+                self.declare_assign(&assign, value, want, name)
+            }
             // `declare -a x[3]`.
             Ok(None) if len > 0 && text[len..].starts_with('[') => {
                 self.prepare(sym(&text[..len]), want, name);
@@ -152,49 +167,44 @@ impl Shell {
         }
     }
 
-    fn declare_assign(&mut self, assign: &Assign, want: &Want, name: &str) -> Result<i32, Flow> {
-        // The value may refer to the outer variable that a local one is about to hide.
-        let ready = match &assign.value {
-            AssignValue::Scalar(word) => {
-                let text = self.expand_string(word)?;
-                Some(text)
-            }
-            AssignValue::Array(_) => None,
-        };
+    fn declare_assign(
+        &mut self,
+        assign: &Assign,
+        ready: Option<String>,
+        want: &Want,
+        name: &str,
+    ) -> Result<i32, Flow> {
         let flags = want.on & !READONLY;
-        if self.vars.flags(assign.name) & READONLY != 0
-            && (self.vars.is_local(assign.name) || !self.is_scoped(want, name))
-        {
-            let message = format!("{}: readonly variable", assign.name.name());
-            self.error(&message);
+        if self.is_fixed(assign.name, want, name) {
             return Ok(1);
         }
         self.prepare(assign.name, want, name);
         self.vars.set_flags(assign.name, flags, want.off);
         match ready {
             Some(text) if flags & NAMEREF != 0 => self.vars.put_str(assign.name, text),
-            Some(text) => {
-                let value = Assign {
-                    name: assign.name,
-                    index: None,
-                    append: assign.append,
-                    value: AssignValue::Scalar(crate::ir::Word {
-                        parts: vec![crate::ir::Part::Quoted(text.as_str().into())],
-                        raw: "".into(),
-                    }),
-                };
-                match &assign.index {
-                    Some(index) => match self.element_key(assign.name, index) {
-                        Ok(key) => self.set_element(assign.name, key, text, assign.append)?,
-                        Err(error) => self.arith_failed(error)?,
-                    },
-                    None => self.assign(&value)?,
-                }
-            }
+            Some(text) => match &assign.index {
+                Some(index) => match self.element_key(assign.name, index) {
+                    Ok(key) => self.set_element(assign.name, key, text, assign.append)?,
+                    Err(error) => self.arith_failed(error)?,
+                },
+                None if assign.append => self.append(assign.name, text)?,
+                None => self.set(assign.name, text)?,
+            },
             None => self.assign(assign)?,
         }
         self.vars.set_flags(assign.name, want.on, 0);
         Ok(self.subst_status.map_or(0, |_| 0))
+    }
+
+    /// Whether a variable is a constant that cannot be assigned, which is reported. A local one may hide only what is
+    /// local to a caller.
+    fn is_fixed(&mut self, var: Sym, want: &Want, name: &str) -> bool {
+        let fixed = self.vars.flags(var) & READONLY != 0
+            && (!self.is_scoped(want, name) || self.vars.is_local(var) || self.vars.is_global(var));
+        if fixed {
+            self.error(&format!("{name}: {}: readonly variable", var.name()));
+        }
+        fixed
     }
 
     fn is_scoped(&self, want: &Want, name: &str) -> bool {
@@ -221,7 +231,10 @@ impl Shell {
             names = self.functions.keys().map(|k| k.to_string()).collect();
             names.sort();
             for function in names {
-                self.print(&format!("declare -f {function}\n"));
+                match want.names_only || name == "export" {
+                    true => self.print(&format!("declare -f {function}\n")),
+                    false => self.print_function(&function),
+                }
             }
             return 0;
         }
@@ -229,12 +242,26 @@ impl Shell {
         for function in names {
             match self.functions.contains_key(function.as_str()) {
                 true if want.names_only => self.print(&format!("{function}\n")),
-                true if name == "export" => {}
-                true => self.print(&format!("{function} () \n{{ \n    …\n}}\n")),
+                true if name == "export" || want.on & EXPORT != 0 => {
+                    let text = (want.off & EXPORT == 0).then(|| self.function_text(&function)).flatten();
+                    self.vars.export_function(&function, text);
+                }
+                true => self.print_function(&function),
                 false => status = 1,
             }
         }
         status
+    }
+
+    /// The definition of a function as script text.
+    pub(crate) fn function_text(&self, name: &str) -> Option<String> {
+        self.functions.get(name).map(|function| crate::print::function(name, &function.body))
+    }
+
+    fn print_function(&mut self, name: &str) {
+        if let Some(text) = self.function_text(name) {
+            self.print(&(text + "\n"));
+        }
     }
 
     fn print_declared(&mut self, want: &Want, name: &str) {
@@ -396,6 +423,7 @@ pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
         if !crate::text::is_name(word) && functions && sh.functions.remove(word.as_str()).is_some() {
             sh.generation = sh.generation.wrapping_add(1);
+            sh.vars.export_function(word, None);
             continue;
         }
         let name = if reference { sym(word) } else { sh.vars.resolve(sym(word)) };
@@ -408,6 +436,7 @@ pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
         } else if functions && sh.functions.remove(word.as_str()).is_some() {
             sh.generation = sh.generation.wrapping_add(1);
+            sh.vars.export_function(word, None);
         }
     }
     Ok(status)

@@ -108,6 +108,10 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             let message = agentos_guest::strerror(&error);
             sh.flush();
             sh.error(&format!("{name}: {message}"));
+            if sh.opts.posix {
+                sh.status = 1;
+                return Err(Flow::Exit);
+            }
             return Ok(1);
         }
     };
@@ -116,6 +120,7 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         return Ok(1);
     }
     let outer = (words.len() > 1).then(|| std::mem::replace(&mut sh.args, words[1..].to_vec()));
+    let set_before = sh.args_set_in.take();
     let line = sh.line;
     sh.sources_active += 1;
     sh.depth += 1;
@@ -127,8 +132,13 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     sh.depth -= 1;
     sh.sources_active -= 1;
     sh.line = line;
-    if let Some(outer) = outer {
-        sh.args = outer;
+    // Arguments that the file gave itself by `set` stay.
+    match outer {
+        Some(outer) if sh.args_set_in != Some(sh.functions_active) => {
+            sh.args = outer;
+            sh.args_set_in = set_before;
+        }
+        _ => sh.args_set_in = sh.args_set_in.or(set_before),
     }
     match result {
         Ok(()) | Err(Flow::Return) => Ok(sh.status),

@@ -83,8 +83,7 @@ pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
     sh.vars.put(symbols::OPTIND, crate::vars::Value::Int(index as i64));
     sh.getopts_at = at;
-    sh.assign_text(name, found)?;
-    Ok(0)
+    super::assigned(sh.assign_text(name, found))
 }
 
 fn done(sh: &mut Shell, name: &str, index: usize) -> Result<i32, Flow> {

@@ -20,6 +20,10 @@ impl Shell {
             {
                 return (Waited::Status(status.shell_status()), Some(pid));
             }
+            // A signal that came together with the end of another child has interrupted nothing.
+            if let Some(signal) = self.caught() {
+                return (Waited::Signal(128 + i32::from(signal.raw())), None);
+            }
             match process::wait(WaitFor::Any) {
                 Ok(ended) => {
                     self.jobs.note(ended.pid, ended.status);
@@ -27,11 +31,7 @@ impl Shell {
                         return (Waited::Status(ended.status.shell_status()), Some(ended.pid));
                     }
                 }
-                Err(error) if errno_of(&error) == Some(Errno::EINTR) => {
-                    if let Some(signal) = self.caught() {
-                        return (Waited::Signal(128 + i32::from(signal.raw())), None);
-                    }
-                }
+                Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
                 Err(_) => return (Waited::NoChild, None),
             }
         }

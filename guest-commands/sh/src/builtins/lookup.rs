@@ -64,7 +64,7 @@ pub(super) fn command(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
                     sh.complain("command", &format!("{name}: not found"));
                 }
                 if let Some(found) = found {
-                    let line = if how == 'V' { describe(name, &found) } else { short(name, &found) };
+                    let line = if how == 'V' { describe(sh, name, &found) } else { short(name, &found) };
                     sh.print(&(line + "\n"));
                 }
             }
@@ -81,11 +81,13 @@ fn short(name: &str, meaning: &Meaning) -> String {
     }
 }
 
-fn describe(name: &str, meaning: &Meaning) -> String {
+fn describe(sh: &Shell, name: &str, meaning: &Meaning) -> String {
     match meaning {
         Meaning::Alias(value) => format!("{name} is aliased to `{value}'"),
         Meaning::Keyword => format!("{name} is a shell keyword"),
-        Meaning::Function => format!("{name} is a function"),
+        Meaning::Function => {
+            format!("{name} is a function\n{}", sh.function_text(name).unwrap_or_default())
+        }
         Meaning::Builtin => format!("{name} is a shell builtin"),
         Meaning::File(path) => format!("{name} is {path}"),
     }
@@ -161,7 +163,7 @@ pub(super) fn type_of(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             .to_owned(),
             (Meaning::File(file), _, true) => file.clone(),
             (_, _, true) => continue,
-            _ => describe(name, &found),
+            _ => describe(sh, name, &found),
         };
         sh.print(&(line + "\n"));
     }

@@ -13,7 +13,7 @@ mod set;
 mod signals;
 pub(crate) mod test;
 
-use crate::shell::{Flow, Shell};
+use crate::shell::{Flow, Run, Shell};
 
 /// A builtin: gets its name and arguments.
 pub(crate) type Builtin = fn(&mut Shell, &[String]) -> Result<i32, Flow>;
@@ -66,6 +66,37 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "unalias" => lookup::unalias,
         _ => return None,
     })
+}
+
+/// Whether POSIX counts a builtin among the special ones, whose errors end a shell that is not interactive.
+pub(crate) fn is_special(name: &str) -> bool {
+    matches!(
+        name,
+        "." | ":"
+            | "break"
+            | "continue"
+            | "eval"
+            | "exec"
+            | "exit"
+            | "export"
+            | "readonly"
+            | "return"
+            | "set"
+            | "shift"
+            | "source"
+            | "times"
+            | "trap"
+            | "unset"
+    )
+}
+
+/// The status of a builtin that assigns: a constant is not assigned to, which is a failure and no more.
+fn assigned(result: Run) -> Result<i32, Flow> {
+    match result {
+        Ok(()) => Ok(0),
+        Err(Flow::Discard) => Ok(1),
+        Err(flow) => Err(flow),
+    }
 }
 
 impl Shell {

@@ -68,7 +68,7 @@ pub(super) fn printf(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     match variable {
         Some(name) => {
             let text = crate::text::from_bytes(out);
-            sh.assign_text(&name, text)?;
+            list.status = list.status.max(super::assigned(sh.assign_text(&name, text))?);
         }
         None => sh.out.extend_from_slice(&out),
     }

@@ -1,5 +1,6 @@
 //! `read` and `mapfile`. Input is taken byte by byte where the descriptor may be shared with other programs.
 
+use crate::input::Input;
 use crate::shell::{Flow, Shell};
 use crate::symbols::{self, sym};
 use crate::vars::Value;
@@ -28,13 +29,15 @@ enum End {
 impl Shell {
     /// A line of standard input without its newline, for `select`.
     pub(crate) fn read_line(&mut self) -> Option<String> {
+        let mut input = Input::new(0);
         let mut bytes = Vec::new();
-        let mut one = [0u8; 1];
         loop {
-            match fd::read(0, &mut one) {
-                Ok(0) => return if bytes.is_empty() { None } else { Some(crate::text::from_bytes(bytes)) },
-                Ok(_) if one[0] == b'\n' => return Some(crate::text::from_bytes(bytes)),
-                Ok(_) => bytes.push(one[0]),
+            match input.next() {
+                Ok(None) => {
+                    return if bytes.is_empty() { None } else { Some(crate::text::from_bytes(bytes)) };
+                }
+                Ok(Some(b'\n')) => return Some(crate::text::from_bytes(bytes)),
+                Ok(Some(byte)) => bytes.push(byte),
                 Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
                 Err(_) => return None,
             }
@@ -87,7 +90,12 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
         }
     }
-    if let Some(bad) = names.iter().find(|n| !crate::text::is_name(n.split('[').next().unwrap_or(""))) {
+    if let Some(bad) = names
+        .iter()
+        .copied()
+        .chain(&o.array)
+        .find(|n| !crate::text::is_name(n.split('[').next().unwrap_or("")))
+    {
         sh.complain("read", &format!("`{bad}': not a valid identifier"));
         return Ok(1);
     }
@@ -95,7 +103,9 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         return Ok(i32::from(!fd::wait_readable(o.from, 0).unwrap_or(false)));
     }
     let (chars, end) = input(sh, &o);
-    assign(sh, &o, &names, chars)?;
+    if super::assigned(assign(sh, &o, &names, chars))? != 0 {
+        return Ok(1);
+    }
     Ok(match end {
         End::Delimiter | End::Count => 0,
         End::File => 1,
@@ -144,12 +154,14 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
     let mut out: Vec<(u8, bool)> = Vec::new();
     let mut escaped = false;
     let mut chars = 0;
-    let mut byte = [0u8; 1];
+    let mut source = Input::new(o.from);
     loop {
         if o.count.is_some_and(|n| chars >= n) {
             return (out, End::Count);
         }
-        if let Some(deadline) = deadline {
+        if let Some(deadline) = deadline
+            && !source.holds()
+        {
             let left = deadline.saturating_duration_since(Instant::now());
             match fd::wait_readable(o.from, i32::try_from(left.as_millis()).unwrap_or(i32::MAX)) {
                 Ok(true) => {}
@@ -162,9 +174,9 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
                 }
             }
         }
-        match fd::read(o.from, &mut byte) {
-            Ok(0) => return (out, End::File),
-            Ok(_) => {}
+        let b = match source.next() {
+            Ok(None) => return (out, End::File),
+            Ok(Some(byte)) => byte,
             Err(error) if errno_of(&error) == Some(Errno::EINTR) => {
                 if let Some(signal) = sh.caught() {
                     return (out, End::Signal(i32::from(signal.raw())));
@@ -175,8 +187,7 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
                 sh.complain("read", &format!("read error: {}: {}", o.from, agentos_guest::strerror(&error)));
                 return (out, End::File);
             }
-        }
-        let b = byte[0];
+        };
         if escaped {
             escaped = false;
             if b != b'\n' {
@@ -205,8 +216,8 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
                 _ => 3,
             };
             for _ in 0..more {
-                if matches!(fd::read(o.from, &mut byte), Ok(1)) {
-                    out.push((byte[0], false));
+                if let Ok(Some(byte)) = source.next() {
+                    out.push((byte, false));
                 }
             }
         }
@@ -215,7 +226,7 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
 
 fn assign(sh: &mut Shell, o: &Options, names: &[&String], input: Vec<(u8, bool)>) -> Result<(), Flow> {
     let whole = |bytes: &[(u8, bool)]| crate::text::from_bytes(bytes.iter().map(|(b, _)| *b).collect());
-    let ifs = sh.ifs().into_owned();
+    let ifs = sh.ifs();
     if o.array.is_none() && names.is_empty() {
         return sh.set(symbols::REPLY, whole(&input));
     }
@@ -226,7 +237,7 @@ fn assign(sh: &mut Shell, o: &Options, names: &[&String], input: Vec<(u8, bool)>
         }
         return Ok(());
     }
-    let is_sep = |(b, quoted): &(u8, bool)| !quoted && ifs.as_bytes().contains(b);
+    let is_sep = |(b, quoted): &(u8, bool)| !quoted && ifs.has_byte(*b);
     let is_blank = |c: &(u8, bool)| is_sep(c) && matches!(c.0, b' ' | b'\t' | b'\n');
     let mut rest: &[(u8, bool)] = &input;
     let skip_blanks = |rest: &mut &[(u8, bool)]| {
@@ -316,16 +327,45 @@ pub(super) fn mapfile(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
     }
     let name = sh.vars.resolve(sym(&array));
-    let mut items = match (origin, sh.vars.slot(name).map(|s| &s.value)) {
-        (Some(_), Some(Value::Array(old))) => old.clone(),
-        _ => BTreeMap::new(),
+    let bytes = if max == usize::MAX {
+        fd::read_to_end(from).unwrap_or_default()
+    } else {
+        some_lines(from, delimiter, skip.saturating_add(max))
     };
-    let bytes = fd::read_to_end(from).unwrap_or_default();
     let lines = bytes.split_inclusive(|b| *b == delimiter).skip(skip).take(max);
-    for (at, line) in (origin.unwrap_or(0)..).zip(lines) {
-        let keep = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line };
-        items.insert(at, crate::text::from_bytes(keep.iter().copied().filter(|b| *b != 0).collect()));
-    }
+    let lines = (origin.unwrap_or(0)..).zip(lines).map(|(at, line)| {
+        let mut line = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line }.to_vec();
+        if line.contains(&0) {
+            line.retain(|b| *b != 0);
+        }
+        (at, crate::text::from_bytes(line))
+    });
+    let items = match (origin, std::mem::take(&mut sh.vars.slot_mut(name).value)) {
+        (Some(_), Value::Array(mut old)) => {
+            old.extend(lines);
+            old
+        }
+        // Made at once, which is faster than line by line.
+        _ => lines.collect(),
+    };
     sh.vars.put(name, Value::Array(items));
     Ok(0)
+}
+
+/// So many lines of a descriptor, and not a byte more.
+fn some_lines(from: u32, delimiter: u8, mut count: usize) -> Vec<u8> {
+    let mut input = Input::new(from);
+    let mut out = Vec::new();
+    while count > 0 {
+        match input.next() {
+            Ok(None) => break,
+            Ok(Some(byte)) => {
+                out.push(byte);
+                count -= usize::from(byte == delimiter);
+            }
+            Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
+            Err(_) => break,
+        }
+    }
+    out
 }

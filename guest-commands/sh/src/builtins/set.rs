@@ -16,14 +16,14 @@ pub(super) fn set(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     while let Some(word) = args.get(i) {
         match word.as_str() {
             "--" => {
-                sh.args = args[i + 1..].to_vec();
+                sh.set_args(args[i + 1..].to_vec());
                 return Ok(0);
             }
             "-" => {
                 sh.opts.xtrace = false;
                 sh.opts.verbose = false;
                 if i + 1 < args.len() {
-                    sh.args = args[i + 1..].to_vec();
+                    sh.set_args(args[i + 1..].to_vec());
                 }
                 return Ok(0);
             }
@@ -34,7 +34,7 @@ pub(super) fn set(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
                 }
             }
             _ => {
-                sh.args = args[i..].to_vec();
+                sh.set_args(args[i..].to_vec());
                 return Ok(0);
             }
         }
@@ -65,7 +65,6 @@ impl Shell {
                 self.complain("set", &format!("{name}: invalid option name"));
                 return Err(2);
             }
-            self.posix = self.opts.posix;
         }
         Ok(used)
     }

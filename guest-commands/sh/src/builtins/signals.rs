@@ -64,6 +64,7 @@ pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         sh.complain("trap", "usage: trap [-lp] [[arg] signal_spec ...]");
         return Ok(2);
     }
+    sh.traps.former.clear();
     let mut status = 0;
     for text in events {
         let rc = action.map(Rc::<str>::from);
@@ -80,19 +81,8 @@ pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 fn print_traps(sh: &mut Shell, only: &[String]) {
-    let mut lines = Vec::new();
-    let mut add = |name: &str, action: &Option<Rc<str>>| {
-        if let Some(action) = action {
-            lines.push((name.to_owned(), format!("trap -- {} {name}\n", crate::expand_quote(action))));
-        }
-    };
-    add("EXIT", &sh.traps.exit);
-    for (which, action) in &sh.traps.signals {
-        add(which.name(), &Some(action.clone()));
-    }
-    add("DEBUG", &sh.traps.debug);
-    add("ERR", &sh.traps.err);
-    add("RETURN", &sh.traps.on_return);
+    // A subshell that has set none yet shows those of its parent, so that `saved=$(trap)` works.
+    let lines = if sh.traps.former.is_empty() { sh.traps.lines() } else { sh.traps.former.clone() };
     for (name, line) in lines {
         let wanted = only
             .iter()

@@ -4,15 +4,25 @@ use crate::shell::{Flow, Shell};
 use agentos_guest::fs::{self, FileType, Stat};
 
 pub(super) fn test(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut words: Vec<&str> = args[1..].iter().map(String::as_str).collect();
-    if args[0] == "[" && words.pop() != Some("]") {
-        sh.complain("[", "missing `]'");
-        return Ok(2);
+    let mut words = &args[1..];
+    if args[0] == "[" {
+        match words.split_last() {
+            Some((last, rest)) if last == "]" => words = rest,
+            _ => {
+                sh.complain("[", "missing `]'");
+                return Ok(2);
+            }
+        }
     }
-    let mut parser = Parser { words: &words, at: 0, depth: 0, name: &args[0] };
-    let result = match words.len() {
-        0 => Ok(false),
-        _ => parser.evaluate(sh),
+    let result = match words {
+        [] => Ok(false),
+        [one] => Ok(!one.is_empty()),
+        // The form that nearly all tests have needs no list of its own.
+        [left, op, right] if is_binary(op) => binary(left, op, right),
+        _ => {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            Parser { words: &words, at: 0, depth: 0 }.evaluate(sh)
+        }
     };
     match result {
         Ok(yes) => Ok(i32::from(!yes)),
@@ -39,7 +49,6 @@ struct Parser<'a> {
     words: &'a [&'a str],
     at: usize,
     depth: u32,
-    name: &'a str,
 }
 
 impl Parser<'_> {
@@ -49,9 +58,9 @@ impl Parser<'_> {
             [one] => Ok(!one.is_empty()),
             ["!", one] => Ok(one.is_empty()),
             [op, operand] if is_unary(op) => Ok(sh.unary_test(op.as_bytes()[1], operand)?),
-            [left, op, right] if is_binary(op) => binary(sh, left, op, right),
+            [left, op, right] if is_binary(op) => binary(left, op, right),
             ["!", rest @ ..] if rest.len() <= 3 => {
-                Parser { words: rest, at: 0, depth: self.depth, name: self.name }.evaluate(sh).map(|b| !b)
+                Parser { words: rest, at: 0, depth: self.depth }.evaluate(sh).map(|b| !b)
             }
             ["(", one, ")"] => Ok(!one.is_empty()),
             _ => {
@@ -100,7 +109,7 @@ impl Parser<'_> {
             [] => Err(Wrong::Message("argument expected".into())),
             [left, op, right, ..] if is_binary(op) && *op != "-a" && *op != "-o" => {
                 self.at += 3;
-                binary(sh, left, op, right)
+                binary(left, op, right)
             }
             ["!", ..] => {
                 self.at += 1;
@@ -155,15 +164,20 @@ fn is_binary(op: &str) -> bool {
     )
 }
 
-fn binary(sh: &mut Shell, left: &str, op: &str, right: &str) -> Result<bool, Wrong> {
-    let number = |text: &str| {
-        let t = text.trim();
-        t.strip_prefix('+')
-            .unwrap_or(t)
-            .parse::<i64>()
-            .map_err(|_| Wrong::Message(format!("{text}: integer expression expected")))
-    };
-    let _ = sh;
+/// An operand of `-eq` and its kin: decimal, between blanks.
+fn number(text: &str) -> Result<i64, Wrong> {
+    let digits = text.as_bytes();
+    if (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+        return Ok(digits.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')));
+    }
+    let t = text.trim();
+    t.strip_prefix('+')
+        .unwrap_or(t)
+        .parse::<i64>()
+        .map_err(|_| Wrong::Message(format!("{text}: integer expression expected")))
+}
+
+fn binary(left: &str, op: &str, right: &str) -> Result<bool, Wrong> {
     Ok(match op {
         "=" | "==" => left == right,
         "!=" => left != right,

@@ -2,8 +2,8 @@
 
 use crate::source::skip::Skipper;
 
-/// How many words one word may become.
-const MAX_WORDS: usize = 100_000;
+/// How many words one word may become. One that would become more stays as it is, as in bash when memory ends.
+const MAX_WORDS: usize = 1_000_000;
 
 /// The words that `raw` stands for; itself if it has no braces to expand.
 pub(crate) fn expand(raw: &str) -> Vec<String> {
@@ -12,7 +12,7 @@ pub(crate) fn expand(raw: &str) -> Vec<String> {
     }
     let mut out = Vec::new();
     expand_into(raw, &mut out, 0);
-    out
+    if out.len() > MAX_WORDS { vec![raw.to_owned()] } else { out }
 }
 
 fn expand_into(raw: &str, out: &mut Vec<String>, depth: u32) {
@@ -30,7 +30,8 @@ fn expand_into(raw: &str, out: &mut Vec<String>, depth: u32) {
                         expand_into(&alternative, &mut middles, depth + 1);
                         for middle in middles {
                             for tail in &tails {
-                                if out.len() >= MAX_WORDS {
+                                // One too many is enough to know.
+                                if out.len() > MAX_WORDS {
                                     return;
                                 }
                                 out.push(format!("{prefix}{middle}{tail}"));
@@ -155,5 +156,8 @@ mod tests {
         check("${x,y}", "${x,y}");
         check("{a,b", "{a,b");
         check("{,x}y", "y xy");
+        check("{1..2000000}", "{1..2000000}");
+        assert_eq!(expand("{1..150000}").len(), 150_000);
+        assert_eq!(expand("{1..1000}{1..1000}{1..2}"), ["{1..1000}{1..1000}{1..2}"]);
     }
 }

@@ -228,7 +228,7 @@ impl Compiler<'_> {
                     if array.is_some() || !raw.contains('{') {
                         let assign = Some(Box::new(self.assign(assign)?));
                         self.at(word);
-                        let word = word::parse(&raw, self.line, word::Mode::Assign)?;
+                        let word = word::parse(&raw, self.line, word::Mode::NameAndValue)?;
                         out.args.push(Arg { word, assign });
                     } else {
                         self.words(word, &mut words)?;

@@ -112,7 +112,7 @@ fn subscript(text: &str, line: u32) -> Result<(Option<Subscript>, usize)> {
 /// The operation that `rest` writes; `None` if it is wrong.
 fn operation(rest: &str, line: u32, quoted: bool, depth: u32) -> Result<Option<Op>> {
     let value =
-        |text: &str| word::parse_at(text, line, if quoted { Mode::Double } else { Mode::Word }, depth);
+        |text: &str| word::parse_at(text, line, if quoted { Mode::Braced } else { Mode::Word }, depth);
     let pattern = |text: &str| word::parse_at(text, line, Mode::Word, depth);
     let b = rest.as_bytes();
     let Some(first) = b.first().copied() else { return Ok(Some(Op::None)) };

@@ -15,8 +15,12 @@ pub(crate) enum Mode {
     Word,
     /// The value of an assignment: tildes also after colons.
     Assign,
+    /// An argument that has the form of an assignment: the same for its value.
+    NameAndValue,
     /// Within double quotes.
     Double,
+    /// The word of an expansion within double quotes: a backslash quotes the brace, too.
+    Braced,
     /// A here-document: as double quotes, but `"` is ordinary.
     HereDoc,
     /// Nothing is special.
@@ -63,14 +67,24 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     if depth > 60 {
         return Err(SyntaxError::Wrong("expansions nest too deeply".into(), line));
     }
+    if matches!(mode, Mode::Word | Mode::Assign | Mode::NameAndValue) && is_plain(text) {
+        let text: Rc<str> = Rc::from(text);
+        return Ok(Word { parts: vec![Part::Lit(text.clone())], raw: text });
+    }
     let mut b = Builder { parts: Vec::new(), text: String::new(), quoted: false, line, depth };
     match mode {
         Mode::Literal => b.push(text, true),
-        Mode::Double | Mode::HereDoc => double(&mut b, text, mode)?,
-        Mode::Word | Mode::Assign => unquoted(&mut b, text, mode)?,
+        Mode::Double | Mode::Braced | Mode::HereDoc => double(&mut b, text, mode)?,
+        Mode::Word | Mode::Assign | Mode::NameAndValue => unquoted(&mut b, text, mode)?,
     }
     b.flush();
     Ok(Word { parts: b.parts, raw: Rc::from(text) })
+}
+
+/// Whether a word is the text that it is written as: most are.
+fn is_plain(text: &str) -> bool {
+    let special = |b| matches!(b, b'\\' | b'\'' | b'"' | b'`' | b'$' | b'~' | b'<' | b'>');
+    !text.is_empty() && !text.bytes().any(special)
 }
 
 /// The words of the text of an array literal.
@@ -150,7 +164,7 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             }
             b'~' if at_start => {
                 let rest = &text[i + 1..];
-                let stop = |c: char| c == '/' || mode == Mode::Assign && c == ':';
+                let stop = |c: char| c == '/' || mode != Mode::Word && c == ':';
                 let name = rest.split(stop).next().unwrap_or(rest);
                 if name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-+.".contains(&c)) {
                     b.part(Part::Tilde(Rc::from(name)));
@@ -163,7 +177,8 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             _ => {
                 let end = s.char_end(i);
                 b.push(&text[i..end], false);
-                tilde = mode == Mode::Assign && (c == b':' || c == b'=' && crate::text::is_name(&text[..i]));
+                tilde = mode != Mode::Word && c == b':'
+                    || mode == Mode::NameAndValue && c == b'=' && crate::text::is_name(&text[..i]);
                 i = end;
             }
         }
@@ -198,7 +213,10 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 let next = s.at(i + 1);
                 if next == b'\n' {
                     i += 2;
-                } else if matches!(next, b'$' | b'`' | b'\\') || next == b'"' && mode == Mode::Double {
+                } else if matches!(next, b'$' | b'`' | b'\\')
+                    || next == b'"' && mode != Mode::HereDoc
+                    || next == b'}' && mode == Mode::Braced
+                {
                     b.push(&text[i + 1..i + 2], true);
                     i += 2;
                 } else {
@@ -207,9 +225,9 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 }
             }
             // Quotes within the word of an expansion that is itself quoted.
-            b'"' if mode == Mode::Double => {
+            b'"' if mode != Mode::HereDoc => {
                 let end = s.double(i)?;
-                double(b, &text[i + 1..end - 1], Mode::Double)?;
+                double(b, &text[i + 1..end - 1], mode)?;
                 i = end;
             }
             b'`' => {

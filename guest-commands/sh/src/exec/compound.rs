@@ -17,7 +17,10 @@ impl Shell {
         match &command.kind {
             Kind::Simple(simple) => self.run_simple(command, simple, tail),
             Kind::Brace(list) => self.run_list(list, tail),
-            Kind::Subshell(list) => self.run_subshell(list, tail),
+            Kind::Subshell(list) => {
+                self.line = command.line;
+                self.run_subshell(list, tail)
+            }
             Kind::If { arms, otherwise } => {
                 for (condition, body) in arms {
                     self.run_tested(condition)?;
@@ -25,13 +28,19 @@ impl Shell {
                         return self.run_list(body, tail);
                     }
                 }
-                self.status = 0;
-                otherwise.as_ref().map_or(Ok(()), |body| self.run_list(body, tail))
+                match otherwise {
+                    Some(body) => self.run_list(body, tail),
+                    None => {
+                        self.status = 0;
+                        Ok(())
+                    }
+                }
             }
             Kind::While { until, condition, body } => self.run_while(*until, condition, body),
             Kind::For { var, words, body } => {
-                let words = self.loop_words(words.as_deref())?;
-                self.run_for(*var, words, body)
+                self.line = command.line;
+                let list = self.loop_words(words.as_deref())?;
+                self.run_for(*var, words.as_deref(), list, body)
             }
             Kind::Select { var, words, body } => {
                 let words = self.loop_words(words.as_deref())?;
@@ -41,7 +50,11 @@ impl Shell {
                 self.line = command.line;
                 self.run_for_arith([init.as_deref(), condition.as_deref(), step.as_deref()], body)
             }
-            Kind::Case { word, arms } => self.run_case(word, arms),
+            Kind::Case { word, arms } => {
+                self.line = command.line;
+                self.trace_text(|| format!("case {} in", word.raw));
+                self.run_case(word, arms)
+            }
             Kind::Arith(arith) => {
                 self.line = command.line;
                 self.run_arith(arith)
@@ -56,14 +69,21 @@ impl Shell {
                 Ok(())
             }
             Kind::Function { name, body } => {
-                let function =
-                    Function { name: name.clone(), body: body.clone(), source: self.source_name() };
-                self.functions.insert(name.clone(), Rc::new(function));
-                self.generation = self.generation.wrapping_add(1);
-                self.status = 0;
+                self.define(name, body);
                 Ok(())
             }
         }
+    }
+
+    #[inline(never)]
+    fn define(&mut self, name: &Rc<str>, body: &Rc<Command>) {
+        let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
+        self.functions.insert(name.clone(), Rc::new(function));
+        self.generation = self.generation.wrapping_add(1);
+        if self.vars.exports_function(name) {
+            self.vars.export_function(name, self.function_text(name));
+        }
+        self.status = 0;
     }
 
     #[inline(never)]
@@ -71,6 +91,7 @@ impl Shell {
         self.trace_text(|| format!("(( {} ))", arith.text.trim()));
         match self.try_arith(arith) {
             Ok(n) => self.status = i32::from(n == 0),
+            Err(crate::arith::eval::ArithError::Flow(Flow::Discard)) => self.status = 1,
             Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
             Err(crate::arith::eval::ArithError::Message(message)) => {
                 self.error(&format!("((: {message}"));
@@ -83,13 +104,13 @@ impl Shell {
     #[inline(never)]
     fn run_for_arith(&mut self, [init, condition, step]: [Option<&Arith>; 3], body: &List) -> Run {
         if let Some(init) = init {
-            self.arith(init)?;
+            self.loop_arith(init)?;
         }
         let mut status = 0;
         self.loops += 1;
         let result = loop {
             if let Some(condition) = condition {
-                match self.arith(condition) {
+                match self.loop_arith(condition) {
                     Ok(0) => break Ok(()),
                     Ok(_) => {}
                     Err(flow) => break Err(flow),
@@ -104,7 +125,7 @@ impl Shell {
                 Err(flow) => break Err(flow),
             }
             if let Some(step) = step
-                && let Err(flow) = self.arith(step)
+                && let Err(flow) = self.loop_arith(step)
             {
                 break Err(flow);
             }
@@ -113,6 +134,12 @@ impl Shell {
         result?;
         self.status = status;
         Ok(())
+    }
+
+    /// One of the three expressions of `for ((…))`.
+    fn loop_arith(&mut self, arith: &Arith) -> Result<i64, Flow> {
+        self.trace_text(|| format!("(( {} ))", arith.text.trim()));
+        self.arith(arith)
     }
 
     /// Runs the body of a loop once; false when the loop ends.
@@ -174,14 +201,30 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn run_for(&mut self, var: symbols::Sym, words: Vec<String>, body: &List) -> Run {
+    fn run_for(
+        &mut self,
+        var: symbols::Sym,
+        written: Option<&[Word]>,
+        words: Vec<String>,
+        body: &List,
+    ) -> Run {
         self.status = 0;
         self.loops += 1;
         let mut result = Ok(());
         for word in words {
-            if let Err(flow) = self.set(var, word) {
-                result = Err(flow);
-                break;
+            self.trace_text(|| {
+                let written =
+                    written.map(|words| words.iter().map(|w| &*w.raw).collect::<Vec<_>>().join(" "));
+                format!("for {} in {}", var.name(), written.as_deref().unwrap_or("\"$@\""))
+            });
+            match self.set(var, word) {
+                Ok(()) => {}
+                // A constant: the loop fails.
+                Err(Flow::Discard) => break,
+                Err(flow) => {
+                    result = Err(flow);
+                    break;
+                }
             }
             match self.turn(body) {
                 Ok(true) => {}
@@ -238,16 +281,22 @@ impl Shell {
                     Some(literal) if !nocase && !pattern::is_special(literal) => literal == text,
                     _ => {
                         let p = self.expand_pattern(p)?;
-                        pattern::matches(&p, &text, nocase)
+                        let hit = pattern::matches(&p, &text, nocase);
+                        self.spare.give(p);
+                        hit
                     }
                 };
             }
             if !hit {
                 continue;
             }
+            if arm.then == Then::Leave {
+                self.spare.give(text);
+                return self.run_list(&arm.body, false);
+            }
             self.run_list(&arm.body, false)?;
             match arm.then {
-                Then::Leave => return Ok(()),
+                Then::Leave => {}
                 Then::FallThrough => fall = true,
                 Then::TestNext => fall = false,
             }
@@ -276,7 +325,9 @@ impl Shell {
             }
             Cond::Binary(op, left, right) => {
                 let left = self.expand_string(left)?;
-                self.binary_cond(*op, &left, right)?
+                let result = self.binary_cond(*op, &left, right)?;
+                self.spare.give(left);
+                result
             }
         })
     }
@@ -289,7 +340,9 @@ impl Shell {
                 let p = self.expand_pattern(right)?;
                 let sign = if op == CondOp::Match { "==" } else { "!=" };
                 self.trace_text(|| format!("[[ {} {sign} {p} ]]", super::trace::shown(left)));
-                return Ok(Some(pattern::matches(&p, left, nocase) == (op == CondOp::Match)));
+                let hit = pattern::matches(&p, left, nocase);
+                self.spare.give(p);
+                return Ok(Some(hit == (op == CondOp::Match)));
             }
             CondOp::Regex => {
                 let source = self.expand_regex(right)?;
@@ -337,7 +390,7 @@ impl Shell {
 
     #[inline(never)]
     fn match_regex(&mut self, source: &str, text: &str, nocase: bool) -> Option<bool> {
-        let key = format!("{}{source}", if nocase { "(?i)" } else { "" });
+        let key = format!("{}{source}", if nocase { "(?is)" } else { "(?s)" });
         let regex = match self.regexes.get(&key) {
             Some(regex) => regex.clone(),
             None => match regex_lite::Regex::new(&format!(

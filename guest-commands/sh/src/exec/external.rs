@@ -215,7 +215,10 @@ impl Shell {
                 self.error(&format!("{name}: Is a directory"));
                 126
             }
-            Some(Errno::EACCES) if !name.contains('/') && self.find_program(name).is_none() => {
+            Some(Errno::EACCES)
+                if !name.contains('/')
+                    && !self.candidates(name).any(|f| crate::builtins::test::is_file(&f)) =>
+            {
                 self.error(&format!("{name}: command not found"));
                 127
             }
@@ -311,10 +314,14 @@ impl Shell {
         if name.contains('/') {
             return Some(name.to_owned());
         }
+        self.candidates(name).find(|file| crate::builtins::test::is_program(file))
+    }
+
+    /// The files that a name could mean, by PATH.
+    fn candidates(&self, name: &str) -> impl Iterator<Item = String> {
         let path = self.vars.get(symbols::PATH).unwrap_or_default();
-        path.split(':')
-            .map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") })
-            .find(|file| crate::builtins::test::is_program(file))
+        let file = |dir: &str| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") };
+        path.split(':').map(file).collect::<Vec<_>>().into_iter()
     }
 
     /// Waits for a child of the foreground.

@@ -41,7 +41,8 @@ impl Shell {
         self.functions_active -= 1;
         self.loops = loops;
         self.getopts_at = getopts_at;
-        self.args = outer;
+        let used = std::mem::replace(&mut self.args, outer);
+        self.spare.give_list(used);
         result
     }
 

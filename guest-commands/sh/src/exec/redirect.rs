@@ -2,11 +2,11 @@
 
 use crate::ir::{Redirect, RedirectFd, RedirectKind};
 use crate::shell::{Flow, Shell};
-use agentos_guest::{fd, strerror};
+use agentos_guest::{Errno, errno_of, fd, strerror};
 use std::io;
 
-/// The shell's own descriptors are at this number or above.
-const OWN: u32 = 64;
+/// The shell's own descriptors are at this number or above while there is room: scripts use the lower ones by name.
+const OWN: u32 = 10;
 /// A here-document up to this size fits into a pipe.
 const PIPE: usize = 16_384;
 
@@ -42,11 +42,11 @@ impl FdMap {
     }
 }
 
-/// What undoes redirections.
+/// What undoes redirections. They nest, so the copies are a stack: [`Shell::kept`].
 #[derive(Debug, Default)]
 pub(super) struct Saved {
-    /// Descriptor and the copy of what it was; `None`: it was closed.
-    fds: Vec<(u32, Option<fd::Owned>)>,
+    /// Descriptors, and whether a copy of what each was is kept; if not, it was closed.
+    fds: Vec<(u32, bool)>,
     routes: Option<Vec<(u32, usize)>>,
 }
 
@@ -82,10 +82,15 @@ pub(super) fn read_back(file: u32) -> io::Result<Vec<u8>> {
     fd::read_to_end(fd::Owned::from_raw(again).raw())
 }
 
-/// A descriptor out of the way of the script's.
-fn raise(low: u32) -> io::Result<fd::Owned> {
-    let low = fd::Owned::from_raw(low);
-    if low.raw() >= OWN { Ok(low) } else { fd::dup(low.raw(), OWN, true).map(fd::Owned::from_raw) }
+/// A copy for the shell itself, out of the way of the script's. A low limit leaves no room there: any number will do then.
+fn keep(number: u32) -> io::Result<fd::Owned> {
+    match fd::dup(number, OWN, true) {
+        Err(error) if matches!(errno_of(&error), Some(Errno::EINVAL | Errno::EMFILE)) => {
+            fd::dup(number, 3, true)
+        }
+        other => other,
+    }
+    .map(fd::Owned::from_raw)
 }
 
 /// A descriptor from which a here-document is read.
@@ -94,9 +99,9 @@ fn here(text: &str) -> io::Result<fd::Owned> {
     if bytes.len() <= PIPE {
         let (read, write) = fd::pipe(true)?;
         fd::write_all(write.raw(), &bytes)?;
-        return raise(read.into_raw());
+        return Ok(read);
     }
-    raise(temporary(&bytes)?)
+    temporary(&bytes).map(fd::Owned::from_raw)
 }
 
 impl Shell {
@@ -147,11 +152,13 @@ impl Shell {
                         match own {
                             Some(own) => out.push((own, Step::Dup(source))),
                             None => {
-                                let Ok(copy) = fd::dup(source, OWN, false) else {
+                                if !self.is_open(source) {
                                     self.error(&format!("{source}: Bad file descriptor"));
                                     return Ok(false);
-                                };
-                                self.name_descriptor(redirect.fd, copy)?;
+                                }
+                                if !self.name_copy(redirect.fd, source)? {
+                                    return Ok(false);
+                                }
                             }
                         }
                         if moves && own != Some(source) {
@@ -179,7 +186,7 @@ impl Shell {
         let opened = loop {
             match fd::open(&*crate::text::os(target), flags | fd::O_CLOEXEC, 0o666) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other.and_then(raise),
+                other => break other.map(fd::Owned::from_raw),
             }
         };
         match opened {
@@ -204,20 +211,37 @@ impl Shell {
     ) -> Result<bool, Flow> {
         match own {
             RedirectFd::Number(n) => out.push((n, Step::File(file))),
-            RedirectFd::Named(_) => {
-                if let Ok(copy) = fd::dup(file.raw(), 10, false) {
-                    self.name_descriptor(own, copy)?;
-                }
-            }
+            RedirectFd::Named(_) => return self.name_copy(own, file.raw()),
         }
         Ok(true)
     }
 
-    fn name_descriptor(&mut self, own: RedirectFd, number: u32) -> Result<(), Flow> {
-        match own {
-            RedirectFd::Named(name) => self.set(name, number.to_string()),
-            RedirectFd::Number(_) => Ok(()),
+    /// Gives the variable of `{name}` the number of a new copy; false when there is no room for one.
+    fn name_copy(&mut self, own: RedirectFd, source: u32) -> Result<bool, Flow> {
+        let RedirectFd::Named(name) = own else { return Ok(true) };
+        match fd::dup(source, OWN, false) {
+            Ok(copy) => {
+                if let Err(flow) = self.set(name, copy.to_string()) {
+                    let _ = fd::close(copy);
+                    return Err(flow);
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                let why = match errno_of(&error) {
+                    // No number from OWN on is below the limit.
+                    Some(Errno::EINVAL) => "Too many open files".into(),
+                    _ => strerror(&error),
+                };
+                self.error(&format!("redirection error: cannot duplicate fd: {why}"));
+                Ok(false)
+            }
         }
+    }
+
+    /// Whether a descriptor is open as far as the script is concerned.
+    fn is_open(&self, number: u32) -> bool {
+        fd::is_open(number) && !self.kept.iter().any(|own| own.raw() == number)
     }
 
     /// The number a redirection is about; `None` for `{name}` that is to be given one.
@@ -246,7 +270,11 @@ impl Shell {
                         let mapped = map.pairs.iter().find(|(c, _)| *c == source).map(|(_, p)| *p);
                         let source = match mapped {
                             Some(Some(parent)) => Some(parent),
-                            None if fd::is_open(source) => Some(source),
+                            None if self.is_open(source)
+                                && !map.files.iter().any(|file| file.raw() == source) =>
+                            {
+                                Some(source)
+                            }
                             _ => None,
                         };
                         let Some(parent) = source else {
@@ -297,19 +325,21 @@ impl Shell {
             self.capture.set(number, Some(buffer));
             return true;
         }
+        let opened_there = matches!(&step, Step::File(file) if file.raw() == number);
         if !saved.fds.iter().any(|(n, _)| *n == number) {
-            let copy = fd::dup(number, OWN, true).ok().map(fd::Owned::from_raw);
-            saved.fds.push((number, copy));
+            match if opened_there { None } else { self.keep_former(number) } {
+                Some(Err(error)) => {
+                    self.error(&format!("redirection error: cannot duplicate fd: {}", strerror(&error)));
+                    return false;
+                }
+                kept => saved.fds.push((number, kept.is_some())),
+            }
         }
         let result = match step {
+            Step::File(file) if opened_there => fd::set_cloexec(file.into_raw(), false),
             Step::File(file) => fd::dup2(file.raw(), number, false),
-            Step::Dup(source) if source == number => {
-                if fd::is_open(source) {
-                    Ok(())
-                } else {
-                    Err(io::Error::from_raw_os_error(0))
-                }
-            }
+            Step::Dup(source) if !self.is_open(source) => Err(io::Error::from_raw_os_error(0)),
+            Step::Dup(source) if source == number => Ok(()),
             Step::Dup(source) => fd::dup2(source, number, false),
             Step::Close => {
                 let _ = fd::close(number);
@@ -323,11 +353,33 @@ impl Shell {
         result.is_ok()
     }
 
+    /// Keeps a copy of a descriptor that is going to change; `None` if it is closed.
+    fn keep_former(&mut self, number: u32) -> Option<io::Result<()>> {
+        if let Some(at) = self.kept.iter().position(|own| own.raw() == number) {
+            // The script takes the number of a copy, which it knows nothing of: the copy moves.
+            return match keep(number) {
+                Ok(copy) => {
+                    self.kept[at] = copy;
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            };
+        }
+        match keep(number) {
+            Ok(copy) => {
+                self.kept.push(copy);
+                Some(Ok(()))
+            }
+            Err(error) if errno_of(&error) == Some(Errno::EBADF) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
     /// Undoes redirections.
     #[inline(never)]
     pub(super) fn pop_redirects(&mut self, saved: Saved) {
-        for (number, copy) in saved.fds.into_iter().rev() {
-            match copy {
+        for (number, kept) in saved.fds.into_iter().rev() {
+            match if kept { self.kept.pop() } else { None } {
                 // Nothing can be done about a failure: the copy is open and the number valid.
                 Some(copy) => drop(fd::dup2(copy.raw(), number, false)),
                 None => drop(fd::close(number)),
@@ -340,7 +392,8 @@ impl Shell {
 
     /// Makes redirections permanent.
     pub(super) fn keep_redirects(&mut self, saved: &mut Saved) {
-        saved.fds.clear();
+        let copies = saved.fds.drain(..).filter(|(_, kept)| *kept).count();
+        self.kept.truncate(self.kept.len().saturating_sub(copies));
         saved.routes = None;
     }
 }

@@ -2,10 +2,11 @@
 
 use super::redirect::Saved;
 use crate::builtins::{self, Builtin};
-use crate::ir::{Assign, AssignValue, Command, Simple};
-use crate::shell::{Flow, Run, Shell};
+use crate::ir::{Assign, AssignValue, Command, Meaning, Part, Simple};
+use crate::shell::{Flow, Function, Run, Shell};
 use crate::vars::{self, Key, Value};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 impl Shell {
     pub(super) fn run_simple(&mut self, command: &Command, simple: &Simple, tail: bool) -> Run {
@@ -14,67 +15,107 @@ impl Shell {
             self.debug_trap()?;
         }
         self.subst_status = None;
-        let name = simple.args.first().and_then(|a| a.word.literal());
-        if let Some(name) = name
-            && builtins::declare::is_declaration(name)
-            && !self.functions.contains_key(name)
-        {
+        if simple.args.is_empty() {
+            let result = self.run_assignments(command, simple);
+            self.last_arg.clear();
+            self.close_process_substs();
+            return result;
+        }
+        let known = self.known_meaning(simple);
+        if let Some(Meaning::Declaration(_)) = known {
             return self.run_declaration(command, simple);
         }
-        let mut args = Vec::with_capacity(simple.args.len());
+        let mut args = self.spare.list();
         for arg in &simple.args {
             self.expand_fields(&arg.word, &mut args)?;
         }
-        let result = self.run_expanded(command, simple, &args, name.is_some(), tail);
+        let result = self.run_expanded(command, simple, &mut args, known, tail);
         if let Some(last) = args.pop() {
-            self.last_arg = last;
+            let former = std::mem::replace(&mut self.last_arg, last);
+            self.spare.give(former);
         }
+        self.spare.give_list(args);
         self.close_process_substs();
         result
+    }
+
+    /// What a name means.
+    fn meaning(&self, name: &str) -> Meaning {
+        if let Some(function) = self.functions.get(name) {
+            return Meaning::Function(function.clone());
+        }
+        match builtins::find(name) {
+            Some(builtin) if builtins::declare::is_declaration(name) => Meaning::Declaration(builtin),
+            Some(_) if name == "exec" => Meaning::Exec,
+            Some(builtin) => Meaning::Builtin(builtin),
+            None => Meaning::Program,
+        }
+    }
+
+    /// What the first word means if the script names it; looked up once until functions change.
+    #[inline]
+    fn known_meaning(&self, simple: &Simple) -> Option<Meaning> {
+        if let Some((generation, meaning)) = &*simple.meaning.borrow()
+            && *generation == self.generation
+        {
+            return Some(meaning.clone());
+        }
+        let word = &simple.args.first()?.word;
+        let name = word.literal().filter(|name| !name.is_empty() && !crate::expand::has_glob(name))?;
+        let meaning = self.meaning(name);
+        simple.meaning.replace(Some((self.generation, meaning.clone())));
+        Some(meaning)
     }
 
     fn run_expanded(
         &mut self,
         command: &Command,
         simple: &Simple,
-        args: &[String],
-        literal: bool,
+        args: &mut Vec<String>,
+        known: Option<Meaning>,
         tail: bool,
     ) -> Run {
         let Some(name) = args.first() else { return self.run_assignments(command, simple) };
+        let meaning = known.unwrap_or_else(|| self.meaning(name));
         self.trace_args(args);
-        if let Some(function) =
-            (!self.functions.is_empty()).then(|| self.functions.get(name.as_str()).cloned()).flatten()
-        {
-            let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
-            let result = self.with_assigns(&simple.assigns, |sh| sh.call(&function, args[1..].to_vec()));
-            self.pop_some(saved);
-            return result;
-        }
-        let builtin = match simple.builtin.get() {
-            Some(builtin) if literal => Some(builtin),
-            _ => {
-                let found = builtins::find(name);
-                if literal {
-                    simple.builtin.set(found);
-                }
-                found
+        match meaning {
+            Meaning::Function(function) => self.run_function(command, simple, &function, args),
+            Meaning::Exec => self.run_exec(command, simple, args),
+            Meaning::Builtin(builtin) | Meaning::Declaration(builtin) => {
+                self.run_builtin(command, simple, builtin, args)
             }
-        };
-        match builtin {
-            Some(builtin) => self.run_builtin(command, simple, builtin, args),
-            None => self.run_external(command, simple, args, tail),
+            Meaning::Program => self.run_external(command, simple, args, tail),
         }
     }
 
     #[inline(never)]
-    fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
-        if args[0] == "exec" {
-            return self.run_exec(command, simple, args);
-        }
+    fn run_function(
+        &mut self,
+        command: &Command,
+        simple: &Simple,
+        function: &Rc<Function>,
+        args: &mut Vec<String>,
+    ) -> Run {
         let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+        let last = args.last().map(|last| self.spare.text(last));
+        let mut given = std::mem::replace(args, self.spare.list());
+        let name = given.remove(0);
+        self.spare.give(name);
+        let result = self.with_assigns(&simple.assigns, |sh| sh.call(function, given));
+        args.extend(last);
+        self.pop_some(saved);
+        result
+    }
+
+    #[inline(never)]
+    fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
+        let Some(saved) = self.push_some(&command.redirects)? else { return self.not_redirected(&args[0]) };
         let result = if simple.assigns.is_empty() {
             builtin(self, args)
+        } else if self.opts.posix && builtins::is_special(&args[0]) {
+            // POSIX: assignments before a special builtin stay.
+            let assigned = simple.assigns.iter().try_for_each(|assign| self.assign(assign));
+            assigned.and_then(|()| builtin(self, args))
         } else {
             let mut status = Ok(0);
             let run = self.with_assigns(&simple.assigns, |sh| {
@@ -107,6 +148,11 @@ impl Shell {
         Ok(saved)
     }
 
+    /// A builtin whose redirection failed: POSIX wants that to end the shell if the builtin is a special one.
+    fn not_redirected(&mut self, name: &str) -> Run {
+        if self.opts.posix && builtins::is_special(name) { Err(Flow::Exit) } else { Ok(()) }
+    }
+
     fn pop_some(&mut self, saved: Saved) {
         if !saved.is_empty() {
             self.pop_redirects(saved);
@@ -117,8 +163,7 @@ impl Shell {
     #[inline(never)]
     fn run_exec(&mut self, command: &Command, simple: &Simple, args: &[String]) -> Run {
         let Some(mut saved) = self.push_some(&command.redirects)? else {
-            // A failed redirection of `exec` ends a shell that is not interactive.
-            return Err(Flow::Exit);
+            return self.not_redirected("exec");
         };
         if args.len() == 1 {
             for assign in &simple.assigns {
@@ -164,22 +209,24 @@ impl Shell {
 
     /// Runs `f` with assignments that last only as long, and are exported.
     pub(super) fn with_assigns(&mut self, assigns: &[Assign], f: impl FnOnce(&mut Self) -> Run) -> Run {
-        if assigns.is_empty() {
-            return f(self);
+        if !assigns.is_empty() {
+            self.push_assigns(assigns)?;
         }
-        // Values are computed before any of the assignments shows.
+        let result = f(self);
+        if !assigns.is_empty() {
+            self.vars.pop_scope();
+        }
+        result
+    }
+
+    /// Makes assignments in a scope of their own, which is gone again if one fails.
+    #[inline(never)]
+    fn push_assigns(&mut self, assigns: &[Assign]) -> Run {
         self.vars.push_scope();
-        let mut result = Ok(());
-        for assign in assigns {
-            result = self.assign_temporary(assign);
-            if result.is_err() {
-                break;
-            }
+        let result = assigns.iter().try_for_each(|assign| self.assign_temporary(assign));
+        if result.is_err() {
+            self.vars.pop_scope();
         }
-        if result.is_ok() {
-            result = f(self);
-        }
-        self.vars.pop_scope();
         result
     }
 
@@ -188,9 +235,14 @@ impl Shell {
         let AssignValue::Scalar(word) = &assign.value else { return self.assign(assign) };
         let mut value = self.expand_string(word)?;
         if self.vars.flags(assign.name) & vars::READONLY != 0 {
-            self.error(&format!("{}: readonly variable", assign.name.name()));
-            self.status = 1;
-            return Err(Flow::Discard);
+            // Bash runs the command without the assignment; POSIX wants the shell to end.
+            return match self.check_writable(assign.name) {
+                Err(Flow::Exit) => {
+                    self.status = 1;
+                    Err(Flow::Exit)
+                }
+                _ => Ok(()),
+            };
         }
         if assign.append {
             value = self.get(assign.name).map(std::borrow::Cow::into_owned).unwrap_or_default() + &value;
@@ -207,6 +259,15 @@ impl Shell {
         let name = assign.name;
         match &assign.value {
             AssignValue::Scalar(word) => {
+                if let [Part::Arith(arith, _)] = word.parts.as_slice()
+                    && assign.index.is_none()
+                    && !assign.append
+                    && !self.opts.xtrace
+                {
+                    // The number need not become text before somebody asks for it.
+                    let n = self.arith(arith)?;
+                    return self.set_integer(name, n);
+                }
                 let value = self.expand_string(word)?;
                 self.trace_text(|| format!("{}={}", name.name(), super::trace::shown(&value)));
                 if let Some(index) = &assign.index {
@@ -216,29 +277,35 @@ impl Shell {
                     };
                 }
                 if !assign.append {
-                    return self.set(name, value);
+                    return self.set_owned(name, value);
                 }
-                if self.vars.is_array(name) {
-                    return self.set_element(name, Key::Number(0), value, true);
-                }
-                let target = self.vars.resolve(name);
-                if self.vars.flags(target) & vars::INTEGER != 0 {
-                    let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
-                    return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
-                }
-                // Appending in place keeps loops that build a string linear.
-                if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
-                    let slot = self.vars.slot_mut(target);
-                    if let Value::Str(text) = &mut slot.value {
-                        text.push_str(&value);
-                        return Ok(());
-                    }
-                }
-                let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
-                self.set(name, old + &value)
+                self.append(name, value)
             }
             AssignValue::Array(elements) => self.assign_array(name, elements, assign.append),
         }
+    }
+
+    /// `name+=value`.
+    pub(crate) fn append(&mut self, name: crate::symbols::Sym, value: String) -> Run {
+        if self.vars.is_array(name) {
+            return self.set_element(name, Key::Number(0), value, true);
+        }
+        let target = self.vars.resolve(name);
+        if self.vars.flags(target) & vars::INTEGER != 0 {
+            let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+            return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
+        }
+        // Appending in place keeps loops that build a string linear.
+        if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
+            let slot = self.vars.slot_mut(target);
+            if let Value::Str(text) = &mut slot.value {
+                text.push_str(&value);
+                self.spare.give(value);
+                return Ok(());
+            }
+        }
+        let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        self.set(name, old + &value)
     }
 
     #[inline(never)]
@@ -249,11 +316,7 @@ impl Shell {
         append: bool,
     ) -> Run {
         let name = self.vars.resolve(name);
-        if self.vars.flags(name) & vars::READONLY != 0 {
-            self.error(&format!("{}: readonly variable", name.name()));
-            self.status = 1;
-            return Err(Flow::Discard);
-        }
+        self.check_writable(name)?;
         if self.vars.is_assoc(name) {
             return self.assign_assoc(name, elements, append);
         }
@@ -275,28 +338,27 @@ impl Shell {
                 }
             }
         }
-        let mut array = BTreeMap::new();
-        if append {
-            match self.vars.slot(name).map(|s| &s.value) {
-                Some(Value::Array(old)) => array = old.clone(),
-                Some(Value::Str(_) | Value::Int(_)) => {
-                    array.extend(self.vars.get(name).map(|v| (0, v.into_owned())));
-                }
-                _ => {}
-            }
-        }
-        let mut next = array.keys().next_back().map_or(0, |n: &i64| n + 1);
-        let integer = self.vars.flags(name) & vars::INTEGER != 0;
-        for (key, add, mut value) in items {
-            let mut key = key.unwrap_or(next);
-            if key < 0 {
-                key += next;
-            }
-            if integer {
-                value = match self.eval_text(&value, 0) {
+        if self.vars.flags(name) & vars::INTEGER != 0 {
+            for (_, _, value) in &mut items {
+                *value = match self.eval_text(value, 0) {
                     Ok(n) => n.to_string(),
                     Err(error) => return self.arith_failed(error),
                 };
+            }
+        }
+        // Appending works on the array itself: a copy would make loops that collect into one quadratic.
+        let old = if append { std::mem::take(&mut self.vars.slot_mut(name).value) } else { Value::Unset };
+        let mut array = match old {
+            Value::Array(old) => old,
+            Value::Str(old) => BTreeMap::from([(0, old)]),
+            Value::Int(old) => BTreeMap::from([(0, old.to_string())]),
+            Value::Unset | Value::Assoc(_) => BTreeMap::new(),
+        };
+        let mut next = array.keys().next_back().map_or(0, |n: &i64| n.saturating_add(1));
+        for (key, add, value) in items {
+            let mut key = key.unwrap_or(next);
+            if key < 0 {
+                key += next;
             }
             if add {
                 array.entry(key).or_default().push_str(&value);
@@ -316,21 +378,13 @@ impl Shell {
         elements: &[crate::ir::Element],
         append: bool,
     ) -> Run {
-        let mut items = BTreeMap::new();
-        if append && let Some(Value::Assoc(old)) = self.vars.slot(name).map(|s| &s.value) {
-            items = old.clone();
-        }
+        let mut pairs: Vec<(String, bool, String)> = Vec::new();
         let mut plain = Vec::new();
         for element in elements {
             match &element.key {
                 Some(index) => {
                     let key = self.expand_string(&index.word)?;
-                    let value = self.expand_string(&element.word)?;
-                    if element.append {
-                        items.entry(key).or_default().push_str(&value);
-                    } else {
-                        items.insert(key, value);
-                    }
+                    pairs.push((key, element.append, self.expand_string(&element.word)?));
                 }
                 None => self.expand_fields(&element.word, &mut plain)?,
             }
@@ -338,7 +392,18 @@ impl Shell {
         // `m=(key value …)`.
         let mut plain = plain.into_iter();
         while let Some(key) = plain.next() {
-            items.insert(key, plain.next().unwrap_or_default());
+            pairs.push((key, false, plain.next().unwrap_or_default()));
+        }
+        let mut items = match std::mem::take(&mut self.vars.slot_mut(name).value) {
+            Value::Assoc(old) if append => old,
+            _ => BTreeMap::new(),
+        };
+        for (key, add, value) in pairs {
+            if add {
+                items.entry(key).or_default().push_str(&value);
+            } else {
+                items.insert(key, value);
+            }
         }
         self.vars.put(name, Value::Assoc(items));
         Ok(())

@@ -165,13 +165,9 @@ impl Shell {
         let buffer = self.capture.buffers.len();
         self.capture.buffers.push(Vec::new());
         self.capture.set(1, Some(buffer));
-        let (opts, calls, functions_active, loops, tested) = (
-            self.opts,
-            self.calls.len(),
-            self.functions_active,
-            std::mem::take(&mut self.loops),
-            self.tested,
-        );
+        // `break` within ends the substitution, as in bash: it counts the loops around it.
+        let (opts, calls, functions_active, loops, tested) =
+            (self.opts, self.calls.len(), self.functions_active, self.loops, self.tested);
         let pending = std::mem::take(&mut self.out);
         if !self.shopts.inherit_errexit && !self.opts.posix {
             self.opts.errexit = false;
@@ -205,8 +201,10 @@ impl Shell {
                 return Vec::new();
             }
         };
+        let loops = self.loops;
         let started = process::fork_call(|| {
             self.enter_subshell();
+            self.loops = loops;
             if !self.shopts.inherit_errexit && !self.opts.posix {
                 self.opts.errexit = false;
             }
@@ -255,7 +253,9 @@ impl Shell {
             self.finish_child(result)
         });
         drop(theirs);
-        match started.and_then(|pid| Ok((pid, fd::dup(ours.raw(), 63, false)?))) {
+        // As bash, out of the way of the script's numbers while the limit leaves room there.
+        let kept = |_| fd::dup(ours.raw(), 63, false).or_else(|_| fd::dup(ours.raw(), 3, false));
+        match started.and_then(|pid| Ok((pid, kept(())?))) {
             Ok((pid, kept)) => {
                 self.jobs.last = Some(pid);
                 self.proc_fds.push(kept);

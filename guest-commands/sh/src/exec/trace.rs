@@ -8,10 +8,16 @@ use std::time::Instant;
 
 impl Shell {
     /// Prints an executed command if `set -x` is on.
+    #[inline]
     pub(super) fn trace_text(&mut self, text: impl FnOnce() -> String) {
-        if !self.opts.xtrace {
-            return;
+        if self.opts.xtrace {
+            self.trace_slowly(text);
         }
+    }
+
+    /// Apart from its callers, so that their frames stay small: functions of the script nest as deeply as those allow.
+    #[inline(never)]
+    fn trace_slowly(&mut self, text: impl FnOnce() -> String) {
         let prefix = self.vars.get(symbols::PS4).map_or_else(|| "+ ".to_owned(), |p| p.into_owned());
         // The prompt is expanded with tracing off, or it would trace itself.
         self.opts.xtrace = false;

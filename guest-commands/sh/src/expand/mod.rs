@@ -1,6 +1,7 @@
 //! Expansion of words into fields, strings and patterns. It takes no words apart; that happened when they were compiled.
 
 mod glob;
+mod ifs;
 mod ops;
 mod param;
 mod sink;
@@ -10,13 +11,15 @@ use crate::shell::{Flow, Run, Shell};
 use crate::symbols;
 use sink::{Mode, Sink};
 
+pub(crate) use ifs::Ifs;
 pub(crate) use ops::{ansi_quote, double_quote, quote};
+pub(crate) use sink::has_glob;
 
 impl Shell {
     /// The text of a word, neither split nor globbed.
     pub(crate) fn expand_string(&mut self, word: &Word) -> Result<String, Flow> {
         if let Some(text) = word.literal() {
-            return Ok(text.to_owned());
+            return Ok(self.spare.text(text));
         }
         self.expand_as(word, Mode::Text)
     }
@@ -41,6 +44,7 @@ impl Shell {
 
     fn expand_as(&mut self, word: &Word, mode: Mode) -> Result<String, Flow> {
         let mut sink = Sink::new(mode);
+        sink.reuse(self.spare.take());
         for part in &word.parts {
             self.part(part, &mut sink, false)?;
         }
@@ -52,18 +56,24 @@ impl Shell {
     pub(crate) fn expand_fields(&mut self, word: &Word, out: &mut Vec<String>) -> Run {
         match word.parts.as_slice() {
             [Part::Quoted(text)] => {
-                out.push(text.to_string());
+                out.push(self.spare.text(text));
                 return Ok(());
             }
             [Part::Lit(text)] if !sink::has_glob(text) => {
-                out.push(text.to_string());
+                out.push(self.spare.text(text));
                 return Ok(());
             }
+            [Part::Param(param, quoted)] if self.whole_param(param, *quoted, out) => return Ok(()),
             _ => {}
         }
         let mut sink = Sink::new(Mode::Fields);
+        sink.reuse(self.spare.take());
         for part in &word.parts {
             self.part(part, &mut sink, false)?;
+        }
+        if let Some(field) = sink.single() {
+            out.push(field);
+            return Ok(());
         }
         sink.finish();
         for field in sink.fields {
@@ -111,17 +121,20 @@ impl Shell {
     }
 
     /// The separators of fields.
-    pub(crate) fn ifs(&self) -> std::borrow::Cow<'static, str> {
-        match self.vars.get(symbols::IFS) {
-            None => " \t\n".into(),
-            Some(text) if text == " \t\n" => " \t\n".into(),
-            Some(text) => text.into_owned().into(),
+    #[inline]
+    pub(crate) fn ifs(&self) -> Ifs {
+        match self.vars.text(symbols::IFS) {
+            Some(text) => Ifs::new(text),
+            None => self.vars.get(symbols::IFS).map_or(Ifs::DEFAULT, |text| Ifs::new(&text)),
         }
     }
 
     /// What joins the elements of `$*`.
     pub(crate) fn joiner(&self) -> String {
-        self.ifs().chars().next().map(String::from).unwrap_or_default()
+        match self.vars.get(symbols::IFS) {
+            Some(text) => text.chars().next().map(String::from).unwrap_or_default(),
+            None => " ".into(),
+        }
     }
 
     fn tilde(&self, user: &str) -> String {

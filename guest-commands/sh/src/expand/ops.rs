@@ -128,7 +128,15 @@ impl Shell {
                         Val::One(letters)
                     });
                 }
-                Val::One(self.declaration(name))
+                match (param.index.is_some(), value) {
+                    (false, Val::Unset) if letters.is_empty() => Val::Unset,
+                    (true, _) | (_, Val::Unset | Val::Many(..)) => Val::One(self.declaration(name)),
+                    (false, Val::One(text)) => {
+                        let head =
+                            if letters.is_empty() { String::new() } else { format!("declare -{letters} ") };
+                        Val::One(format!("{head}{}={}", name.name(), quote(&text)))
+                    }
+                }
             }
             b'K' | b'k' => {
                 let Name::Var(name) = param.name else { return Ok(map(value, quote)) };

@@ -56,6 +56,18 @@ impl Shell {
                 self.push(Val::Many(keys, star), quoted, sink);
                 return Ok(());
             }
+            // Counted where they are: a loop up to `${#a[@]}` would copy the array at every turn.
+            Op::Length if !param.indirect => {
+                if let (Name::Var(name), Some(Subscript::At | Subscript::Star)) = (param.name, &param.index)
+                    && name > symbols::LAST_DYNAMIC
+                    && self.vars.is_array(name)
+                {
+                    let mut digits = [0u8; 20];
+                    let n = self.vars.count(self.vars.resolve(name));
+                    sink.value(super::decimal(n as i64, &mut digits), quoted, &self.ifs());
+                    return Ok(());
+                }
+            }
             _ => {}
         }
         let value = self.param_value(param)?;
@@ -77,6 +89,33 @@ impl Shell {
         let value = self.apply(param, value)?;
         self.push(value, quoted, sink);
         Ok(())
+    }
+
+    /// The most common word: one plain parameter whose value is one field as it is. False: not that.
+    pub(super) fn whole_param(&mut self, param: &Param, quoted: bool, out: &mut Vec<String>) -> bool {
+        if !matches!((&param.op, &param.index, param.indirect), (Op::None, None, false)) {
+            return false;
+        }
+        let mut digits = [0u8; 20];
+        let text = match param.name {
+            Name::Var(name) if name > symbols::LAST_DYNAMIC => match self.vars.slot(name) {
+                Some(vars::Slot { value: Value::Str(text), flags, .. }) if flags & vars::NAMEREF == 0 => text,
+                Some(vars::Slot { value: Value::Int(n), .. }) => super::decimal(*n, &mut digits),
+                _ => return false,
+            },
+            Name::Positional(n) if n > 0 => match self.args.get(n - 1) {
+                Some(text) => text,
+                None => return false,
+            },
+            Name::Count => super::decimal(self.args.len() as i64, &mut digits),
+            Name::Status => super::decimal(i64::from(self.status), &mut digits),
+            _ => return false,
+        };
+        if !quoted && (text.is_empty() || self.ifs().splits(text) || super::sink::has_glob(text)) {
+            return false;
+        }
+        out.push(self.spare.text(text));
+        true
     }
 
     /// The common case without copies: a plain variable or parameter that is set. False: not that.
@@ -132,7 +171,7 @@ impl Shell {
 
     pub(super) fn unbound(&mut self, what: &str) -> Run {
         self.error(&format!("{what}: unbound variable"));
-        self.status = if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 };
+        self.status = self.status_at_exit();
         Err(Flow::Exit)
     }
 
@@ -285,8 +324,7 @@ impl Shell {
                 }
                 let len = param.raw.find([':', '?']).unwrap_or(param.raw.len());
                 self.error(&format!("{}: {message}", &param.raw[..len]));
-                self.status =
-                    if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 };
+                self.status = self.status_at_exit();
                 return Err(Flow::Exit);
             }
             _ => self.push(value, quoted, sink),

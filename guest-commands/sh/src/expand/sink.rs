@@ -1,5 +1,6 @@
 //! Collects the pieces of an expansion: splits fields, and keeps track of what was quoted. It expands nothing.
 
+use super::Ifs;
 use crate::pattern;
 
 /// What the pieces become.
@@ -28,6 +29,9 @@ pub(super) struct Field {
 impl Field {
     /// Looks for what is special in unquoted text.
     fn note(&mut self, text: &str) {
+        if !text.bytes().any(|b| matches!(b, b'*' | b'?' | b'[' | b']' | b'(')) {
+            return;
+        }
         let mut before = 0;
         for b in text.bytes() {
             match b {
@@ -57,7 +61,7 @@ impl Field {
 }
 
 /// Whether unquoted text can be a file name pattern. A lone bracket, such as the name of `[`, is none.
-pub(super) fn has_glob(text: &str) -> bool {
+pub(crate) fn has_glob(text: &str) -> bool {
     let mut field = Field::default();
     field.note(text);
     field.glob
@@ -77,6 +81,18 @@ pub(super) struct Sink {
 impl Sink {
     pub(super) fn new(mode: Mode) -> Self {
         Sink { mode, current: Field::default(), exists: false, blank_ended: false, fields: Vec::new() }
+    }
+
+    /// Collects into a text that is no longer needed.
+    pub(super) fn reuse(&mut self, text: String) {
+        self.current.text = text;
+    }
+
+    /// The text if the pieces are one field as it is, which is then taken.
+    pub(super) fn single(&mut self) -> Option<String> {
+        let plain = self.fields.is_empty() && !self.current.glob && !self.current.marked;
+        (plain && (self.exists || !self.current.text.is_empty()))
+            .then(|| std::mem::take(&mut self.current.text))
     }
 
     pub(super) fn splits(&self) -> bool {
@@ -160,7 +176,7 @@ impl Sink {
     }
 
     /// The value of an expansion, split at `ifs` unless quoted.
-    pub(super) fn value(&mut self, text: &str, quoted: bool, ifs: &str) {
+    pub(super) fn value(&mut self, text: &str, quoted: bool, ifs: &Ifs) {
         if quoted {
             return self.quoted(text);
         }
@@ -168,7 +184,7 @@ impl Sink {
             self.current.text.push_str(text);
             return;
         }
-        if !text.contains(|c| ifs.contains(c)) {
+        if !ifs.splits(text) {
             if !text.is_empty() {
                 self.blank_ended = false;
                 self.current.note(text);
@@ -177,7 +193,7 @@ impl Sink {
             return;
         }
         for c in text.chars() {
-            if !ifs.contains(c) {
+            if !ifs.has(c) {
                 self.blank_ended = false;
                 self.current.note(c.encode_utf8(&mut [0; 4]));
                 self.current.text.push(c);
@@ -195,7 +211,7 @@ impl Sink {
     }
 
     /// The elements of `$@`, `$*` or an array.
-    pub(super) fn list(&mut self, items: &[String], star: bool, quoted: bool, ifs: &str, joiner: &str) {
+    pub(super) fn list(&mut self, items: &[String], star: bool, quoted: bool, ifs: &Ifs, joiner: &str) {
         if self.mode != Mode::Fields {
             let with = if star { joiner } else { " " };
             return self.value(&items.join(with), quoted, ifs);

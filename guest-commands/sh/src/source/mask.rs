@@ -62,6 +62,10 @@ enum Case {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Frame {
     If,
+    /// Of `for` and `select`: the body has not begun.
+    ForHead,
+    /// A body in braces.
+    ForBrace,
     Loop,
     Brace,
     Paren,
@@ -617,25 +621,46 @@ impl<'a> Masker<'a> {
         self.reserved(text, begin)
     }
 
+    fn replace_frame(&mut self, frame: Frame) {
+        if let Some(last) = self.stack.last_mut() {
+            *last = frame;
+        }
+    }
+
+    /// Writes another word instead of the one that began at `begin` in the masked text.
+    fn replace_word(&mut self, begin: usize, word: &str) {
+        if !self.nested {
+            self.out.text.truncate(begin);
+            self.out.text.push_str(word);
+        }
+    }
+
     fn reserved(&mut self, text: &str, begin: usize) -> Result<(), SyntaxError> {
         match text {
             "if" => self.stack.push(Frame::If),
             "while" | "until" => self.stack.push(Frame::Loop),
             "for" => {
-                self.stack.push(Frame::Loop);
+                self.stack.push(Frame::ForHead);
                 self.expect = Expect::ForName;
             }
             "select" => {
-                self.stack.push(Frame::Loop);
+                self.stack.push(Frame::ForHead);
                 self.expect = Expect::SelectName;
-                if !self.nested {
-                    self.out.text.truncate(begin);
-                    self.out.text.push_str("for");
-                }
+                self.replace_word(begin, "for");
             }
             "case" => {
                 self.stack.push(Frame::Case(Case::Word));
                 self.command = false;
+            }
+            "do" if self.stack.last() == Some(&Frame::ForHead) => self.replace_frame(Frame::Loop),
+            // `for … { … }`, which is in no standard: the grammar gets `do` and `done`.
+            "{" if self.stack.last() == Some(&Frame::ForHead) => {
+                self.replace_frame(Frame::ForBrace);
+                self.replace_word(begin, "do");
+            }
+            "}" if self.stack.last() == Some(&Frame::ForBrace) => {
+                self.stack.pop();
+                self.replace_word(begin, "done");
             }
             "{" => self.stack.push(Frame::Brace),
             "function" => self.expect = Expect::FunctionName,

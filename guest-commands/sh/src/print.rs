@@ -1,0 +1,366 @@
+//! Writes commands as script text again, in the shape of bash's `declare -f`. Words are as they were written.
+
+use crate::ir::{
+    Arm, Assign, AssignValue, Command, Cond, CondOp, Item, Kind, List, Pipeline, Redirect, RedirectFd,
+    RedirectKind, Simple, Then, Timed, Word,
+};
+use std::fmt::Write as _;
+
+/// The definition of a function, without a newline at its end.
+pub(crate) fn function(name: &str, body: &Command) -> String {
+    let mut p = Printer::default();
+    p.definition(name, body);
+    if !p.bodies.is_empty() {
+        p.line();
+    }
+    p.out.truncate(p.out.trim_end_matches('\n').len());
+    p.out
+}
+
+#[derive(Default)]
+struct Printer {
+    out: String,
+    indent: usize,
+    /// Here-documents whose bodies follow at the end of the line.
+    bodies: Vec<String>,
+}
+
+impl Printer {
+    fn text(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    /// Ends the line, and with it the here-documents that began on it.
+    fn line(&mut self) {
+        self.out.push('\n');
+        for body in self.bodies.drain(..) {
+            self.out.push_str(&body);
+        }
+        let blanks = self.indent * 4;
+        let _ = write!(self.out, "{:blanks$}", "");
+    }
+
+    fn definition(&mut self, name: &str, body: &Command) {
+        let _ = write!(self.out, "{name} () ");
+        self.line();
+        if matches!(body.kind, Kind::Brace(_)) {
+            self.command(body);
+        } else {
+            self.text("{ ");
+            self.block(|p| p.command(body));
+            self.text("}");
+        }
+    }
+
+    /// Indented lines, and the line after them begun.
+    fn block(&mut self, f: impl FnOnce(&mut Self)) {
+        self.indent += 1;
+        self.line();
+        f(self);
+        self.indent -= 1;
+        self.line();
+    }
+
+    /// Commands in sequence; `closed`: the last one has its semicolon, too.
+    fn list(&mut self, list: &List, closed: bool) {
+        let last = list.items.len().saturating_sub(1);
+        for (i, item) in list.items.iter().enumerate() {
+            self.item(item);
+            match (item.background, i == last) {
+                (true, true) => self.text(" &"),
+                (true, false) => self.text(" & "),
+                (false, true) if closed => self.text(";"),
+                (false, true) => {}
+                (false, false) => {
+                    self.text(";");
+                    self.line();
+                }
+            }
+        }
+    }
+
+    fn item(&mut self, item: &Item) {
+        self.pipeline(&item.first);
+        for (and, pipeline) in &item.rest {
+            self.text(if *and { " && " } else { " || " });
+            self.pipeline(pipeline);
+        }
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline) {
+        match pipeline.timed {
+            Some(Timed::Bash) => self.text("time "),
+            Some(Timed::Posix) => self.text("time -p "),
+            None => {}
+        }
+        if pipeline.negate {
+            self.text("! ");
+        }
+        for (i, stage) in pipeline.stages.iter().enumerate() {
+            if i > 0 {
+                self.text(" | ");
+            }
+            self.command(stage);
+        }
+    }
+
+    fn command(&mut self, command: &Command) {
+        match &command.kind {
+            Kind::Simple(simple) => self.simple(simple),
+            Kind::Brace(list) => {
+                self.text("{ ");
+                self.block(|p| p.list(list, false));
+                self.text("}");
+            }
+            Kind::Subshell(list) => {
+                self.text("( ");
+                self.list(list, false);
+                self.text(" )");
+            }
+            Kind::If { arms, otherwise } => self.condition(arms, otherwise.as_ref()),
+            Kind::While { until, condition, body } => {
+                self.text(if *until { "until " } else { "while " });
+                self.list(condition, true);
+                self.text(" do");
+                self.block(|p| p.list(body, true));
+                self.text("done");
+            }
+            Kind::For { var, words, body } => self.loop_over("for", &var.name(), words.as_deref(), body),
+            Kind::Select { var, words, body } => {
+                self.loop_over("select", &var.name(), words.as_deref(), body)
+            }
+            Kind::ForArith { init, condition, step, body } => {
+                let part = |a: &Option<Box<crate::arith::Arith>>| {
+                    a.as_ref().map_or_else(|| "1".to_owned(), |a| a.text.trim().to_owned())
+                };
+                let _ = write!(self.out, "for (({}; {}; {}))", part(init), part(condition), part(step));
+                self.do_group(body);
+            }
+            Kind::Case { word, arms } => self.case(word, arms),
+            Kind::Arith(arith) => {
+                let _ = write!(self.out, "(({}))", arith.text);
+            }
+            Kind::Cond(cond) => {
+                self.text("[[ ");
+                self.cond(cond, 0);
+                self.text(" ]]");
+            }
+            Kind::Function { name, body } => {
+                self.text("function ");
+                self.definition(name, body);
+            }
+        }
+        for (i, redirect) in command.redirects.iter().enumerate() {
+            if i > 0 || !self.out.ends_with([' ', '\n']) {
+                self.text(" ");
+            }
+            self.redirect(redirect);
+        }
+    }
+
+    fn condition(&mut self, arms: &[(List, List)], otherwise: Option<&List>) {
+        let Some(((condition, body), rest)) = arms.split_first() else { return };
+        self.text("if ");
+        self.list(condition, true);
+        self.text(" then");
+        self.block(|p| p.list(body, true));
+        if !rest.is_empty() {
+            self.text("else");
+            self.block(|p| {
+                p.condition(rest, otherwise);
+                p.text(";");
+            });
+        } else if let Some(otherwise) = otherwise {
+            self.text("else");
+            self.block(|p| p.list(otherwise, true));
+        }
+        self.text("fi");
+    }
+
+    fn loop_over(&mut self, keyword: &str, var: &str, words: Option<&[Word]>, body: &List) {
+        let _ = write!(self.out, "{keyword} {var} in ");
+        match words {
+            Some(words) => self.words(words),
+            None => self.text("\"$@\""),
+        }
+        self.text(";");
+        self.do_group(body);
+    }
+
+    fn do_group(&mut self, body: &List) {
+        self.line();
+        self.text("do");
+        self.block(|p| p.list(body, true));
+        self.text("done");
+    }
+
+    fn case(&mut self, word: &Word, arms: &[Arm]) {
+        let _ = write!(self.out, "case {} in ", word.raw);
+        self.indent += 1;
+        for arm in arms {
+            self.line();
+            let patterns: Vec<&str> = arm.patterns.iter().map(|p| &*p.raw).collect();
+            let _ = write!(self.out, "{})", patterns.join(" | "));
+            self.block(|p| p.list(&arm.body, false));
+            self.text(match arm.then {
+                Then::Leave => ";;",
+                Then::FallThrough => ";&",
+                Then::TestNext => ";;&",
+            });
+        }
+        self.indent -= 1;
+        self.line();
+        self.text("esac");
+    }
+
+    fn words(&mut self, words: &[Word]) {
+        for (i, word) in words.iter().enumerate() {
+            if i > 0 {
+                self.text(" ");
+            }
+            self.text(&word.raw);
+        }
+    }
+
+    fn simple(&mut self, simple: &Simple) {
+        for (i, assign) in simple.assigns.iter().enumerate() {
+            if i > 0 {
+                self.text(" ");
+            }
+            self.assign(assign);
+        }
+        for (i, arg) in simple.args.iter().enumerate() {
+            if i > 0 || !simple.assigns.is_empty() {
+                self.text(" ");
+            }
+            match &arg.assign {
+                Some(assign) if matches!(assign.value, AssignValue::Array(_)) => self.assign(assign),
+                _ => self.text(&arg.word.raw),
+            }
+        }
+    }
+
+    fn assign(&mut self, assign: &Assign) {
+        self.text(&assign.name.name());
+        if let Some(index) = &assign.index {
+            let _ = write!(self.out, "[{}]", index.word.raw);
+        }
+        self.text(if assign.append { "+=" } else { "=" });
+        match &assign.value {
+            AssignValue::Scalar(word) => self.text(&word.raw),
+            AssignValue::Array(elements) => {
+                self.text("(");
+                for (i, element) in elements.iter().enumerate() {
+                    if i > 0 {
+                        self.text(" ");
+                    }
+                    if let Some(key) = &element.key {
+                        let sign = if element.append { "+=" } else { "=" };
+                        let _ = write!(self.out, "[{}]{sign}", key.word.raw);
+                    }
+                    self.text(&element.word.raw);
+                }
+                self.text(")");
+            }
+        }
+    }
+
+    fn redirect(&mut self, redirect: &Redirect) {
+        let (sign, default) = match redirect.kind {
+            RedirectKind::Read => ("< ", 0),
+            RedirectKind::Write => ("> ", 1),
+            RedirectKind::Append => (">> ", 1),
+            RedirectKind::ReadWrite => ("<> ", u32::MAX),
+            RedirectKind::Clobber => (">| ", 1),
+            RedirectKind::Dup { output: false } => ("<&", u32::MAX),
+            RedirectKind::Dup { output: true } => (">&", u32::MAX),
+            RedirectKind::Both { append: false } => ("&> ", 1),
+            RedirectKind::Both { append: true } => ("&>> ", 1),
+            RedirectKind::Here { newline: true } => ("<<< ", 0),
+            RedirectKind::Here { newline: false } => ("<<", 0),
+        };
+        match redirect.fd {
+            RedirectFd::Number(n) if n == default => {}
+            RedirectFd::Number(n) => {
+                let _ = write!(self.out, "{n}");
+            }
+            RedirectFd::Named(name) => {
+                let _ = write!(self.out, "{{{}}}", name.name());
+            }
+        }
+        self.text(sign);
+        if let RedirectKind::Here { newline: false } = redirect.kind {
+            return self.here_document(&redirect.target);
+        }
+        self.text(&redirect.target.raw);
+    }
+
+    fn here_document(&mut self, body: &Word) {
+        let mut delimiter = "EOF".to_owned();
+        while body.raw.lines().any(|line| line == delimiter) {
+            delimiter.push('_');
+        }
+        // Text that stands for itself although it holds what is special was quoted.
+        let quoted = body.raw.contains(['$', '`', '\\']) && body.literal() == Some(&*body.raw);
+        if quoted {
+            let _ = write!(self.out, "'{delimiter}'");
+        } else {
+            self.text(&delimiter);
+        }
+        self.bodies.push(format!("{}{delimiter}\n", body.raw));
+    }
+
+    /// `outer`: how tightly the operator around binds; `||` 1, `&&` 2, `!` 3.
+    fn cond(&mut self, cond: &Cond, outer: u8) {
+        let binds = match cond {
+            Cond::Or(..) => 1,
+            Cond::And(..) => 2,
+            _ => 3,
+        };
+        if binds < outer {
+            self.text("( ");
+        }
+        match cond {
+            Cond::Not(inner) => {
+                self.text("! ");
+                self.cond(inner, 3);
+            }
+            Cond::And(a, b) | Cond::Or(a, b) => {
+                self.cond(a, binds);
+                self.text(if binds == 2 { " && " } else { " || " });
+                self.cond(b, binds);
+            }
+            Cond::Unary(op, word) => {
+                let _ = write!(self.out, "-{} {}", *op as char, word.raw);
+            }
+            Cond::Binary(op, left, right) => {
+                let _ = write!(self.out, "{} {} {}", left.raw, operator(*op), right.raw);
+            }
+            Cond::NonEmpty(word) => {
+                let _ = write!(self.out, "-n {}", word.raw);
+            }
+        }
+        if binds < outer {
+            self.text(" )");
+        }
+    }
+}
+
+fn operator(op: CondOp) -> &'static str {
+    match op {
+        CondOp::Match => "==",
+        CondOp::NoMatch => "!=",
+        CondOp::Regex => "=~",
+        CondOp::Before => "<",
+        CondOp::After => ">",
+        CondOp::Eq => "-eq",
+        CondOp::Ne => "-ne",
+        CondOp::Lt => "-lt",
+        CondOp::Le => "-le",
+        CondOp::Gt => "-gt",
+        CondOp::Ge => "-ge",
+        CondOp::Newer => "-nt",
+        CondOp::Older => "-ot",
+        CondOp::SameFile => "-ef",
+    }
+}
