@@ -114,9 +114,7 @@ impl AgentPeer {
         let version: Version = self.decode(METHOD, &raw)?;
         if version.protocol_version != 1 {
             let offered = crate::text::loggable(&version.protocol_version.to_string());
-            let fatal = Fatal::UnsupportedProtocolVersion { offered };
-            self.connection.fail(fatal.clone());
-            return Err(fatal.into());
+            return Err(self.connection.give_up(Fatal::UnsupportedProtocolVersion { offered }).await);
         }
         let profile = AgentProfile { response: self.decode(METHOD, &raw)?, raw };
         *self.profile.lock() = Some(profile.clone());
@@ -207,7 +205,8 @@ impl AgentPeer {
         self.connection.close_stdin();
     }
 
-    /// Waits for the end of the connection. On [`Closure::Fatal`] the process has to be killed.
+    /// Waits for the end of the connection. On [`Closure::Fatal`] the process has to be killed; what is open then fails
+    /// as soon as its end was [told](Self::exited), or [`Timeouts::exit_status`] later.
     pub async fn closed(&self) -> Closure {
         self.connection.closed().await
     }

@@ -43,19 +43,23 @@ impl Reason {
 }
 
 impl Shared {
-    /// Puts the request on the table, or refuses it.
-    pub(super) async fn permission_requested(&self, params: Option<Box<RawValue>>, responder: Responder) {
+    /// Puts the request on the table, or refuses it: then false.
+    pub(super) async fn permission_requested(
+        &self,
+        params: Option<Box<RawValue>>,
+        responder: Responder,
+    ) -> bool {
         let parsed = params.and_then(|raw| {
             let request = serde_json::from_str::<RequestPermissionRequest>(raw.get()).ok()?;
             Some((raw, request))
         });
         let Some((raw, request)) = parsed else {
-            return responder
-                .error(code::INVALID_PARAMS, "not the parameters of session/request_permission")
-                .await;
+            responder.error(code::INVALID_PARAMS, "not the parameters of session/request_permission").await;
+            return false;
         };
         let Ok(session) = self.session(&request.session_id.0) else {
-            return responder.error(code::INVALID_PARAMS, "no such session").await;
+            responder.error(code::INVALID_PARAMS, "no such session").await;
+            return false;
         };
         let id = PermissionId(self.next_permission.fetch_add(1, Ordering::Relaxed));
         let withdrawn = responder.cancel_token();
@@ -83,12 +87,12 @@ impl Shared {
         };
         match refused {
             Some((responder, true)) => {
-                return responder
-                    .ok(&RequestPermissionResponse::new(RequestPermissionOutcome::Cancelled))
-                    .await;
+                responder.ok(&RequestPermissionResponse::new(RequestPermissionOutcome::Cancelled)).await;
+                return false;
             }
             Some((responder, false)) => {
-                return responder.error(code::INTERNAL_ERROR, "too many open permission requests").await;
+                responder.error(code::INTERNAL_ERROR, "too many open permission requests").await;
+                return false;
             }
             None => {}
         }
@@ -103,6 +107,7 @@ impl Shared {
                 }
             }
         });
+        true
     }
 }
 

@@ -146,6 +146,7 @@ async fn an_agent_that_ignores_cancel_must_be_killed_after_five_seconds() {
     assert_eq!(peer.closed().await, Closure::Fatal(Fatal::CancelIgnored { after: Duration::from_secs(5) }));
     let ended = event(&log, |e| matches!(e.kind, EventKind::TurnEnded { .. })).await;
     assert!(ended.payload.get().contains(r#"[{"toolCallId":"t","status":"cancelled"}]"#));
+    event(&log, |e| e.kind == EventKind::Closed).await;
     assert_eq!(names(&log).last().map(String::as_str), Some("agentos/agent_closed"));
 }
 
