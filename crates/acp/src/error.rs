@@ -71,6 +71,14 @@ pub enum Fatal {
         /// What the last of the lines was.
         last: &'static str,
     },
+    /// The agent did not answer what it has to answer before it can be of use.
+    #[error("the agent did not answer {method} within {after:?}")]
+    NeverAnswered {
+        /// The method: `initialize` or `session/new`.
+        method: &'static str,
+        /// How long we waited.
+        after: Duration,
+    },
     /// The agent did not read its stdin.
     #[error("the agent has not read its input for {after:?}")]
     WriteStuck {
@@ -230,6 +238,7 @@ impl Error {
             Self::Fatal(Fatal::Garbage { .. }) => "garbage",
             Self::Fatal(Fatal::NotMessages { .. }) => "not_messages",
             Self::Fatal(Fatal::Useless { .. } | Fatal::UselessBytes { .. }) => "useless",
+            Self::Fatal(Fatal::NeverAnswered { .. }) => "never_answered",
             Self::Fatal(Fatal::WriteStuck { .. }) => "write_stuck",
             Self::Fatal(Fatal::CancelIgnored { .. }) => "cancel_ignored",
             Self::Fatal(Fatal::UnsupportedProtocolVersion { .. }) => "unsupported_protocol_version",

@@ -22,7 +22,7 @@ pub use session::SessionView;
 
 use crate::{
     Closure, Error, EventLog, ExitStatus, Fatal, Limits, Timeouts,
-    connection::Connection,
+    connection::{Connection, Outcome},
     envelope::code,
     schema::{
         AuthMethod, BooleanConfigOptionCapabilities, ClientCapabilities, ClientSessionCapabilities,
@@ -88,10 +88,10 @@ impl AgentPeer {
         Self { connection, shared, options: Arc::new(options), profile: Arc::default() }
     }
 
-    /// Agrees on protocol version 1. An agent that offers another version is given up.
+    /// Agrees on protocol version 1. An agent that offers another version, or does not answer in time, is given up.
     ///
     /// # Errors
-    /// [`Fatal::UnsupportedProtocolVersion`], or whatever ends the request.
+    /// [`Fatal::UnsupportedProtocolVersion`], [`Fatal::NeverAnswered`], or whatever ends the request.
     pub async fn initialize(&self) -> Result<AgentProfile, Error> {
         const METHOD: &str = "initialize";
         let session = ClientSessionCapabilities::new()
@@ -104,7 +104,8 @@ impl AgentPeer {
         let request = InitializeRequest::new(1.into())
             .client_capabilities(ClientCapabilities::new().session(session))
             .client_info(info);
-        let raw = self.connection.request(METHOD, None, &request, self.options.timeouts.initialize).await?;
+        let raw = self.connection.request(METHOD, None, &request, self.options.timeouts.initialize).await;
+        let raw = self.or_give_up(METHOD, raw).await?;
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Version {
@@ -119,6 +120,16 @@ impl AgentPeer {
         let profile = AgentProfile { response: self.decode(METHOD, &raw)?, raw };
         *self.profile.lock() = Some(profile.clone());
         Ok(profile)
+    }
+
+    /// An agent that does not answer in time what everything else depends on is given up.
+    async fn or_give_up(&self, method: &'static str, answer: Outcome) -> Outcome {
+        match answer {
+            Err(Error::Timeout { after, .. }) => {
+                Err(self.connection.give_up(Fatal::NeverAnswered { method, after }).await)
+            }
+            other => other,
+        }
     }
 
     /// What the agent said in `initialize`.
