@@ -77,7 +77,8 @@ struct Inner {
     stop: CancellationToken,
     fatal: Mutex<Option<Fatal>>,
     exit: watch::Sender<Option<ExitStatus>>,
-    /// Known first to whoever has to kill the process, so that its status can be in what fails afterwards.
+    /// Of an agent that was given up it is known before what is open fails, so that the status of the process, which has
+    /// to be killed, can be in what fails.
     closure: watch::Sender<Option<Closure>>,
     /// Everything that was open has failed.
     settled: CancellationToken,
@@ -195,7 +196,8 @@ impl Connection {
     /// which may be dropped.
     ///
     /// # Errors
-    /// A message over the limits, or the end of the connection. Then `responded` is not called.
+    /// A message over the limits, or the end of the connection. Then `responded` is not called, nor is it if the future is
+    /// dropped: the request was not sent.
     pub async fn start<P>(
         &self,
         method: &str,
@@ -206,10 +208,9 @@ impl Connection {
         P: Serialize + ?Sized + Sync,
     {
         let (id, line, answer) = self.register(method, context, params)?;
-        if let Err(error) = self.inner.send(line).await {
-            self.inner.outgoing.lock().open.remove(&id);
-            return Err(error);
-        }
+        let mut unsent = Unsent { inner: &self.inner, id: Some(id) };
+        self.inner.send(line).await?;
+        unsent.id = None;
         Ok(answer)
     }
 
@@ -320,6 +321,20 @@ impl Drop for Forget<'_> {
             if let Ok(line) = envelope::call(None, "$/cancel_request", Some(&params)) {
                 self.inner.outbox.try_send(line);
             }
+        }
+    }
+}
+
+/// Removes a request from the table that was not sent: it has no answer.
+struct Unsent<'a> {
+    inner: &'a Inner,
+    id: Option<i64>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.inner.outgoing.lock().open.remove(&id);
         }
     }
 }

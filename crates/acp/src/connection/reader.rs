@@ -43,9 +43,9 @@ pub(super) async fn run<R: AsyncRead + Unpin, H: Incoming>(reader: R, handler: A
         (None, None) => Closure::Dropped,
     };
     inner.stop.cancel();
-    inner.closure.send_replace(Some(closure.clone()));
     if matches!(closure, Closure::Fatal(_)) {
         // Whoever started the process kills it now. What fails below may then tell how it ended.
+        inner.closure.send_replace(Some(closure.clone()));
         let mut exit = inner.exit.subscribe();
         let _ = timeout(inner.timeouts.exit_status, exit.wait_for(Option::is_some)).await;
     }
@@ -59,6 +59,7 @@ pub(super) async fn run<R: AsyncRead + Unpin, H: Incoming>(reader: R, handler: A
         let _ = open.answer.send(Err(closure.clone().into()));
     }
     reading.handler.closed(&closure);
+    inner.closure.send_replace(Some(closure));
     inner.settled.cancel();
 }
 

@@ -140,6 +140,8 @@ impl Incoming for Shared {
                     Ok(raw) => Ok(Some(raw.clone())),
                     Err(error) => Err(error.clone()),
                 };
+                // Nobody waits for what a turn that is over has asked.
+                session.cancel_permissions().await;
                 session.finish_turn(None, result);
             }
             ("session/new", _) => {

@@ -147,6 +147,22 @@ async fn our_own_open_requests_are_limited_and_a_dropped_one_is_withdrawn() {
     assert_eq!((&cancel["method"], &cancel["params"]["requestId"]), (&json!("$/cancel_request"), &json!(0)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_before_it_is_sent_leaves_nothing_open() {
+    let bench = bench(Limits { outgoing_requests: 3, write_queue: 1, ..Limits::default() });
+    let big = "x".repeat(100_000);
+    // One in the pipe, which nobody reads, and one in the queue.
+    let _sent = [
+        bench.connection.start("m", None, &big).await.unwrap(),
+        bench.connection.start("m", None, &big).await.unwrap(),
+    ];
+    for n in 0..5 {
+        let start = bench.connection.start("m", None, &big);
+        let waited = tokio::time::timeout(Duration::from_secs(1), start).await;
+        assert!(waited.is_err(), "{n}: {waited:?}");
+    }
+}
+
 /// A stream that has always more to read.
 struct Endless(usize);
 

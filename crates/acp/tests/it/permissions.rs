@@ -5,7 +5,7 @@ use std::time::Duration;
 use agentos_acp::{AgentPeer, Error, EventKind, PeerOptions, PermissionId, PermissionReply};
 use serde_json::{Value, json};
 
-use crate::agent::{FakeAgent, event, ready};
+use crate::agent::{FakeAgent, event, names, ready};
 
 const STANDARD: &[(&str, &str)] =
     &[("Allow", "allow_once"), ("Always Allow", "allow_always"), ("Reject", "reject_once")];
@@ -104,4 +104,28 @@ async fn the_agent_may_withdraw_its_request() {
     let resolved =
         event(&peer.events("s").unwrap(), |e| matches!(e.kind, EventKind::PermissionResolved { .. })).await;
     assert!(resolved.payload.get().contains("withdrawn"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_turn_asked_is_over_with_the_turn() {
+    let (peer, mut agent) = ready(PeerOptions::default()).await;
+    let running = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.prompt("s", vec!["1".into()]).await }
+    });
+    let prompt = agent.expect("session/prompt").await;
+    let id = asked(&peer, &mut agent, json!("p"), STANDARD).await;
+    agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    assert_eq!(agent.recv().await["result"]["outcome"], json!({"outcome": "cancelled"}));
+    running.await.unwrap().unwrap();
+    assert!(peer.session("s").unwrap().permissions.is_empty());
+    let late = peer.respond_permission("s", id, PermissionReply::Once).await;
+    assert!(matches!(late, Err(Error::UnknownPermission(_))));
+    let names = names(&peer.events("s").unwrap());
+    let asked = "session/request_permission";
+    assert_eq!(names, ["session/prompt", asked, asked, "agentos/turn_ended"]);
+    // Asked outside a turn it waits as ever.
+    let outside = self::asked(&peer, &mut agent, json!("q"), STANDARD).await;
+    peer.respond_permission("s", outside, PermissionReply::Once).await.unwrap();
+    assert_eq!(agent.recv().await["result"]["outcome"], selected("Allow"));
 }
