@@ -92,7 +92,7 @@ impl Shared {
             }
             return false;
         };
-        if let Update::Known(update) = Update::decode(&update) {
+        if let Update::Known(update) = Update::decode(update) {
             if let SessionUpdate::AgentMessageChunk(chunk) | SessionUpdate::AgentThoughtChunk(chunk) =
                 &*update
                 && matches!(&chunk.content, ContentBlock::Text(text) if text.text.is_empty())
