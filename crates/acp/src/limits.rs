@@ -28,6 +28,8 @@ pub struct Limits {
     pub write_queue_bytes: usize,
     /// Open permission requests per session (default 16); more are answered with −32603.
     pub permissions: usize,
+    /// Bytes of open permission requests per session (default 16 MiB), with the same end.
+    pub permission_bytes: usize,
     /// Sessions per agent process (default 1, at most 16).
     pub sessions: usize,
     /// Prompts waiting behind the running one, per session (default 64).
@@ -57,6 +59,7 @@ impl Default for Limits {
             write_queue: 64,
             write_queue_bytes: 16 << 20,
             permissions: 16,
+            permission_bytes: 16 << 20,
             sessions: 1,
             queued_prompts: 64,
             events: 1024,

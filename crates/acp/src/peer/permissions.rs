@@ -61,6 +61,7 @@ impl Shared {
             responder.error(code::INVALID_PARAMS, "no such session").await;
             return false;
         };
+        let bytes = raw.get().len();
         let id = PermissionId(self.next_permission.fetch_add(1, Ordering::Relaxed));
         let withdrawn = responder.cancel_token();
         let resolved = tokio_util::sync::CancellationToken::new();
@@ -75,11 +76,14 @@ impl Shared {
             let mut state = session.state.lock();
             if state.turn.as_ref().is_some_and(|turn| turn.cancelling) {
                 Some((responder, true))
-            } else if state.permissions.len() >= self.limits.permissions {
+            } else if state.permissions.len() >= self.limits.permissions
+                || state.permissions.values().map(|open| open.bytes).sum::<usize>() + bytes
+                    > self.limits.permission_bytes
+            {
                 Some((responder, false))
             } else {
                 let open = OpenPermission { id, request };
-                state.permissions.insert(id, Pending { open, responder, resolved: resolved.clone() });
+                state.permissions.insert(id, Pending { open, bytes, responder, resolved: resolved.clone() });
                 // Under the lock: nobody can resolve it before the event that announces it.
                 session.log.publish_now(draft);
                 None

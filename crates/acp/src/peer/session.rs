@@ -67,6 +67,8 @@ pub(crate) struct Begun {
 /// A permission request that waits for an answer.
 pub(crate) struct Pending {
     pub(crate) open: OpenPermission,
+    /// Of its parameters.
+    pub(crate) bytes: usize,
     pub(crate) responder: Responder,
     /// Ends its timer.
     pub(crate) resolved: CancellationToken,

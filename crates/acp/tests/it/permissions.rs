@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentos_acp::{AgentPeer, Error, EventKind, PeerOptions, PermissionId, PermissionReply};
+use agentos_acp::{AgentPeer, Error, EventKind, Limits, PeerOptions, PermissionId, PermissionReply};
 use serde_json::{Value, json};
 
 use crate::agent::{FakeAgent, event, names, ready};
@@ -92,6 +92,18 @@ async fn at_most_sixteen_are_open() {
     peer.respond_permission("s", open[3].id, PermissionReply::Once).await.unwrap();
     assert_eq!(agent.recv().await["id"], 3);
     asked(&peer, &mut agent, json!(17), STANDARD).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_open_is_limited_in_bytes_too() {
+    let limits = Limits { permission_bytes: 1000, ..Limits::default() };
+    let (peer, mut agent) = ready(PeerOptions { limits, ..PeerOptions::default() }).await;
+    let long = "x".repeat(200);
+    let options = &[(long.as_str(), "allow_once")];
+    asked(&peer, &mut agent, json!(0), options).await;
+    agent.ask(json!(1), options).await;
+    let refused = agent.recv().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32603)));
 }
 
 #[tokio::test(start_paused = true)]
