@@ -4,7 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::limits::Limits;
+use crate::{limits::Limits, mend::mend};
 
 /// Codes of JSON-RPC 2.0 and ACP.
 pub mod code {
@@ -138,25 +138,25 @@ pub enum Malformed {
     },
 }
 
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<RawValue>>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     // Keeps `null` apart from an absent member.
-    Box::<RawValue>::deserialize(deserializer).map(Some)
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize)]
-struct Envelope {
-    #[serde(default, deserialize_with = "present")]
-    jsonrpc: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "present")]
-    id: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "present")]
-    method: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "present")]
-    params: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "present")]
-    result: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "present")]
-    error: Option<Box<RawValue>>,
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
 }
 
 /// Parses one line.
@@ -172,9 +172,8 @@ struct Envelope {
 pub fn parse(line: &[u8]) -> Result<Message, Malformed> {
     let first = line.iter().find(|b| !b.is_ascii_whitespace());
     let not_json = Malformed::NotJson { attempted: matches!(first, Some(b'{' | b'[')) };
-    if too_deep(line) {
-        return Err(not_json);
-    }
+    let Some(mended) = mend(line) else { return Err(not_json) };
+    let line = &*mended;
     if first != Some(&b'{') {
         return match serde_json::from_slice::<serde::de::IgnoredAny>(line) {
             Ok(_) => {
@@ -183,14 +182,14 @@ pub fn parse(line: &[u8]) -> Result<Message, Malformed> {
             Err(_) => Err(not_json),
         };
     }
-    let envelope: Envelope = match serde_json::from_slice(line) {
+    let envelope: Envelope<'_> = match serde_json::from_slice(line) {
         Ok(envelope) => envelope,
         Err(error) if error.is_data() => {
             return Err(Malformed::Invalid { id: Id::Null, reason: "a member occurs twice" });
         }
         Err(_) => return Err(not_json),
     };
-    let id = envelope.id.as_deref().map(Id::from_raw);
+    let id = envelope.id.map(Id::from_raw);
     let versioned = envelope.jsonrpc.is_some_and(|v| v.get() == "\"2.0\"");
     let invalid = |reason| match &id {
         // An id that cannot be read cannot be echoed.
@@ -199,8 +198,8 @@ pub fn parse(line: &[u8]) -> Result<Message, Malformed> {
     };
     let Some(method) = envelope.method else {
         let outcome = match (envelope.result, envelope.error) {
-            (_, Some(error)) if error.get() != "null" => Err(RpcError::from_raw(&error)),
-            (Some(result), _) => Ok(result),
+            (_, Some(error)) if error.get() != "null" => Err(RpcError::from_raw(error)),
+            (Some(result), _) => Ok(result.to_owned()),
             _ => return Err(invalid("neither a method nor a result")),
         };
         return match id {
@@ -214,7 +213,7 @@ pub fn parse(line: &[u8]) -> Result<Message, Malformed> {
     let Ok(method) = serde_json::from_str::<String>(method.get()) else {
         return Err(invalid("the method is not a string"));
     };
-    let params = envelope.params.filter(|p| p.get() != "null");
+    let params = envelope.params.filter(|p| p.get() != "null").map(ToOwned::to_owned);
     match id {
         None => Ok(Message::Notification { method, params }),
         Some(Some(id)) => Ok(Message::Request { id, method, params }),
@@ -222,34 +221,6 @@ pub fn parse(line: &[u8]) -> Result<Message, Malformed> {
             Err(Malformed::Invalid { id: Id::Null, reason: "the id is no integer or short string" })
         }
     }
-}
-
-/// serde_json's own limit does not hold for values it skips, so raw members are measured here.
-fn too_deep(line: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for byte in line {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => in_string = true,
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > Limits::MAX_JSON_DEPTH {
-                    return true;
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
 }
 
 #[derive(Serialize)]

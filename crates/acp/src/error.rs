@@ -8,7 +8,11 @@ use crate::{
     log::CursorExpired,
     permission::{PermissionId, PermissionReply},
     schema::AuthMethod,
+    text::printable,
 };
+
+/// Bytes of an agent's message that are repeated in ours; the whole of it is in the error object.
+const MESSAGE: usize = 4 << 10;
 
 /// How the agent's process ended, as the embedder knows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,6 +48,36 @@ pub enum Fatal {
     Garbage {
         /// How many.
         lines: u32,
+    },
+    /// Too many lines in a row that were JSON, but no messages.
+    #[error("the agent sent {lines} lines in a row that are no JSON-RPC messages")]
+    NotMessages {
+        /// How many.
+        lines: u32,
+    },
+    /// Too many lines without a useful message between them.
+    #[error("the agent sent {lines} lines without a useful message, the last {last}")]
+    Useless {
+        /// How many.
+        lines: u32,
+        /// What the last of them was.
+        last: &'static str,
+    },
+    /// Too many bytes without a useful message between them.
+    #[error("the agent sent {bytes} bytes without a useful message, the last {last}")]
+    UselessBytes {
+        /// How many.
+        bytes: usize,
+        /// What the last of the lines was.
+        last: &'static str,
+    },
+    /// The agent did not answer what it has to answer before it can be of use.
+    #[error("the agent did not answer {method} within {after:?}")]
+    NeverAnswered {
+        /// The method: `initialize` or `session/new`.
+        method: &'static str,
+        /// How long we waited.
+        after: Duration,
     },
     /// The agent did not read its stdin.
     #[error("the agent has not read its input for {after:?}")]
@@ -97,7 +131,7 @@ impl From<Closure> for Error {
 #[non_exhaustive]
 pub enum Error {
     /// The agent answered with an error that has no variant of its own.
-    #[error("the agent answered {method} with error {}: {}", error.code, error.message)]
+    #[error("the agent answered {method} with error {}: {}", error.code, printable(&error.message, MESSAGE))]
     Rpc {
         /// The method called.
         method: String,
@@ -202,6 +236,9 @@ impl Error {
             Self::AgentExited(_) => "agent_exited",
             Self::Fatal(Fatal::LineTooLong { .. }) => "line_too_long",
             Self::Fatal(Fatal::Garbage { .. }) => "garbage",
+            Self::Fatal(Fatal::NotMessages { .. }) => "not_messages",
+            Self::Fatal(Fatal::Useless { .. } | Fatal::UselessBytes { .. }) => "useless",
+            Self::Fatal(Fatal::NeverAnswered { .. }) => "never_answered",
             Self::Fatal(Fatal::WriteStuck { .. }) => "write_stuck",
             Self::Fatal(Fatal::CancelIgnored { .. }) => "cancel_ignored",
             Self::Fatal(Fatal::UnsupportedProtocolVersion { .. }) => "unsupported_protocol_version",

@@ -32,6 +32,7 @@ mod event;
 mod limits;
 pub mod line;
 pub mod log;
+mod mend;
 mod models;
 pub mod peer;
 pub mod permission;

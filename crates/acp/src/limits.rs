@@ -8,8 +8,16 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest line in bytes, in both directions (default 8 MiB). A longer line from the agent is fatal.
     pub line_bytes: usize,
-    /// Lines in a row that are not JSON before the agent is given up (default 20).
+    /// Lines in a row that are no JSON-RPC messages before the agent is given up (default 20).
     pub garbage_lines: u32,
+    /// Requests that have to be refused and answers to no open request, without a useful message between, before the
+    /// agent is given up (default 200). The refusals of so many fit into a pipe that nobody reads.
+    pub refused_messages: u32,
+    /// Lines of any kind without a useful message between before the agent is given up (default 10,000). Generous, since
+    /// agents may send notifications of their own, and still soon reached by a flood.
+    pub useless_lines: u32,
+    /// The same in bytes (default 32 MiB).
+    pub useless_bytes: usize,
     /// Requests of the agent that may be open at once (default 64); at the limit reading stops.
     pub incoming_requests: usize,
     /// Requests of ours that may be open at once (default 256).
@@ -20,6 +28,8 @@ pub struct Limits {
     pub write_queue_bytes: usize,
     /// Open permission requests per session (default 16); more are answered with −32603.
     pub permissions: usize,
+    /// Bytes of open permission requests per session (default 16 MiB), with the same end.
+    pub permission_bytes: usize,
     /// Sessions per agent process (default 1, at most 16).
     pub sessions: usize,
     /// Prompts waiting behind the running one, per session (default 64).
@@ -41,11 +51,15 @@ impl Default for Limits {
         Self {
             line_bytes: 8 << 20,
             garbage_lines: 20,
+            refused_messages: 200,
+            useless_lines: 10_000,
+            useless_bytes: 32 << 20,
             incoming_requests: 64,
             outgoing_requests: 256,
             write_queue: 64,
             write_queue_bytes: 16 << 20,
             permissions: 16,
+            permission_bytes: 16 << 20,
             sessions: 1,
             queued_prompts: 64,
             events: 1024,

@@ -37,8 +37,8 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         Self { io, buffer: BytesMut::new(), scanned: 0, limit }
     }
 
-    /// The next line that is not empty, without `\n` or `\r\n`; `None` at the end of the stream. The last line need
-    /// not be terminated. Dropping the future loses nothing.
+    /// The next line, without `\n` or `\r\n`; `None` at the end of the stream. The last line need not be terminated.
+    /// Dropping the future loses nothing.
     ///
     /// # Errors
     /// A line over the limit, or a failing stream.
@@ -58,10 +58,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 if line.last() == Some(&b'\r') {
                     line.truncate(line.len() - 1);
                 }
-                if !line.is_empty() {
-                    return Ok(Some(line));
-                }
-                continue;
+                return Ok(Some(line));
             }
             self.scanned = self.buffer.len();
             if self.scanned > self.limit {
@@ -97,7 +94,7 @@ mod tests {
     async fn splits_on_newline_only() {
         for (input, want) in [
             ("a\nb\n", vec!["a", "b"]),
-            ("a\r\n\r\n\nb", vec!["a", "b"]),
+            ("a\r\n\r\n\nb", vec!["a", "", "", "b"]),
             ("a\u{2028}b\u{2029}c\n", vec!["a\u{2028}b\u{2029}c"]),
             ("a\rb\n", vec!["a\rb"]),
             ("", vec![]),

@@ -125,18 +125,23 @@ impl EventLog {
 
     /// Runs `then` as soon as there is room for `cost` bytes; `None` once the log is closed.
     async fn with_room<T>(&self, cost: usize, mut then: impl FnMut(&Shared, &mut State) -> T) -> Option<T> {
+        let mut attempt = || {
+            let mut state = self.shared.state.lock();
+            if state.closed {
+                return Some(None);
+            }
+            self.shared.make_room(&mut state, cost, 0).then(|| Some(then(&self.shared, &mut state)))
+        };
+        // Nearly always there is room, and nothing to be registered.
+        if let Some(done) = attempt() {
+            return done;
+        }
         loop {
             let taken = self.shared.taken.notified();
             tokio::pin!(taken);
             taken.as_mut().enable();
-            {
-                let mut state = self.shared.state.lock();
-                if state.closed {
-                    return None;
-                }
-                if self.shared.make_room(&mut state, cost, 0) {
-                    return Some(then(&self.shared, &mut state));
-                }
+            if let Some(done) = attempt() {
+                return done;
             }
             taken.await;
         }
@@ -275,32 +280,37 @@ impl Subscription {
     /// # Errors
     /// [`CursorExpired`] if the event was dropped first; go on with [`seek`](Self::seek) to `oldest`.
     pub async fn next(&mut self) -> Result<Option<Arc<Event>>, CursorExpired> {
+        // A reader that is behind finds the next one at once, and registers nothing.
+        if let Some(next) = self.ready()? {
+            return Ok(next);
+        }
+        let shared = Arc::clone(&self.shared);
         loop {
-            let added = self.shared.added.notified();
+            let added = shared.added.notified();
             tokio::pin!(added);
             added.as_mut().enable();
-            {
-                let mut state = self.shared.state.lock();
-                let oldest = state.oldest();
-                let index = self
-                    .position
-                    .checked_sub(oldest)
-                    .ok_or(CursorExpired { asked: self.position, oldest })?;
-                let event = usize::try_from(index).ok().and_then(|index| state.events.get(index).cloned());
-                if let Some(event) = event {
-                    self.position += 1;
-                    if let Some(id) = self.id {
-                        state.lossless.insert(id, self.position);
-                        self.shared.taken.notify_waiters();
-                    }
-                    return Ok(Some(event));
-                }
-                if state.closed {
-                    return Ok(None);
-                }
+            if let Some(next) = self.ready()? {
+                return Ok(next);
             }
             added.await;
         }
+    }
+
+    /// The next event, or the end, if it is there.
+    fn ready(&mut self) -> Result<Option<Option<Arc<Event>>>, CursorExpired> {
+        let mut state = self.shared.state.lock();
+        let oldest = state.oldest();
+        let index =
+            self.position.checked_sub(oldest).ok_or(CursorExpired { asked: self.position, oldest })?;
+        let event = usize::try_from(index).ok().and_then(|index| state.events.get(index).cloned());
+        let Some(event) = event else { return Ok(state.closed.then_some(None)) };
+        self.position += 1;
+        if let Some(id) = self.id {
+            state.lossless.insert(id, self.position);
+            drop(state);
+            self.shared.taken.notify_waiters();
+        }
+        Ok(Some(Some(event)))
     }
 
     /// The cursor: the number of the next event this subscription returns.

@@ -8,8 +8,13 @@ pub(crate) fn shorten(text: &str, max: usize) -> &str {
 
 /// For a log line: at most 120 bytes, control characters (terminal escapes) written as `\u{..}`.
 pub(crate) fn loggable(text: &str) -> String {
+    printable(text, 120)
+}
+
+/// The same with another limit, for messages that end up before people.
+pub(crate) fn printable(text: &str, max: usize) -> String {
     let mut out = String::new();
-    for c in shorten(text, 120).chars() {
+    for c in shorten(text, max).chars() {
         if c.is_control() { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
     out

@@ -1,6 +1,8 @@
 //! The content of a `session/update`: typed where the schema knows the kind, raw where it does not. It never rejects
 //! an update: what cannot be decoded is passed on as it came.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -41,9 +43,11 @@ pub enum Update {
 /// Parameters of `session/update`, no deeper than needed to route them.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Params {
-    pub(crate) session_id: String,
-    pub(crate) update: Box<RawValue>,
+pub(crate) struct Params<'a> {
+    #[serde(borrow)]
+    pub(crate) session_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) update: &'a RawValue,
 }
 
 impl Update {
@@ -52,22 +56,23 @@ impl Update {
     pub fn decode(json: &RawValue) -> Self {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Tag {
-            session_update: String,
+        struct Tag<'a> {
+            #[serde(borrow)]
+            session_update: Cow<'a, str>,
         }
-        let kind = serde_json::from_str::<Tag>(json.get()).ok().map(|tag| tag.session_update);
+        let kind = serde_json::from_str::<Tag<'_>>(json.get()).ok().map(|tag| tag.session_update);
         if kind.as_deref().is_some_and(|kind| KNOWN.contains(&kind))
             && let Ok(update) = serde_json::from_str(json.get())
         {
             return Self::Known(Box::new(update));
         }
-        Self::Raw { kind, json: json.to_owned() }
+        Self::Raw { kind: kind.map(Cow::into_owned), json: json.to_owned() }
     }
 
     /// Decodes the parameters of a `session/update`.
     pub(crate) fn from_params(params: &RawValue) -> Self {
-        match serde_json::from_str::<Params>(params.get()) {
-            Ok(params) => Self::decode(&params.update),
+        match serde_json::from_str::<Params<'_>>(params.get()) {
+            Ok(params) => Self::decode(params.update),
             Err(_) => Self::Raw { kind: None, json: params.to_owned() },
         }
     }

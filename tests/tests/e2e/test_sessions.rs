@@ -1,6 +1,8 @@
 //! Sessions with the bundled `scripted` agent: updates, permissions, cancelling, events, ends.
 //! Agents that misbehave are in `test_agents`.
 
+use std::time::Duration;
+
 use agentos::{
     AgentOs, AgentOsConfig, CreateSessionOptions, Error, GetSessionEventsOptions, MountConfig,
     PermissionReply, Session, SessionEvent,
@@ -139,6 +141,61 @@ fn cancelling_ends_the_turn_and_every_process_of_its_command() {
             .await;
         }
         session.cancel().await.unwrap();
+        assert_eq!(session.prompt("still there").await.unwrap().stop_reason, "end_turn");
+        session.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_prompt_waits_for_the_one_that_runs_and_a_cancel_takes_both() {
+    SIDECAR.test(async |os| {
+        let session = session(os).await;
+        trust(os, &session).await;
+        let agent = live_processes(os).await.len();
+        let running = async || eventually("it runs", async || live_processes(os).await.len() > agent).await;
+        let first = block("until [ -e /tmp/go ]; do sleep 0.01; done; echo one >> /tmp/order");
+        let second = async || {
+            running().await;
+            let second = session.prompt(block("echo two >> /tmp/order"));
+            let (second, ()) = tokio::join!(second, async { os.write_file("/tmp/go", "").await.unwrap() });
+            second
+        };
+        let (first, second) = tokio::join!(session.prompt(first), second());
+        assert_eq!(first.unwrap().stop_reason, "end_turn");
+        assert_eq!(second.unwrap().stop_reason, "end_turn");
+        assert_eq!(os.read_file("/tmp/order").await.unwrap(), b"one\ntwo\n");
+        let queued = async || {
+            running().await;
+            let queued = session.prompt(block("echo three >> /tmp/order"));
+            // Long enough for it to queue, in any order of the calls.
+            let cancel = async {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                session.cancel().await.unwrap();
+            };
+            tokio::join!(queued, cancel).0
+        };
+        let (first, queued) = tokio::join!(session.prompt(block("sleep 1000")), queued());
+        assert_eq!(first.unwrap().stop_reason, "cancelled");
+        assert_eq!(queued.unwrap().stop_reason, "cancelled");
+        assert_eq!(os.read_file("/tmp/order").await.unwrap(), b"one\ntwo\n");
+        session.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_cancel_while_a_permission_is_asked_for_ends_the_turn_and_the_question() {
+    SIDECAR.test(async |os| {
+        let session = session(os).await;
+        let mut requests = session.permission_requests().await.unwrap();
+        let (turn, request) = tokio::join!(session.prompt(block("echo x > /tmp/x")), async {
+            let request = requests.next().await.unwrap().unwrap();
+            session.cancel().await.unwrap();
+            request
+        });
+        assert_eq!(turn.unwrap().stop_reason, "cancelled");
+        let late = session.respond_permission(request.permission_id, PermissionReply::Once).await;
+        assert!(matches!(late, Err(Error::PermissionRequestNotFound { .. })), "{late:?}");
+        assert!(os.read_file("/tmp/x").await.is_err());
         assert_eq!(session.prompt("still there").await.unwrap().stop_reason, "end_turn");
         session.close().await.unwrap();
     });

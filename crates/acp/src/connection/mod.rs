@@ -1,6 +1,7 @@
 //! The JSON-RPC connection to one agent process: one task reads, one task writes, and a table per direction holds the
 //! open ids. It knows no ACP method except `$/cancel_request` and leaves everything else to an [`Incoming`] handler.
 
+mod junk;
 mod outbox;
 mod reader;
 mod responder;
@@ -31,11 +32,12 @@ pub type Outcome = Result<Box<RawValue>, Error>;
 /// Receives what the agent sends. Calls come one at a time, in the order of the lines; as long as one runs, nothing
 /// more is read, which is how back-pressure reaches the agent.
 pub trait Incoming: Send + Sync + 'static {
-    /// A notification other than `$/cancel_request`.
-    fn notification(&self, method: &str, params: Option<Box<RawValue>>) -> impl Future<Output = ()> + Send;
+    /// A notification other than `$/cancel_request`. Tells whether it was of use: an agent that sends too much that is
+    /// of none is given up.
+    fn notification(&self, method: &str, params: Option<Box<RawValue>>) -> impl Future<Output = bool> + Send;
 
-    /// A request. Must not wait for the answer: keep the [`Responder`] and return.
-    fn request(&self, request: IncomingRequest) -> impl Future<Output = ()> + Send;
+    /// A request. Must not wait for the answer: keep the [`Responder`] and return. False if it was refused.
+    fn request(&self, request: IncomingRequest) -> impl Future<Output = bool> + Send;
 
     /// One of our requests is over, by an answer or with the connection. Runs before the caller learns of it and
     /// before the next line is read. `context` is what was given to [`Connection::request`].
@@ -75,7 +77,11 @@ struct Inner {
     stop: CancellationToken,
     fatal: Mutex<Option<Fatal>>,
     exit: watch::Sender<Option<ExitStatus>>,
+    /// Of an agent that was given up it is known before what is open fails, so that the status of the process, which has
+    /// to be killed, can be in what fails.
     closure: watch::Sender<Option<Closure>>,
+    /// Everything that was open has failed.
+    settled: CancellationToken,
     last_message: Mutex<Instant>,
     stderr: Mutex<StderrTail>,
 }
@@ -95,12 +101,10 @@ impl Inner {
     }
 
     /// Why nothing can be sent or received any more. The stream to the agent may fail a moment before the reader
-    /// learns why, so this waits for the reader, but not for long.
+    /// learns why, and the reader waits for the status of the process, so this waits for the reader, but not for long.
     async fn closed_error(&self) -> Error {
-        match tokio::time::timeout(self.timeouts.exit_status, self.closed()).await {
-            Ok(closure) => closure.into(),
-            Err(_) => Error::Closed,
-        }
+        let _ = tokio::time::timeout(self.timeouts.exit_status * 2, self.settled.cancelled()).await;
+        self.closure.borrow().clone().map_or(Error::Closed, Error::from)
     }
 
     async fn send(&self, line: Vec<u8>) -> Result<(), Error> {
@@ -143,6 +147,7 @@ impl Connection {
             fatal: Mutex::new(None),
             exit: watch::Sender::new(None),
             closure: watch::Sender::new(None),
+            settled: CancellationToken::new(),
             last_message: Mutex::new(Instant::now()),
             stderr: Mutex::new(StderrTail::new(limits.stderr)),
             limits,
@@ -191,7 +196,8 @@ impl Connection {
     /// which may be dropped.
     ///
     /// # Errors
-    /// A message over the limits, or the end of the connection. Then `responded` is not called.
+    /// A message over the limits, or the end of the connection. Then `responded` is not called, nor is it if the future is
+    /// dropped: the request was not sent.
     pub async fn start<P>(
         &self,
         method: &str,
@@ -202,10 +208,9 @@ impl Connection {
         P: Serialize + ?Sized + Sync,
     {
         let (id, line, answer) = self.register(method, context, params)?;
-        if let Err(error) = self.inner.send(line).await {
-            self.inner.outgoing.lock().open.remove(&id);
-            return Err(error);
-        }
+        let mut unsent = Unsent { inner: &self.inner, id: Some(id) };
+        self.inner.send(line).await?;
+        unsent.id = None;
         Ok(answer)
     }
 
@@ -283,13 +288,20 @@ impl Connection {
         self.inner.fail(fatal);
     }
 
+    /// The same, and waits until it is done.
+    pub(crate) async fn give_up(&self, fatal: Fatal) -> Error {
+        self.inner.fail(fatal);
+        self.inner.closed_error().await
+    }
+
     /// How long the agent has been silent.
     #[must_use]
     pub fn idle(&self) -> Duration {
         self.inner.last_message.lock().elapsed()
     }
 
-    /// Waits for the end of the connection.
+    /// Waits for the end of the connection. If the agent was given up, what is open fails a little later: as soon as
+    /// [`exited`](Self::exited) was called, or after [`Timeouts::exit_status`].
     pub async fn closed(&self) -> Closure {
         self.inner.closed().await
     }
@@ -309,6 +321,20 @@ impl Drop for Forget<'_> {
             if let Ok(line) = envelope::call(None, "$/cancel_request", Some(&params)) {
                 self.inner.outbox.try_send(line);
             }
+        }
+    }
+}
+
+/// Removes a request from the table that was not sent: it has no answer.
+struct Unsent<'a> {
+    inner: &'a Inner,
+    id: Option<i64>,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.inner.outgoing.lock().open.remove(&id);
         }
     }
 }

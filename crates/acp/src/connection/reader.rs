@@ -3,6 +3,7 @@
 
 use std::{collections::hash_map::Entry, sync::Arc};
 
+use bytes::BytesMut;
 use serde::Deserialize;
 use tokio::{
     io::AsyncRead,
@@ -11,7 +12,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Incoming, IncomingRequest, Inner, Responder, error_of, exit_of};
+use super::{
+    Incoming, IncomingRequest, Inner, Responder, error_of, exit_of,
+    junk::{Junk, Tally},
+};
 use crate::{
     Closure, Error, ExitStatus, Fatal,
     envelope::{self, Id, Malformed, Message, RpcError, code},
@@ -24,7 +28,7 @@ pub(super) async fn run<R: AsyncRead + Unpin, H: Incoming>(reader: R, handler: A
         slots: Arc::new(Semaphore::new(inner.limits.incoming_requests.max(1))),
         lines: LineReader::new(reader, inner.limits.line_bytes),
         handler,
-        garbage: 0,
+        tally: Tally::default(),
         inner,
     };
     let inner = Arc::clone(&reading.inner);
@@ -39,6 +43,12 @@ pub(super) async fn run<R: AsyncRead + Unpin, H: Incoming>(reader: R, handler: A
         (None, None) => Closure::Dropped,
     };
     inner.stop.cancel();
+    if matches!(closure, Closure::Fatal(_)) {
+        // Whoever started the process kills it now. What fails below may then tell how it ended.
+        inner.closure.send_replace(Some(closure.clone()));
+        let mut exit = inner.exit.subscribe();
+        let _ = timeout(inner.timeouts.exit_status, exit.wait_for(Option::is_some)).await;
+    }
     let open = {
         let mut outgoing = inner.outgoing.lock();
         outgoing.closure = Some(closure.clone());
@@ -50,6 +60,7 @@ pub(super) async fn run<R: AsyncRead + Unpin, H: Incoming>(reader: R, handler: A
     }
     reading.handler.closed(&closure);
     inner.closure.send_replace(Some(closure));
+    inner.settled.cancel();
 }
 
 struct Reading<R, H> {
@@ -57,8 +68,7 @@ struct Reading<R, H> {
     handler: Arc<H>,
     lines: LineReader<R>,
     slots: Arc<Semaphore>,
-    /// Lines in a row that were not JSON.
-    garbage: u32,
+    tally: Tally,
 }
 
 impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
@@ -94,32 +104,50 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
 
     async fn read_lines(&mut self) -> Result<Option<Fatal>, LineError> {
         while let Some(line) = self.lines.next().await? {
-            *self.inner.last_message.lock() = Instant::now();
-            let message = envelope::parse(&line);
-            if let Err(Malformed::NotJson { attempted }) = message {
-                self.garbage += 1;
-                tracing::debug!(line = %loggable(&String::from_utf8_lossy(&line[..line.len().min(200)])), "not JSON");
-                if self.garbage >= self.inner.limits.garbage_lines {
-                    return Ok(Some(Fatal::Garbage { lines: self.garbage }));
+            // A stream that always has more must not keep this thread from others, nor from our own end.
+            tokio::task::coop::consume_budget().await;
+            let length = line.len() + 1;
+            let junk = self.take(line).await;
+            match junk {
+                None => self.tally.useful(),
+                Some(junk) => {
+                    if let Err(fatal) = self.tally.add(junk, length, &self.inner.limits) {
+                        return Ok(Some(fatal));
+                    }
                 }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Does what one line says; tells why it was of no use, if so.
+    async fn take(&mut self, line: BytesMut) -> Option<Junk> {
+        if line.is_empty() {
+            return Some(Junk::EmptyLine);
+        }
+        *self.inner.last_message.lock() = Instant::now();
+        match envelope::parse(&line) {
+            Ok(message) => {
+                drop(line);
+                self.dispatch(message).await
+            }
+            Err(Malformed::NotJson { attempted }) => {
+                tracing::debug!(line = %loggable(&String::from_utf8_lossy(&line[..line.len().min(200)])), "not JSON");
                 // Chatter on stdout is skipped; something that set out to be a message is told so.
                 if attempted {
                     self.refuse(&Id::Null, code::PARSE_ERROR, "parse error").await;
                 }
-                continue;
+                Some(Junk::NotJson)
             }
-            self.garbage = 0;
-            drop(line);
-            match message {
-                Ok(message) => self.dispatch(message).await,
-                Err(Malformed::Invalid { id, reason }) => {
-                    self.refuse(&id, code::INVALID_REQUEST, reason).await
-                }
-                Err(Malformed::Ignore { reason }) => tracing::debug!(reason, "message ignored"),
-                Err(Malformed::NotJson { .. }) => {}
+            Err(Malformed::Invalid { id, reason }) => {
+                self.refuse(&id, code::INVALID_REQUEST, reason).await;
+                Some(Junk::NotMessage)
+            }
+            Err(Malformed::Ignore { reason }) => {
+                tracing::debug!(reason, "message ignored");
+                Some(Junk::NotMessage)
             }
         }
-        Ok(None)
     }
 
     async fn refuse(&mut self, id: &Id, code: i64, message: &str) {
@@ -128,7 +156,7 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
         }
     }
 
-    async fn dispatch(&mut self, message: Message) {
+    async fn dispatch(&mut self, message: Message) -> Option<Junk> {
         match message {
             Message::Response { id, outcome } => self.answered(id, outcome).await,
             Message::Notification { method, params } if method == "$/cancel_request" => {
@@ -138,42 +166,56 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
                     request_id: Box<serde_json::value::RawValue>,
                 }
                 let cancel = params.and_then(|p| serde_json::from_str::<Cancel>(p.get()).ok());
-                if let Some(id) = cancel.and_then(|c| Id::from_raw(&c.request_id))
-                    && let Some(token) = self.inner.incoming.lock().get(&id)
-                {
-                    token.cancel();
+                let id = cancel.and_then(|c| Id::from_raw(&c.request_id));
+                let open = id.and_then(|id| self.inner.incoming.lock().get(&id).cloned());
+                match open.filter(|token| !token.is_cancelled()) {
+                    Some(token) => {
+                        token.cancel();
+                        None
+                    }
+                    None => Some(Junk::Notification),
                 }
             }
-            Message::Notification { method, params } => self.handler.notification(&method, params).await,
+            Message::Notification { method, params } => {
+                let useful = self.handler.notification(&method, params).await;
+                (!useful).then_some(Junk::Notification)
+            }
             Message::Request { id, method, params } => {
                 if self.inner.incoming.lock().contains_key(&id) {
-                    return self.refuse(&id, code::INVALID_REQUEST, "a request with this id is open").await;
+                    self.refuse(&id, code::INVALID_REQUEST, "a request with this id is open").await;
+                    return Some(Junk::RefusedRequest);
                 }
                 // At the limit this waits, and nothing is read until one of the open requests is answered.
-                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return };
+                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return None };
                 let cancelled = CancellationToken::new();
                 match self.inner.incoming.lock().entry(id.clone()) {
-                    Entry::Occupied(_) => return,
+                    Entry::Occupied(_) => return None,
                     Entry::Vacant(vacant) => vacant.insert(cancelled.clone()),
                 };
                 let responder =
                     Responder { inner: Arc::clone(&self.inner), id: Some(id), cancelled, _slot: slot };
-                self.handler.request(IncomingRequest { method, params, responder }).await;
+                let served = self.handler.request(IncomingRequest { method, params, responder }).await;
+                (!served).then_some(Junk::RefusedRequest)
             }
         }
     }
 
-    async fn answered(&mut self, id: Id, outcome: Result<Box<serde_json::value::RawValue>, RpcError>) {
+    async fn answered(
+        &mut self,
+        id: Id,
+        outcome: Result<Box<serde_json::value::RawValue>, RpcError>,
+    ) -> Option<Junk> {
         let open = match &id {
             Id::Number(id) => self.inner.outgoing.lock().open.remove(id),
             _ => None,
         };
         let Some(open) = open else {
             tracing::debug!(?id, "answer to no open request dropped");
-            return;
+            return Some(Junk::StrayAnswer);
         };
         let mut outcome: Result<_, Error> = outcome.map_err(|error| error_of(&open.method, error));
         self.handler.responded(&open.method, open.context.as_deref(), &mut outcome).await;
         let _ = open.answer.send(outcome);
+        None
     }
 }

@@ -79,24 +79,25 @@ impl Shared {
         self.sessions.lock().remove(id)
     }
 
-    async fn update(&self, params: Option<Box<RawValue>>) {
-        let Some(params) = params else { return };
+    /// Tells whether the update was of use.
+    async fn update(&self, params: Option<Box<RawValue>>) -> bool {
+        let Some(params) = params else { return false };
         let Ok(Params { session_id, update }) = serde_json::from_str(params.get()) else {
             tracing::debug!("session/update without a session id or an update dropped");
-            return;
+            return false;
         };
         let Ok(session) = self.session(&session_id) else {
             if !self.foreign_logged.swap(true, Ordering::Relaxed) {
                 tracing::warn!(session = %loggable(&session_id), "updates of sessions that are not ours are dropped");
             }
-            return;
+            return false;
         };
-        if let Update::Known(update) = Update::decode(&update) {
+        if let Update::Known(update) = Update::decode(update) {
             if let SessionUpdate::AgentMessageChunk(chunk) | SessionUpdate::AgentThoughtChunk(chunk) =
                 &*update
                 && matches!(&chunk.content, ContentBlock::Text(text) if text.text.is_empty())
             {
-                return;
+                return false;
             }
             session.apply(*update, &self.limits);
         }
@@ -106,23 +107,28 @@ impl Shared {
                 .publish(Draft::new(Direction::FromAgent, "session/update", params, EventKind::Update))
                 .await;
         }
+        true
     }
 }
 
 impl Incoming for Shared {
-    async fn notification(&self, method: &str, params: Option<Box<RawValue>>) {
-        match method {
-            "session/update" => self.update(params).await,
-            _ => tracing::debug!(method = %loggable(method), "notification ignored"),
+    async fn notification(&self, method: &str, params: Option<Box<RawValue>>) -> bool {
+        if method == "session/update" {
+            return self.update(params).await;
         }
+        tracing::debug!(method = %loggable(method), "notification ignored");
+        false
     }
 
-    async fn request(&self, request: IncomingRequest) {
+    async fn request(&self, request: IncomingRequest) -> bool {
         match request.method.as_str() {
             "session/request_permission" => {
                 self.permission_requested(request.params, request.responder).await
             }
-            _ => request.responder.error(code::METHOD_NOT_FOUND, "method not found").await,
+            _ => {
+                request.responder.error(code::METHOD_NOT_FOUND, "method not found").await;
+                false
+            }
         }
     }
 
@@ -134,6 +140,8 @@ impl Incoming for Shared {
                     Ok(raw) => Ok(Some(raw.clone())),
                     Err(error) => Err(error.clone()),
                 };
+                // Nobody waits for what a turn that is over has asked.
+                session.cancel_permissions().await;
                 session.finish_turn(None, result);
             }
             ("session/new", _) => {

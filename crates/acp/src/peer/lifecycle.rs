@@ -166,17 +166,23 @@ impl AgentPeer {
     /// Starts a session. `mcpServers` is always sent, as ACP demands.
     ///
     /// # Errors
-    /// [`Error::AuthRequired`], [`Error::NotSupported`], [`Error::Limit`], or whatever ends the request.
+    /// [`Error::AuthRequired`], [`Error::NotSupported`], [`Error::Limit`], or whatever ends the request. An agent that
+    /// does not answer for its first session is given up: [`Fatal::NeverAnswered`](crate::Fatal::NeverAnswered).
     pub async fn new_session(&self, new: NewSession) -> Result<SessionInit, Error> {
+        const METHOD: &str = "session/new";
         self.check_setup(&new)?;
         let _reserved = self.reserve()?;
         let request = NewSessionRequest::new(new.cwd)
             .mcp_servers(new.mcp_servers)
             .additional_directories(new.additional_directories.into_iter().map(Into::into).collect())
             .meta(new.meta);
-        let raw = self.session_request("session/new", None, &request).await?;
+        let raw = match self.session_request(METHOD, None, &request).await {
+            // Without any session the agent is of no use.
+            answer if self.shared.session_ids().is_empty() => self.or_give_up(METHOD, answer).await?,
+            answer => answer?,
+        };
         let id = session_id(&raw).ok_or_else(|| Error::InvalidAnswer {
-            method: "session/new".to_owned(),
+            method: METHOD.to_owned(),
             reason: "no session id".to_owned(),
         })?;
         self.ready(&id, raw)

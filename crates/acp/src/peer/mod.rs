@@ -22,7 +22,7 @@ pub use session::SessionView;
 
 use crate::{
     Closure, Error, EventLog, ExitStatus, Fatal, Limits, Timeouts,
-    connection::Connection,
+    connection::{Connection, Outcome},
     envelope::code,
     schema::{
         AuthMethod, BooleanConfigOptionCapabilities, ClientCapabilities, ClientSessionCapabilities,
@@ -88,10 +88,10 @@ impl AgentPeer {
         Self { connection, shared, options: Arc::new(options), profile: Arc::default() }
     }
 
-    /// Agrees on protocol version 1. An agent that offers another version is given up.
+    /// Agrees on protocol version 1. An agent that offers another version, or does not answer in time, is given up.
     ///
     /// # Errors
-    /// [`Fatal::UnsupportedProtocolVersion`], or whatever ends the request.
+    /// [`Fatal::UnsupportedProtocolVersion`], [`Fatal::NeverAnswered`], or whatever ends the request.
     pub async fn initialize(&self) -> Result<AgentProfile, Error> {
         const METHOD: &str = "initialize";
         let session = ClientSessionCapabilities::new()
@@ -104,7 +104,8 @@ impl AgentPeer {
         let request = InitializeRequest::new(1.into())
             .client_capabilities(ClientCapabilities::new().session(session))
             .client_info(info);
-        let raw = self.connection.request(METHOD, None, &request, self.options.timeouts.initialize).await?;
+        let raw = self.connection.request(METHOD, None, &request, self.options.timeouts.initialize).await;
+        let raw = self.or_give_up(METHOD, raw).await?;
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Version {
@@ -114,13 +115,21 @@ impl AgentPeer {
         let version: Version = self.decode(METHOD, &raw)?;
         if version.protocol_version != 1 {
             let offered = crate::text::loggable(&version.protocol_version.to_string());
-            let fatal = Fatal::UnsupportedProtocolVersion { offered };
-            self.connection.fail(fatal.clone());
-            return Err(fatal.into());
+            return Err(self.connection.give_up(Fatal::UnsupportedProtocolVersion { offered }).await);
         }
         let profile = AgentProfile { response: self.decode(METHOD, &raw)?, raw };
         *self.profile.lock() = Some(profile.clone());
         Ok(profile)
+    }
+
+    /// An agent that does not answer in time what everything else depends on is given up.
+    async fn or_give_up(&self, method: &'static str, answer: Outcome) -> Outcome {
+        match answer {
+            Err(Error::Timeout { after, .. }) => {
+                Err(self.connection.give_up(Fatal::NeverAnswered { method, after }).await)
+            }
+            other => other,
+        }
     }
 
     /// What the agent said in `initialize`.
@@ -207,7 +216,8 @@ impl AgentPeer {
         self.connection.close_stdin();
     }
 
-    /// Waits for the end of the connection. On [`Closure::Fatal`] the process has to be killed.
+    /// Waits for the end of the connection. On [`Closure::Fatal`] the process has to be killed; what is open then fails
+    /// as soon as its end was [told](Self::exited), or [`Timeouts::exit_status`] later.
     pub async fn closed(&self) -> Closure {
         self.connection.closed().await
     }

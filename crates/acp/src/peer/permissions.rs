@@ -43,20 +43,25 @@ impl Reason {
 }
 
 impl Shared {
-    /// Puts the request on the table, or refuses it.
-    pub(super) async fn permission_requested(&self, params: Option<Box<RawValue>>, responder: Responder) {
+    /// Puts the request on the table, or refuses it: then false.
+    pub(super) async fn permission_requested(
+        &self,
+        params: Option<Box<RawValue>>,
+        responder: Responder,
+    ) -> bool {
         let parsed = params.and_then(|raw| {
             let request = serde_json::from_str::<RequestPermissionRequest>(raw.get()).ok()?;
             Some((raw, request))
         });
         let Some((raw, request)) = parsed else {
-            return responder
-                .error(code::INVALID_PARAMS, "not the parameters of session/request_permission")
-                .await;
+            responder.error(code::INVALID_PARAMS, "not the parameters of session/request_permission").await;
+            return false;
         };
         let Ok(session) = self.session(&request.session_id.0) else {
-            return responder.error(code::INVALID_PARAMS, "no such session").await;
+            responder.error(code::INVALID_PARAMS, "no such session").await;
+            return false;
         };
+        let bytes = raw.get().len();
         let id = PermissionId(self.next_permission.fetch_add(1, Ordering::Relaxed));
         let withdrawn = responder.cancel_token();
         let resolved = tokio_util::sync::CancellationToken::new();
@@ -71,11 +76,14 @@ impl Shared {
             let mut state = session.state.lock();
             if state.turn.as_ref().is_some_and(|turn| turn.cancelling) {
                 Some((responder, true))
-            } else if state.permissions.len() >= self.limits.permissions {
+            } else if state.permissions.len() >= self.limits.permissions
+                || state.permissions.values().map(|open| open.bytes).sum::<usize>() + bytes
+                    > self.limits.permission_bytes
+            {
                 Some((responder, false))
             } else {
                 let open = OpenPermission { id, request };
-                state.permissions.insert(id, Pending { open, responder, resolved: resolved.clone() });
+                state.permissions.insert(id, Pending { open, bytes, responder, resolved: resolved.clone() });
                 // Under the lock: nobody can resolve it before the event that announces it.
                 session.log.publish_now(draft);
                 None
@@ -83,12 +91,12 @@ impl Shared {
         };
         match refused {
             Some((responder, true)) => {
-                return responder
-                    .ok(&RequestPermissionResponse::new(RequestPermissionOutcome::Cancelled))
-                    .await;
+                responder.ok(&RequestPermissionResponse::new(RequestPermissionOutcome::Cancelled)).await;
+                return false;
             }
             Some((responder, false)) => {
-                return responder.error(code::INTERNAL_ERROR, "too many open permission requests").await;
+                responder.error(code::INTERNAL_ERROR, "too many open permission requests").await;
+                return false;
             }
             None => {}
         }
@@ -103,6 +111,7 @@ impl Shared {
                 }
             }
         });
+        true
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct Begun {
 /// A permission request that waits for an answer.
 pub(crate) struct Pending {
     pub(crate) open: OpenPermission,
+    /// Of its parameters.
+    pub(crate) bytes: usize,
     pub(crate) responder: Responder,
     /// Ends its timer.
     pub(crate) resolved: CancellationToken,
@@ -174,7 +176,9 @@ impl Session {
         let result = match result {
             Ok(response) => Ok(outcome(turn.number, text, response, cancelled)),
             // Some agents answer a cancelled prompt with an error; the end of the process is one all the same.
-            Err(Error::Rpc { .. }) if cancelled => Ok(outcome(turn.number, text, None, true)),
+            Err(Error::Rpc { .. } | Error::NotSupported { .. }) if cancelled => {
+                Ok(outcome(turn.number, text, None, true))
+            }
             Err(error) => Err(error),
         };
         let closed: Vec<_> = closed

@@ -69,6 +69,11 @@ impl FakeAgent {
         let _ = self.output.write_all(bytes).await;
     }
 
+    /// False if nobody reads any more.
+    pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> bool {
+        self.output.write_all(bytes).await.is_ok()
+    }
+
     pub(crate) async fn send(&mut self, message: Value) {
         self.raw(format!("{message}\n").as_bytes()).await;
     }

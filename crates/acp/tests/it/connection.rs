@@ -1,14 +1,19 @@
 //! The connection below ACP: open ids, order, limits of the tables.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use agentos_acp::{
-    Closure, Error, Limits, Timeouts,
+    Closure, Error, Fatal, Limits, Timeouts,
     connection::{Connection, Incoming, IncomingRequest, Outcome, Responder},
 };
 use serde_json::{Value, json, value::RawValue};
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, ReadBuf},
     sync::mpsc,
 };
 
@@ -19,13 +24,13 @@ struct Recorder {
 }
 
 impl Incoming for Recorder {
-    async fn notification(&self, method: &str, _: Option<Box<RawValue>>) {
-        let _ = self.notes.send(format!("notification {method}")).await;
+    async fn notification(&self, method: &str, _: Option<Box<RawValue>>) -> bool {
+        self.notes.send(format!("notification {method}")).await.is_ok()
     }
 
-    async fn request(&self, request: IncomingRequest) {
+    async fn request(&self, request: IncomingRequest) -> bool {
         let _ = self.notes.send(format!("request {}", request.method)).await;
-        let _ = self.open.send(request.responder).await;
+        self.open.send(request.responder).await.is_ok()
     }
 
     async fn responded(&self, method: &str, context: Option<&str>, outcome: &mut Outcome) {
@@ -140,4 +145,65 @@ async fn our_own_open_requests_are_limited_and_a_dropped_one_is_withdrawn() {
     call.abort();
     let cancel = bench.recv().await;
     assert_eq!((&cancel["method"], &cancel["params"]["requestId"]), (&json!("$/cancel_request"), &json!(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_before_it_is_sent_leaves_nothing_open() {
+    let bench = bench(Limits { outgoing_requests: 3, write_queue: 1, ..Limits::default() });
+    let big = "x".repeat(100_000);
+    // One in the pipe, which nobody reads, and one in the queue.
+    let _sent = [
+        bench.connection.start("m", None, &big).await.unwrap(),
+        bench.connection.start("m", None, &big).await.unwrap(),
+    ];
+    for n in 0..5 {
+        let start = bench.connection.start("m", None, &big);
+        let waited = tokio::time::timeout(Duration::from_secs(1), start).await;
+        assert!(waited.is_err(), "{n}: {waited:?}");
+    }
+}
+
+/// A stream that has always more to read.
+struct Endless(usize);
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        const LINE: &[u8] = b"{\"jsonrpc\":\"2.0\",\"method\":\"m\"}\n";
+        let n = buf.remaining().min(LINE.len() - self.0);
+        buf.put_slice(&LINE[self.0..][..n]);
+        self.0 = (self.0 + n) % LINE.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Finds every message useful.
+struct Glad;
+
+impl Incoming for Glad {
+    async fn notification(&self, _: &str, _: Option<Box<RawValue>>) -> bool {
+        true
+    }
+
+    async fn request(&self, _: IncomingRequest) -> bool {
+        true
+    }
+
+    async fn responded(&self, _: &str, _: Option<&str>, _: &mut Outcome) {}
+
+    fn closed(&self, _: &Closure) {}
+}
+
+#[tokio::test]
+async fn a_stream_that_never_pauses_does_not_keep_the_thread() {
+    let (stdin, _input) = tokio::io::duplex(1 << 10);
+    let connection =
+        Connection::spawn(Endless(0), stdin, Arc::new(Glad), Limits::default(), Timeouts::default());
+    // One thread: this goes on only if the reading pauses.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    connection.fail(Fatal::CancelIgnored { after: Duration::ZERO });
+    assert!(matches!(connection.closed().await, Closure::Fatal(_)));
 }

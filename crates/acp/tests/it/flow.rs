@@ -146,6 +146,7 @@ async fn an_agent_that_ignores_cancel_must_be_killed_after_five_seconds() {
     assert_eq!(peer.closed().await, Closure::Fatal(Fatal::CancelIgnored { after: Duration::from_secs(5) }));
     let ended = event(&log, |e| matches!(e.kind, EventKind::TurnEnded { .. })).await;
     assert!(ended.payload.get().contains(r#"[{"toolCallId":"t","status":"cancelled"}]"#));
+    event(&log, |e| e.kind == EventKind::Closed).await;
     assert_eq!(names(&log).last().map(String::as_str), Some("agentos/agent_closed"));
 }
 
@@ -296,4 +297,20 @@ async fn closing_a_session_ends_its_turn_and_its_queue() {
     assert_eq!(running.await.unwrap().unwrap().stop_reason, StopReason::Cancelled);
     assert_eq!(queued.await.unwrap().unwrap().stop_reason, StopReason::Cancelled);
     assert!(matches!(peer.prompt("s", vec!["3".into()]).await, Err(Error::UnknownSession { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_turn_may_end_with_any_error_of_the_agent() {
+    for code in [-32603, -32601, -32800, 7] {
+        let (peer, mut agent) = ready(PeerOptions::default()).await;
+        let (outcome, ()) = tokio::join!(peer.prompt("s", vec!["1".into()]), async {
+            let prompt = agent.expect("session/prompt").await;
+            let (cancelled, ()) = tokio::join!(peer.cancel("s"), async {
+                agent.expect("session/cancel").await;
+                agent.fail(&prompt, code).await;
+            });
+            assert_eq!(cancelled.unwrap(), CancelOutcome::Stopped);
+        });
+        assert_eq!(outcome.unwrap().stop_reason, StopReason::Cancelled, "{code}");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod agent;
 mod connection;
+mod floods;
 mod flow;
 mod golden;
 mod hostile;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use agentos_acp::{AgentPeer, Error, EventKind, PeerOptions, PermissionId, PermissionReply};
+use agentos_acp::{AgentPeer, Error, EventKind, Limits, PeerOptions, PermissionId, PermissionReply};
 use serde_json::{Value, json};
 
-use crate::agent::{FakeAgent, event, ready};
+use crate::agent::{FakeAgent, event, names, ready};
 
 const STANDARD: &[(&str, &str)] =
     &[("Allow", "allow_once"), ("Always Allow", "allow_always"), ("Reject", "reject_once")];
@@ -95,6 +95,18 @@ async fn at_most_sixteen_are_open() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_open_is_limited_in_bytes_too() {
+    let limits = Limits { permission_bytes: 1000, ..Limits::default() };
+    let (peer, mut agent) = ready(PeerOptions { limits, ..PeerOptions::default() }).await;
+    let long = "x".repeat(200);
+    let options = &[(long.as_str(), "allow_once")];
+    asked(&peer, &mut agent, json!(0), options).await;
+    agent.ask(json!(1), options).await;
+    let refused = agent.recv().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32603)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_agent_may_withdraw_its_request() {
     let (peer, mut agent) = ready(PeerOptions::default()).await;
     asked(&peer, &mut agent, json!("w"), STANDARD).await;
@@ -104,4 +116,28 @@ async fn the_agent_may_withdraw_its_request() {
     let resolved =
         event(&peer.events("s").unwrap(), |e| matches!(e.kind, EventKind::PermissionResolved { .. })).await;
     assert!(resolved.payload.get().contains("withdrawn"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_turn_asked_is_over_with_the_turn() {
+    let (peer, mut agent) = ready(PeerOptions::default()).await;
+    let running = tokio::spawn({
+        let peer = peer.clone();
+        async move { peer.prompt("s", vec!["1".into()]).await }
+    });
+    let prompt = agent.expect("session/prompt").await;
+    let id = asked(&peer, &mut agent, json!("p"), STANDARD).await;
+    agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    assert_eq!(agent.recv().await["result"]["outcome"], json!({"outcome": "cancelled"}));
+    running.await.unwrap().unwrap();
+    assert!(peer.session("s").unwrap().permissions.is_empty());
+    let late = peer.respond_permission("s", id, PermissionReply::Once).await;
+    assert!(matches!(late, Err(Error::UnknownPermission(_))));
+    let names = names(&peer.events("s").unwrap());
+    let asked = "session/request_permission";
+    assert_eq!(names, ["session/prompt", asked, asked, "agentos/turn_ended"]);
+    // Asked outside a turn it waits as ever.
+    let outside = self::asked(&peer, &mut agent, json!("q"), STANDARD).await;
+    peer.respond_permission("s", outside, PermissionReply::Once).await.unwrap();
+    assert_eq!(agent.recv().await["result"]["outcome"], selected("Allow"));
 }

@@ -33,7 +33,8 @@ const MAX_DEPTH: usize = 64;
 
 type Reader<'a> = rmp_serde::Deserializer<rmp_serde::decode::ReadRefReader<'a, [u8]>>;
 
-fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
+/// Appends one value.
+pub(crate) fn encode_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), EncodeError> {
     let mut writer = rmp_serde::Serializer::new(out).with_struct_map();
     value.serialize(&mut writer).map_err(|e| EncodeError(e.to_string()))
 }
@@ -44,7 +45,7 @@ fn write<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), Enco
 /// [`EncodeError`].
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::with_capacity(128);
-    write(&mut out, value)?;
+    encode_into(&mut out, value)?;
     Ok(out)
 }
 
@@ -54,8 +55,8 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EncodeError> 
 /// [`EncodeError`].
 pub fn encode_named<T: Serialize + ?Sized>(name: &str, value: &T) -> Result<Vec<u8>, EncodeError> {
     let mut out = Vec::with_capacity(256);
-    write(&mut out, name)?;
-    write(&mut out, value)?;
+    encode_into(&mut out, name)?;
+    encode_into(&mut out, value)?;
     Ok(out)
 }
 

@@ -19,6 +19,7 @@ mod session;
 mod vm;
 
 pub use callback::*;
+pub(crate) use codec::encode_into;
 pub use codec::{Call, DecodeError, EncodeError, decode, decode_named, encode, encode_named};
 pub use error::*;
 pub use event::*;

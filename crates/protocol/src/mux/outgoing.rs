@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
-use super::wakers::wake;
+use super::wakers::{Wakers, wake};
 use crate::frame::{self, HEADER_LEN, Header, Kind};
 
 /// A direct writer hands over to the writer task after this many rounds, so that it does not work for others for ever.
@@ -42,7 +42,7 @@ struct State {
     /// Bytes accepted and not yet taken by the socket.
     waiting: usize,
     closed: bool,
-    pausing: Vec<Waker>,
+    pausing: Wakers,
 }
 
 #[derive(Debug)]
@@ -193,9 +193,7 @@ impl Outgoing {
         if state.waiting <= self.high || state.closed {
             return Poll::Ready(());
         }
-        if !state.pausing.iter().any(|w| w.will_wake(cx.waker())) {
-            state.pausing.push(cx.waker().clone());
-        }
+        state.pausing.add(cx);
         Poll::Pending
     }
 
@@ -208,7 +206,7 @@ impl Outgoing {
         let wakers = {
             let mut state = self.state.lock();
             state.closed = true;
-            std::mem::take(&mut state.pausing)
+            state.pausing.take()
         };
         wake(wakers);
         self.work.notify_one();
@@ -228,7 +226,7 @@ impl Outgoing {
 impl State {
     fn written(&mut self, n: usize, high: usize) -> Vec<Waker> {
         self.waiting = self.waiting.saturating_sub(n);
-        if self.waiting <= high / 2 { std::mem::take(&mut self.pausing) } else { Vec::new() }
+        if self.waiting <= high / 2 { self.pausing.take() } else { Vec::new() }
     }
 
     fn hand_over(&mut self, begun: BytesMut) {

@@ -10,10 +10,13 @@ use serde::de::DeserializeOwned;
 use super::error::StreamError;
 use super::recv::RecvStream;
 use super::send::SendStream;
-use crate::message::{decode, encode};
+use crate::message::{decode, encode_into};
 
 /// Largest record.
 pub const MAX_RECORD: usize = 16 << 20;
+
+/// Bytes of the length before a record.
+const LENGTH: usize = 4;
 
 /// Writes records to a stream.
 #[derive(Debug)]
@@ -34,12 +37,13 @@ impl<T: Serialize> RecordWriter<T> {
     /// # Errors
     /// As [`SendStream::poll_write`]; [`StreamError::Record`] if it is longer than [`MAX_RECORD`] (nothing is written).
     pub async fn send(&self, record: &T) -> Result<(), StreamError> {
-        let body = encode(record).map_err(|e| StreamError::Record { message: e.to_string() })?;
-        let len = u32::try_from(body.len()).ok().filter(|_| body.len() <= MAX_RECORD);
-        let len = len.ok_or_else(|| StreamError::Record { message: format!("{} bytes", body.len()) })?;
-        let mut bytes = Vec::with_capacity(4 + body.len());
-        bytes.extend_from_slice(&len.to_le_bytes());
-        bytes.extend_from_slice(&body);
+        // The length is filled in when it is known.
+        let mut bytes = vec![0; LENGTH];
+        encode_into(&mut bytes, record).map_err(|e| StreamError::Record { message: e.to_string() })?;
+        let body = bytes.len() - LENGTH;
+        let length = u32::try_from(body).ok().filter(|_| body <= MAX_RECORD);
+        let length = length.ok_or_else(|| StreamError::Record { message: format!("{body} bytes") })?;
+        bytes[..LENGTH].copy_from_slice(&length.to_le_bytes());
         self.stream.write_all(&bytes).await
     }
 

@@ -1,6 +1,7 @@
 //! Streams: bytes in order, bounded by credit, independent of each other, and with honest ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use agentos_protocol::message::SessionEventRecord;
@@ -214,4 +215,38 @@ proptest! {
         });
         prop_assert!(seen == expected);
     }
+}
+
+/// Counts how often a future is polled.
+struct Counted<F>(F, Arc<AtomicUsize>);
+
+impl<F: Future + Unpin> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        std::pin::Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_waiters_of_a_stream_are_woken_by_the_stream_alone() {
+    const WAITERS: usize = 200;
+    let (client, sidecar) = pair(Nobody, Nobody, Limits::default()).await;
+    let recv = client.open_recv().unwrap();
+    let send = Arc::new(sidecar.accept_send(recv.id()).unwrap());
+    let polls = Arc::<AtomicUsize>::default();
+    let waiting: Vec<_> = (0..WAITERS)
+        .map(|_| {
+            let (send, polls) = (Arc::clone(&send), Arc::clone(&polls));
+            tokio::spawn(async move { Counted(Box::pin(send.closed()), polls).await })
+        })
+        .collect();
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert_eq!(polls.load(Ordering::Relaxed), WAITERS, "nobody is woken while nothing happens");
+    recv.close();
+    for waiter in waiting {
+        assert_eq!(soon(waiter).await.unwrap(), StreamError::Closed);
+    }
+    assert_eq!(polls.load(Ordering::Relaxed), 2 * WAITERS);
 }

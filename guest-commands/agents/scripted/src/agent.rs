@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use agentos_guest::fd;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,6 +19,9 @@ use crate::{
 
 /// Sessions at once.
 const MAX_SESSIONS: usize = 16;
+
+/// Bytes of messages gathered before they are written.
+const GATHERED: usize = 32 << 10;
 
 /// The agent on a pair of descriptors.
 ///
@@ -36,6 +40,8 @@ const MAX_SESSIONS: usize = 16;
 pub struct Agent {
     input: Input,
     output: u32,
+    /// Messages not written yet; never any while the agent waits.
+    unsent: Vec<u8>,
     pub(crate) sessions: BTreeMap<String, Session>,
     created: u64,
     next_request: u64,
@@ -50,6 +56,7 @@ impl Agent {
         Self {
             input: Input::new(input),
             output,
+            unsent: Vec::new(),
             sessions: BTreeMap::new(),
             created: 0,
             next_request: 0,
@@ -65,7 +72,7 @@ impl Agent {
         loop {
             self.handle_lines()?;
             if self.input.ended {
-                return Ok(());
+                return self.flush();
             }
             self.wait(None, None)?;
         }
@@ -74,8 +81,8 @@ impl Agent {
     /// Waits for the client, for `other`, or for the time given, and takes in what the client said. True if `other`
     /// can be read.
     pub(crate) fn wait(&mut self, other: Option<u32>, timeout: Option<Duration>) -> io::Result<bool> {
-        let timeout =
-            timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap_or(i32::MAX).saturating_add(1));
+        self.flush()?;
+        let timeout = timeout.map_or(-1, poll::milliseconds);
         let (client, ready) = match (self.input.wants(), other) {
             (Some(client), Some(other)) => poll::readable([client, other], timeout)?.into(),
             (Some(client), None) => (poll::readable([client], timeout)?[0], false),
@@ -209,10 +216,23 @@ impl Agent {
         self.sessions.get_mut(id).ok_or(Failure(NOT_FOUND, "no such session"))
     }
 
-    pub(crate) fn send(&mut self, message: &Value) -> io::Result<()> {
-        let mut line = serde_json::to_vec(message)?;
-        line.push(b'\n');
-        fd::write_all(self.output, &line)
+    /// Queues a message; it is written at the latest when the agent waits for something.
+    pub(crate) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.unsent, message)?;
+        self.unsent.push(b'\n');
+        if self.unsent.len() >= GATHERED { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is queued.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let written = fd::write_all(self.output, &self.unsent);
+        self.unsent.clear();
+        // The memory of a long message goes with it.
+        self.unsent.shrink_to(2 * GATHERED);
+        written
     }
 
     /// Sends a request and returns its id.

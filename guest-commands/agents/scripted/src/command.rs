@@ -19,14 +19,19 @@ const TERM_TO_KILL: Duration = Duration::from_millis(500);
 /// How long output is still read after the command ended, while something it left behind holds the pipe.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// How often the end of a command is looked for that has closed its output, or left it to others.
+/// How often, at the least, the end of a command is looked for that has closed its output, or left it to others.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How soon the first time: most commands end as they close their output.
+const LOOK_SOON: Duration = Duration::from_millis(1);
 
 /// A command that was started.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
     pipe: Option<fd::Owned>,
+    /// When its output ended.
+    silent: Option<Instant>,
     ended: Option<(WaitStatus, Instant)>,
     /// When SIGKILL is due, once SIGTERM was sent.
     kill_at: Option<Instant>,
@@ -48,7 +53,7 @@ impl Running {
             .stderr(Stdio::Fd(theirs.raw()))
             .spawn()?;
         let output = Output::default();
-        Ok(Self { child, pipe: Some(pipe), ended: None, kill_at: None, killed: false, output })
+        Ok(Self { child, pipe: Some(pipe), silent: None, ended: None, kill_at: None, killed: false, output })
     }
 
     /// The descriptor to wait for.
@@ -59,8 +64,12 @@ impl Running {
     /// When [`step`](Self::step) is due at the latest, whatever happens.
     pub(crate) fn due(&self) -> Duration {
         let now = Instant::now();
-        let soon =
-            if self.pipe.is_none() || self.kill_at.is_some() || self.ended.is_some() { LOOK } else { LINGER };
+        let soon = match self.silent {
+            // The longer it has been silent, the rarer.
+            Some(since) => now.duration_since(since).clamp(LOOK_SOON, LOOK),
+            None if self.kill_at.is_some() || self.ended.is_some() => LOOK,
+            None => LINGER,
+        };
         self.kill_at.filter(|_| !self.killed).map_or(soon, |at| soon.min(at.saturating_duration_since(now)))
     }
 
@@ -78,6 +87,7 @@ impl Running {
             }
             _ => {
                 self.pipe = None;
+                self.silent = Some(Instant::now());
                 false
             }
         }

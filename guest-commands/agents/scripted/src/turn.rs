@@ -7,6 +7,7 @@ use std::{
 };
 
 use agentos_guest::{Signal, process::WaitStatus};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,6 +19,9 @@ use crate::{
 
 /// Time between two updates with the output of a running command.
 const LIVE: Duration = Duration::from_millis(100);
+
+/// Steps without a command after which the client is heard. Commands hear it while they run.
+const HEAR: usize = 32;
 
 /// Commands per prompt.
 const MAX_COMMANDS: usize = 1000;
@@ -98,6 +102,36 @@ struct Call<'a> {
     cwd: String,
 }
 
+/// A piece of a message. Written without a tree of values in between: an answer may have thousands.
+#[derive(Serialize)]
+struct Notification<'a> {
+    jsonrpc: &'a str,
+    method: &'a str,
+    params: Update<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Update<'a> {
+    session_id: &'a str,
+    update: Chunk<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk<'a> {
+    session_update: &'a str,
+    message_id: &'a str,
+    content: Text<'a>,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    text: &'a str,
+}
+
 impl Agent {
     /// Runs a prompt and answers it.
     pub(crate) fn prompt(&mut self, request: Value, params: &Value) -> io::Result<()> {
@@ -115,7 +149,7 @@ impl Agent {
             answer: None,
         });
         let mut tally = Tally::default();
-        for step in &steps {
+        for (number, step) in steps.iter().enumerate() {
             if self.is_cancelled() {
                 break;
             }
@@ -126,8 +160,9 @@ impl Agent {
                 }
                 Step::Command(command) => self.call(command, &mut tally)?,
             }
-            // Hear the client between two steps too.
-            self.wait(None, Some(Duration::ZERO))?;
+            if number % HEAR == HEAR - 1 {
+                self.wait(None, Some(Duration::ZERO))?;
+            }
         }
         if !self.is_cancelled() {
             self.say(&tally.summary())?;
@@ -188,12 +223,20 @@ impl Agent {
             return Ok(());
         };
         session.messages += 1;
-        let id = format!("message-{}", session.messages);
-        self.update(json!({
-            "sessionUpdate": "agent_message_chunk",
-            "messageId": id,
-            "content": {"type": "text", "text": text},
-        }))
+        let message_id = format!("message-{}", session.messages);
+        let session_id = session.id.clone();
+        self.send(&Notification {
+            jsonrpc: "2.0",
+            method: "session/update",
+            params: Update {
+                session_id: &session_id,
+                update: Chunk {
+                    session_update: "agent_message_chunk",
+                    message_id: &message_id,
+                    content: Text { kind: "text", text },
+                },
+            },
+        })
     }
 
     fn call(&mut self, command: &str, tally: &mut Tally) -> io::Result<()> {
@@ -292,6 +335,8 @@ impl Agent {
         let update =
             json!({"sessionUpdate": "tool_call_update", "toolCallId": call.id, "status": "in_progress"});
         self.update(update)?;
+        // Shown before it runs, however long its start takes.
+        self.flush()?;
         let mut running = match Running::start(call.command, &call.cwd) {
             Ok(running) => running,
             Err(error) => {

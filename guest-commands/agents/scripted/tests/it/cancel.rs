@@ -134,3 +134,29 @@ fn the_end_of_the_client_ends_the_command_and_the_agent() {
     assert!(before.elapsed() < Duration::from_secs(3));
     assert!(pids.into_iter().all(is_gone));
 }
+
+#[test]
+fn cancel_is_heard_between_steps_without_commands() {
+    let mut client = Client::new();
+    // In one write, so that both wait for the agent together.
+    let prompt = json!({
+        "jsonrpc": "2.0", "id": 50, "method": "session/prompt",
+        "params": {
+            "sessionId": client.session,
+            "prompt": [{"type": "text", "text": "word\n```sh\n```\n".repeat(10_000)}],
+        },
+    });
+    let cancel = json!({
+        "jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": client.session},
+    });
+    client.raw(format!("{prompt}\n{cancel}\n").as_bytes());
+    let mut updates = 0;
+    let answer = loop {
+        match client.recv() {
+            update if update["method"] == "session/update" => updates += 1,
+            answer => break answer,
+        }
+    };
+    assert_eq!(answer["result"]["stopReason"], "cancelled");
+    assert!(updates < 100, "{updates} messages after a cancel that was there from the beginning");
+}

@@ -168,3 +168,16 @@ fn other_content_is_taken_or_refused() {
     let refused = client.call("session/prompt", json!({"sessionId": session, "prompt": image}));
     assert_eq!(refused["error"]["code"], -32602);
 }
+
+#[test]
+fn thousands_of_messages_come_complete_and_in_order() {
+    const COUNT: usize = 5_000;
+    let mut client = Client::new();
+    let messages = client.run(&"word\n```sh\n```\n".repeat(COUNT));
+    let ids: Vec<_> = messages
+        .iter()
+        .filter_map(|m| m["params"]["update"]["messageId"].as_str().map(ToOwned::to_owned))
+        .collect();
+    let want: Vec<_> = (1..=COUNT + 1).map(|n| format!("message-{n}")).collect();
+    assert_eq!(ids, want, "the last one sums up");
+}
