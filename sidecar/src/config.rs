@@ -59,6 +59,8 @@ pub(crate) fn check(config: &VmConfig) -> Result<Checked, WireError> {
     let home = guest_path("user.home", home)?;
     let cwd = match &config.cwd {
         Some(path) => guest_path("cwd", path)?,
+        // A root of the client's own has no such directory, and none is made in it.
+        None if config.mounts.iter().any(|mount| mount.path.0[..] == *b"/") => GuestPath::root(),
         None => guest_path("cwd", "/workspace")?,
     };
     let text: usize = config.env.iter().chain(&config.labels).map(|(k, v)| k.len() + v.len()).sum::<usize>()

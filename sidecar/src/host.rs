@@ -110,6 +110,8 @@ impl Host {
             return None;
         }
         clients.insert(id, connection.clone());
+        drop(clients);
+        self.changed.notify_waiters();
         Some(id)
     }
 

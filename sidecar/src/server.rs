@@ -207,7 +207,8 @@ async fn serve_socket(host: &Arc<Host>, path: &Path, stay: bool) -> Result<(), S
                 } else {
                     tokio::select! {
                         () = changed => {}
-                        () = tokio::time::sleep(LINGER) => return,
+                        // One may have come without anything else having changed.
+                        () = tokio::time::sleep(LINGER) => if host.client_count() == 0 { return },
                     }
                 }
             }

@@ -52,6 +52,8 @@ pub enum CacheError {
 const GUEST_BYTES: u64 = 2 << 30;
 /// How many they may be.
 const GUEST_IMAGES: usize = 512;
+/// No file is written for so long.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(300);
 /// The end of the name of such an image.
 const GUEST_END: &str = "guest.cwasm";
 
@@ -217,10 +219,15 @@ impl ImageCache {
         let mut kept = Vec::new();
         for entry in std::fs::read_dir(&self.directory).map_err(io)? {
             let entry = entry.map_err(io)?;
-            let of_guest = entry.file_name().to_str().is_some_and(|name| name.ends_with(GUEST_END));
+            let (name, meta) = (entry.file_name(), entry.metadata());
             // What another sidecar drops meanwhile is gone, which is all we want.
-            if let (true, Ok(meta)) = (of_guest, entry.metadata()) {
-                kept.push((meta.modified().unwrap_or(std::time::UNIX_EPOCH), meta.len(), entry.path()));
+            let (Some(name), Ok(meta)) = (name.to_str(), meta) else { continue };
+            let modified = meta.modified().unwrap_or(std::time::UNIX_EPOCH);
+            if name.ends_with(GUEST_END) {
+                kept.push((modified, meta.len(), entry.path()));
+            } else if name.starts_with('.') && modified.elapsed().is_ok_and(|age| age > ABANDONED) {
+                // Its writer was killed before it could rename it.
+                let _ = std::fs::remove_file(entry.path());
             }
         }
         kept.sort();
@@ -307,7 +314,18 @@ mod tests {
         }
         let there = || (0..4).filter(|n| cache.contains(Origin::Guest, &[*n; 32])).collect::<Vec<_>>();
         touch(&cache.path(Origin::Guest, &[0; 32]));
+        let (left, new) = (temp.path().join(".1-2"), temp.path().join(".1-3"));
+        for file in [&left, &new] {
+            std::fs::write(file, "").unwrap();
+        }
+        std::fs::File::options()
+            .write(true)
+            .open(&left)
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH)
+            .unwrap();
         cache.make_room(1_000, 3).unwrap();
+        assert!(!left.exists() && new.exists(), "what a killed compiler left goes");
         assert_eq!(there(), [0, 2, 3], "the least recently used goes");
         cache.make_room(250, 3).unwrap();
         assert_eq!(there(), [0, 3]);

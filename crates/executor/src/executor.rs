@@ -26,6 +26,8 @@ const MOST_MODULES: u32 = 1024;
 const COMPILE_TIME: Duration = Duration::from_secs(60);
 /// Address space of the compiler of a guest's module, bytes.
 const COMPILE_MEMORY: u64 = 4 << 30;
+/// Characters of a message of such a compiler.
+const MESSAGE: usize = 1000;
 /// Compilers at once.
 const COMPILERS: usize = 2;
 
@@ -193,6 +195,12 @@ impl Executor {
             return Ok(program);
         }
         let image = |reason: String| ProgramError::Image { reason };
+        let slot = take(&self.modules, MOST_MODULES).or_else(|| {
+            // Those kept for next time make room for this one.
+            self.programs.lock().clear();
+            take(&self.modules, MOST_MODULES)
+        });
+        let slot = slot.ok_or(ProgramError::TooMany { most: MOST_MODULES })?;
         let mut module =
             self.cache.load(&self.engine, Origin::Guest, &hash).map_err(|e| image(e.to_string()))?;
         if module.is_none() {
@@ -211,12 +219,6 @@ impl Executor {
             module = self.cache.load(&self.engine, Origin::Guest, &hash).map_err(|e| image(e.to_string()))?;
         }
         let module = module.ok_or_else(|| image("it is missing after it was compiled".into()))?;
-        let slot = take(&self.modules, MOST_MODULES).or_else(|| {
-            // Those kept for next time make room for this one.
-            self.programs.lock().clear();
-            take(&self.modules, MOST_MODULES)
-        });
-        let slot = slot.ok_or(ProgramError::TooMany { most: MOST_MODULES })?;
         let program = Arc::new(Program::new(&self.linker, &module, Some(slot))?);
         let mut programs = self.programs.lock();
         if programs.len() >= LOADED_PROGRAMS {
@@ -235,6 +237,7 @@ impl Executor {
         let image = |reason: String| ProgramError::Image { reason };
         let (program, arguments) =
             self.compiler.split_first().ok_or_else(|| image("no compiler is configured".into()))?;
+        let deadline = Instant::now() + COMPILE_TIME;
         let mut child = Command::new(program)
             .args(arguments)
             .arg(self.cache.directory())
@@ -247,7 +250,6 @@ impl Executor {
             // A compiler that gives up early closes its input; its exit status tells why.
             let _ = stdin.write_all(wasm);
         }
-        let deadline = Instant::now() + COMPILE_TIME;
         let status = loop {
             match child.try_wait().map_err(|e| image(e.to_string()))? {
                 Some(status) => break status,
@@ -309,38 +311,45 @@ pub fn compile_child(directory: &std::path::Path) -> u8 {
         [(Resource::As, COMPILE_MEMORY), (Resource::Cpu, COMPILE_TIME.as_secs()), (Resource::Core, 0)];
     for (resource, n) in limits {
         if let Err(error) = setrlimit(resource, limit(n)) {
-            eprintln!("limit the compiler: {error}");
+            complain(&format!("limit the compiler: {error}"));
             return 2;
         }
     }
     let mut wasm = Vec::new();
     if let Err(error) = std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut wasm) {
-        eprintln!("read the module: {error}");
+        complain(&format!("read the module: {error}"));
         return 2;
     }
     let engine = match crate::engine::compiler() {
         Ok(engine) => engine,
         Err(error) => {
-            eprintln!("engine: {error:#}");
+            complain(&format!("engine: {error:#}"));
             return 2;
         }
     };
     if let Err(error) = wasmtime::Module::validate(&engine, &wasm) {
-        eprintln!("{error:#}");
+        complain(&format!("{error:#}"));
         return 1;
     }
     let cache = match ImageCache::open(directory, &engine) {
         Ok(cache) => cache,
         Err(error) => {
-            eprintln!("{error}");
+            complain(&format!("{error}"));
             return 2;
         }
     };
     match cache.compile(&engine, Origin::Guest, &wasm) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("{error}");
+            complain(&format!("{error}"));
             2
         }
     }
+}
+
+/// A message of the compiler to whoever started it, who reads it only at the end: a pipe must hold it, however long the
+/// names are that a module brings.
+fn complain(message: &str) {
+    let short: String = message.chars().take(MESSAGE).collect();
+    eprintln!("{short}");
 }

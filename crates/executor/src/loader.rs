@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::Executable;
 use agentos_kernel::{Description, Errno, ExitInfo, Kernel, KernelError, Process};
-use agentos_vfs::{Location, Timespec};
+use agentos_vfs::{Location, PATH_MAX, Timespec};
 use parking_lot::Mutex;
 
 use crate::executor::{Executor, Slot};
@@ -22,6 +22,8 @@ const SCRIPT_DEPTH: u32 = 4;
 const KNOWN_FILES: usize = 1024;
 /// Bytes of a `#!` line, as Linux has it.
 const SHEBANG: usize = 256;
+/// Directories of PATH that are looked into; beyond them E2BIG.
+const PATH_ENTRIES: usize = 1024;
 /// PATH of an environment that has none, as execvp(3).
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
@@ -91,6 +93,7 @@ pub struct Machine {
     pub executor: Arc<Executor>,
     /// Its share of the processors.
     pub share: Arc<VmShare>,
+    compiling: tokio::sync::Semaphore,
     /// Programs by file, as long as somebody keeps them loaded.
     known: Mutex<HashMap<FileKey, Weak<Program>>>,
 }
@@ -137,7 +140,13 @@ impl Machine {
     #[must_use]
     pub fn new(kernel: Arc<Kernel>, executor: Arc<Executor>) -> Arc<Self> {
         let share = executor.runtime().share();
-        Arc::new(Self { kernel, executor, share, known: Mutex::default() })
+        Arc::new(Self {
+            kernel,
+            executor,
+            share,
+            compiling: tokio::sync::Semaphore::new(1),
+            known: Mutex::default(),
+        })
     }
 
     /// Starts a program for the host, in a session of its own. All of it, the look-up too, happens on the guest runtime,
@@ -238,9 +247,22 @@ impl Machine {
         if what.path.is_empty() {
             return Err(Errno::ENOENT);
         }
+        if what.path.len() > PATH_MAX {
+            return Err(Errno::ENAMETOOLONG);
+        }
         let search = what.env.iter().find_map(|v| v.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
         let mut denied = None;
-        for directory in search.split(|b| *b == b':') {
+        for (n, directory) in search.split(|b| *b == b':').enumerate() {
+            if n >= PATH_ENTRIES {
+                return Err(Errno::E2BIG);
+            }
+            if n % 32 == 31 {
+                // Local file systems answer at once: without this nothing could end or preempt a long search.
+                tokio::task::yield_now().await;
+            }
+            if directory.len() + what.path.len() >= PATH_MAX {
+                continue;
+            }
             let mut path = if directory.is_empty() { b".".to_vec() } else { directory.to_vec() };
             path.push(b'/');
             path.extend_from_slice(&what.path);
@@ -286,7 +308,10 @@ impl Machine {
             filled += n;
         }
         wasm.truncate(filled);
+        // One at a time, so that a VM with many slow modules leaves compilers to the others.
+        let turn = self.compiling.acquire().await;
         let program = self.executor.load(wasm).await?;
+        drop(turn);
         let mut known = self.known.lock();
         if known.len() >= KNOWN_FILES {
             known.clear();

@@ -19,6 +19,14 @@ pub(crate) fn bytes(memory: &[u8], ptr: i32, len: i32) -> Result<&[u8]> {
     Ok(&memory[range])
 }
 
+/// A path at `ptr`. ENAMETOOLONG before anything of that length is copied.
+pub(crate) fn path(memory: &[u8], ptr: i32, len: i32) -> Result<&[u8]> {
+    if len.cast_unsigned() as usize > agentos_vfs::PATH_MAX {
+        return Err(Errno::ENAMETOOLONG);
+    }
+    bytes(memory, ptr, len)
+}
+
 /// Writable bytes at `ptr`.
 pub(crate) fn bytes_mut(memory: &mut [u8], ptr: i32, len: usize) -> Result<&mut [u8]> {
     let range = range(memory, ptr.cast_unsigned(), len)?;

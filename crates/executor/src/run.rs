@@ -106,11 +106,12 @@ async fn run_image(machine: &Arc<Machine>, process: &Arc<Process>, program: Arc<
         return Outcome::Status(WaitStatus::Signaled(signal.raw()));
     }
     let mut store = new_store(machine, process, &program);
-    if let Err(errno) = crate::host::set_preopens(&mut store).await {
-        tracing::warn!(pid = %process.pid, %errno, "preopens");
-        return Outcome::Status(WaitStatus::Exited(126));
-    }
     let ran = or_killed(process, async {
+        // A working directory in a driver or on a hung host may keep it waiting.
+        if let Err(errno) = crate::host::set_preopens(&mut store).await {
+            tracing::warn!(pid = %process.pid, %errno, "preopens");
+            return Err(Ended::Exit(126).into());
+        }
         match instantiate(&mut store, &program).await {
             Ok(instance) => call_start(&mut store, &instance).await,
             Err(error) => Err(error),

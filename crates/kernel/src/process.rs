@@ -100,7 +100,7 @@ impl Image {
     /// Bytes of arguments and environment.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.argv.iter().chain(self.env.iter()).map(|s| s.len() as u64 + 24).sum()
+        self.argv.iter().chain(self.env.iter()).map(|s| s.len() as u64 + 56).sum()
     }
 }
 
@@ -353,7 +353,18 @@ impl Process {
         true
     }
 
-    /// Gives all memory back: at exit and exec.
+    /// Takes `bytes` in place of all that it had, at exec; false and nothing changed at a limit.
+    #[must_use]
+    pub(crate) fn recharge_memory(&self, bytes: u64) -> bool {
+        if bytes > self.memory_limit || !self.vm_memory.charge(bytes) {
+            return false;
+        }
+        self.vm_memory.release(self.memory.swap(bytes, Ordering::Relaxed));
+        self.memory_peak.fetch_max(bytes, Ordering::Relaxed);
+        true
+    }
+
+    /// Gives all memory back, at exit.
     pub fn release_memory(&self) {
         self.vm_memory.release(self.memory.swap(0, Ordering::Relaxed));
     }

@@ -21,8 +21,8 @@ pub use host_dir::{HostDir, HostDirOptions};
 pub use layer::Layer;
 pub use name::{NAME_MAX, NameBuf};
 pub use namespace::{
-    Descriptor, Found, GuestPath, Last, Location, Missing, Mount, MountOptions, Namespace, PathError,
-    Resolved, WalkContext, WalkFlags,
+    Descriptor, Found, GuestPath, Last, Location, Missing, Mount, MountOptions, Namespace, PATH_MAX,
+    PathError, Resolved, WalkContext, WalkFlags,
 };
 pub use overlay::Overlay;
 pub use pin::InodePin;

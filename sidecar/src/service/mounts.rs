@@ -88,8 +88,8 @@ async fn mount_point(vm: &Vm, path: &GuestPath) -> Result<(), WireError> {
     }
 }
 
-/// A mount at `/` takes the place of the root; `/proc`, `/dev` and the programs under `/bin` stay reachable if the new root
-/// has no such directories of its own, by mounts of the old ones.
+/// A mount at `/` takes the place of the root, and nothing is made in it: `/proc` is there if it has such a directory; devices
+/// and programs are what it brings.
 async fn replace_root(
     vm: &Vm,
     fs: Arc<dyn FileSystem>,

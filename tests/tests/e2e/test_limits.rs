@@ -209,3 +209,78 @@ fn deep_trees_are_no_danger() {
         assert_eq!(os.readdir("/workspace").await.unwrap().len(), 0);
     });
 }
+
+/// A program that calls `spawn` once with a path and an environment of its making, and exits with the errno.
+fn spawner(path_len: u32, fd_map_len: u32) -> Vec<u8> {
+    // At 64 the name, at 65,536 the environment: one variable, PATH, that ends in two million colons.
+    const COLONS: u32 = 2_000_000;
+    let env_len = 4 + 5 + COLONS;
+    agentos_tests::assemble(&format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (import "agentos_v1" "spawn" (func $spawn
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1600)
+            (data (i32.const 64) "x")
+            (data (i32.const 65540) "PATH=")
+            (func (export "_start")
+              (i32.store (i32.const 65536) (i32.const {value}))
+              (memory.fill (i32.const 65545) (i32.const 58) (i32.const {COLONS}))
+              (call $exit (call $spawn (i32.const 64) (i32.const {path_len}) (i32.const 0) (i32.const 0)
+                (i32.const 65536) (i32.const {env_len}) (i32.const 0) (i32.const 0)
+                (i32.const 4194304) (i32.const {fd_map_len}) (i32.const 0) (i32.const 1) (i32.const 0)))))"#,
+        value = env_len - 4,
+    ))
+}
+
+#[test]
+fn what_a_guest_gives_to_spawn_is_bounded() {
+    SIDECAR.test(async |os| {
+        // A long search, a long name, a long table of descriptors: each would keep a thread of the host busy.
+        for (name, path_len, map_len) in
+            [("search", 1, 0), ("name", 64 << 20, 0), ("descriptors", 1, 80 << 20)]
+        {
+            let path = format!("/workspace/{name}");
+            os.write_file(&path, spawner(path_len, map_len)).await.unwrap();
+            os.chmod(&path, 0o755).await.unwrap();
+            let done = os.exec_argv([&*path], ExecOptions::default()).await.unwrap();
+            assert!(done.exit_code > 0 && done.signal.is_none(), "{name}: {done:?}");
+        }
+    });
+}
+
+#[test]
+fn a_module_that_makes_its_compiler_talk_stops_nobody() {
+    SIDECAR.test(async |os| {
+        // Two exports of one very long name: the message of the validator is longer than a pipe holds.
+        let name = vec![b'n'; 99_990];
+        let number = |mut n: usize| {
+            let mut bytes = Vec::new();
+            loop {
+                bytes.push((n & 0x7f) as u8 | if n > 0x7f { 0x80 } else { 0 });
+                n >>= 7;
+                if n == 0 {
+                    return bytes;
+                }
+            }
+        };
+        let export = [&number(name.len())[..], &name, &[0, 0]].concat();
+        let exports = [&[2][..], &export, &export].concat();
+        let start = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07";
+        let talker = [&start[..], &number(exports.len()), &exports, b"\x0a\x04\x01\x02\0\x0b"].concat();
+        for file in ["/workspace/a", "/workspace/b"] {
+            os.write_file(file, &talker).await.unwrap();
+            os.chmod(file, 0o755).await.unwrap();
+            let refused = os.exec_argv([file], ExecOptions::default()).await.unwrap();
+            assert_eq!(refused.exit_code, 126, "{refused:?}");
+            assert!(
+                refused.stderr.contains("duplicate") && refused.stderr.len() < 5_000,
+                "{}",
+                refused.stderr
+            );
+        }
+        os.write_file("/workspace/plain", module("", "")).await.unwrap();
+        os.chmod("/workspace/plain", 0o755).await.unwrap();
+        assert_eq!(os.exec_argv(["/workspace/plain"], ExecOptions::default()).await.unwrap().exit_code, 0);
+    });
+}

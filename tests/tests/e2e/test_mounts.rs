@@ -258,6 +258,33 @@ fn moving_across_mounts_copies_all_and_deletes_the_source() {
 }
 
 #[test]
+fn a_guest_moves_across_mounts() {
+    let folder = tempfile::tempdir().unwrap();
+    SIDECAR.test(async |os| {
+        os.mount_native("/h", host_dir(folder.path()), RW).await.unwrap();
+        let line = "mkdir -p t/sub; echo data > t/sub/f; chmod 750 t/sub; ln -s sub/f t/link; mv t /h/ && mv /h/t/link back; \
+                    cat /h/t/sub/f; readlink back; stat -c %a /h/t/sub; ls t";
+        let moved = sh(os, line).await;
+        assert_eq!((moved.stdout.as_str(), moved.exit_code), ("data\nsub/f\n750\n", 2), "{moved:?}");
+        assert!(folder.path().join("t/sub/f").is_file() && !folder.path().join("t/link").exists());
+    });
+}
+
+#[test]
+fn a_root_of_the_host_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), "of the host").unwrap();
+    for read_only in [true, false] {
+        let root = MountConfig::host_dir("/", folder.path().to_str().unwrap(), read_only);
+        SIDECAR.test_with(AgentOsConfig::builder().mount(root).build(), async |os| {
+            assert_eq!(os.read_file("/f").await.unwrap(), b"of the host");
+            assert_eq!(os.readdir("/").await.unwrap().len(), 1);
+        });
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made in it");
+}
+
+#[test]
 fn a_host_directory_that_is_not_there_is_named() {
     SIDECAR.test(async |os| {
         let folder = tempfile::tempdir().unwrap();

@@ -276,6 +276,19 @@ fn a_shared_sidecar_outlives_who_started_it_and_ends_after_its_last_client() {
 }
 
 #[test]
+fn a_shared_sidecar_stays_while_its_first_client_is_there() {
+    watched(async || {
+        let pool = pool("first");
+        let sidecar = shared(&pool).await;
+        let os = machine(&sidecar).await;
+        // Longer than it stays without clients; nothing happens meanwhile that it could notice.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert_eq!(sh(&os, "echo lives").await.stdout, "lives\n");
+        os.dispose().await.unwrap();
+    });
+}
+
+#[test]
 fn a_sidecar_that_is_told_to_stay_stays() {
     watched(async || {
         let folder = tempfile::Builder::new()

@@ -100,7 +100,7 @@ async fn open(
     out: i32,
 ) -> Result<()> {
     let (memory, guest) = parts(caller)?;
-    let path = bytes(memory, path, len)?.to_vec();
+    let path = crate::memory::path(memory, path, len)?.to_vec();
     let start = Start::new(guest, dirfd)?;
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let who = kernel.who(&process);

@@ -14,7 +14,7 @@ use super::native_fds::Start;
 use super::paths::change;
 use super::waiting;
 use crate::guest::{Guest, parts};
-use crate::memory::{bytes, put};
+use crate::memory::put;
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(linker, MODULE, stat(dirfd: i32, path: i32, len: i32, flags: i32, out: i32));
@@ -40,7 +40,7 @@ struct Call {
 impl Call {
     fn new(caller: &mut Caller<'_, Guest>, dirfd: i32, path: i32, len: i32) -> Result<Self> {
         let (memory, guest) = parts(caller)?;
-        let path = bytes(memory, path, len)?.to_vec();
+        let path = crate::memory::path(memory, path, len)?.to_vec();
         let start = Start::new(guest, dirfd)?;
         let kernel = Arc::clone(&guest.machine.kernel);
         let who = kernel.who(&guest.process);

@@ -18,7 +18,7 @@ use super::wasi::{
 };
 use super::{WASI, waiting};
 use crate::guest::{Guest, parts};
-use crate::memory::{bytes, bytes_mut, put, put_u32};
+use crate::memory::{bytes_mut, put, put_u32};
 
 /// Bits of `fd_readdir` in the rights: a program that only lists asks for these and not for `fd_read`.
 const RIGHT_FD_READDIR: u64 = 1 << 14;
@@ -49,7 +49,7 @@ pub(super) struct PathCall {
 impl PathCall {
     fn new(caller: &mut Caller<'_, Guest>, fd: i32, path: i32, len: i32) -> Result<Self> {
         let (memory, guest) = parts(caller)?;
-        let path = bytes(memory, path, len)?.to_vec();
+        let path = crate::memory::path(memory, path, len)?.to_vec();
         let directory = guest.directory(fd)?;
         if !matches!(directory.kind(), FileKind::Directory(_)) {
             return Err(Errno::ENOTDIR);
@@ -208,7 +208,7 @@ async fn path_symlink(
 ) -> Result<()> {
     let call = PathCall::new(caller, fd, path, len)?;
     let (memory, _) = parts(caller)?;
-    let target = bytes(memory, target, target_len)?.to_vec();
+    let target = crate::memory::path(memory, target, target_len)?.to_vec();
     if call.strict && target.starts_with(b"/") {
         return Err(Errno::EPERM);
     }

@@ -89,7 +89,7 @@ impl SpawnCall {
             Arc::new(list(memory, self.env, self.env_len, limit.saturating_mul(4))?)
         };
         Ok(Invocation {
-            path: bytes(memory, self.path, self.path_len)?.to_vec(),
+            path: crate::memory::path(memory, self.path, self.path_len)?.to_vec(),
             search: flags & SPAWN_SEARCH_PATH != 0,
             argv: list(memory, self.argv, self.argv_len, limit.saturating_mul(4))?,
             env,
@@ -118,8 +118,13 @@ async fn spawn(
     bytes(memory, out_pid, 4)?;
     let invocation =
         SpawnCall { path, path_len, argv, argv_len, env, env_len, flags }.invocation(memory, guest)?;
-    let new_cwd = bytes(memory, cwd, cwd_len)?.to_vec();
-    let pairs: Vec<(u32, u32)> = bytes(memory, fd_map, fd_map_len)?
+    let new_cwd = crate::memory::path(memory, cwd, cwd_len)?.to_vec();
+    let map = bytes(memory, fd_map, fd_map_len)?;
+    // Each number once to open and once to close is all that makes sense.
+    if map.len() / 8 > 2 * guest.machine.kernel.limits.fds_per_process as usize {
+        return Err(Errno::EINVAL);
+    }
+    let pairs: Vec<(u32, u32)> = map
         .chunks_exact(8)
         .map(|p| (u32::from_le_bytes([p[0], p[1], p[2], p[3]]), u32::from_le_bytes([p[4], p[5], p[6], p[7]])))
         .collect();
@@ -132,7 +137,8 @@ async fn spawn(
         let who = kernel.who(&process);
         Some(kernel.resolve_directory(&who, At::Cwd(&new_cwd)).await?)
     };
-    let fds = child_fds(&process.fds.lock(), &pairs, flags)?;
+    let parent = process.fds.lock().clone();
+    let fds = child_fds(&parent, &pairs, flags)?;
     let loaded = {
         let start = match &cwd {
             Some(location) => location.clone(),
@@ -187,7 +193,7 @@ async fn exec(caller: &mut Caller<'_, Guest>, call: &SpawnCall) -> Result<()> {
     let cwd = process.cwd();
     let asker = Asker { process: Some(&process), cwd: &cwd };
     let loaded = machine.resolve(&asker, invocation).await.map_err(|e| e.errno())?;
-    machine.kernel.exec(&process, loaded.image);
+    machine.kernel.exec(&process, loaded.image)?;
     caller.data_mut().exec = Some(loaded.program);
     Ok(())
 }
@@ -232,7 +238,7 @@ async fn waitpid(caller: &mut Caller<'_, Guest>, pid: i32, flags: i32, out: i32)
 
 async fn chdir(caller: &mut Caller<'_, Guest>, path: i32, len: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
-    let path = bytes(memory, path, len)?.to_vec();
+    let path = crate::memory::path(memory, path, len)?.to_vec();
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let who = kernel.who(&process);
     let location = kernel.resolve_directory(&who, At::Cwd(&path)).await?;
@@ -348,9 +354,12 @@ fn times(caller: &mut Caller<'_, Guest>, out: i32) -> Result<()> {
     put(memory, out, &times.encode())
 }
 
+/// Bytes of a title. It is charged to nobody, so it is short.
+const TITLE_BYTES: usize = 4096;
+
 fn set_title(caller: &mut Caller<'_, Guest>, argv: i32, len: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
-    let argv = list(memory, argv, len, guest.machine.kernel.limits.argv_env_bytes)?;
+    let argv = list(memory, argv, len, TITLE_BYTES)?;
     guest.process.image.write().argv = Arc::new(argv);
     Ok(())
 }

@@ -235,8 +235,12 @@ impl Kernel {
         Ok(process.pid)
     }
 
-    /// The process becomes another program: caught signals and close-on-exec descriptors go, memory is given back.
-    pub fn exec(&self, process: &Process, image: Image) {
+    /// The process becomes another program: caught signals and close-on-exec descriptors go, memory is given back. ENOMEM,
+    /// with nothing changed, when its arguments and environment find no room.
+    pub fn exec(&self, process: &Process, image: Image) -> Result<()> {
+        if !process.recharge_memory(image.bytes()) {
+            return Err(Errno::ENOMEM);
+        }
         let closed = {
             let mut fds = process.fds.lock();
             let kept = fds.for_exec();
@@ -246,11 +250,9 @@ impl Kernel {
         };
         drop(closed);
         process.with_signals(crate::SignalState::on_exec);
-        process.release_memory();
-        // Always fits: it was bounded by the limit of arguments, and all else was just given back.
-        let _ = process.charge_memory(image.bytes());
         *process.image.write() = image;
         process.execed.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// All processes but init, by pid.

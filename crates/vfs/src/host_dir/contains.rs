@@ -1,4 +1,5 @@
-//! Whether one host directory lies in another, by (device, inode): names, links and bind mounts do not hide it.
+//! Whether one host directory lies in another, by (device, inode): names and links do not hide it. A directory that the
+//! operator has bound to a second place is judged by that place.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
