@@ -8,6 +8,7 @@ mod args;
 mod batch;
 mod doctor;
 mod exec;
+mod lines;
 mod machine;
 mod output;
 mod progress;
