@@ -6,14 +6,14 @@ use comfy_table::{Table, presets};
 use miette::{IntoDiagnostic, Result};
 
 use crate::args::ListArgs;
-use crate::machine;
+use crate::{machine, output};
 
 pub(crate) async fn agents(args: ListArgs) -> Result<ExitCode> {
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, agentos::AgentOsConfig::default()).await?;
     let agents = os.list_agents().await.into_diagnostic()?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&agents).into_diagnostic()?);
+        output::line(&serde_json::to_string_pretty(&agents).into_diagnostic()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
@@ -22,6 +22,6 @@ pub(crate) async fn agents(args: ListArgs) -> Result<ExitCode> {
         let installed = if agent.installed { "yes" } else { "no" };
         table.add_row([agent.id, installed.to_owned(), agent.acp_adapter]);
     }
-    println!("{table}");
+    output::line(&table.to_string())?;
     Ok(ExitCode::SUCCESS)
 }

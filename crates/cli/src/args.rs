@@ -1,6 +1,8 @@
 //! The arguments.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -17,8 +19,15 @@ pub(crate) enum Command {
     /// A machine, a session with an agent in it, one prompt: streams text and tool calls.
     Run(RunArgs),
     /// Run one program in a fresh machine; standard streams and exit status pass through.
+    ///
+    /// The status is the program's own: 128+n after signal n, 124 out of time, 127 not found, 126 not executable. It is 125
+    /// if the program could not be run for a reason outside of it, such as a directory to mount that is missing.
     Exec(ExecArgs),
     /// Run many commands, each in a fresh machine: JSON lines in, JSON lines out.
+    ///
+    /// In: {"id", "cmd", "stdin"?, "files"?: {path: content}, "env"?, "timeout"?: seconds, 0 is no limit}, at most 64 MiB a
+    /// line. Out: {"id", "status", "stdout", "stderr"}, at most 64 MiB of each output. Where a command could not be run
+    /// (status 125), or its output is cut, "error" says so.
     Batch(BatchArgs),
     /// The agents that can be run.
     Agents(ListArgs),
@@ -58,8 +67,42 @@ fn mount(text: &str) -> Result<MountArg, String> {
     if host.is_empty() || !guest.starts_with('/') {
         return Err("expected HOST:GUEST[:ro] with an absolute GUEST".into());
     }
+    if guest.split('/').any(|part| part == "..") {
+        return Err("GUEST must not contain `..`".into());
+    }
     let host = std::path::absolute(host).map_err(|e| e.to_string())?;
-    Ok(MountArg { host, guest: guest.to_owned(), read_only })
+    Ok(MountArg { host, guest: normal(guest), read_only })
+}
+
+/// An absolute guest path without empty and `.` components.
+pub(crate) fn normal(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    format!("/{}", parts.join("/"))
+}
+
+/// Says which of the arguments is not UTF-8. Options that name files of the host may be anything.
+pub(crate) fn not_utf8(arguments: &[OsString]) -> String {
+    const FILES: [&str; 3] = ["--permissions", "--snapshot", "--socket"];
+    const ALONE: [&str; 2] = ["--json", "--clear-env"];
+    let end = arguments.iter().position(|a| a == "--").unwrap_or(arguments.len());
+    for (at, argument) in arguments.iter().enumerate().filter(|(_, a)| a.to_str().is_none()) {
+        if at > end {
+            return format!("argument {} of the program is not UTF-8: {argument:?}", at - end - 1);
+        }
+        let before = at.checked_sub(1).and_then(|before| arguments.get(before)).and_then(|a| a.to_str());
+        let joined = argument.as_encoded_bytes().split(|b| *b == b'=').next();
+        let joined = joined.and_then(|name| std::str::from_utf8(name).ok());
+        match [joined, before]
+            .into_iter()
+            .flatten()
+            .find(|name| name.starts_with("--") && !ALONE.contains(name))
+        {
+            Some(option) if FILES.contains(&option) => {}
+            Some(option) => return format!("the value of {option} is not UTF-8: {argument:?}"),
+            None => return format!("argument {at} is not UTF-8: {argument:?}"),
+        }
+    }
+    "an argument is not UTF-8".to_owned()
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -70,9 +113,19 @@ fn variable(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
-    std::time::Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())
+    Ok(time_limit(seconds)?.unwrap_or_default())
+}
+
+/// A limit in seconds; 0 is none, as for timeout(1).
+pub(crate) fn time_limit(seconds: f64) -> Result<Option<Duration>, String> {
+    if seconds == 0.0 {
+        return Ok(None);
+    }
+    let time = Duration::try_from_secs_f64(seconds).map_err(|e| e.to_string())?;
+    // Less than can be told is not no limit.
+    Ok(Some(time.max(Duration::from_nanos(1))))
 }
 
 /// What makes a machine.
@@ -138,9 +191,9 @@ pub(crate) struct ExecArgs {
     /// Pass exactly the variables of --env.
     #[arg(long)]
     pub(crate) clear_env: bool,
-    /// Kill it after so many seconds; the status then is 124.
+    /// Kill it after so many seconds, the status then is 124; 0 is no limit.
     #[arg(long, value_name = "S", value_parser = seconds)]
-    pub(crate) timeout: Option<std::time::Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// The program and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<String>,
@@ -175,8 +228,47 @@ mod tests {
         let parsed = mount("/a:b:/c:ro").unwrap();
         assert_eq!((parsed.host.to_str(), &*parsed.guest, parsed.read_only), (Some("/a:b"), "/c", true));
         assert!(!mount("/a:/c").unwrap().read_only);
-        for wrong in ["/a", "/a:c", ":/c", ""] {
+        for (given, guest) in [("x:/a//m", "/a/m"), ("x:/./m/", "/m"), ("x:/", "/"), ("x://", "/")] {
+            assert_eq!(mount(given).unwrap().guest, guest);
+        }
+        for wrong in ["/a", "/a:c", ":/c", "", "/a:/b/../c"] {
             assert!(mount(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_named() {
+        use std::os::unix::ffi::OsStringExt;
+        let said = |arguments: &[&[u8]]| {
+            let arguments: Vec<_> = arguments.iter().map(|a| OsString::from_vec(a.to_vec())).collect();
+            not_utf8(&arguments)
+        };
+        for (arguments, named) in [
+            (&[&b"agentos"[..], b"exec", b"--env", b"A=\xff", b"--", b"true"][..], "value of --env"),
+            (&[b"agentos", b"exec", b"--mount=\xff:/m", b"--", b"true"], "value of --mount"),
+            (
+                &[b"agentos", b"exec", b"--permissions", b"\xff", b"--", b"echo", b"a", b"\xff"],
+                "argument 2 of",
+            ),
+            (&[b"agentos", b"run", b"\xff"], "argument 2 is"),
+        ] {
+            let said = said(arguments);
+            assert!(said.contains(named) && said.contains("\\xFF"), "{said}");
+        }
+    }
+
+    #[test]
+    fn no_time_is_no_limit() {
+        for (given, limit) in [
+            (0.0, None),
+            (-0.0, None),
+            (1.5, Some(Duration::from_millis(1500))),
+            (1e-12, Some(Duration::from_nanos(1))),
+        ] {
+            assert_eq!(time_limit(given).unwrap(), limit);
+        }
+        for wrong in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+            assert!(time_limit(wrong).is_err(), "{wrong}");
         }
     }
 }

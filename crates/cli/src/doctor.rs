@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Result};
 use serde::Serialize;
 
 use crate::args::ListArgs;
-use crate::machine;
+use crate::{machine, output};
 
 /// Guests at once below which a machine is called small.
 const FEW_SLOTS: u32 = 1000;
@@ -29,7 +29,7 @@ pub(crate) async fn doctor(args: &ListArgs) -> Result<ExitCode> {
     checks.extend(machine_works().await);
     let ok = checks.iter().all(|c| c.ok);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&checks).into_diagnostic()?);
+        output::line(&serde_json::to_string_pretty(&checks).into_diagnostic()?)?;
     } else {
         let mut table = Table::new();
         table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["check", "", "found", "what to do"]);
@@ -38,7 +38,7 @@ pub(crate) async fn doctor(args: &ListArgs) -> Result<ExitCode> {
             let advice = check.advice.clone().unwrap_or_default();
             table.add_row([check.name, mark, &check.found, &advice]);
         }
-        println!("{table}");
+        output::line(&table.to_string())?;
     }
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

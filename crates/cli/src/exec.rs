@@ -20,7 +20,7 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
         env,
         clear_env: args.clear_env,
         cwd: args.cwd,
-        timeout: args.timeout,
+        timeout: args.timeout.filter(|time| !time.is_zero()),
         ..ExecOptions::default()
     };
     let status = os

@@ -26,6 +26,11 @@ pub(crate) fn config(args: &MachineArgs) -> Result<AgentOsConfig> {
             .to_str()
             .ok_or_else(|| miette::miette!("mount {}: the path is not UTF-8", mount.host.display()))?;
         config.mounts.push(MountConfig::host_dir(&mount.guest, host, mount.read_only));
+        if mount.guest == "/" {
+            // The machine makes its working directory if need be; nothing is made in a directory of the user. Programs
+            // and sessions are given their own.
+            config.cwd = Some("/".to_owned());
+        }
     }
     config.env = args.env.iter().cloned().collect::<BTreeMap<_, _>>();
     if let Some(file) = &args.permissions {

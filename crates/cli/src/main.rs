@@ -8,14 +8,25 @@ mod args;
 mod batch;
 mod doctor;
 mod exec;
+mod lines;
 mod machine;
+mod output;
 mod progress;
 mod run;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
 use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Status of `exec` when the program could not be run for a reason outside of it, as of timeout(1).
+const NOT_RUN: u8 = 125;
+/// Status of a command whose output nobody reads: that of SIGPIPE.
+const READER_GONE: u8 = 128 + 13;
+/// Status of wrong arguments, as of clap.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     agentos::sidecar::init();
@@ -27,12 +38,24 @@ fn main() -> ExitCode {
             return agentos_sidecar::main(rest);
         }
     }
-    let cli = Cli::parse();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
+            output::note(&format!("error: {}", args::not_utf8(&arguments)));
+            return ExitCode::from(USAGE);
+        }
+        Err(error) => error.exit(),
+    };
+    let failure = match &cli.command {
+        Command::Exec(_) => ExitCode::from(NOT_RUN),
+        _ => ExitCode::FAILURE,
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("agentos: start: {error}");
-            return ExitCode::FAILURE;
+            output::note(&format!("agentos: start: {error}"));
+            return failure;
         }
     };
     let result = runtime.block_on(async {
@@ -49,9 +72,10 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(code) => code,
+        Err(report) if report.is::<output::ReaderGone>() => ExitCode::from(READER_GONE),
         Err(report) => {
-            eprintln!("agentos: {report:?}");
-            ExitCode::FAILURE
+            output::report(&report);
+            failure
         }
     }
 }

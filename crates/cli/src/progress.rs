@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use agentos::{Event, EventStream};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output;
+
 /// Shows what the sidecar tells.
 pub(crate) struct Progress {
     events: Option<EventStream>,
@@ -28,7 +30,7 @@ impl Progress {
 
     fn show(&mut self, what: &str, done: u64, total: u64) {
         if !std::io::stderr().is_terminal() {
-            eprintln!("agentos: {what} ({done}/{total}), once per installation");
+            output::note(&format!("agentos: {what} ({done}/{total}), once per installation"));
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {

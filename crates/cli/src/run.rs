@@ -5,11 +5,11 @@ use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use agentos::{CreateSessionOptions, PermissionReply, PermissionRequest, SessionEvent};
-use miette::{IntoDiagnostic, Result};
+use miette::{IntoDiagnostic, Result, WrapErr};
 use serde_json::{Value, json};
 
 use crate::args::{PermissionArg, RunArgs};
-use crate::machine;
+use crate::{machine, output};
 
 /// Longest piece of a tool's output that is shown at a time.
 const SHOWN: usize = 4096;
@@ -34,7 +34,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
         tokio::select! {
             biased;
             event = events.next(), if more_events => match event {
-                Some(event) => screen.event(&event.into_diagnostic()?),
+                Some(event) => screen.event(&event.into_diagnostic()?)?,
                 None => more_events = false,
             },
             request = requests.next(), if more_requests => match request {
@@ -52,11 +52,11 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     // What the agent said before the result is there already.
     while more_events {
         match tokio::time::timeout(std::time::Duration::from_millis(50), events.next()).await {
-            Ok(Some(event)) => screen.event(&event.into_diagnostic()?),
+            Ok(Some(event)) => screen.event(&event.into_diagnostic()?)?,
             Ok(None) | Err(_) => more_events = false,
         }
     }
-    screen.result(&result);
+    screen.result(&result)?;
     session.close().await.into_diagnostic()?;
     Ok(if result.stop_reason == "end_turn" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -65,9 +65,12 @@ fn prompt(argument: &str) -> Result<String> {
     if argument != "-" {
         return Ok(argument.to_owned());
     }
-    let mut text = String::new();
-    std::io::stdin().lock().read_to_string(&mut text).into_diagnostic()?;
-    Ok(text)
+    let mut text = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut text).into_diagnostic().wrap_err("read the prompt")?;
+    String::from_utf8(text).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        miette::miette!("the prompt on standard input is not UTF-8 (byte {at})")
+    })
 }
 
 async fn decide(how: PermissionArg, request: &PermissionRequest, json: bool) -> Result<PermissionReply> {
@@ -76,7 +79,7 @@ async fn decide(how: PermissionArg, request: &PermissionRequest, json: bool) -> 
         PermissionArg::Always => Ok(PermissionReply::Always),
         PermissionArg::Reject => Ok(PermissionReply::Reject),
         PermissionArg::Ask if json || !std::io::stdin().is_terminal() => {
-            eprintln!("agentos: rejected, because there is no terminal to ask on (use --permission once)");
+            output::note("agentos: rejected, because there is no terminal to ask on (use --permission once)");
             Ok(PermissionReply::Reject)
         }
         PermissionArg::Ask => {
@@ -113,36 +116,44 @@ struct Screen {
     json: bool,
     /// Output of each tool call that was shown already, to show only what is new.
     shown: HashMap<String, String>,
+    /// The message that text last came from, if the agent numbers them.
+    message: Option<String>,
     at_line_start: bool,
 }
 
 impl Screen {
     fn new(json: bool) -> Self {
-        Self { json, shown: HashMap::new(), at_line_start: true }
+        Self { json, shown: HashMap::new(), message: None, at_line_start: true }
     }
 
-    fn event(&mut self, event: &SessionEvent) {
+    fn event(&mut self, event: &SessionEvent) -> Result<()> {
         if self.json {
-            self.line(&serde_json::to_string(event).unwrap_or_default());
-            return;
+            return self.line(&serde_json::to_string(event).unwrap_or_default());
         }
-        let Some(update) = event.params.get("update") else { return };
+        let Some(update) = event.params.get("update") else { return Ok(()) };
         match update.get("sessionUpdate").and_then(Value::as_str) {
             Some("agent_message_chunk") => {
                 if let Some(text) = update.pointer("/content/text").and_then(Value::as_str) {
-                    self.text(&plain(text));
+                    // Chunks of one message belong together; another message is another line.
+                    let message = update.get("messageId").and_then(Value::as_str).map(str::to_owned);
+                    if message != self.message {
+                        self.end_line()?;
+                        self.message = message;
+                    }
+                    self.text(&plain(text))?;
                 }
             }
-            Some("tool_call" | "tool_call_update") => self.tool(update),
+            Some("tool_call" | "tool_call_update") => self.tool(update)?,
             _ => {}
         }
+        Ok(())
     }
 
-    fn tool(&mut self, update: &Value) {
+    fn tool(&mut self, update: &Value) -> Result<()> {
         let id = update.get("toolCallId").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !self.shown.contains_key(&id) {
             if let Some(title) = update.get("title").and_then(Value::as_str) {
-                self.line(&format!("▶ {}", plain(title)));
+                self.line(&format!("▶ {}", plain(title)))?;
             }
             self.shown.insert(id.clone(), String::new());
         }
@@ -153,40 +164,41 @@ impl Screen {
             let before = self.shown.insert(id, output.clone()).unwrap_or_default();
             let new = output.strip_prefix(&before).unwrap_or(&output);
             let cut = new.char_indices().rev().nth(SHOWN).map_or(0, |(at, _)| at);
-            self.text(&plain(&new[cut..]));
+            self.text(&plain(&new[cut..]))?;
         }
         match update.get("status").and_then(Value::as_str) {
             Some("completed") => self.line("✔ done"),
             Some("failed") => self.line("✘ failed"),
-            _ => {}
+            _ => Ok(()),
         }
     }
 
-    fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str) -> Result<()> {
         if text.is_empty() {
-            return;
+            return Ok(());
         }
-        print!("{text}");
-        let _ = std::io::stdout().flush();
         self.at_line_start = text.ends_with('\n');
+        output::text(text)
     }
 
-    fn line(&mut self, line: &str) {
-        if !self.at_line_start {
-            println!();
+    fn line(&mut self, line: &str) -> Result<()> {
+        self.end_line()?;
+        output::line(line)
+    }
+
+    fn end_line(&mut self) -> Result<()> {
+        if !std::mem::replace(&mut self.at_line_start, true) {
+            output::line("")?;
         }
-        println!("{line}");
-        self.at_line_start = true;
+        Ok(())
     }
 
-    fn result(&mut self, result: &agentos::PromptResult) {
+    fn result(&mut self, result: &agentos::PromptResult) -> Result<()> {
         if self.json {
-            self.line(&json!({ "result": result }).to_string());
-        } else {
-            if !self.at_line_start {
-                println!();
-            }
-            eprintln!("[{}]", result.stop_reason);
+            return self.line(&json!({ "result": result }).to_string());
         }
+        self.end_line()?;
+        output::note(&format!("[{}]", result.stop_reason));
+        Ok(())
     }
 }

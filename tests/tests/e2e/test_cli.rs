@@ -248,3 +248,201 @@ fn a_directory_that_is_missing_is_named() {
         }
     });
 }
+
+async fn run_into(args: &[&str], stdout: Stdio, stderr: Stdio) -> Output {
+    let child = cli().args(args).stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
+    child.wait_with_output().await.unwrap()
+}
+
+/// Nobody reads at the other end.
+fn nobody() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+fn full() -> Stdio {
+    std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into()
+}
+
+#[test]
+fn a_reader_that_leaves_breaks_the_pipe_of_the_program() {
+    watched(async || {
+        use tokio::io::AsyncReadExt;
+        for (script, status) in [("yes", 141), ("trap '' PIPE; yes 2> /tmp/e; exit 6", 6)] {
+            let mut child = cli()
+                .args(["exec", "--", "sh", "-c", script])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdout = child.stdout.take().unwrap();
+            assert_eq!(stdout.read_u8().await.unwrap(), b'y');
+            drop(stdout);
+            let output = child.wait_with_output().await.unwrap();
+            assert_eq!(
+                (output.status.code(), text(&output.stderr)),
+                (Some(status), String::new()),
+                "{script}"
+            );
+        }
+        // Only that output is broken.
+        let args = ["exec", "--", "sh", "-c", "echo lost >&2; echo kept; exit 4"];
+        let output = run_into(&args, Stdio::piped(), nobody()).await;
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(4), "kept\n".to_owned()));
+    });
+}
+
+#[test]
+fn output_that_cannot_be_written_is_quiet_or_an_error() {
+    watched(async || {
+        for args in
+            [&["agents"][..], &["agents", "--json"], &["doctor"], &["run", "x"], &["run", "--json", "x"]]
+        {
+            let output = run_into(args, nobody(), Stdio::piped()).await;
+            assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), String::new()), "{args:?}");
+            let output = run_into(args, full(), Stdio::piped()).await;
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+            assert!(said.starts_with("agentos: write the output: ") && said.lines().count() == 1, "{said}");
+        }
+        let output = run_into(&["exec", "--", "echo", "x"], full(), Stdio::piped()).await;
+        assert_eq!(output.status.code(), Some(125), "{output:?}");
+    });
+}
+
+#[test]
+fn a_batch_that_nobody_reads_ends() {
+    watched(async || {
+        use tokio::io::{AsyncBufReadExt, BufReader};
+        let mut child = cli()
+            .args(["batch"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let job = format!("{}\n", json!({"id": 1, "cmd": "true"}));
+        stdin.write_all(job.as_bytes()).await.unwrap();
+        let mut lines = BufReader::new(stdout).lines();
+        assert!(lines.next_line().await.unwrap().is_some());
+        drop(lines);
+        // The input stays open: the answer that nobody takes is the end.
+        stdin.write_all(job.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), String::new()));
+        drop(stdin);
+    });
+}
+
+#[test]
+fn every_answer_of_a_batch_has_every_field() {
+    watched(async || {
+        const LIMIT: usize = 64 << 20;
+        let job = |job: Value| format!("{job}\n").into_bytes();
+        let mut input = [
+            job(json!({"id": "cut", "cmd": "yes 123456789abcdef | head -c 70000000; echo err >&2; exit 3"})),
+            job(json!({"id": "no time", "cmd": "sleep 0.2; exit 6", "timeout": 0})),
+            job(json!({"id": "wrong time", "cmd": "true", "timeout": -1})),
+            job(json!({"id": "directory", "cmd": "true", "files": {"d/": ""}})),
+            job(json!({"id": "places", "cmd": "cat c a/b", "files": {"./c": "1", "a//b": "2"}})),
+            b"{\"id\": \"bytes\", \"cmd\": \"echo \xff\"}\n".to_vec(),
+        ]
+        .concat();
+        input.resize(input.len() + LIMIT + 2, b'x');
+        input.extend_from_slice(b"\n");
+        input.extend_from_slice(&job(json!({"id": "after", "cmd": "echo on"})));
+        let output = run_with(&["batch"], input).await;
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let answers: Vec<Value> =
+            text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(answers.len(), 8);
+        let of = |id: Value| answers.iter().find(|a| a["id"] == id).unwrap_or_else(|| panic!("{id}"));
+        for (id, status, named) in [
+            (json!("cut"), 3, "67108864"),
+            (json!("wrong time"), 125, "timeout -1"),
+            (json!("directory"), 125, "d/"),
+            (json!("bytes"), 125, "UTF-8"),
+            (Value::Null, 125, "67108864"),
+        ] {
+            let answer = of(id.clone());
+            assert_eq!(answer["status"], status, "{id}");
+            let error = answer["error"].as_str().unwrap();
+            assert!(error.contains(named), "{id}: {error}");
+            let stderr = answer["stderr"].as_str().unwrap();
+            assert!(stderr.contains(if status == 125 { error } else { "err" }), "{id}: {stderr}");
+        }
+        assert_eq!(of(json!("cut"))["stdout"].as_str().unwrap().len(), LIMIT);
+        for (id, status, stdout) in [("no time", 6, ""), ("places", 0, "12"), ("after", 0, "on\n")] {
+            let answer = json!({"id": id, "status": status, "stdout": stdout, "stderr": ""});
+            assert_eq!(of(json!(id)), &answer);
+        }
+    });
+}
+
+#[test]
+fn failures_of_ours_are_one_line_and_a_status_of_their_own() {
+    watched(async || {
+        use std::os::unix::ffi::OsStrExt;
+        let long = format!("/no/such/{}", "long/".repeat(60));
+        let mount = format!("{long}:/m");
+        for (args, named) in [
+            (&["--cwd", "/nowhere"][..], "/nowhere"),
+            (&["--mount", &mount], long.trim_end_matches('/')),
+            (&["--permissions", &long], &long),
+            (&["--snapshot", "/dev/null"], "/dev/null"),
+        ] {
+            let output = run(&[&["exec"], args, &["--", "false"]].concat()).await;
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(125), "{args:?}: {said}");
+            assert!(said.starts_with("agentos: ") && said.contains(named), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+        let output = run(&["exec", "--timeout", "0", "--", "sh", "-c", "sleep 0.2; exit 3"]).await;
+        assert_eq!(output.status.code(), Some(3), "no time is no limit");
+
+        let bytes = std::ffi::OsStr::from_bytes;
+        for (args, named) in [
+            (&[&b"exec"[..], b"--env", b"A=\xff", b"--", b"true"][..], "--env"),
+            (&[b"exec", b"--mount", b"/\xff:/m", b"--", b"true"], "--mount"),
+            (&[b"exec", b"--", b"echo", b"a", b"\xff"], "argument 2 of the program"),
+        ] {
+            let output = cli().args(args.iter().map(|a| bytes(a))).output().await.unwrap();
+            let said = text(&output.stderr);
+            assert!(output.status.code() == Some(2) && said.contains(named), "{output:?}");
+        }
+        let output = run_with(&["run", "-"], b"ab\xff".to_vec()).await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("the prompt"), "{output:?}");
+    });
+}
+
+#[test]
+fn a_mount_may_be_written_in_any_way_and_be_the_root() {
+    watched(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().to_str().unwrap();
+        std::fs::write(folder.path().join("seven.wasm"), module("(call $exit (i32.const 7))", "")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path().join("seven.wasm"), mode).unwrap();
+        for guest in ["/a//m", "/a/m/", "/./a/m"] {
+            let output = run(&["exec", "--mount", &format!("{at}:{guest}"), "--", "/a/m/seven.wasm"]).await;
+            assert_eq!(output.status.code(), Some(7), "{guest}: {output:?}");
+        }
+        let output = run(&["exec", "--mount", &format!("{at}:/"), "--", "/seven.wasm"]).await;
+        assert_eq!(output.status.code(), Some(7), "{output:?}");
+        assert!(!folder.path().join("workspace").exists(), "nothing is made that nobody asked for");
+    });
+}
+
+#[test]
+fn messages_of_an_agent_are_lines_of_their_own() {
+    watched(async || {
+        let output = run(&["run", "Just text."]).await;
+        let seen = text(&output.stdout);
+        assert!(seen.lines().any(|line| line == "You said: Just text."), "{seen}");
+        assert!(seen.ends_with('\n') && !seen.contains("\n\n"), "{seen}");
+    });
+}

@@ -18,8 +18,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 impl AgentOs {
     /// Runs a program to its end, its standard streams connected to these. A reader that is slow slows the program; input
-    /// that the program does not read is not read either. Of `options` the environment, working directory and limits
-    /// count. Dropping the future kills the program.
+    /// that the program does not read is not read either; an output whose reader is gone (`EPIPE`) breaks the program's
+    /// pipe, as if there were none of us between. Of `options` the environment, working directory and limits count.
+    /// Dropping the future kills the program.
     ///
     /// # Errors
     /// As [`AgentOs::exec_argv`]; [`Error::Transport`] when one of the streams fails.
@@ -122,8 +123,19 @@ enum Failed {
 
 async fn drain(from: &RecvStream, to: &mut (impl AsyncWrite + Unpin)) -> std::result::Result<(), Failed> {
     while let Some(chunk) = from.next_chunk().await.map_err(Failed::Stream)? {
-        to.write_all(&chunk).await.map_err(Failed::Io)?;
-        to.flush().await.map_err(Failed::Io)?;
+        let written = async {
+            to.write_all(&chunk).await?;
+            to.flush().await
+        };
+        match written.await {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                // Only this stream: the program learns of it when it writes on, and how it ends is its own affair.
+                from.close();
+                return Ok(());
+            }
+            Err(error) => return Err(Failed::Io(error)),
+        }
     }
     Ok(())
 }

@@ -79,6 +79,12 @@ async fn streams_may_be_passed_through() {
     let (_writer, silent) = tokio::io::duplex(10);
     let run = os.exec_streams(["exit", "4"], ExecOptions::default(), silent, &mut out, &mut err);
     assert_eq!(soon(run).await.unwrap().exit_code, 4);
+
+    // An output that nobody reads any more is given up, and the status awaited all the same.
+    let (gone, other) = tokio::io::duplex(10);
+    drop(other);
+    let run = os.exec_streams(["bytes 5000000"], ExecOptions::default(), &b""[..], gone, &mut err);
+    assert_eq!(soon(run).await.unwrap().exit_code, 0);
 }
 
 #[tokio::test]
