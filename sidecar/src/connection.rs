@@ -84,14 +84,23 @@ impl Client {
     }
 }
 
-/// Answers when `work` is done: at once if it does not have to wait, else from a task.
+/// Polls `work` once, in place: what it does before it first has to wait is done in the order of the requests, which tasks
+/// do not keep. Whoever gets it back pending has to poll it on.
+pub(crate) fn begin<F: Future + ?Sized>(work: Pin<&mut F>) -> Poll<F::Output> {
+    // A task that has read many requests is out of budget; a lock that is free would look taken.
+    let mut work = std::pin::pin!(tokio::task::unconstrained(work));
+    work.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Answers when `work` is done: at once if it does not have to wait, else from a task. Two works begin in the order of
+/// their requests.
 pub(crate) fn answer<C: Call>(
     responder: Responder,
     work: impl Future<Output = Result<C::Reply, WireError>> + Send + 'static,
 ) {
     let mut work: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(work);
     // Most calls concern memory and are done here, without a task. One that has to wait is polled again by its task.
-    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match begin(work.as_mut()) {
         Poll::Ready(result) => responder.reply::<C>(result),
         Poll::Pending => {
             tokio::spawn(async move {
@@ -107,7 +116,7 @@ pub(crate) fn answer<C: Call>(
     }
 }
 
-/// The same for work that may be long: never in the task that reads the socket.
+/// The same for work that may be long: never in the task that reads the socket, and in no order.
 pub(crate) fn answer_later<C: Call>(
     responder: Responder,
     work: impl Future<Output = Result<C::Reply, WireError>> + Send + 'static,

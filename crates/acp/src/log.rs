@@ -296,8 +296,11 @@ impl Subscription {
         }
     }
 
-    /// The next event, or the end, if it is there.
-    fn ready(&mut self) -> Result<Option<Option<Arc<Event>>>, CursorExpired> {
+    /// The next event, or the end (`Some(None)`), if it is there: never waits.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub fn ready(&mut self) -> Result<Option<Option<Arc<Event>>>, CursorExpired> {
         let mut state = self.shared.state.lock();
         let oldest = state.oldest();
         let index =
@@ -404,6 +407,23 @@ mod tests {
         assert_eq!(lossy.next().await.unwrap_err(), CursorExpired { asked: 0, oldest: 2 });
         lossy.seek(2);
         assert_eq!(lossy.next().await.unwrap().unwrap().seq, 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_ready_is_given_without_waiting_and_makes_room() {
+        let log = EventLog::new(4, 1 << 20);
+        let mut reader = log.subscribe(0, Delivery::Lossless).unwrap();
+        assert!(reader.ready().unwrap().is_none(), "nothing yet");
+        fill(&log, 2).await;
+        for seq in 0..2 {
+            assert_eq!(reader.ready().unwrap().unwrap().unwrap().seq, seq);
+        }
+        assert!(reader.ready().unwrap().is_none());
+        fill(&log, 4).await;
+        assert_eq!(log.range(), 2..6);
+        reader.seek(6);
+        log.close();
+        assert!(reader.ready().unwrap().unwrap().is_none(), "the end");
     }
 
     #[tokio::test]

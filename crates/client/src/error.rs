@@ -85,7 +85,7 @@ pub enum Error {
     #[error("permission denied: {} {} on {}", .0.domain, .0.operation, .0.resource)]
     PermissionDenied(Box<PermissionDenial>),
     /// A limit was reached. Free something, or configure more.
-    #[error("limit {name}: {used} of {configured} in use, {requested} more asked for")]
+    #[error("{}", limit_text(name, *configured, *used, *requested))]
     Limit {
         /// Field of `VmLimits`, or the name of a limit of this library.
         name: String,
@@ -125,7 +125,7 @@ pub enum Error {
         schedule: String,
     },
     /// It took longer than allowed.
-    #[error("{operation}: no result within {after:?}")]
+    #[error("{operation}{}", after.map(|time| format!(": no result within {time:?}")).unwrap_or_default())]
     Timeout {
         /// What.
         operation: String,
@@ -217,6 +217,25 @@ impl Error {
     }
 }
 
+/// Name of the limit of one call's output.
+pub(crate) const MAX_OUTPUT: &str = "maxOutput";
+/// Name of the limit of what is read into memory from a file that does not say its size.
+pub(crate) const READ_FILE: &str = "readFile";
+
+fn limit_text(name: &str, configured: u64, used: u64, requested: u64) -> String {
+    match name {
+        MAX_OUTPUT => format!(
+            "more output than max_output of this call allows: {configured} bytes, of which {used} were taken when \
+             {requested} more came"
+        ),
+        READ_FILE => format!(
+            "no end after {used} bytes of a file that does not have a size: at most {configured} bytes more than its size \
+             are read at once; use open_read"
+        ),
+        _ => format!("limit {name}: {used} of {configured} in use, {requested} more asked for"),
+    }
+}
+
 /// The number of a POSIX name.
 pub(crate) fn errno_by_name(name: &str) -> Option<Errno> {
     (1..=u16::from(u8::MAX)).filter_map(Errno::from_raw).find(|e| e.name() == name)
@@ -288,5 +307,26 @@ impl From<Error> for std::io::Error {
             _ => ErrorKind::Other,
         };
         std::io::Error::new(kind, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_for_people() {
+        let timeout = |after| Error::Timeout { operation: "exec".into(), after }.to_string();
+        assert_eq!(timeout(Some(Duration::from_secs(10))), "exec: no result within 10s");
+        assert_eq!(timeout(None), "exec");
+        let limit = |name: &str| {
+            Error::Limit { name: name.into(), configured: 100, used: 90, requested: 300 }.to_string()
+        };
+        assert_eq!(limit("processes"), "limit processes: 90 of 100 in use, 300 more asked for");
+        assert_eq!(
+            limit(MAX_OUTPUT),
+            "more output than max_output of this call allows: 100 bytes, of which 90 were taken when 300 more came"
+        );
+        assert!(limit(READ_FILE).contains("use open_read"));
     }
 }

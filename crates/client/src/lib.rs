@@ -34,10 +34,11 @@ mod wire;
 pub use agentos_abi::{Errno, Signal};
 pub use agents::{AgentConfig, AgentRegistryEntry};
 pub use config::{
-    AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, HostTool, MountConfig, MountPlugin,
-    OverlayMountConfig, PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions,
-    RootFilesystemConfig, RootFilesystemKind, RootFilesystemMode, RootLowerInput, ScheduleDriver,
-    ScheduleEntry, ScheduleHandle, SoftwareInput, SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
+    AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, ClockConfig, EgressPolicy, HostTool,
+    MountConfig, MountPlugin, OverlayMountConfig, PermissionMode, PermissionRule, PermissionRules,
+    PermissionScope, Permissions, PersistenceConfig, RandomConfig, RootFilesystemConfig, RootFilesystemKind,
+    RootFilesystemMode, RootLowerInput, ScheduleDriver, ScheduleEntry, ScheduleHandle, SoftwareInput,
+    SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
 };
 pub use error::{AgentFailure, Error, PermissionDenial, Result};
 pub use files::{
@@ -57,5 +58,6 @@ pub use sessions::{
 };
 pub use sidecar::{
     AgentOsSidecar, CreateSidecarOptions, SharedSidecarOptions, SidecarDescription, SidecarPlacement,
+    SidecarState,
 };
 pub use vm::{AgentOs, Event, EventStream, VmInfo};

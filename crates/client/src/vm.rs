@@ -16,7 +16,9 @@ use tokio::sync::broadcast;
 
 use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower};
 use crate::error::{Error, Result};
-use crate::sidecar::{self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, SharedSidecarOptions};
+use crate::sidecar::{
+    self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions,
+};
 use crate::wire;
 
 /// A machine. Clones are the same machine; it ends by [`AgentOs::dispose`], or when the last clone is dropped.
@@ -177,6 +179,19 @@ impl Vm {
 
     pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Reply> {
         self.open()?.call(call).await
+    }
+
+    /// A call that makes something; `undo` takes it back if the caller goes before it has the reply.
+    pub(crate) async fn make<C: Call, D: Call>(
+        &self,
+        call: &C,
+        undo: impl FnOnce(C::Reply) -> D + Send + 'static,
+    ) -> Result<C::Reply> {
+        let pending = self.open()?.start(call).await?;
+        match Making::new(self.link(), pending, undo).await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(self.link().error(error).await),
+        }
     }
 }
 

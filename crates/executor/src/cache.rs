@@ -17,8 +17,8 @@ use wasmtime::{Engine, Module};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    /// No home directory and no `XDG_CACHE_HOME`.
-    #[error("no directory for program images: set AGENTOS_CACHE_DIR, XDG_CACHE_HOME or HOME")]
+    /// `AGENTOS_CACHE_DIR` is relative.
+    #[error("no directory for program images: AGENTOS_CACHE_DIR is not an absolute path")]
     NoDirectory,
     /// The directory is not safe to load code from.
     #[error(
@@ -80,34 +80,25 @@ pub fn content_hash(wasm: &[u8]) -> [u8; 32] {
 }
 
 impl ImageCache {
-    /// The user's cache directory: `AGENTOS_CACHE_DIR` ▸ `XDG_CACHE_HOME/agentos` ▸ `HOME/.cache/agentos`.
+    /// The user's cache directory: `AGENTOS_CACHE_DIR` ▸ `XDG_CACHE_HOME/agentos` ▸ `HOME/.cache/agentos` ▸ the same in
+    /// the home that the user database names ▸ `/tmp/agentos-<uid>/cache`. It is not made, but what is above it in `/tmp` is.
     pub fn default_directory() -> Result<PathBuf, CacheError> {
-        let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        set("AGENTOS_CACHE_DIR")
-            .or_else(|| set("XDG_CACHE_HOME").map(|d| d.join("agentos")))
-            .or_else(|| set("HOME").map(|d| d.join(".cache/agentos")))
-            .filter(|d| d.is_absolute())
-            .map(|d| d.join("images"))
-            .ok_or(CacheError::NoDirectory)
+        let chosen = choose(|name| std::env::var_os(name).map(PathBuf::from), std::env::home_dir())?;
+        let directory = match chosen {
+            Some(directory) => directory,
+            None => {
+                let own = format!("/tmp/agentos-{}", rustix::process::geteuid().as_raw());
+                private_directory(Path::new(&own))?;
+                Path::new(&own).join("cache")
+            }
+        };
+        Ok(directory.join("images"))
     }
 
     /// Opens (and makes) the cache in `directory`. Refused unless it is a real directory, ours, of mode 0700.
     pub fn open(directory: &Path, engine: &Engine) -> Result<Self, CacheError> {
         let io = |operation, source| CacheError::Io { operation, path: directory.to_owned(), source };
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|e| io("create directory", e))?;
-        let meta = std::fs::symlink_metadata(directory).map_err(|e| io("stat", e))?;
-        let reject = |reason: String| CacheError::Unsafe { path: directory.to_owned(), reason };
-        if !meta.is_dir() {
-            return Err(reject("it is not a directory".into()));
-        }
-        let uid = rustix::process::geteuid().as_raw();
-        if meta.uid() != uid {
-            return Err(reject(format!("it belongs to user {}, not to {uid}", meta.uid())));
-        }
+        let meta = own_directory(directory)?;
         if meta.mode() & 0o777 != 0o700 {
             // It is ours: a umask or a copy may have widened it before anything was put in.
             std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
@@ -245,6 +236,63 @@ impl ImageCache {
     }
 }
 
+/// The cache of this environment and this home; `None` if neither names one that can be.
+fn choose(
+    env: impl Fn(&str) -> Option<PathBuf>,
+    home: Option<PathBuf>,
+) -> Result<Option<PathBuf>, CacheError> {
+    let set = |name: &str| env(name).filter(|path| !path.as_os_str().is_empty());
+    if let Some(directory) = set("AGENTOS_CACHE_DIR") {
+        // What was asked for by name is never replaced by something else.
+        return if directory.is_absolute() { Ok(Some(directory)) } else { Err(CacheError::NoDirectory) };
+    }
+    // A relative one is to be ignored, says the XDG Base Directory Specification.
+    if let Some(cache) = set("XDG_CACHE_HOME").filter(|path| path.is_absolute()) {
+        return Ok(Some(cache.join("agentos")));
+    }
+    if let Some(home) = set("HOME").filter(|path| path.is_absolute()) {
+        return Ok(Some(home.join(".cache/agentos")));
+    }
+    // Users of services have a home in the database that is not there, or not theirs.
+    let uid = rustix::process::geteuid().as_raw();
+    let theirs = |home: &PathBuf| {
+        home.is_absolute() && std::fs::metadata(home).is_ok_and(|meta| meta.is_dir() && meta.uid() == uid)
+    };
+    Ok(home.filter(theirs).map(|home| home.join(".cache/agentos")))
+}
+
+/// Makes a directory if it is missing, and makes sure that it is a real one, and ours.
+fn own_directory(directory: &Path) -> Result<std::fs::Metadata, CacheError> {
+    let io = |operation, source| CacheError::Io { operation, path: directory.to_owned(), source };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|e| io("create directory", e))?;
+    let meta = std::fs::symlink_metadata(directory).map_err(|e| io("stat", e))?;
+    let reject = |reason: String| CacheError::Unsafe { path: directory.to_owned(), reason };
+    if !meta.is_dir() {
+        return Err(reject("it is not a directory".into()));
+    }
+    let uid = rustix::process::geteuid().as_raw();
+    if meta.uid() != uid {
+        return Err(reject(format!("it belongs to user {}, not to {uid}", meta.uid())));
+    }
+    Ok(meta)
+}
+
+/// The same for one in a directory that everybody can write: others must never have been able to put anything in.
+fn private_directory(directory: &Path) -> Result<(), CacheError> {
+    let mode = own_directory(directory)?.mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(CacheError::Unsafe {
+        path: directory.to_owned(),
+        reason: format!("its mode {mode:o} lets others in"),
+    })
+}
+
 /// Notes that an image was used. Without it the image only looks older than it is.
 fn touch(path: &Path) {
     let now = std::fs::FileTimes::new().set_modified(std::time::SystemTime::now());
@@ -289,6 +337,51 @@ mod tests {
         cache.store(Origin::Product, &hash, b"no image").unwrap();
         assert!(cache.load(&engine, Origin::Product, &hash).unwrap().is_none());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_directory_is_the_first_that_can_be() {
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<PathBuf>, Option<&'a str>);
+        let temp = tempfile::tempdir().unwrap();
+        let home = || Some(temp.path().to_owned());
+        let in_home = temp.path().join(".cache/agentos");
+        let in_home = in_home.to_str().unwrap();
+        let all = [("AGENTOS_CACHE_DIR", "/a"), ("XDG_CACHE_HOME", "/x"), ("HOME", "/h")];
+        let cases: [Case<'_>; 9] = [
+            (&all, home(), Some("/a")),
+            (&all[1..], home(), Some("/x/agentos")),
+            (&all[2..], home(), Some("/h/.cache/agentos")),
+            (
+                &[("AGENTOS_CACHE_DIR", ""), ("XDG_CACHE_HOME", "x"), ("HOME", "/h")],
+                home(),
+                Some("/h/.cache/agentos"),
+            ),
+            (&[("HOME", "")], home(), Some(in_home)),
+            (&[], home(), Some(in_home)),
+            (&[], Some("/nonexistent".into()), None),
+            (&[], Some("relative".into()), None),
+            (&[], None, None),
+        ];
+        for (variables, home, expected) in cases {
+            let env = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| PathBuf::from(v));
+            assert_eq!(choose(env, home).unwrap().as_deref(), expected.map(Path::new), "{variables:?}");
+        }
+        let relative = |name: &str| (name == "AGENTOS_CACHE_DIR").then(|| PathBuf::from("a"));
+        assert!(matches!(choose(relative, home()), Err(CacheError::NoDirectory)));
+    }
+
+    #[test]
+    fn a_directory_in_tmp_is_refused_if_others_could_put_something_in() {
+        let temp = tempfile::tempdir().unwrap();
+        let own = temp.path().join("agentos-1");
+        private_directory(&own).unwrap();
+        assert_eq!(own.metadata().unwrap().mode() & 0o777, 0o700);
+        private_directory(&own).unwrap();
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(matches!(private_directory(&own), Err(CacheError::Unsafe { .. })));
+        let link = temp.path().join("agentos-2");
+        std::os::unix::fs::symlink(temp.path(), &link).unwrap();
+        assert!(matches!(private_directory(&link), Err(CacheError::Unsafe { .. })));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use agentos_kernel::{Interrupt, Process, Signal, WaitStatus};
 use wasmtime::{Instance, Store, Trap, UpdateDeadline};
@@ -142,6 +143,9 @@ async fn or_killed<T>(process: &Process, run: impl Future<Output = T>) -> Result
     .await
 }
 
+/// CPU time that is left after SIGXCPU, as between the soft and the hard limit of POSIX' RLIMIT_CPU.
+const CPU_GRACE: Duration = Duration::from_secs(1);
+
 /// A store for a process: limits, preemption.
 pub(crate) fn new_store(
     machine: &Arc<Machine>,
@@ -152,13 +156,19 @@ pub(crate) fn new_store(
     let mut store = Store::new(machine.executor.engine(), guest);
     store.limiter(|guest| guest);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut context| {
+    // An image gets SIGXCPU once: one that catches it would do nothing else.
+    let mut warned = false;
+    store.epoch_deadline_callback(move |mut context| {
         let guest = context.data();
         let process = Arc::clone(&guest.process);
         let elapsed = u64::try_from(slice_elapsed().as_nanos()).unwrap_or(u64::MAX);
         if process.add_cpu(elapsed) {
-            // POSIX RLIMIT_CPU ends with SIGXCPU; a guest that catches it is killed at the next epoch all the same.
-            process.raise(Signal::SIGKILL);
+            let over = process.cpu().saturating_sub(Duration::from_nanos(process.cpu_limit()));
+            if over >= CPU_GRACE {
+                process.raise(Signal::SIGKILL);
+            } else if !std::mem::replace(&mut warned, true) {
+                process.raise(Signal::SIGXCPU);
+            }
         }
         let contended = guest.machine.executor.runtime().contended();
         match process.pending_interrupt() {

@@ -5,7 +5,7 @@ pub(crate) mod files;
 pub(crate) mod mounts;
 pub(crate) mod outputs;
 pub(crate) mod processes;
-mod sessions;
+pub(crate) mod sessions;
 mod tree;
 mod vms;
 

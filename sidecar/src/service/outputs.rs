@@ -118,10 +118,13 @@ pub(super) async fn signal(vm: Arc<Vm>, r: SignalProcess) -> Result<Empty, WireE
     let signal = Signal::from_name(&r.signal)
         .ok_or_else(|| WireError::new(code::INVALID_REQUEST, format!("{}: no such signal", r.signal)))?;
     let pid = Pid(r.pid);
-    // A process that ended just now took the signal: POSIX kill() says the same of zombies.
-    if vm.kernel().host_kill(pid, signal, r.group) || vm.spawned(r.pid).is_some() {
-        Ok(Empty {})
-    } else {
-        Err(no_process(r.pid))
+    match vm.spawned(r.pid) {
+        // It is still listed, and may still wait to be reaped, but it takes no signal any more; its group may.
+        Some(spawned) if spawned.process.exit_info().is_some() && !r.group => {
+            Err(WireError::kernel("ESRCH", "kill", None))
+        }
+        _ if vm.kernel().host_kill(pid, signal, r.group) => Ok(Empty {}),
+        Some(_) => Err(WireError::kernel("ESRCH", "kill", None)),
+        None => Err(no_process(r.pid)),
     }
 }

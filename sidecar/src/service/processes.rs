@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::variable;
-use crate::connection::Client;
+use crate::connection::{Client, begin};
 use crate::errors;
 use crate::stdio::{Capture, InlineInput, Live, Nothing, Ring, StreamInput};
 use crate::vm::Vm;
@@ -246,13 +246,10 @@ fn start(vm: &Arc<Vm>, prepared: Prepared, streams: [Arc<dyn HostStream>; 3], ru
         }
     };
     let mut work = Box::pin(work);
-    let waker = std::task::Waker::noop();
-    if work.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending() {
+    if begin(work.as_mut()).is_pending() {
         tokio::spawn(work);
     }
 }
-
-use std::future::Future;
 
 fn stdio(streams: [Arc<dyn HostStream>; 3]) -> [Arc<Description>; 3] {
     let [input, output, error] = streams;
@@ -390,7 +387,10 @@ pub(super) fn spawn(client: &Client, request: Spawn, responder: Responder) {
         let Prepared { invocation, cwd, cpu_limit_ns, .. } = prepared;
         let directory = match vm.directory(cwd.as_deref()).await {
             Ok(directory) => directory,
-            Err(error) => return responder.error(&error),
+            Err(error) => {
+                watch.ended.cancel();
+                return responder.error(&error);
+            }
         };
         let streams: [Arc<dyn HostStream>; 3] =
             [input, Arc::<Ring>::clone(&stdout), Arc::<Ring>::clone(&stderr)];
@@ -406,6 +406,11 @@ pub(super) fn spawn(client: &Client, request: Spawn, responder: Responder) {
                 Ok(process) => {
                     let _ = job.set(process.pid);
                     let process = Arc::clone(process);
+                    // Nobody would ever end what nobody knows of.
+                    if responder.cancelled().is_cancelled() {
+                        of_vm.kernel().kill_job(process.pid);
+                        return responder.error(&WireError::new(code::CANCELLED, "the caller cancelled it"));
+                    }
                     let pid = process.pid.0;
                     remember(&of_vm, Spawned { process, command, args, stdout, stderr, timed_out });
                     responder.reply::<Spawn>(Ok(SpawnReply { pid }));

@@ -20,55 +20,69 @@ pub(super) fn dispatch(client: &Client, request: Request, responder: Responder) 
             }
         };
     }
-    /// Looks the session up and answers with what `$call` becomes.
-    macro_rules! of_session {
-        ($answer:ident, $Type:ty, $request:ident, |$session:ident| $call:expr) => {
-            match find(client, &$request.vm_id, &$request.session_id) {
-                Ok((_, $session)) => $answer::<$Type>(responder, async move { $call }),
-                Err(error) => responder.error(&error),
-            }
-        };
-    }
     match request {
         Request::RegisterAgent(r) => of_vm!(answer, m::RegisterAgent, r, register),
         Request::ListAgents(r) => of_vm!(answer, m::ListAgents, r, list_agents),
         Request::CreateSession(r) => of_vm!(answer_later, m::CreateSession, r, session::create),
         Request::ListSessions(r) => of_vm!(answer, m::ListSessions, r, list),
-        Request::DescribeSession(r) => of_session!(answer, m::DescribeSession, r, |s| s.describe()),
-        Request::Prompt(r) => of_session!(answer_later, m::Prompt, r, |s| s.prompt(r.content).await),
-        Request::CancelSession(r) => of_session!(answer_later, m::CancelSession, r, |s| cancel(s).await),
-        Request::CloseSession(r) => of_session!(answer_later, m::CloseSession, r, |s| {
-            s.close().await;
-            Ok(Empty {})
-        }),
-        Request::DestroySession(r) => of_vm!(answer_later, m::DestroySession, r, destroy),
-        Request::SessionEvents(r) => events(client, &r, responder),
-        Request::GetSessionEvents(r) => {
-            of_session!(answer, m::GetSessionEvents, r, |s| s.page(r.since, r.method.as_deref(), r.limit))
+        Request::DestroySession(r) => of_vm!(answer, m::DestroySession, r, destroy),
+        Request::DescribeSession(m::DescribeSession { ref vm_id, ref session_id })
+        | Request::Prompt(m::Prompt { ref vm_id, ref session_id, .. })
+        | Request::CancelSession(m::CancelSession { ref vm_id, ref session_id })
+        | Request::CloseSession(m::CloseSession { ref vm_id, ref session_id })
+        | Request::SessionEvents(m::SessionEvents { ref vm_id, ref session_id, .. })
+        | Request::GetSessionEvents(m::GetSessionEvents { ref vm_id, ref session_id, .. })
+        | Request::RespondPermission(m::RespondPermission { ref vm_id, ref session_id, .. })
+        | Request::SetSessionMode(m::SetSessionMode { ref vm_id, ref session_id, .. })
+        | Request::SetSessionModel(m::SetSessionModel { ref vm_id, ref session_id, .. })
+        | Request::SetSessionConfigOption(m::SetSessionConfigOption { ref vm_id, ref session_id, .. })
+        | Request::RawSend(m::RawSend { ref vm_id, ref session_id, .. }) => {
+            match client.vm(vm_id).and_then(|vm| vm.sessions.get(session_id)) {
+                Ok(session) => of_session(session, request, responder),
+                Err(error) => responder.error(&error),
+            }
         }
-        Request::RespondPermission(r) => of_session!(answer, m::RespondPermission, r, |s| {
-            s.respond(&r.permission_id, r.reply).await.map(|()| Empty {})
-        }),
-        Request::SetSessionMode(r) => of_session!(answer_later, m::SetSessionMode, r, |s| {
-            s.set_mode(&r.mode_id).await.map(|()| Empty {})
-        }),
-        Request::SetSessionModel(r) => of_session!(answer_later, m::SetSessionModel, r, |s| {
-            s.set_model(&r.model_id).await.map(|()| Empty {})
-        }),
-        Request::SetSessionConfigOption(r) => of_session!(answer_later, m::SetSessionConfigOption, r, |s| {
-            s.set_option(&r.config_id, r.category, &r.value).await
-        }),
-        Request::RawSend(r) => of_session!(answer_later, m::RawSend, r, |s| {
-            s.raw(&r.method, &r.params).await.map(|result| m::RawSendReply { result })
-        }),
         other => responder.unsupported(other.method()),
     }
 }
 
-fn find(client: &Client, vm: &str, session: &str) -> Result<(Arc<Vm>, Arc<Session>), WireError> {
-    let vm = client.vm(vm)?;
-    let session = vm.sessions.get(session)?;
-    Ok((vm, session))
+/// Answers a request about a session. What is for its agent is begun here, in the order of the requests: a prompt takes its
+/// place in the queue, a cancel counts and is sent.
+pub(crate) fn of_session(s: Arc<Session>, request: Request, responder: Responder) {
+    macro_rules! by {
+        ($answer:ident, $Type:ty, $call:expr) => {
+            $answer::<$Type>(responder, async move { $call })
+        };
+    }
+    match request {
+        Request::DescribeSession(_) => by!(answer, m::DescribeSession, s.describe()),
+        Request::Prompt(r) => answer::<m::Prompt>(responder, s.prompt(r.content)),
+        Request::CancelSession(_) => by!(answer, m::CancelSession, cancel(s).await),
+        Request::CloseSession(_) => by!(answer_later, m::CloseSession, {
+            s.close().await;
+            Ok(Empty {})
+        }),
+        Request::SessionEvents(r) => events(&s, &r, responder),
+        Request::GetSessionEvents(r) => {
+            by!(answer, m::GetSessionEvents, s.page(r.since, r.method.as_deref(), r.limit))
+        }
+        Request::RespondPermission(r) => {
+            by!(answer, m::RespondPermission, s.respond(&r.permission_id, r.reply).await.map(|()| Empty {}))
+        }
+        Request::SetSessionMode(r) => {
+            by!(answer, m::SetSessionMode, s.set_mode(&r.mode_id).await.map(|()| Empty {}))
+        }
+        Request::SetSessionModel(r) => {
+            by!(answer, m::SetSessionModel, s.set_model(&r.model_id).await.map(|()| Empty {}))
+        }
+        Request::SetSessionConfigOption(r) => {
+            by!(answer, m::SetSessionConfigOption, s.set_option(&r.config_id, r.category, &r.value).await)
+        }
+        Request::RawSend(r) => by!(answer, m::RawSend, {
+            s.raw(&r.method, &r.params).await.map(|result| m::RawSendReply { result })
+        }),
+        other => responder.unsupported(other.method()),
+    }
 }
 
 async fn register(vm: Arc<Vm>, r: m::RegisterAgent) -> Result<Empty, WireError> {
@@ -92,9 +106,8 @@ async fn destroy(vm: Arc<Vm>, r: m::DestroySession) -> Result<Empty, WireError> 
     session::destroy(vm, &r.session_id).await.map(|()| Empty {})
 }
 
-fn events(client: &Client, r: &m::SessionEvents, responder: Responder) {
-    let found = find(client, &r.vm_id, &r.session_id);
-    let (events, last_seq) = match found.and_then(|(_, session)| session.subscribe(r.from_cursor)) {
+fn events(session: &Session, r: &m::SessionEvents, responder: Responder) {
+    let (events, last_seq) = match session.subscribe(r.from_cursor) {
         Ok(subscribed) => subscribed,
         Err(error) => return responder.error(&error),
     };

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use agentos_acp::{AgentPeer, Closure, ExitStatus, PeerOptions, StderrTail, Timeouts};
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::pipe::{HostReader, HostWriter};
+use crate::connection::begin;
 
 /// Bytes of stderr that an error carries.
 const LAST_STDERR: usize = 8 << 10;
@@ -74,6 +76,8 @@ impl Agent {
             while let Ok(n @ 1..) = stderr.read(&mut buf).await {
                 of.stderr.lock().push(&buf[..n]);
                 of.peer.stderr(&buf[..n]);
+                // A pipe that is never empty must not keep the thread for itself.
+                tokio::task::coop::consume_budget().await;
             }
             of.stderr_done.cancel();
         });
@@ -152,12 +156,16 @@ impl Agent {
         }
     }
 
-    /// Runs to the end whatever becomes of the caller.
+    /// Runs to the end whatever becomes of the caller. Begins when it is first polled, not when a task comes to run.
     pub(crate) async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        self.runtime.spawn(work).await.ok()
+        let mut work = Box::pin(work);
+        match begin(work.as_mut()) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => self.runtime.spawn(work).await.ok(),
+        }
     }
 
     /// Runs `work` without anybody waiting for it; from any thread.

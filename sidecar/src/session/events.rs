@@ -17,6 +17,10 @@ use super::errors::{invalid, limit};
 const PAGE_EVENTS: usize = 1000;
 /// Parameters of a page, bytes; one event may be larger.
 const PAGE_BYTES: usize = 4 << 20;
+/// Most events sent in one write.
+const BATCH_EVENTS: usize = 64;
+/// Bytes after which no further event is added to a write.
+const BATCH_BYTES: usize = 64 << 10;
 /// Code of a stream whose events were dropped before its reader took them.
 const EXPIRED: u32 = 1;
 
@@ -147,19 +151,33 @@ pub(crate) fn subscribe(log: &EventLog, seq: u64) -> Result<(Subscription, u64),
     }
 }
 
-/// Sends events until there are no more, or the client looks away.
+/// Sends events until there are no more, or the client looks away. Those that are there go out in one write.
 pub(crate) async fn follow(mut events: Subscription, records: RecordWriter<SessionEventRecord>) {
+    let mut batch = Vec::new();
     loop {
-        let next = tokio::select! {
+        let mut next = tokio::select! {
             next = events.next() => next,
             _ = records.stream().closed() => return,
         };
-        match next {
-            Ok(Some(event)) => {
-                if records.send(&record(&event)).await.is_err() {
-                    return;
-                }
+        let mut bytes = 0;
+        while let Ok(Some(event)) = &next {
+            bytes += event.cost();
+            batch.push(record(event));
+            if batch.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
+                break;
             }
+            match events.ready() {
+                Ok(Some(ready)) => next = Ok(ready),
+                Ok(None) => break,
+                Err(expired) => next = Err(expired),
+            }
+        }
+        if !batch.is_empty() && records.send_all(&batch).await.is_err() {
+            return;
+        }
+        batch.clear();
+        match next {
+            Ok(Some(_)) => {}
             Ok(None) => return records.stream().finish(),
             Err(_) => return records.stream().reset(EXPIRED),
         }

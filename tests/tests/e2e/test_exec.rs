@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use agentos::{Error, ExecOptions, FileType};
+use agentos::{Errno, Error, ExecOptions, FileType, Signal, SpawnOptions};
 use agentos_tests::{Sidecar, eventually, live_processes, module, sh};
 
 static SIDECAR: Sidecar = Sidecar::new();
@@ -192,9 +192,19 @@ fn output_beyond_the_capture_limit_is_an_error_that_names_it() {
     SIDECAR.test(async |os| {
         let small = ExecOptions { max_output: 100_000, ..options() };
         match os.exec("yes", small).await.unwrap_err() {
-            Error::Limit { name, configured, .. } => assert_eq!((&*name, configured), ("maxOutput", 100_000)),
+            Error::Limit { name, configured, used, requested } => {
+                assert_eq!((&*name, configured), ("maxOutput", 100_000));
+                assert!(used <= configured && used + requested > configured, "{used} {requested}");
+            }
             other => panic!("{other:?}"),
         }
+        let tiny = || ExecOptions { max_output: 100, ..options() };
+        let error = os.exec("seq 100", tiny()).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Limit { configured: 100, .. }),
+            "also what would fit into the reply: {error:?}"
+        );
+        assert!(os.exec("seq 10", tiny()).await.unwrap().success());
     });
 }
 
@@ -230,8 +240,10 @@ fn a_limit_of_cpu_time_ends_what_computes_but_not_what_waits() {
     SIDECAR.test(async |os| {
         let limit = || ExecOptions { cpu_time_limit: Some(Duration::from_millis(300)), ..options() };
         let result = os.exec("while :; do :; done", limit()).await.unwrap();
-        assert!(matches!(result.signal.as_deref(), Some("SIGXCPU" | "SIGKILL")), "{result:?}");
+        assert_eq!((result.exit_code, result.signal.as_deref()), (152, Some("SIGXCPU")), "{result:?}");
         assert!(!result.timed_out);
+        let result = os.exec("trap '' XCPU; while :; do :; done", limit()).await.unwrap();
+        assert_eq!((result.exit_code, result.signal.as_deref()), (137, Some("SIGKILL")), "one second later");
         assert!(os.exec("sleep 0.6", limit()).await.unwrap().success());
     });
 }
@@ -308,5 +320,22 @@ fn a_dropped_exec_kills_all_that_it_started() {
             eventually(&format!("nothing is left of: {line}"), async || live_processes(os).await.is_empty())
                 .await;
         }
+    });
+}
+
+#[test]
+fn a_dropped_spawn_leaves_no_process_and_an_ended_one_takes_no_signal() {
+    SIDECAR.test(async |os| {
+        for wait in (0..40).map(|n| Duration::from_micros(n * 100)) {
+            let spawn = os.spawn("sleep", ["1000"], SpawnOptions::default());
+            if let Ok(process) = tokio::time::timeout(wait, spawn).await {
+                process.unwrap().kill().await.unwrap();
+            }
+        }
+        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
+        let process = os.spawn("true", std::iter::empty::<String>(), SpawnOptions::default()).await.unwrap();
+        process.wait().await.unwrap();
+        let error = process.signal(Signal::SIGTERM).await.unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::ESRCH), "{error:?}");
     });
 }

@@ -131,8 +131,10 @@ fn directories_are_made_listed_and_deleted() {
             ]
         );
         assert_eq!(tree[place("/workspace/a/b/f.txt")].size, 5);
-        let flat = ReaddirRecursiveOptions { max_depth: Some(1), ..Default::default() };
+        let flat = ReaddirRecursiveOptions { max_depth: Some(0), ..Default::default() };
         assert_eq!(os.readdir_recursive("/workspace/a", flat).await.unwrap().len(), 3);
+        let deeper = ReaddirRecursiveOptions { max_depth: Some(1), ..Default::default() };
+        assert_eq!(os.readdir_recursive("/workspace/a", deeper).await.unwrap().len(), 6);
 
         os.delete("/workspace/a", ALL).await.unwrap();
         assert!(!os.exists("/workspace/a").await.unwrap());
@@ -315,5 +317,27 @@ fn a_guest_that_is_not_root_cannot_change_the_base() {
         assert_eq!(result.stderr.matches("ermission denied").count(), 2, "{result:?}");
         os.write_file("/etc/motd", "the host may\n").await.unwrap();
         assert_eq!(sh(os, "cat /etc/motd").await.stdout, "the host may\n");
+    });
+}
+
+#[test]
+fn a_device_without_an_end_is_an_error_or_a_stream() {
+    SIDECAR.test(async |os| {
+        for device in ["/dev/zero", "/dev/urandom"] {
+            match os.read_file(device).await.unwrap_err() {
+                Error::Limit { name, .. } => assert_eq!(name, "readFile", "{device}"),
+                other => panic!("{device}: {other:?}"),
+            }
+        }
+        let mut zeros = os.open_read("/dev/zero", OpenReadOptions::default()).await.unwrap();
+        let mut some = [1; 100_000];
+        zeros.read_exact(&mut some).await.unwrap();
+        assert!(some == [0; 100_000]);
+        let part = OpenReadOptions { offset: 0, length: Some(10) };
+        let mut part = os.open_read("/dev/zero", part).await.unwrap();
+        let mut all = Vec::new();
+        part.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, [0; 10]);
+        assert_eq!(os.read_file("/dev/null").await.unwrap(), b"");
     });
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use agentos::{
-    AgentOs, AgentOsConfig, CreateSessionOptions, Error, GetSessionEventsOptions, MountConfig,
-    PermissionReply, Session, SessionEvent,
+    AgentOs, AgentOsConfig, CreateSessionOptions, Error, GetSessionEventsOptions, McpServerConfig,
+    MountConfig, PermissionReply, Session, SessionEvent,
 };
 use agentos_tests::{Sidecar, eventually, live_processes};
 use serde_json::{Value, json};
@@ -327,5 +327,73 @@ fn sessions_of_a_machine_do_not_mix() {
         for session in &all {
             session.close().await.unwrap();
         }
+    });
+}
+
+#[test]
+fn prompts_sent_together_run_in_their_order_and_a_cancel_behind_them_takes_both() {
+    SIDECAR.test(async |os| {
+        let session = session(os).await;
+        trust(os, &session).await;
+        let mut expected = String::new();
+        for round in 0..20 {
+            let prompt = |n: u32| session.prompt(block(&format!("echo {round}.{n} >> /tmp/together")));
+            let (a, b, c) = tokio::join!(prompt(1), prompt(2), prompt(3));
+            for turn in [a, b, c] {
+                assert_eq!(turn.unwrap().stop_reason, "end_turn");
+            }
+            expected.push_str(&format!("{round}.1\n{round}.2\n{round}.3\n"));
+        }
+        assert_eq!(String::from_utf8(os.read_file("/tmp/together").await.unwrap()).unwrap(), expected);
+        for _ in 0..20 {
+            let prompt = || session.prompt(block("sleep 1000"));
+            let (a, b, cancelled) = tokio::join!(prompt(), prompt(), session.cancel());
+            cancelled.unwrap();
+            for turn in [a, b] {
+                assert_eq!(turn.unwrap().stop_reason, "cancelled");
+            }
+        }
+        assert_eq!(session.prompt("still there").await.unwrap().stop_reason, "end_turn");
+        session.close().await.unwrap();
+    });
+}
+
+#[test]
+fn a_dropped_create_leaves_no_session_and_no_agent() {
+    SIDECAR.test(async |os| {
+        for wait in [0, 1, 2, 5, 10, 20, 40, 80] {
+            let create = os.create_session("scripted", CreateSessionOptions::default());
+            // The short ones do not get their session.
+            if let Ok(made) = tokio::time::timeout(Duration::from_millis(wait), create).await {
+                made.unwrap().close().await.unwrap();
+            }
+        }
+        eventually("nothing is left", async || {
+            live_processes(os).await.is_empty() && os.list_sessions().await.unwrap().is_empty()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn an_agent_that_cannot_use_a_tool_server_says_so() {
+    SIDECAR.test(async |os| {
+        let none = || std::iter::empty::<(String, String)>();
+        let with = |server| CreateSessionOptions { mcp_servers: vec![server], ..Default::default() };
+        let remote = with(McpServerConfig::remote("https://tools.example/mcp", none()));
+        match os.create_session("scripted", remote).await.unwrap_err() {
+            Error::Unsupported { message } => assert!(message.contains("tools.example"), "{message}"),
+            other => panic!("{other:?}"),
+        }
+        let no_args: [&str; 0] = [];
+        let local = with(McpServerConfig::local("/bin/notes", no_args, none()));
+        match os.create_session("scripted", local).await.unwrap_err() {
+            Error::Agent { message, failure } => {
+                assert!(message.contains("MCP"), "{message}");
+                assert_eq!(failure.rpc_code, Some(-32602));
+            }
+            other => panic!("{other:?}"),
+        }
+        eventually("no agent is left", async || live_processes(os).await.is_empty()).await;
     });
 }

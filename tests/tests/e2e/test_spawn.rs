@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agentos::{
-    AgentOs, AgentOsConfig, Error, ProcessHandle, ProcessOutput, ProcessTreeNode, Signal, SpawnOptions,
-    SpawnStdin, VmLimits,
+    AgentOs, AgentOsConfig, Errno, Error, ProcessHandle, ProcessOutput, ProcessTreeNode, Signal,
+    SpawnOptions, SpawnStdin, VmLimits,
 };
 use agentos_tests::{Sidecar, eventually, live_processes};
 
@@ -200,10 +200,8 @@ fn signals_reach_their_process() {
         plain.stop().await.unwrap();
         let status = plain.wait().await.unwrap();
         assert_eq!((status.exit_code, status.signal.as_deref()), (143, Some("SIGTERM")));
-        match plain.signal(Signal::SIGTERM).await {
-            Ok(()) | Err(Error::ProcessNotFound { .. }) => {}
-            Err(other) => panic!("{other:?}"),
-        }
+        let late = plain.signal(Signal::SIGTERM).await.unwrap_err();
+        assert_eq!(late.errno(), Some(Errno::ESRCH), "{late:?}");
         assert!(matches!(os.kill_process(1_000_000).await, Err(Error::ProcessNotFound { .. })));
         // The child of the shell that was told to end is an orphan: it is not ended by its parent's end.
         for orphan in live_processes(os).await {

@@ -287,11 +287,11 @@ impl AgentPeer {
         }
         for server in &setup.mcp_servers {
             match server {
-                McpServer::Http(_) if !capabilities.mcp_capabilities.http => {
-                    return missing("mcp server type http");
+                McpServer::Http(server) if !capabilities.mcp_capabilities.http => {
+                    return missing(&format!("MCP over http, which server {} needs", server.name));
                 }
-                McpServer::Sse(_) if !capabilities.mcp_capabilities.sse => {
-                    return missing("mcp server type sse");
+                McpServer::Sse(server) if !capabilities.mcp_capabilities.sse => {
+                    return missing(&format!("MCP over sse, which server {} needs", server.name));
                 }
                 _ => {}
             }

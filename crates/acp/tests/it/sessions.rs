@@ -99,7 +99,8 @@ async fn capabilities_are_checked_before_use() {
     assert!(matches!(peer.prompt("s", vec![image]).await, Err(Error::NotSupported { .. })));
     let mut new = NewSession::in_directory("/w");
     new.mcp_servers = vec![McpServer::Http(McpServerHttp::new("tools", "http://localhost/"))];
-    assert!(matches!(peer.new_session(new).await, Err(Error::NotSupported { .. })));
+    let error = peer.new_session(new).await.unwrap_err();
+    assert_eq!(error.to_string(), "the agent does not support MCP over http, which server tools needs");
     let mut new = NewSession::in_directory("/w");
     new.additional_directories = vec!["/x".to_owned()];
     assert!(matches!(peer.new_session(new).await, Err(Error::NotSupported { .. })));

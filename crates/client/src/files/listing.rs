@@ -30,7 +30,7 @@ pub struct DirEntry {
 /// Options of [`AgentOs::readdir_recursive`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReaddirRecursiveOptions {
-    /// Levels to enter: 1 lists the directory itself; all.
+    /// Levels to go down: 0 lists the entries of the directory itself, 1 those of its directories too; all.
     pub max_depth: Option<u32>,
     /// Names that are neither listed nor entered, such as `node_modules`.
     pub exclude: Vec<String>,
@@ -86,7 +86,8 @@ impl AgentOs {
             .start(&ReaddirRecursive {
                 vm_id: self.vm.id(),
                 path: path.clone(),
-                max_depth: options.max_depth,
+                // The wire counts the levels that are listed.
+                max_depth: options.max_depth.map(|depth| depth.saturating_add(1)),
                 exclude: options.exclude,
                 stream: stream.id(),
             })

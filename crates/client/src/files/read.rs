@@ -10,7 +10,7 @@ use agentos_protocol::RecvStream;
 use agentos_protocol::message::{INLINE_LIMIT, ReadFile};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::error::Result;
+use crate::error::{Error, READ_FILE, Result};
 use crate::path::guest_path;
 use crate::sidecar::Link;
 use crate::vm::AgentOs;
@@ -24,11 +24,16 @@ pub struct OpenReadOptions {
     pub length: Option<u64>,
 }
 
+/// Bytes that a file may have beyond its size: it may have grown, and those of `/proc` and `/dev` claim none.
+const BEYOND: u64 = 64 << 20;
+
 impl AgentOs {
-    /// The content of a file of any size. Use [`AgentOs::open_read`] for one that should not be in memory as a whole.
+    /// The content of a file of any size. Use [`AgentOs::open_read`] for one that should not be in memory as a whole, or
+    /// that has no end.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`] (ENOENT, EISDIR, EACCES, ELOOP…), path errors.
+    /// [`Error::Kernel`] (ENOENT, EISDIR, EACCES, ELOOP…), path errors; [`Error::Limit`] after 64 MiB more than the size
+    /// that the file said to have: devices such as `/dev/zero` have no end.
     ///
     /// ```no_run
     /// # async fn f(os: agentos::AgentOs) -> Result<(), agentos::Error> {
@@ -48,10 +53,20 @@ impl AgentOs {
                 return other.map(|reply| reply.data);
             }
         };
+        let most = reply.size.saturating_add(BEYOND);
         // The size is a hint of the other side: a big one is not believed before the bytes come.
         let mut all = Vec::with_capacity(usize::try_from(reply.size).unwrap_or(0).min(64 << 20));
         loop {
             match stream.next_chunk().await {
+                Ok(Some(chunk)) if all.len() as u64 + chunk.len() as u64 > most => {
+                    // Dropping the stream ends the reading on the other side.
+                    return Err(Error::Limit {
+                        name: READ_FILE.to_owned(),
+                        configured: BEYOND,
+                        used: all.len() as u64,
+                        requested: chunk.len() as u64,
+                    });
+                }
                 Ok(Some(chunk)) => all.extend_from_slice(&chunk),
                 Ok(None) => return Ok(all),
                 Err(error) => return Err(link.stream_error(error).await),

@@ -8,7 +8,7 @@ use agentos_protocol::message::{Captured, OUTPUT_INLINE_LIMIT, Output};
 use agentos_protocol::mux::StreamError;
 
 use super::exec::OutputCallback;
-use crate::error::{Error, Result};
+use crate::error::{Error, MAX_OUTPUT, Result};
 use crate::sidecar::Link;
 
 pub(super) struct Capture {
@@ -22,7 +22,8 @@ pub(super) struct Capture {
 
 pub(super) enum CaptureError {
     Stream(StreamError),
-    Full,
+    /// With a piece of this many bytes it would be more than may be kept.
+    Full(usize),
 }
 
 impl Capture {
@@ -37,7 +38,9 @@ impl Capture {
             (None, _) => Output::Discard,
             (Some(stream), Some(_)) => Output::Live(stream.id()),
             (Some(stream), None) => {
-                Output::Capture { inline_limit: OUTPUT_INLINE_LIMIT, stream: stream.id() }
+                // What is over the limit is to come as a stream, where it is noticed.
+                let inline_limit = OUTPUT_INLINE_LIMIT.min(u32::try_from(limit).unwrap_or(u32::MAX));
+                Output::Capture { inline_limit, stream: stream.id() }
             }
         };
         Ok((Capture { stream, callback, keep, kept: Vec::new(), limit, ended: false }, output))
@@ -56,7 +59,7 @@ impl Capture {
                     }
                     if self.keep {
                         if self.kept.len() + chunk.len() > self.limit {
-                            return Poll::Ready(Err(CaptureError::Full));
+                            return Poll::Ready(Err(CaptureError::Full(chunk.len())));
                         }
                         self.kept.extend_from_slice(&chunk);
                     }
@@ -90,11 +93,11 @@ impl Capture {
     pub(super) async fn error(&self, link: &Link, error: CaptureError) -> Error {
         match error {
             CaptureError::Stream(error) => link.stream_error(error).await,
-            CaptureError::Full => Error::Limit {
-                name: "maxOutput".to_owned(),
+            CaptureError::Full(more) => Error::Limit {
+                name: MAX_OUTPUT.to_owned(),
                 configured: self.limit as u64,
                 used: self.kept.len() as u64,
-                requested: 1,
+                requested: more as u64,
             },
         }
     }

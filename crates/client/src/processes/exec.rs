@@ -39,7 +39,7 @@ pub struct ExecOptions {
     pub stdin: Option<Vec<u8>>,
     /// After this long the process group is killed and `timed_out` set.
     pub timeout: Option<Duration>,
-    /// After this much CPU time the process gets SIGXCPU.
+    /// After this much CPU time the process gets SIGXCPU, which ends it, and one second of CPU time later SIGKILL.
     pub cpu_time_limit: Option<Duration>,
     /// Called with output as it comes, on the task that awaits the exec; a slow callback slows the program.
     pub on_stdout: Option<OutputCallback>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentos_abi::Signal;
 use agentos_protocol::message::{
-    ExitStatus, INLINE_LIMIT, Program, SignalProcess, Spawn, Stdin, WaitProcess,
+    ExitStatus, INLINE_LIMIT, Program, SignalProcess, Spawn, SpawnReply, Stdin, WaitProcess,
 };
 
 use super::{ProcessHandle, process_options};
@@ -39,12 +39,13 @@ pub struct SpawnOptions {
     pub stdin: SpawnStdin,
     /// After this long the process group is killed.
     pub timeout: Option<Duration>,
-    /// After this much CPU time the process gets SIGXCPU.
+    /// After this much CPU time the process gets SIGXCPU, which ends it, and one second of CPU time later SIGKILL.
     pub cpu_time_limit: Option<Duration>,
 }
 
 impl AgentOs {
-    /// Starts a program and leaves it running. It is found through PATH unless `command` contains `/`.
+    /// Starts a program and leaves it running. It is found through PATH unless `command` contains `/`. If the future is
+    /// dropped before it has the pid, the program is killed.
     ///
     /// # Errors
     /// [`Error::Kernel`] (ENOENT, EACCES, ENOEXEC), [`Error::Limit`].
@@ -86,7 +87,14 @@ impl AgentOs {
             }
         };
         let call = Spawn { vm_id: self.vm.id(), program: Program::Argv(argv), options: process, stdin };
-        let pid = link.call(&call).await?.pid;
+        let vm_id = self.vm.id();
+        let undo = move |made: SpawnReply| SignalProcess {
+            vm_id,
+            pid: made.pid,
+            signal: signal_name(Signal::SIGKILL),
+            group: true,
+        };
+        let pid = self.vm.make(&call, undo).await?.pid;
         if let Some(stream) = pipe {
             let mut stdins = self.vm.stdins.lock();
             // Those of processes that no longer read are of no use.
@@ -155,7 +163,7 @@ impl AgentOs {
     /// Sends a signal to a process.
     ///
     /// # Errors
-    /// [`Error::ProcessNotFound`]; [`Error::Kernel`] EPERM.
+    /// [`Error::ProcessNotFound`]; [`Error::Kernel`] ESRCH if it has ended, EPERM.
     pub async fn signal_process(&self, pid: u32, signal: Signal) -> Result<()> {
         let signal = signal_name(signal);
         self.vm.call(&SignalProcess { vm_id: self.vm.id(), pid, signal, group: false }).await?;

@@ -80,7 +80,7 @@ impl SessionInitData {
 }
 
 impl AgentOs {
-    /// Starts an agent in the VM and a session with it.
+    /// Starts an agent in the VM and a session with it. If the future is dropped first, nothing is left of either.
     ///
     /// # Errors
     /// [`crate::Error::AgentNotFound`]; [`crate::Error::Agent`] if it exits or refuses; [`crate::Error::Timeout`].
@@ -100,7 +100,7 @@ impl AgentOs {
     ) -> Result<Session> {
         let mcp_servers = match options.mcp_servers.is_empty() {
             true => None,
-            false => Some(JsonText::new(&options.mcp_servers.iter().map(McpServerConfig::to_acp).collect())),
+            false => Some(JsonText::new(&McpServerConfig::all_to_acp(&options.mcp_servers))),
         };
         let options = SessionOptions {
             cwd: options.cwd.map(guest_path).transpose()?,
@@ -112,8 +112,20 @@ impl AgentOs {
             mode: options.mode,
         };
         let call = CreateSession { vm_id: self.vm.id(), agent_type: agent_type.into(), options };
-        let init = SessionInitData::new(self.vm.call(&call).await?)?;
-        Ok(Session::new(self.clone(), init))
+        let vm_id = self.vm.id();
+        let undo = move |made: agentos_protocol::message::SessionInitData| CloseSession {
+            vm_id,
+            session_id: made.session_id,
+        };
+        let made = self.vm.make(&call, undo).await?;
+        let session_id = made.session_id.clone();
+        match SessionInitData::new(made) {
+            Ok(init) => Ok(Session::new(self.clone(), init)),
+            Err(error) => {
+                let _ = self.close_session(session_id).await;
+                Err(error)
+            }
+        }
     }
 
     /// The sessions of the VM, in the order they were made.

@@ -5,6 +5,7 @@ mod bundled;
 mod child;
 mod link;
 mod locate;
+mod making;
 mod private;
 mod pulse;
 mod shared;
@@ -19,6 +20,7 @@ pub use agentos_protocol::message::{SidecarLimits, SidecarState};
 pub use bundled::init;
 use child::Child;
 pub(crate) use link::{DriverLease, Link, quick_stream_error};
+pub(crate) use making::Making;
 use serde::Serialize;
 #[cfg(test)]
 pub(crate) use tests::fake_sidecar;

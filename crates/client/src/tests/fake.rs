@@ -90,6 +90,11 @@ impl Fake {
     fn files(self: Arc<Self>, request: Request, responder: Responder) {
         let conn = responder.connection();
         match request {
+            Request::ReadFile(call) if call.path == "/endless".into() => {
+                let stream = conn.accept_send(call.stream.unwrap()).unwrap();
+                responder.reply::<ReadFile>(Ok(ReadFileReply { data: vec![], streamed: true, size: 0 }));
+                tokio::spawn(async move { while stream.write_all(&[0; 64 << 10]).await.is_ok() {} });
+            }
             Request::ReadFile(call) => {
                 let Some(bytes) = self.files.lock().get(&call.path).cloned() else {
                     let path = Some(call.path.to_text());
@@ -159,6 +164,7 @@ impl Fake {
 
     fn sessions(&self, request: Request, responder: Responder) {
         match request {
+            Request::CreateSession(call) if call.agent_type == "slow" => self.kept.lock().push(responder),
             Request::CreateSession(call) => {
                 let init = SessionInitData {
                     session_id: "s1".into(),
@@ -224,6 +230,9 @@ impl Handler for Shell {
             Request::Mount(_) => responder.reply::<Mount>(Ok(Empty {})),
             Request::Unmount(_) => responder.reply::<Unmount>(Ok(Empty {})),
             Request::Exec(call) => fake.exec(call, responder),
+            Request::Spawn(Spawn { program: Program::Argv(argv), .. }) if argv == ["slow"] => {
+                fake.kept.lock().push(responder);
+            }
             Request::Spawn(call) => {
                 if let Stdin::Stream(id) = call.stdin {
                     let input = responder.connection().accept_recv(id).unwrap();

@@ -1,9 +1,10 @@
 //! Files: inline when small, by stream when large, and with the sidecar's error in either case.
 
+use agentos_protocol::message::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{soon, vm};
-use crate::{BatchWriteEntry, Errno, Error};
+use crate::{BatchWriteEntry, Errno, Error, ReaddirRecursiveOptions};
 
 fn big() -> Vec<u8> {
     (0..3_000_000_u32).map(|i| (i % 241) as u8).collect()
@@ -69,4 +70,30 @@ async fn listings_are_complete() {
     );
     let error = soon(os.readdir_recursive("/file", Default::default())).await.unwrap_err();
     assert_eq!(error.errno(), Some(Errno::ENOTDIR));
+}
+
+#[tokio::test]
+async fn a_file_without_an_end_is_an_error_or_a_stream() {
+    let (os, _fake) = vm().await;
+    let error = soon(os.read_file("/endless")).await.unwrap_err();
+    assert!(matches!(&error, Error::Limit { name, .. } if name == "readFile"), "{error:?}");
+    let mut file = soon(os.open_read("/endless", Default::default())).await.unwrap();
+    let mut some = [1; 100_000];
+    soon(file.read_exact(&mut some)).await.unwrap();
+    assert!(some == [0; 100_000]);
+}
+
+#[tokio::test]
+async fn depth_0_is_the_directory_itself() {
+    let (os, fake) = vm().await;
+    for (asked, levels) in
+        [(None, None), (Some(0), Some(1)), (Some(3), Some(4)), (Some(u32::MAX), Some(u32::MAX))]
+    {
+        let options = ReaddirRecursiveOptions { max_depth: asked, ..Default::default() };
+        soon(os.readdir_recursive("/big", options)).await.unwrap();
+        match fake.calls.lock().last() {
+            Some(Request::ReaddirRecursive(call)) => assert_eq!(call.max_depth, levels),
+            other => panic!("{other:?}"),
+        }
+    }
 }

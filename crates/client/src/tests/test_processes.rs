@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentos_protocol::message::{Request, Spawn, SpawnReply};
 use parking_lot::Mutex;
 
 use super::{soon, vm};
@@ -32,6 +33,11 @@ async fn long_output_is_complete_or_a_limit() {
     let options = ExecOptions { max_output: 1_000_000, ..ExecOptions::default() };
     let error = soon(os.exec("bytes 5000000", options)).await.unwrap_err();
     assert!(matches!(error, Error::Limit { configured: 1_000_000, .. }), "{error:?}");
+    // Also where it would fit into the reply.
+    let options = ExecOptions { max_output: 100, ..ExecOptions::default() };
+    let error = soon(os.exec("bytes 300", options.clone())).await.unwrap_err();
+    assert!(matches!(error, Error::Limit { configured: 100, used: 0, requested: 300, .. }), "{error:?}");
+    assert!(soon(os.exec("bytes 100", options)).await.unwrap().success());
     let options = ExecOptions { capture: false, ..ExecOptions::default() };
     assert_eq!(soon(os.exec("bytes 5000000", options)).await.unwrap().stdout, "");
 }
@@ -130,4 +136,27 @@ async fn spawned_processes_are_fed_read_and_waited_for() {
 
     assert_eq!(soon(os.on_process_exit(33)).await.unwrap().exit_code, 3);
     assert!(matches!(soon(os.wait_process(9)).await, Err(Error::ProcessNotFound { pid: 9 })));
+}
+
+#[tokio::test]
+async fn a_dropped_spawn_leaves_no_process() {
+    let (os, fake) = vm().await;
+    let none: [&str; 0] = [];
+    let dropped = tokio::time::timeout(Duration::from_millis(50), os.spawn("slow", none, Default::default()));
+    assert!(dropped.await.is_err());
+    let responder = fake.kept.lock().pop().unwrap();
+    soon(responder.cancelled().cancelled()).await;
+    // The reply was under way.
+    responder.reply::<Spawn>(Ok(SpawnReply { pid: 77 }));
+    let killed = soon(async {
+        loop {
+            let last = fake.calls.lock().last().cloned();
+            match last {
+                Some(Request::SignalProcess(call)) => return call,
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    });
+    let killed = killed.await;
+    assert_eq!((killed.pid, killed.signal.as_str(), killed.group), (77, "SIGKILL", true));
 }

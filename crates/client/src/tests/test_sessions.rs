@@ -1,6 +1,8 @@
 //! Sessions: prompts, events over pages and streams, and permission requests that are still open.
 
-use agentos_protocol::message::{JsonText, SessionEventRecord};
+use std::time::Duration;
+
+use agentos_protocol::message::{CreateSession, JsonText, Request, SessionEventRecord, SessionInitData};
 use serde_json::json;
 
 use super::{soon, vm};
@@ -64,4 +66,23 @@ async fn only_open_permission_requests_are_given_out() {
     assert_eq!(first.tool_call["toolCallId"], "t");
     assert_eq!(soon(requests.next()).await.unwrap().unwrap().permission_id, "new");
     assert!(soon(requests.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_dropped_create_leaves_no_session() {
+    let (os, fake) = vm().await;
+    let dropped =
+        tokio::time::timeout(Duration::from_millis(50), os.create_session("slow", Default::default())).await;
+    assert!(dropped.is_err());
+    let responder = fake.kept.lock().pop().unwrap();
+    soon(responder.cancelled().cancelled()).await;
+    // The reply was under way.
+    let init = SessionInitData { session_id: "late".into(), ..SessionInitData::default() };
+    responder.reply::<CreateSession>(Ok(init));
+    soon(async {
+        while !matches!(fake.calls.lock().last(), Some(Request::CloseSession(c)) if c.session_id == "late") {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }

@@ -35,6 +35,17 @@ impl<C: Call> PendingCall<C> {
     }
 }
 
+impl<C: Call> PendingCall<C> {
+    /// Tells the other side that nobody waits, but goes on waiting: for a caller that has to undo what the call made if
+    /// its reply was under way already.
+    pub fn cancel(&self) {
+        if self.open && self.inner.table.lock().calls.contains_key(&self.id) {
+            // If it cannot be sent the connection ended, and the call with it.
+            let _ = self.inner.send(Kind::Cancel, 0, self.id, &[]);
+        }
+    }
+}
+
 impl<C: Call> std::fmt::Debug for PendingCall<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PendingCall")

@@ -37,14 +37,22 @@ impl<T: Serialize> RecordWriter<T> {
     /// # Errors
     /// As [`SendStream::poll_write`]; [`StreamError::Record`] if it is longer than [`MAX_RECORD`] (nothing is written).
     pub async fn send(&self, record: &T) -> Result<(), StreamError> {
-        // The length is filled in when it is known.
-        let mut bytes = vec![0; LENGTH];
-        encode_into(&mut bytes, record).map_err(|e| StreamError::Record { message: e.to_string() })?;
-        let body = bytes.len() - LENGTH;
-        let length = u32::try_from(body).ok().filter(|_| body <= MAX_RECORD);
-        let length = length.ok_or_else(|| StreamError::Record { message: format!("{body} bytes") })?;
-        bytes[..LENGTH].copy_from_slice(&length.to_le_bytes());
-        self.stream.write_all(&bytes).await
+        self.send_all(std::slice::from_ref(record)).await
+    }
+
+    /// Writes records one behind the other, in as few frames as they fit into, waiting for credit. Their bytes are in
+    /// memory all at once: the caller bounds them.
+    ///
+    /// # Errors
+    /// As [`RecordWriter::send`]; if one record is too long, those before it are written and the rest is not.
+    pub async fn send_all<'a>(&self, records: impl IntoIterator<Item = &'a T>) -> Result<(), StreamError>
+    where
+        T: 'a,
+    {
+        let mut bytes = Vec::new();
+        let encoded = records.into_iter().try_for_each(|record| append(&mut bytes, record));
+        self.stream.write_all(&bytes).await?;
+        encoded
     }
 
     /// The stream, to finish or reset it.
@@ -52,6 +60,26 @@ impl<T: Serialize> RecordWriter<T> {
     pub const fn stream(&self) -> &SendStream {
         &self.stream
     }
+}
+
+/// Appends a record and its length; nothing if it is too long.
+fn append<T: Serialize>(bytes: &mut Vec<u8>, record: &T) -> Result<(), StreamError> {
+    let start = bytes.len();
+    // The length is filled in when it is known.
+    bytes.extend_from_slice(&[0; LENGTH]);
+    let encoded = encode_into(bytes, record).map_err(|e| e.to_string()).and_then(|()| {
+        let body = bytes.len() - start - LENGTH;
+        let length = u32::try_from(body).ok().filter(|_| body <= MAX_RECORD);
+        length.ok_or_else(|| format!("{body} bytes"))
+    });
+    match encoded {
+        Ok(length) => bytes[start..start + LENGTH].copy_from_slice(&length.to_le_bytes()),
+        Err(message) => {
+            bytes.truncate(start);
+            return Err(StreamError::Record { message });
+        }
+    }
+    Ok(())
 }
 
 /// Reads records from a stream.

@@ -106,6 +106,26 @@ async fn dropping_a_call_cancels_it() {
 }
 
 #[tokio::test]
+async fn a_cancelled_call_still_hears_what_became_of_it() {
+    let kept = Arc::new(Mutex::new(Vec::<Responder>::new()));
+    let (client, _sidecar) = pair(Nobody, Sidecar { kept: Arc::clone(&kept) }, Limits::default()).await;
+    let call = client.start_call(&Ping {}).unwrap();
+    call.cancel();
+    let responder = soon(async {
+        loop {
+            if let Some(responder) = kept.lock().pop() {
+                return responder;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(responder.cancelled().cancelled()).await;
+    responder.reply::<Ping>(Ok(Empty {}));
+    soon(call).await.unwrap();
+}
+
+#[tokio::test]
 async fn calls_are_bounded() {
     let limits = Limits { calls: 3, ..Limits::default() };
     let (client, _sidecar) = pair(Nobody, Sidecar::default(), limits).await;

@@ -161,9 +161,12 @@ async fn records_arrive_whole() {
         ..SessionEventRecord::default()
     };
     let task = tokio::spawn(async move {
-        for seq in 1..=50 {
+        for seq in 1..=25 {
             writer.send(&record(seq)).await.unwrap();
         }
+        let rest: Vec<_> = (26..=50).map(record).collect();
+        writer.send_all(&[]).await.unwrap();
+        writer.send_all(&rest).await.unwrap();
         writer.stream().finish();
     });
     for seq in 1..=50 {

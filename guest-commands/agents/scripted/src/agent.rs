@@ -177,8 +177,10 @@ impl Agent {
     fn new_session(&mut self, params: &Value) -> Result<Value, Failure> {
         let cwd = params["cwd"].as_str().filter(|cwd| Path::new(cwd).has_root());
         let cwd = cwd.ok_or(Failure(INVALID_PARAMS, "cwd must be an absolute path"))?;
-        if !params["mcpServers"].is_array() {
-            return Err(Failure(INVALID_PARAMS, "mcpServers must be a list"));
+        let servers = params["mcpServers"].as_array();
+        if !servers.ok_or(Failure(INVALID_PARAMS, "mcpServers must be a list"))?.is_empty() {
+            // Nobody should believe that they are used.
+            return Err(Failure(INVALID_PARAMS, "this agent has no tools from MCP servers: mcpServers must be empty"));
         }
         if self.sessions.len() >= MAX_SESSIONS {
             return Err(Failure(INVALID_REQUEST, "too many sessions"));

@@ -3,31 +3,45 @@
 use std::sync::Arc;
 
 use agentos_protocol::Connection;
-use agentos_protocol::message::SessionEventRecord;
-use agentos_protocol::mux::{self, Handler, Limits, RecordReader, RecordWriter};
+use agentos_protocol::message::{CancelSession, Prompt, RawSend, Request, SessionEventRecord};
+use agentos_protocol::mux::{self, Handler, Limits, RecordReader, RecordWriter, Responder};
 use agentos_protocol::version::{Hello, Role};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::super::events::follow;
+use super::super::{Session, events::follow};
 use super::content;
 use super::fake::{SHORT, ready};
+use crate::service::sessions::of_session;
 
 struct Nothing;
 impl Handler for Nothing {}
 
+/// Answers as the sidecar does, for one session.
+struct Serving(Arc<Session>);
+
+impl Handler for Serving {
+    fn request(&self, request: Request, responder: Responder) {
+        of_session(Arc::clone(&self.0), request, responder);
+    }
+}
+
 async fn pair() -> (Connection, Connection) {
+    pair_with(Arc::new(Nothing)).await
+}
+
+async fn pair_with(sidecar: Arc<dyn Handler>) -> (Connection, Connection) {
     let (a, b) = std::os::unix::net::UnixStream::pair().unwrap();
     let (client, sidecar) = tokio::join!(
         mux::connect(a, Hello::new(Role::Client), Arc::new(Nothing), Limits::default()),
-        mux::connect(b, Hello::new(Role::Sidecar), Arc::new(Nothing), Limits::default()),
+        mux::connect(b, Hello::new(Role::Sidecar), sidecar, Limits::default()),
     );
     (client.unwrap(), sidecar.unwrap())
 }
 
 /// Events of the session on a stream, as a client reads them.
 async fn stream(
-    session: &super::super::Session,
+    session: &Session,
     pair: &(Connection, Connection),
     cursor: u64,
 ) -> RecordReader<SessionEventRecord> {
@@ -98,4 +112,52 @@ async fn a_client_that_looks_away_does_not_stop_the_agent() {
     }
     agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
     assert_eq!(timeout(SHORT, turn).await.unwrap().unwrap().unwrap().text.len(), 3000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_were_sent_together_are_begun_in_their_order() {
+    let (session, mut agent) = ready().await;
+    let (client, _sidecar) = pair_with(Arc::new(Serving(Arc::clone(&session)))).await;
+    let (vm_id, session_id) = (String::from("vm"), String::from("ours"));
+    let prompt = |text: &str| {
+        let call = Prompt { vm_id: vm_id.clone(), session_id: session_id.clone(), content: content(text) };
+        client.start_call(&call).unwrap()
+    };
+    for round in 0..20 {
+        let texts: Vec<String> = (0..8).map(|n| format!("{round}.{n}")).collect();
+        let turns: Vec<_> = texts.iter().map(|text| prompt(text)).collect();
+        for (text, turn) in texts.iter().zip(turns) {
+            let asked = agent.expect("session/prompt").await;
+            assert_eq!(asked["params"]["prompt"][0]["text"], *text);
+            agent.answer(&asked, json!({"stopReason": "end_turn"})).await;
+            assert_eq!(timeout(SHORT, turn).await.unwrap().unwrap().stop_reason, "end_turn");
+        }
+        // A cancel right behind its prompts takes both, and nothing of the prompt that follows it.
+        let (first, second) = (prompt("a"), prompt("b"));
+        let cancel = CancelSession { vm_id: vm_id.clone(), session_id: session_id.clone() };
+        let cancel = client.start_call(&cancel).unwrap();
+        let third = prompt("c");
+        let raw = RawSend {
+            vm_id: vm_id.clone(),
+            session_id: session_id.clone(),
+            method: "_x/y".into(),
+            params: Default::default(),
+        };
+        let raw = client.start_call(&raw).unwrap();
+        let asked = agent.expect("session/prompt").await;
+        assert_eq!(asked["params"]["prompt"][0]["text"], "a");
+        agent.expect("session/cancel").await;
+        let sent = agent.expect("_x/y").await;
+        agent.answer(&sent, json!({})).await;
+        timeout(SHORT, raw).await.unwrap().unwrap();
+        agent.answer(&asked, json!({"stopReason": "cancelled"})).await;
+        timeout(SHORT, cancel).await.unwrap().unwrap();
+        for turn in [first, second] {
+            assert_eq!(timeout(SHORT, turn).await.unwrap().unwrap().stop_reason, "cancelled");
+        }
+        let asked = agent.expect("session/prompt").await;
+        assert_eq!(asked["params"]["prompt"][0]["text"], "c");
+        agent.answer(&asked, json!({"stopReason": "end_turn"})).await;
+        assert_eq!(timeout(SHORT, third).await.unwrap().unwrap().stop_reason, "end_turn");
+    }
 }

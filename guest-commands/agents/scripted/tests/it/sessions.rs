@@ -57,6 +57,15 @@ fn sessions_are_limited_and_kept_apart() {
 }
 
 #[test]
+fn servers_of_tools_are_refused_since_none_would_be_used() {
+    let mut client = Client::new();
+    let server = json!({"name": "notes", "command": "/bin/notes", "args": [], "env": []});
+    let refused = client.call("session/new", json!({"cwd": "/tmp", "mcpServers": [server]}));
+    assert_eq!(refused["error"]["code"], -32602);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("MCP"), "{refused}");
+}
+
+#[test]
 fn options_are_reported_completely() {
     let mut client = Client::new();
     let session = client.session.clone();
