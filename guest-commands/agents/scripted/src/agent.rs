@@ -81,6 +81,11 @@ impl Agent {
     /// Waits for the client, for `other`, or for the time given, and takes in what the client said. True if `other`
     /// can be read.
     pub(crate) fn wait(&mut self, other: Option<u32>, timeout: Option<Duration>) -> io::Result<bool> {
+        if self.turn.is_some() && self.input.has_lines() {
+            // They came together with the prompt, and may be its cancel: heard before anything is waited for.
+            self.handle_lines()?;
+            return Ok(false);
+        }
         self.flush()?;
         let timeout = timeout.map_or(-1, poll::milliseconds);
         let (client, ready) = match (self.input.wants(), other) {
@@ -180,7 +185,10 @@ impl Agent {
         let servers = params["mcpServers"].as_array();
         if !servers.ok_or(Failure(INVALID_PARAMS, "mcpServers must be a list"))?.is_empty() {
             // Nobody should believe that they are used.
-            return Err(Failure(INVALID_PARAMS, "this agent has no tools from MCP servers: mcpServers must be empty"));
+            return Err(Failure(
+                INVALID_PARAMS,
+                "this agent has no tools from MCP servers: mcpServers must be empty",
+            ));
         }
         if self.sessions.len() >= MAX_SESSIONS {
             return Err(Failure(INVALID_REQUEST, "too many sessions"));

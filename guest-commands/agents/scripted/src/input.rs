@@ -38,6 +38,11 @@ impl Input {
         (!self.ended && self.lines.len() < MAX_PENDING).then_some(self.fd)
     }
 
+    /// Whether lines are there that were not taken.
+    pub(crate) fn has_lines(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
     pub(crate) fn next(&mut self) -> Option<Line> {
         self.lines.pop_front()
     }

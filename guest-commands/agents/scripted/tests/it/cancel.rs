@@ -160,3 +160,22 @@ fn cancel_is_heard_between_steps_without_commands() {
     assert_eq!(answer["result"]["stopReason"], "cancelled");
     assert!(updates < 100, "{updates} messages after a cancel that was there from the beginning");
 }
+
+#[test]
+fn a_cancel_that_comes_in_one_piece_with_its_prompt_is_heard() {
+    // Asks for permission, and would wait for ever.
+    let mut client = Client::new();
+    let session = client.session.clone();
+    let text = "```sh\nsleep 1000\n```";
+    let prompt = json!({"jsonrpc": "2.0", "id": 900, "method": "session/prompt",
+        "params": {"sessionId": session, "prompt": [{"type": "text", "text": text}]}});
+    let cancel = json!({"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": session}});
+    client.raw(format!("{prompt}\n{cancel}\n").as_bytes());
+    loop {
+        let message = client.recv();
+        if message["id"] == 900 {
+            assert_eq!(message["result"]["stopReason"], "cancelled", "{message}");
+            break;
+        }
+    }
+}
