@@ -4,8 +4,6 @@
 use rustix::mm::{Advice, madvise};
 
 const PAGE: usize = 4096;
-/// Fewer pages than this are not worth a system call.
-const RUN: usize = 4;
 
 /// Which pages of a new instance hold something else than zeros, a bit each.
 pub(crate) struct Pristine(Box<[u64]>);
@@ -53,9 +51,7 @@ pub(crate) fn pages(source: &[u8], target: &mut [u8], pristine: &Pristine) {
         }
         let range = start * PAGE..source.len().min(page * PAGE);
         let into = &mut target[range.clone()];
-        if page - start >= RUN {
-            populate(into);
-        }
+        populate(into);
         into.copy_from_slice(&source[range]);
     }
 }

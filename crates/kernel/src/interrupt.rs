@@ -16,6 +16,35 @@ pub enum Interrupt {
     Caught,
 }
 
+/// A wait under way: dropped in the middle, as a killed guest's is, it takes its waker out of every list all the same.
+struct Waiting<'a, F: Fn(&Waker)> {
+    process: &'a Process,
+    leave: &'a F,
+    waker: Option<Waker>,
+}
+
+impl<F: Fn(&Waker)> Waiting<'_, F> {
+    fn begin(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.end();
+            self.waker = Some(waker.clone());
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            (self.leave)(&waker);
+            self.process.off_interrupt(&waker);
+        }
+    }
+}
+
+impl<F: Fn(&Waker)> Drop for Waiting<'_, F> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Process {
     /// Waits until `poll` is ready, or fails with EINTR when a signal has to be acted on.
     ///
@@ -25,12 +54,12 @@ impl Process {
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T>>,
         leave: impl Fn(&Waker),
     ) -> Result<T> {
-        let mut waited = false;
+        let mut waiting = Waiting { process: self, leave: &leave, waker: None };
         poll_fn(|cx| {
             let done = match poll(cx) {
                 Poll::Ready(result) => Some(result),
                 Poll::Pending => {
-                    waited = true;
+                    waiting.begin(cx.waker());
                     self.on_interrupt(cx.waker());
                     match self.pending_interrupt() {
                         Some(Interrupt::Terminate(_) | Interrupt::Caught) => Some(Err(Errno::EINTR)),
@@ -43,9 +72,7 @@ impl Process {
                 Some(result) => {
                     // Always: a poll may have registered and then found itself ready. One atomic load when it did not.
                     leave(cx.waker());
-                    if waited {
-                        self.off_interrupt(cx.waker());
-                    }
+                    waiting.end();
                     Poll::Ready(result)
                 }
             }

@@ -68,7 +68,7 @@ pub struct ProcessInfo {
     /// Path of the program.
     pub exe: Vec<u8>,
     /// Arguments.
-    pub argv: Vec<Vec<u8>>,
+    pub argv: Arc<Vec<Vec<u8>>>,
     /// Working directory.
     pub cwd: Vec<u8>,
     /// Owner.
@@ -153,8 +153,10 @@ impl WorkingDirectory {
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     pub(crate) due: Option<std::time::Instant>,
-    /// The timer; one per process, ended when the alarm changes.
-    pub(crate) task: Option<tokio::task::AbortHandle>,
+    /// The timer: one task per process, made by its first alarm and told of each change. A task for each change could
+    /// be made faster than they can be ended.
+    pub(crate) timer: Option<tokio::task::AbortHandle>,
+    pub(crate) changed: Arc<tokio::sync::Notify>,
 }
 
 /// What a new process starts with.
@@ -423,7 +425,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(timer) = self.alarm.get_mut().task.take() {
+        if let Some(timer) = self.alarm.get_mut().timer.take() {
             timer.abort();
         }
         self.release_memory();

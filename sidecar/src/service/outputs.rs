@@ -86,6 +86,28 @@ fn milliseconds(time: std::time::Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
+/// Bytes of arguments that a listing shows of a process, as ps(1) has a limit too: a thousand processes with megabytes of
+/// them would fit into no message.
+const SHOWN_ARGS: usize = 4096;
+
+fn cut(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len().min(SHOWN_ARGS)]
+}
+
+fn shown(argv: &[Vec<u8>]) -> Vec<String> {
+    let mut left = SHOWN_ARGS;
+    let mut args = Vec::new();
+    for arg in argv.iter().skip(1) {
+        let Some(rest) = left.checked_sub(arg.len() + 1) else {
+            args.push(String::from_utf8_lossy(&arg[..arg.len().min(left)]).into_owned());
+            break;
+        };
+        args.push(String::from_utf8_lossy(arg).into_owned());
+        left = rest;
+    }
+    args
+}
+
 pub(super) async fn all(vm: Arc<Vm>, _r: AllProcesses) -> Result<ProcessList, WireError> {
     let kernel = vm.kernel();
     let mut processes = Vec::new();
@@ -98,8 +120,8 @@ pub(super) async fn all(vm: Arc<Vm>, _r: AllProcesses) -> Result<ProcessList, Wi
             pgid: info.pgid.0,
             sid: info.sid.0,
             driver: "wasm".into(),
-            command: text(info.argv.first().map_or(&info.exe, |name| name)),
-            args: info.argv.iter().skip(1).map(|a| text(a)).collect(),
+            command: text(cut(info.argv.first().map_or(&info.exe, |name| name))),
+            args: shown(&info.argv),
             cwd: text(&info.cwd),
             status: match info.state {
                 ProcessState::Running => ProcessStatus::Running,

@@ -12,7 +12,7 @@ use agentos_protocol::message::{
     Utimes, VirtualStat, WireDirEntry, WirePath,
 };
 use agentos_protocol::mux::{RecordWriter, Responder};
-use agentos_vfs::{Attr, FileType, NewKind, RenameFlags, SetAttr, SetTime, Timespec};
+use agentos_vfs::{Attr, DirEntry, FileType, NewKind, RenameFlags, SetAttr, SetTime, Timespec};
 
 use super::files::guest_path;
 use crate::connection::{Client, answer_later};
@@ -155,6 +155,7 @@ async fn walk(
             Err(error) => return Err(error),
         };
         for entry in listed {
+            tokio::task::consume_budget().await;
             if r.exclude.iter().any(|name| name.as_bytes() == &*entry.name) {
                 continue;
             }
@@ -228,6 +229,7 @@ async fn copy_tree(kernel: &Kernel, from: &[u8], to: &[u8]) -> Reply<()> {
     let mut stack = vec![(from.to_vec(), to.to_vec())];
     let mut directories = Vec::new();
     while let Some((from, to)) = stack.pop() {
+        tokio::task::consume_budget().await;
         let fail = |e| failed(e, "copy", &from);
         let (_, attr) = kernel.stat(&host, At::Cwd(&from), false).await.map_err(fail)?;
         match attr.kind {
@@ -257,6 +259,7 @@ async fn copy_tree(kernel: &Kernel, from: &[u8], to: &[u8]) -> Reply<()> {
                 let mut buffer = vec![0; 256 << 10];
                 let mut at = 0;
                 loop {
+                    tokio::task::consume_budget().await;
                     let n = kernel.pread(&source, &mut buffer, at).await.map_err(fail)?;
                     if n == 0 {
                         break;
@@ -314,16 +317,35 @@ pub(super) async fn delete(vm: Arc<Vm>, r: Delete) -> Reply<Empty> {
     Ok(Empty {})
 }
 
+/// A directory whose entries are being removed.
+struct Emptying {
+    path: Vec<u8>,
+    entries: std::vec::IntoIter<DirEntry>,
+}
+
 /// Removes a tree from the leaves up. A mount inside stops it with EBUSY: what is mounted is not the tree's.
 async fn remove_tree(kernel: &Kernel, path: &[u8]) -> Reply<()> {
     let host = kernel.host();
-    let mut stack = vec![(path.to_vec(), false)];
-    while let Some((path, emptied)) = stack.pop() {
-        let fail = |e| failed(e, "delete", &path);
-        if emptied {
-            kernel.rmdir(&host, At::Cwd(&path)).await.map_err(fail)?;
+    let mut stack: Vec<Emptying> = Vec::new();
+    let mut next = Some(path.to_vec());
+    loop {
+        // A guest makes trees of any size, and its memory answers at once.
+        tokio::task::consume_budget().await;
+        let Some(path) = next.take() else {
+            let Some(top) = stack.last_mut() else { return Ok(()) };
+            match top.entries.next() {
+                Some(entry) => next = Some([&top.path[..], b"/", &entry.name].concat()),
+                None => {
+                    kernel
+                        .rmdir(&host, At::Cwd(&top.path))
+                        .await
+                        .map_err(|e| failed(e, "delete", &top.path))?;
+                    stack.pop();
+                }
+            }
             continue;
-        }
+        };
+        let fail = |e| failed(e, "delete", &path);
         match kernel.unlink(&host, At::Cwd(&path)).await {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(Errno::EISDIR) => {
@@ -331,14 +353,12 @@ async fn remove_tree(kernel: &Kernel, path: &[u8]) -> Reply<()> {
                 if location.is_mount_root() {
                     return Err(fail(Errno::EBUSY));
                 }
-                let entries = location.mount.fs.readdir(location.ino).await.map_err(fail)?;
-                stack.push((path.clone(), true));
-                stack.extend(entries.iter().map(|e| ([&path[..], b"/", &e.name].concat(), false)));
+                let entries = location.mount.fs.readdir(location.ino).await.map_err(fail)?.into_iter();
+                stack.push(Emptying { path, entries });
             }
             Err(errno) => return Err(fail(errno)),
         }
     }
-    Ok(())
 }
 
 pub(super) async fn symlink(vm: Arc<Vm>, r: Symlink) -> Reply<Empty> {

@@ -284,3 +284,31 @@ fn a_module_that_makes_its_compiler_talk_stops_nobody() {
         assert_eq!(os.exec_argv(["/workspace/plain"], ExecOptions::default()).await.unwrap().exit_code, 0);
     });
 }
+
+#[test]
+fn a_storm_of_alarms_takes_no_memory_of_the_host() {
+    static OWN: Sidecar = Sidecar::new();
+    OWN.test(async |os| {
+        let storm = agentos_tests::assemble(
+            r#"(module
+                (import "agentos_v1" "alarm" (func $alarm (param i64 i32) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "_start") (local $i i32)
+                  (loop $again
+                    (drop (call $alarm (i64.const 3600000) (i32.const 0)))
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $again (i32.lt_u (local.get $i) (i32.const 1000000))))))"#,
+        );
+        os.write_file("/workspace/storm", storm).await.unwrap();
+        os.chmod("/workspace/storm", 0o755).await.unwrap();
+        let all = "for i in 1 2 3 4 5 6 7 8; do ./storm & done; wait";
+        assert_eq!(sh(os, all).await.exit_code, 0);
+        let pid = OWN.handle().await.describe().await.unwrap().pid;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        let peak: u64 = peak.unwrap();
+        assert!(peak < 400 << 10, "{peak} KB");
+    });
+}

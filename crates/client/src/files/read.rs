@@ -24,6 +24,8 @@ pub struct OpenReadOptions {
     pub length: Option<u64>,
 }
 
+/// Most bytes that `read_file` takes into memory.
+const MOST: u64 = 1 << 30;
 /// Bytes that a file may have beyond its size: it may have grown, and those of `/proc` and `/dev` claim none.
 const BEYOND: u64 = 64 << 20;
 
@@ -32,8 +34,9 @@ impl AgentOs {
     /// that has no end.
     ///
     /// # Errors
-    /// [`Error::Kernel`] (ENOENT, EISDIR, EACCES, ELOOP…), path errors; [`Error::Limit`] after 64 MiB more than the size
-    /// that the file said to have: devices such as `/dev/zero` have no end.
+    /// [`Error::Kernel`] (ENOENT, EISDIR, EACCES, ELOOP…), path errors; [`Error::Limit`] for more than 1 GiB, and
+    /// after 64 MiB more than the size that the file said to have: devices such as `/dev/zero` have no end.
+    /// [`AgentOs::open_read`] has no limit.
     ///
     /// ```no_run
     /// # async fn f(os: agentos::AgentOs) -> Result<(), agentos::Error> {
@@ -53,7 +56,16 @@ impl AgentOs {
                 return other.map(|reply| reply.data);
             }
         };
-        let most = reply.size.saturating_add(BEYOND);
+        // A guest can make a file of any size at no cost.
+        let most = reply.size.saturating_add(BEYOND).min(MOST);
+        if reply.size > MOST {
+            return Err(Error::Limit {
+                name: READ_FILE.to_owned(),
+                configured: MOST,
+                used: 0,
+                requested: reply.size,
+            });
+        }
         // The size is a hint of the other side: a big one is not believed before the bytes come.
         let mut all = Vec::with_capacity(usize::try_from(reply.size).unwrap_or(0).min(64 << 20));
         loop {

@@ -89,7 +89,11 @@ async fn stat(
         kernel.fstat(&file).await?
     } else {
         let call = Call::new(caller, dirfd, path, len)?;
-        call.kernel.stat(&call.who, call.start.at(&call.path)?, follow(flags)).await?
+        let at = call.start.at(&call.path)?;
+        match call.kernel.stat_now(&call.who, at, follow(flags)) {
+            Some(done) => done?,
+            None => Box::pin(call.kernel.stat(&call.who, at, follow(flags))).await?,
+        }
     };
     let (memory, _) = parts(caller)?;
     put(memory, out, &encode(dev, &attr).encode())

@@ -126,7 +126,10 @@ async fn path_filestat_get(
 ) -> Result<()> {
     let call = PathCall::new(caller, fd, path, len)?;
     let follow = lookup.cast_unsigned() & LOOKUP_SYMLINK_FOLLOW != 0;
-    let (dev, attr) = call.kernel.stat(&call.who, call.at(), follow).await?;
+    let (dev, attr) = match call.kernel.stat_now(&call.who, call.at(), follow) {
+        Some(done) => done?,
+        None => Box::pin(call.kernel.stat(&call.who, call.at(), follow)).await?,
+    };
     let (memory, _) = parts(caller)?;
     put(memory, out, &wasi::filestat(dev, &attr))
 }

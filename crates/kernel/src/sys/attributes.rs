@@ -1,5 +1,8 @@
 //! stat, chmod, chown, utimens, access, truncate, statfs.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use agentos_abi::fd::{R_OK, W_OK, X_OK};
 use agentos_vfs::{Attr, FileType, FsStat, Location, Resolved, SetAttr, SetTime, Timespec};
 
@@ -23,6 +26,18 @@ impl Kernel {
                 self.fstat(&file).await
             }
             Resolved::Descriptor(_) => Err(Errno::ENOTDIR),
+        }
+    }
+
+    /// [`Kernel::stat`] of what local file systems hold; `None` where an answer has to be waited for. It runs where it is
+    /// called: a caller that keeps the future of the other only for that case stays small, and so does what it costs.
+    pub fn stat_now(&self, who: &Who, at: At<'_>, follow: bool) -> Option<Result<(u64, Attr)>> {
+        // It waits for nothing, so it is ready at once.
+        match pin!(self.walk_with(who, at, follow, true)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(Resolved::Found(found))) => Some(Ok((found.location.mount.id, found.attr))),
+            Poll::Ready(Ok(Resolved::Missing(_))) => Some(Err(Errno::ENOENT)),
+            Poll::Ready(Ok(Resolved::Descriptor(_)) | Err(Errno::EAGAIN)) | Poll::Pending => None,
+            Poll::Ready(Err(errno)) => Some(Err(errno)),
         }
     }
 

@@ -13,6 +13,9 @@ use crate::{
     Disposition, Errno, ExitInfo, Kernel, Pid, Process, ProcessInfo, ProcessState, Result, Signal, WaitStatus,
 };
 
+/// Bytes of the name of a process that has ended.
+const ZOMBIE_NAME: usize = 256;
+
 /// Which children a wait is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitTarget {
@@ -52,7 +55,12 @@ impl Kernel {
         drop(files);
         // Whoever still asks for an ended process must not keep a mount busy or an environment in memory.
         process.set_cwd(self.namespace.root());
-        process.image.write().env = Arc::default();
+        {
+            // A zombie shows its name; more would be kept for nobody, and uncharged.
+            let mut image = process.image.write();
+            let name = image.argv.first().map(|name| name[..name.len().min(ZOMBIE_NAME)].to_vec());
+            (image.argv, image.env) = (Arc::new(name.into_iter().collect()), Arc::default());
+        }
         let (_, max_rss) = process.memory();
         process.release_memory();
         let info = ExitInfo {
@@ -299,7 +307,7 @@ impl Kernel {
             sid: entry.sid,
             state,
             exe: image.exe.to_vec(),
-            argv: image.argv.to_vec(),
+            argv: Arc::clone(&image.argv),
             cwd: Vec::new(),
             uid: cred.uid,
             gid: cred.gid,

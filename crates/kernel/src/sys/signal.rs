@@ -1,6 +1,6 @@
 //! kill, alarm and pause (POSIX 2.4).
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::{Errno, Kernel, Pid, Process, Result, Signal};
@@ -25,7 +25,7 @@ impl Kernel {
         }
         let allowed: Vec<_> = targets
             .iter()
-            .filter(|t| cred.uid == 0 && t.pid != Pid::INIT || t.cred().uid == cred.uid)
+            .filter(|t| t.pid != Pid::INIT && (cred.uid == 0 || t.cred().uid == cred.uid))
             .collect();
         if allowed.is_empty() {
             return Err(Errno::EPERM);
@@ -90,23 +90,14 @@ impl Kernel {
         let left = alarm.due.map_or(0, |due| {
             u64::try_from(due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
         });
-        alarm.due = None;
-        if let Some(task) = alarm.task.take() {
-            task.abort();
-        }
-        if ms > 0 {
-            // A year is as good as never, and keeps the arithmetic of instants in range.
-            let delay = Duration::from_millis(ms.min(365 * 24 * 3_600_000));
-            alarm.due = Some(Instant::now() + delay);
-            let target = Arc::downgrade(process);
-            let timer = tokio::spawn(async move {
-                tokio::time::sleep(delay).await;
-                if let Some(process) = target.upgrade() {
-                    process.alarm.lock().due = None;
-                    process.raise(Signal::SIGALRM);
-                }
-            });
-            alarm.task = Some(timer.abort_handle());
+        // A year is as good as never, and keeps the arithmetic of instants in range.
+        let delay = Duration::from_millis(ms.min(365 * 24 * 3_600_000));
+        alarm.due = (ms > 0).then(|| Instant::now() + delay);
+        if alarm.timer.is_some() {
+            alarm.changed.notify_one();
+        } else if ms > 0 {
+            let timer = tokio::spawn(ring(Arc::downgrade(process), Arc::clone(&alarm.changed)));
+            alarm.timer = Some(timer.abort_handle());
         }
         left
     }
@@ -116,6 +107,30 @@ impl Kernel {
         match process.interruptible::<()>(|_| std::task::Poll::Pending, |_| ()).await {
             Ok(()) => Errno::EINTR,
             Err(errno) => errno,
+        }
+    }
+}
+
+/// The timer of a process: raises SIGALRM whenever its alarm is due. It ends with the process.
+async fn ring(process: Weak<Process>, changed: Arc<tokio::sync::Notify>) {
+    loop {
+        let Some(due) = process.upgrade().map(|process| process.alarm.lock().due) else { return };
+        let Some(due) = due else {
+            changed.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = changed.notified() => {}
+            () = tokio::time::sleep_until(due.into()) => {
+                let Some(process) = process.upgrade() else { return };
+                let mut alarm = process.alarm.lock();
+                // It may have been set anew in this instant.
+                if alarm.due == Some(due) {
+                    alarm.due = None;
+                    drop(alarm);
+                    process.raise(Signal::SIGALRM);
+                }
+            }
         }
     }
 }

@@ -72,13 +72,24 @@ impl Kernel {
     }
 
     pub(crate) async fn walk(&self, who: &Who, at: At<'_>, follow_last: bool) -> Result<Resolved> {
+        self.walk_with(who, at, follow_last, false).await
+    }
+
+    /// Like [`Kernel::walk`], with the choice to wait for no file system (EAGAIN).
+    pub(super) async fn walk_with(
+        &self,
+        who: &Who,
+        at: At<'_>,
+        follow_last: bool,
+        now_only: bool,
+    ) -> Result<Resolved> {
         let (start, beneath) = match at {
             At::Cwd(_) => (&who.cwd, false),
             At::Directory(start, _) => (start, false),
             At::Beneath(start, _) => (start, true),
         };
         let may_search = |attr: &Attr| who.cred.check(attr, WANT_EXEC);
-        let cx = WalkContext { root: None, cwd: start, pid: who.pid, may_search: &may_search };
+        let cx = WalkContext { root: None, cwd: start, pid: who.pid, now_only, may_search: &may_search };
         self.namespace.resolve(&cx, at.path(), WalkFlags { follow_last, beneath }).await
     }
 

@@ -81,14 +81,20 @@ impl Shared {
         &self,
         call: impl FnOnce(Arc<dyn PathDriver>) -> BoxFuture<'static, Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let (driver, permits) = (self.driver.clone(), self.permits.clone());
-        let timeout = self.options.timeout;
+        let begin = std::time::Instant::now();
+        let (driver, timeout) = (self.driver.clone(), self.options.timeout);
+        // The turn first, then the call with what it carries: a caller that is killed while it waits leaves nothing here.
+        let turn = self.permits.clone().acquire_owned();
+        let turn = self.runtime.spawn(async move { tokio::time::timeout(timeout, turn).await });
+        let permit = match turn.await {
+            Ok(Ok(Ok(permit))) => permit,
+            Ok(Err(_)) => return Err(Errno::ETIMEDOUT),
+            Ok(Ok(Err(_))) | Err(_) => return Err(Errno::EIO),
+        };
+        let left = timeout.saturating_sub(begin.elapsed());
         let task = self.runtime.spawn(async move {
-            let turn = async move {
-                let _permit = permits.acquire().await.map_err(|_| Errno::EIO)?;
-                call(driver).await
-            };
-            tokio::time::timeout(timeout, turn).await.unwrap_or(Err(Errno::ETIMEDOUT))
+            let _permit = permit;
+            tokio::time::timeout(left, call(driver)).await.unwrap_or(Err(Errno::ETIMEDOUT))
         });
         // A driver that panics loses its own call only.
         task.await.unwrap_or(Err(Errno::EIO))

@@ -95,7 +95,7 @@ impl Namespace {
         options: MountOptions,
     ) -> Result<Arc<Mount>> {
         let root = self.root();
-        let cx = WalkContext { root: None, cwd: &root, pid: 0, may_search: &|_| Ok(()) };
+        let cx = WalkContext { root: None, cwd: &root, pid: 0, now_only: false, may_search: &|_| Ok(()) };
         let at = match self.resolve(&cx, path.as_bytes(), WalkFlags::FOLLOW).await? {
             Resolved::Found(found) if found.attr.kind == FileType::Directory => found.location,
             Resolved::Found(_) | Resolved::Descriptor(_) => return Err(Errno::ENOTDIR),

@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::table::Table;
 use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
-use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Result, reply};
+use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Reply, Result};
 
 /// How many symbolic links one walk follows; the next is ELOOP.
 pub const SYMLINK_MAX: u32 = 40;
@@ -22,8 +22,22 @@ pub struct WalkContext<'a> {
     pub cwd: &'a Location,
     /// The process; `/proc/self` depends on it.
     pub pid: u32,
+    /// Wait for no file system: EAGAIN where one does not answer at once. For callers that then walk again and wait.
+    pub now_only: bool,
     /// Asked at every directory before a component is looked up in it; usually EACCES or nothing.
     pub may_search: &'a (dyn Fn(&Attr) -> Result<()> + Sync),
+}
+
+/// The answer of a file system, waited for if that is wanted. A macro, because to move an answer through a future costs as
+/// much as to find it.
+macro_rules! answer {
+    ($cx:expr, $reply:expr) => {
+        match $reply {
+            Reply::Now(result) => result,
+            Reply::Later(_) if $cx.now_only => Err(Errno::EAGAIN),
+            Reply::Later(future) => future.await,
+        }
+    };
 }
 
 /// How to walk.
@@ -67,7 +81,7 @@ impl Namespace {
     /// tree.put_file("/etc/hosts", 0o644, 0, 0, "127.0.0.1 localhost\n")?;
     /// let ns = Namespace::new(Arc::new(tree));
     /// let root = ns.root();
-    /// let cx = WalkContext { root: None, cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+    /// let cx = WalkContext { root: None, cwd: &root, pid: 1, now_only: false, may_search: &|_| Ok(()) };
     /// let found = ns.resolve(&cx, b"etc/../etc/hosts", WalkFlags::FOLLOW).await?;
     /// assert_eq!(found.path(&ns).await?.as_deref(), Some(&b"/etc/hosts"[..]));
     /// assert!(matches!(ns.resolve(&cx, b"/etc/new", WalkFlags::FOLLOW).await?, Resolved::Missing(_)));
@@ -94,7 +108,7 @@ impl Namespace {
             cx,
             mount: start.mount.clone(),
             ino: start.ino,
-            attr: reply!(start.mount.fs.getattr(start.ino))?,
+            attr: answer!(cx, start.mount.fs.getattr(start.ino))?,
             trail: flags.beneath.then(Vec::new),
             table: &table,
         };
@@ -137,7 +151,7 @@ impl Walker<'_> {
             if name.len() > NAME_MAX {
                 return Err(Errno::ENAMETOOLONG);
             }
-            let child = match reply!(self.mount.fs.lookup(self.ino, name)) {
+            let child = match answer!(self.cx, self.mount.fs.lookup(self.ino, name)) {
                 Ok(attr) => attr,
                 Err(Errno::ENOENT) if last => {
                     return Ok(Resolved::Missing(Missing {
@@ -155,7 +169,8 @@ impl Walker<'_> {
                 if links > SYMLINK_MAX {
                     return Err(Errno::ELOOP);
                 }
-                match self.mount.fs.readlink(child.ino, self.cx.pid).await? {
+                let link = answer!(self.cx, self.mount.fs.readlink(child.ino, self.cx.pid))?;
+                match link {
                     Link::Path(target) => {
                         path = Cow::Owned(self.enter_link(target, &path[end..], flags).await?);
                         at = 0;
@@ -210,7 +225,7 @@ impl Walker<'_> {
                 return Err(Errno::EPERM);
             }
             let root = self.cx.root.unwrap_or(&self.table.root);
-            self.attr = reply!(root.mount.fs.getattr(root.ino))?;
+            self.attr = answer!(self.cx, root.mount.fs.getattr(root.ino))?;
             (self.mount, self.ino) = (root.mount.clone(), root.ino);
         }
         target.extend_from_slice(rest);
@@ -227,7 +242,7 @@ impl Walker<'_> {
             over = next;
         }
         let location = Location { mount: over.clone(), ino: over.fs.root() };
-        let attr = reply!(location.mount.fs.getattr(location.ino))?;
+        let attr = answer!(self.cx, location.mount.fs.getattr(location.ino))?;
         Ok((location, attr))
     }
 
@@ -252,7 +267,7 @@ impl Walker<'_> {
     async fn up(&mut self) -> Result<()> {
         if let Some(trail) = &mut self.trail {
             (self.mount, self.ino) = trail.pop().ok_or(Errno::EPERM)?;
-            self.attr = reply!(self.mount.fs.getattr(self.ino))?;
+            self.attr = answer!(self.cx, self.mount.fs.getattr(self.ino))?;
             return Ok(());
         }
         let root = self.cx.root.unwrap_or(&self.table.root);
@@ -267,11 +282,11 @@ impl Walker<'_> {
         if is_root(mount, ino) {
             return Ok(());
         }
-        ino = mount.fs.parent(ino).await?;
+        ino = answer!(self.cx, mount.fs.parent(ino))?;
         while let Some(over) = self.table.covering(mount.id, ino) {
             (mount, ino) = (over, over.fs.root());
         }
-        self.attr = reply!(mount.fs.getattr(ino))?;
+        self.attr = answer!(self.cx, mount.fs.getattr(ino))?;
         self.mount = mount.clone();
         self.ino = ino;
         Ok(())

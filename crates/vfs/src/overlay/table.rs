@@ -259,7 +259,7 @@ impl Table {
             .map(|(ino, node)| (node.used, *ino))
             .collect();
         idle.sort_unstable();
-        for (_, ino) in &idle[..idle.len() / 2] {
+        for (_, ino) in &idle[..idle.len().div_ceil(2)] {
             if let Some(node) = self.nodes.remove(ino)
                 && let Some(parent) = self.nodes.get_mut(&node.parent)
             {

@@ -12,6 +12,9 @@ const LINK_MAX: u32 = 65_000;
 /// The longest target of a symbolic link, in bytes (PATH_MAX without the NUL).
 const SYMLINK_MAX: usize = 4095;
 
+/// The most names in one directory: hard links cost no inode, and a listing is made in one piece.
+const MAX_ENTRIES: usize = 1 << 20;
+
 impl State {
     pub(crate) fn entry(&self, dir: Ino, name: &[u8]) -> Result<Entry> {
         if name.len() > name::NAME_MAX {
@@ -30,7 +33,12 @@ impl State {
     fn vacant(&self, dir: Ino, name: &[u8]) -> Result<()> {
         name::check(name)?;
         self.live_dir(dir)?;
-        if self.dir(dir)?.entries.contains_key(name) { Err(Errno::EEXIST) } else { Ok(()) }
+        let entries = &self.dir(dir)?.entries;
+        match entries.contains_key(name) {
+            true => Err(Errno::EEXIST),
+            false if entries.len() >= MAX_ENTRIES => Err(Errno::ENOSPC),
+            false => Ok(()),
+        }
     }
 
     /// Adds a name; the inode exists and the room was checked.

@@ -39,7 +39,7 @@ fn namespace(fs: Arc<HostDir>) -> Namespace {
 
 async fn read(ns: &Namespace, path: &str) -> Result<String> {
     let root = ns.root();
-    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, now_only: false, may_search: &|_| Ok(()) };
     let found = ns.resolve(&cx, path.as_bytes(), WalkFlags::FOLLOW).await?.found()?;
     let file = found.location.mount.fs.open(found.location.ino, Access { read: true, write: false }).await?;
     let mut buf = [0; 64];
@@ -331,7 +331,7 @@ fn resolving_says_what_is_missing() {
     let (_temp, fs) = host();
     let ns = namespace(fs);
     let root = ns.root();
-    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, now_only: false, may_search: &|_| Ok(()) };
     let resolved = wait(ns.resolve(&cx, b"/mnt/dir/new", WalkFlags::FOLLOW)).unwrap();
     assert!(matches!(&resolved, Resolved::Missing(missing) if missing.name[..] == *b"new"));
     assert_eq!(wait(resolved.path(&ns)).unwrap().unwrap(), b"/mnt/dir/new");

@@ -21,7 +21,7 @@ fn make(setup: &str) -> (Namespace, Tree) {
 
 fn walk(ns: &Namespace, cwd: &Location, path: &str, flags: WalkFlags) -> Result<Resolved> {
     let root = ns.root();
-    let cx = WalkContext { root: Some(&root), cwd, pid: 1, may_search: &|_| Ok(()) };
+    let cx = WalkContext { root: Some(&root), cwd, pid: 1, now_only: false, may_search: &|_| Ok(()) };
     wait(ns.resolve(&cx, path.as_bytes(), flags))
 }
 
@@ -159,7 +159,7 @@ fn search_permission_is_asked_at_every_directory() {
         if attr.perm & 0o100 == 0 { Err(Errno::EACCES) } else { Ok(()) }
     };
     let root = ns.root();
-    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, may_search: &may_search };
+    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, now_only: false, may_search: &may_search };
     assert!(wait(ns.resolve(&cx, b"/a/b/f", WalkFlags::FOLLOW)).is_ok());
     assert_eq!(asked.swap(0, Ordering::Relaxed), 3);
     assert!(wait(ns.resolve(&cx, b"/l", WalkFlags::FOLLOW)).is_ok());
@@ -202,7 +202,7 @@ fn a_process_root_is_the_end_of_the_way_up() {
     let (ns, _) = make("mkdir /jail; mkdir /jail/d; file /f; symlink /f /jail/l; file /jail/f");
     let root = at(&ns, "/jail");
     let cwd = at(&ns, "/jail/d");
-    let cx = WalkContext { root: Some(&root), cwd: &cwd, pid: 1, may_search: &|_| Ok(()) };
+    let cx = WalkContext { root: Some(&root), cwd: &cwd, pid: 1, now_only: false, may_search: &|_| Ok(()) };
     for path in ["/../f", "../../../f", "/l", "/f"] {
         let found = wait(ns.resolve(&cx, path.as_bytes(), WalkFlags::FOLLOW)).unwrap();
         assert_eq!(wait(found.path(&ns)).unwrap().unwrap(), b"/jail/f", "{path}");
@@ -327,7 +327,7 @@ fn the_number_of_mounts_is_bounded() {
 fn a_walk_in_memory_is_ready_at_the_first_poll() {
     let (ns, _) = make(SETUP);
     let root = ns.root();
-    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, now_only: false, may_search: &|_| Ok(()) };
     let walk = std::pin::pin!(ns.resolve(&cx, b"/rel/../b/f", WalkFlags::FOLLOW));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(std::future::Future::poll(walk, &mut context).is_ready());
@@ -410,7 +410,7 @@ fn links_to_descriptors_end_the_walk() {
     let (ns, _) = make("mkdir /proc; symlink /proc/fd /stdin");
     wait(ns.mount(&path("/proc"), Arc::new(Magic), MountOptions::default())).unwrap();
     let root = ns.root();
-    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 42, may_search: &|_| Ok(()) };
+    let cx = WalkContext { root: Some(&root), cwd: &root, pid: 42, now_only: false, may_search: &|_| Ok(()) };
     let resolve = |path: &str, flags| wait(ns.resolve(&cx, path.as_bytes(), flags)).unwrap();
     let cases = [
         ("/stdin", "", false),
@@ -486,7 +486,7 @@ proptest! {
         let _ = GuestPath::new(&bytes);
         let (ns, _) = make(SETUP);
         let root = ns.root();
-        let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, may_search: &|_| Ok(()) };
+        let cx = WalkContext { root: Some(&root), cwd: &root, pid: 1, now_only: false, may_search: &|_| Ok(()) };
         let _ = wait(ns.resolve(&cx, &bytes, WalkFlags::FOLLOW));
     }
 }

@@ -18,10 +18,6 @@ const SPEC: &[&str] = &[
     "u",
     "v,show-nonprinting",
 ];
-/// Bytes of the first read, and of the reads of a file that is longer than that.
-const FIRST: usize = 64 << 10;
-const LARGE: usize = 512 << 10;
-
 const HELP: &str = "{} [OPTION]... [FILE]...
 Concatenate FILE(s) to standard output.
   -A, --show-all           equivalent to -vET
@@ -69,7 +65,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let stdin = [OsString::from("-")];
     let files = if parsed.operands.is_empty() { &stdin[..] } else { &parsed.operands[..] };
     let mut state = State { line: 0, at_start: true, blanks: 0, pending_cr: false };
-    let mut buf = vec![0; FIRST];
+    let mut buf = vec![0; 64 * 1024];
     for file in files {
         let result = open_input(file).and_then(|mut input| {
             loop {
@@ -86,10 +82,6 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 };
                 if let Err(end) = written {
                     return Ok(Err(end));
-                }
-                if n == buf.len() && n < LARGE {
-                    // A long file: fewer, larger calls for the rest of it.
-                    buf = vec![0; LARGE];
                 }
             }
         });
