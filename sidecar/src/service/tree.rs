@@ -169,6 +169,8 @@ async fn walk(
             full.extend_from_slice(&entry.name);
             let size = match kernel.stat(&host, At::Cwd(&full), false).await {
                 Ok((_, attr)) => attr.size,
+                // A list that leaves out what a guest hid so deep would claim to be whole.
+                Err(Errno::ENAMETOOLONG) => return Err(failed(Errno::ENAMETOOLONG, "stat", &full)),
                 Err(_) => continue,
             };
             let enter = entry.kind == FileType::Directory && r.max_depth.is_none_or(|most| depth < most);

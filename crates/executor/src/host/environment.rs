@@ -4,16 +4,19 @@ use agentos_kernel::{Errno, Result};
 use rand::RngCore;
 use wasmtime::{Caller, Linker};
 
-use super::{WASI, quick};
+use super::{WASI, quick, waiting};
 use crate::guest::{Ended, Guest, parts};
 use crate::memory::{bytes_mut, put, put_u32};
+
+/// Random bytes that are made before others get their turn.
+const RANDOM_PIECE: usize = 1 << 20;
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, WASI, args_sizes_get(count: i32, size: i32));
     quick!(linker, WASI, args_get(pointers: i32, buffer: i32));
     quick!(linker, WASI, environ_sizes_get(count: i32, size: i32));
     quick!(linker, WASI, environ_get(pointers: i32, buffer: i32));
-    quick!(linker, WASI, random_get(buffer: i32, len: i32));
+    waiting!(linker, WASI, random_get(buffer: i32, len: i32));
     quick!(linker, WASI, proc_raise(signal: i32));
     linker.func_wrap(WASI, "proc_exit", |_: Caller<'_, Guest>, status: i32| -> wasmtime::Result<()> {
         Err(Ended::Exit((status & 0xff) as u8).into())
@@ -82,10 +85,15 @@ fn environ_get(caller: &mut Caller<'_, Guest>, pointers: i32, buffer: i32) -> Re
     get(caller, &Which::Environment, pointers, buffer)
 }
 
-fn random_get(caller: &mut Caller<'_, Guest>, buffer: i32, len: i32) -> Result<()> {
+async fn random_get(caller: &mut Caller<'_, Guest>, buffer: i32, len: i32) -> Result<()> {
     let (memory, _) = parts(caller)?;
     let buffer = bytes_mut(memory, buffer, len.cast_unsigned() as usize)?;
-    rand::rng().fill_bytes(buffer);
+    for (n, piece) in buffer.chunks_mut(RANDOM_PIECE).enumerate() {
+        if n > 0 {
+            tokio::task::yield_now().await;
+        }
+        rand::rng().fill_bytes(piece);
+    }
     Ok(())
 }
 

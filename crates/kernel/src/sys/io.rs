@@ -4,10 +4,82 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use agentos_abi::fd::O_APPEND;
-use agentos_vfs::{SetAttr, reply};
+use agentos_vfs::{OpenFile, SetAttr, reply};
 
 use crate::description::FileKind;
 use crate::{Description, Errno, Fd, Kernel, Process, Result, Signal};
+
+/// Bytes that are moved before others get their turn: memory files take and give any number at once, and a guest may ask
+/// for gigabytes.
+const PIECE: usize = 1 << 20;
+
+/// A device has no end, so a read of it may be short.
+fn first_piece(buf: &mut [u8]) -> &mut [u8] {
+    let len = buf.len().min(PIECE);
+    &mut buf[..len]
+}
+
+async fn read_pieces(file: &Arc<dyn OpenFile>, buf: &mut [u8], offset: u64) -> Result<usize> {
+    if buf.len() <= PIECE {
+        return reply!(file.read_at(buf, offset));
+    }
+    let mut done = 0;
+    for piece in buf.chunks_mut(PIECE) {
+        let len = piece.len();
+        match reply!(file.read_at(piece, offset.saturating_add(done as u64))) {
+            Ok(n) => done += n,
+            Err(_) if done > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+        if done % PIECE != 0 || len < PIECE {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(done)
+}
+
+async fn write_pieces(file: &Arc<dyn OpenFile>, data: &[u8], offset: u64) -> Result<usize> {
+    if data.len() <= PIECE {
+        return reply!(file.write_at(data, offset));
+    }
+    let mut done = 0;
+    for piece in data.chunks(PIECE) {
+        match reply!(file.write_at(piece, offset.saturating_add(done as u64))) {
+            Ok(n) => {
+                done += n;
+                if n < piece.len() {
+                    break;
+                }
+            }
+            Err(_) if done > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(done)
+}
+
+async fn append_pieces(file: &Arc<dyn OpenFile>, data: &[u8]) -> Result<(usize, u64)> {
+    if data.len() <= PIECE {
+        return reply!(file.append(data));
+    }
+    let (mut done, mut end) = (0, 0);
+    for piece in data.chunks(PIECE) {
+        match reply!(file.append(piece)) {
+            Ok((n, now)) => {
+                (done, end) = (done + n, now);
+                if n < piece.len() {
+                    break;
+                }
+            }
+            Err(_) if done > 0 => break,
+            Err(errno) => return Err(errno),
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok((done, end))
+}
 
 /// Where a seek counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +110,12 @@ impl Kernel {
         match file.kind() {
             FileKind::Regular { file: content, .. } => {
                 let mut offset = file.offset.lock().await;
-                let n = reply!(content.read_at(buf, *offset))?;
+                let n = read_pieces(content, buf, *offset).await?;
                 *offset += n as u64;
                 Ok(n)
             }
             FileKind::Directory(_) => Err(Errno::EISDIR),
-            FileKind::Device(device, _) => Ok(device.read(buf)),
+            FileKind::Device(device, _) => Ok(device.read(first_piece(buf))),
             FileKind::PipeWriter(_) => Err(Errno::EBADF),
             FileKind::PipeReader(reader) if file.nonblocking() => reader.try_read(buf),
             FileKind::PipeReader(reader) => {
@@ -73,11 +145,11 @@ impl Kernel {
             FileKind::Regular { file: content, .. } => {
                 let mut offset = file.offset.lock().await;
                 if file.flags() & O_APPEND != 0 {
-                    let (n, end) = reply!(content.append(data))?;
+                    let (n, end) = append_pieces(content, data).await?;
                     *offset = end;
                     Ok(n)
                 } else {
-                    let n = reply!(content.write_at(data, *offset))?;
+                    let n = write_pieces(content, data, *offset).await?;
                     *offset += n as u64;
                     Ok(n)
                 }
@@ -92,7 +164,11 @@ impl Kernel {
         let mut done = 0;
         let nonblocking = file.nonblocking();
         loop {
-            let rest = &data[done..];
+            if done > 0 {
+                // Whoever takes all at once must not keep the thread.
+                tokio::task::yield_now().await;
+            }
+            let rest = &data[done..data.len().min(done + PIECE)];
             let result = process
                 .interruptible(
                     |cx| {
@@ -132,8 +208,8 @@ impl Kernel {
         match file.kind() {
             FileKind::Directory(_) => Err(Errno::EISDIR),
             _ if !file.access().read => Err(Errno::EBADF),
-            FileKind::Regular { file: content, .. } => reply!(content.read_at(buf, offset)),
-            FileKind::Device(device, _) => Ok(device.read(buf)),
+            FileKind::Regular { file: content, .. } => read_pieces(content, buf, offset).await,
+            FileKind::Device(device, _) => Ok(device.read(first_piece(buf))),
             _ => Err(Errno::ESPIPE),
         }
     }
@@ -143,9 +219,9 @@ impl Kernel {
         match file.kind() {
             _ if !file.access().write => Err(Errno::EBADF),
             FileKind::Regular { file: content, .. } if file.flags() & O_APPEND != 0 => {
-                Ok(reply!(content.append(data))?.0)
+                Ok(append_pieces(content, data).await?.0)
             }
-            FileKind::Regular { file: content, .. } => reply!(content.write_at(data, offset)),
+            FileKind::Regular { file: content, .. } => write_pieces(content, data, offset).await,
             FileKind::Device(device, _) => device.write(data),
             _ => Err(Errno::ESPIPE),
         }
