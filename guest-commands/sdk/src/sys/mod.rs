@@ -13,6 +13,9 @@ mod wasm;
 #[cfg(target_os = "wasi")]
 pub(crate) use wasm::*;
 
+mod libc_files;
+pub(crate) use libc_files::*;
+
 #[cfg(target_os = "wasi")]
 mod wasm_files;
 
