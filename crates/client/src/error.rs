@@ -219,7 +219,7 @@ impl Error {
 
 /// Name of the limit of one call's output.
 pub(crate) const MAX_OUTPUT: &str = "maxOutput";
-/// Name of the limit of what is read into memory from a file that does not say its size.
+/// Name of the limit of what is read into memory at once.
 pub(crate) const READ_FILE: &str = "readFile";
 
 fn limit_text(name: &str, configured: u64, used: u64, requested: u64) -> String {
@@ -229,8 +229,8 @@ fn limit_text(name: &str, configured: u64, used: u64, requested: u64) -> String 
              {requested} more came"
         ),
         READ_FILE => format!(
-            "no end after {used} bytes of a file that does not have a size: at most {configured} bytes more than its size \
-             are read at once; use open_read"
+            "read_file takes at most {configured} bytes of this file into memory: {used} were taken when {requested} more \
+             came; use open_read"
         ),
         _ => format!("limit {name}: {used} of {configured} in use, {requested} more asked for"),
     }

@@ -329,6 +329,14 @@ fn a_device_without_an_end_is_an_error_or_a_stream() {
                 other => panic!("{device}: {other:?}"),
             }
         }
+        // A size costs a guest nothing, so it is not believed either.
+        assert_eq!(sh(os, "truncate -s 1T /tmp/sparse").await.exit_code, 0);
+        match os.read_file("/tmp/sparse").await.unwrap_err() {
+            Error::Limit { name, requested, .. } => {
+                assert_eq!((name.as_str(), requested), ("readFile", 1 << 40))
+            }
+            other => panic!("{other:?}"),
+        }
         let mut zeros = os.open_read("/dev/zero", OpenReadOptions::default()).await.unwrap();
         let mut some = [1; 100_000];
         zeros.read_exact(&mut some).await.unwrap();

@@ -74,7 +74,7 @@ impl AgentOs {
                     // Dropping the stream ends the reading on the other side.
                     return Err(Error::Limit {
                         name: READ_FILE.to_owned(),
-                        configured: BEYOND,
+                        configured: most,
                         used: all.len() as u64,
                         requested: chunk.len() as u64,
                     });
