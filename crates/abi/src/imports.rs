@@ -22,6 +22,7 @@ macro_rules! agentos_v1 {
             // Replaces the program of the caller; returns only on failure. `flags`: SPAWN_SEARCH_PATH, SPAWN_INHERIT_ENV.
             exec(path: i32, path_len: i32, argv: i32, argv_len: i32, env: i32, env_len: i32, flags: i32) -> i32;
             // A child with a copy of the caller's memory runs `__agentos_clone_entry(func, arg)`; its result is the status.
+            // `flags`: SPAWN_FOREGROUND.
             clone_call(func: i32, arg: i32, pgid: i32, flags: i32, out_pid: i32) -> i32;
             // wait. `pid` as waitpid(2): >0 that child, 0 the caller's group, -1 any, <-1 that group. Stores a WaitResult.
             waitpid(pid: i32, flags: i32, out: i32) -> i32;
@@ -45,6 +46,8 @@ macro_rules! agentos_v1 {
             setrlimit(resource: i32, soft: i64, hard: i64) -> i32;
             // Stores a Times.
             times(out: i32) -> i32;
+            // `who`: RUSAGE_SELF, RUSAGE_CHILDREN. Stores a Rusage.
+            getrusage(who: i32, out: i32) -> i32;
             // Sets the name and arguments that /proc and ps show.
             set_title(argv: i32, argv_len: i32) -> i32;
 
@@ -63,6 +66,11 @@ macro_rules! agentos_v1 {
             pending_word(addr: i32) -> i32;
             // SIGALRM after `ms` milliseconds (0: none); stores what was left of the former one (u64) unless 0.
             alarm(ms: i64, out_left: i32) -> i32;
+            // SIGALRM after `value_us` microseconds (0: none), then every `interval_us` (0: once). `which`: ITIMER_REAL.
+            // Stores interval and what was left of the former timer, two u64 of microseconds, unless 0.
+            setitimer(which: i32, interval_us: i64, value_us: i64, out_old: i32) -> i32;
+            // Stores the same of the timer that is set.
+            getitimer(which: i32, out: i32) -> i32;
             // wait. Returns EINTR when a caught signal arrives.
             pause() -> i32;
 
@@ -81,6 +89,34 @@ macro_rules! agentos_v1 {
             open(dirfd: i32, path: i32, path_len: i32, flags: i32, mode: i32, out: i32) -> i32;
             // Number of open descriptors' list: stores up to `cap` u32 numbers at `buf`, the count at `out_len`.
             list_fds(buf: i32, cap: i32, out_len: i32) -> i32;
+
+            // --- terminals. All fail with ENOTTY where `fd` is none.
+            // Stores a Termios.
+            tcgetattr(fd: i32, out: i32) -> i32;
+            // wait. `when`: TCSANOW, TCSADRAIN, TCSAFLUSH; `termios` points to a Termios. SIGTTOU from the background.
+            tcsetattr(fd: i32, when: i32, termios: i32) -> i32;
+            // wait. Until all output was taken.
+            tcdrain(fd: i32) -> i32;
+            // wait. `queue`: TCIFLUSH, TCOFLUSH, TCIOFLUSH.
+            tcflush(fd: i32, queue: i32) -> i32;
+            // wait. `action`: TCOOFF, TCOON, TCIOFF, TCION.
+            tcflow(fd: i32, action: i32) -> i32;
+            // Stores a Winsize.
+            tcgetwinsize(fd: i32, out: i32) -> i32;
+            // wait. `size` points to a Winsize. SIGWINCH to the foreground group if it changed.
+            tcsetwinsize(fd: i32, size: i32) -> i32;
+            // Stores the foreground process group of the caller's controlling terminal (u32).
+            tcgetpgrp(fd: i32, out: i32) -> i32;
+            // wait. EPERM for a group of another session, SIGTTOU from the background.
+            tcsetpgrp(fd: i32, pgid: i32) -> i32;
+            // Stores the session whose controlling terminal it is (u32).
+            tcgetsid(fd: i32, out: i32) -> i32;
+            // The terminal becomes the controlling one of the session that the caller leads. EPERM.
+            tcsetctty(fd: i32) -> i32;
+            // A new pair: stores the master and the slave (two u32). `flags`: CLOEXEC. ENOSPC at the limit of the VM.
+            openpty(flags: i32, out: i32) -> i32;
+            // The path of the terminal, ERANGE (length stored) if too small. For a master, that of its slave.
+            ttyname(fd: i32, buf: i32, buf_len: i32, out_len: i32) -> i32;
 
             // --- files
             // Stores a Stat. `flags`: AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH.

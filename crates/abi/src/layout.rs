@@ -124,6 +124,18 @@ layout! {
 }
 
 layout! {
+    /// What `getrusage` stores.
+    Rusage, RUSAGE_SIZE = 24 {
+        /// User time, microseconds.
+        utime_us: u64 = 0,
+        /// System time, microseconds.
+        stime_us: u64 = 8,
+        /// Largest memory, kilobytes; of the largest one among children.
+        maxrss_kb: u64 = 16,
+    }
+}
+
+layout! {
     /// What `sysinfo` stores.
     SysInfo, SYSINFO_SIZE = 64 {
         /// Nanoseconds since the VM was created.

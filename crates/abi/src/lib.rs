@@ -12,6 +12,7 @@ pub mod imports;
 pub mod layout;
 pub mod process;
 pub mod signal;
+pub mod tty;
 
 pub use errno::Errno;
 pub use signal::Signal;

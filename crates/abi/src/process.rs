@@ -12,6 +12,10 @@ pub const SPAWN_RESET_SIGNALS: u32 = 8;
 /// `spawn`: the child becomes the leader of a new session.
 pub const SPAWN_SETSID: u32 = 16;
 
+/// `spawn` and `clone_call`: the group of the child becomes the foreground group of the caller's controlling terminal
+/// before the child runs. Nothing happens without one, or when the caller is in the background itself.
+pub const SPAWN_FOREGROUND: u32 = 32;
+
 /// `spawn` and `clone_call`: the child stays in the process group of the caller.
 pub const PGID_INHERIT: i32 = -1;
 /// `spawn` and `clone_call`: the child leads a new process group of its own pid.
@@ -26,6 +30,35 @@ pub const WNOHANG: u32 = 1;
 pub const WUNTRACED: u32 = 2;
 /// `waitpid`: also report continued children.
 pub const WCONTINUED: u32 = 8;
+
+/// `getrusage`: the caller.
+pub const RUSAGE_SELF: i32 = 0;
+/// `getrusage`: its waited-for children and theirs.
+pub const RUSAGE_CHILDREN: i32 = -1;
+
+/// `setitimer`: real time, SIGALRM.
+pub const ITIMER_REAL: u32 = 0;
+
+/// CPU time, seconds: SIGXCPU at the soft limit, SIGKILL at the hard one.
+pub const RLIMIT_CPU: u32 = 0;
+/// Size of a file that is written, bytes: SIGXFSZ and EFBIG.
+pub const RLIMIT_FSIZE: u32 = 1;
+/// Data segment, bytes.
+pub const RLIMIT_DATA: u32 = 2;
+/// Stack, bytes.
+pub const RLIMIT_STACK: u32 = 3;
+/// Core file, bytes. There are none.
+pub const RLIMIT_CORE: u32 = 4;
+/// Processes of the user.
+pub const RLIMIT_NPROC: u32 = 6;
+/// Descriptors.
+pub const RLIMIT_NOFILE: u32 = 7;
+/// Memory, bytes.
+pub const RLIMIT_AS: u32 = 9;
+/// Number of resources.
+pub const RLIM_NLIMITS: u32 = 16;
+/// No limit.
+pub const RLIM_INFINITY: u64 = u64::MAX;
 
 /// How a process ended, or that it stopped; encoded as Linux encodes a wait status.
 ///

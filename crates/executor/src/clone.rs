@@ -16,6 +16,7 @@ pub(crate) async fn clone_call(
     func: i32,
     arg: i32,
     pgid: i32,
+    foreground: bool,
 ) -> Result<u32> {
     let guest = caller.data();
     let (machine, parent, program) =
@@ -34,7 +35,15 @@ pub(crate) async fn clone_call(
     let image: Option<Image> = None;
     let child = machine.kernel.spawn_child(
         &parent,
-        agentos_kernel::ChildSpec { fds, image, cwd: None, pgid, setsid: false, reset_signals: false },
+        agentos_kernel::ChildSpec {
+            fds,
+            image,
+            cwd: None,
+            pgid,
+            setsid: false,
+            reset_signals: false,
+            foreground,
+        },
     )?;
     let pid = child.pid.0;
     let copied = copied(caller, &machine, &child, &program, &stack_pointer).await;

@@ -82,6 +82,8 @@ pub struct ChildSpec {
     pub setsid: bool,
     /// Ignored signals go back to their default.
     pub reset_signals: bool,
+    /// Its group becomes the foreground one of the parent's controlling terminal.
+    pub foreground: bool,
 }
 
 impl Kernel {

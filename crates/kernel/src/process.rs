@@ -126,6 +126,7 @@ pub struct Process {
     started: Duration,
     cpu_ns: AtomicU64,
     pub(crate) children_cpu_ns: AtomicU64,
+    pub(crate) children_max_rss: AtomicU64,
     cpu_limit_ns: AtomicU64,
     memory: AtomicU64,
     memory_peak: AtomicU64,
@@ -149,10 +150,12 @@ impl WorkingDirectory {
     }
 }
 
-/// The pending SIGALRM of a process.
+/// The timer of real time of a process, which raises SIGALRM.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     pub(crate) due: Option<std::time::Instant>,
+    /// Zero: it rings once.
+    pub(crate) interval: Duration,
     /// The timer: one task per process, made by its first alarm and told of each change. A task for each change could
     /// be made faster than they can be ended.
     pub(crate) timer: Option<tokio::task::AbortHandle>,
@@ -193,6 +196,7 @@ impl Process {
             started: new.started,
             cpu_ns: AtomicU64::new(0),
             children_cpu_ns: AtomicU64::new(0),
+            children_max_rss: AtomicU64::new(0),
             cpu_limit_ns: AtomicU64::new(new.cpu_limit_ns),
             memory: AtomicU64::new(0),
             memory_peak: AtomicU64::new(0),
@@ -330,6 +334,12 @@ impl Process {
     #[must_use]
     pub fn children_cpu(&self) -> Duration {
         Duration::from_nanos(self.children_cpu_ns.load(Ordering::Relaxed))
+    }
+
+    /// Largest memory of one of its children that were waited for, bytes.
+    #[must_use]
+    pub fn children_max_rss(&self) -> u64 {
+        self.children_max_rss.load(Ordering::Relaxed)
     }
 
     /// The CPU limit, nanoseconds; 0 is none.

@@ -1,4 +1,4 @@
-//! The std-like library of guest programs: processes, descriptors, signals and file attributes that std lacks on wasip1.
+//! The std-like library of guest programs: processes, descriptors, signals, terminals and file attributes that std lacks on wasip1.
 //!
 //! It does not replace std: files, clocks, environment and stdio go through std as usual. It also builds for a Linux host
 //! (over libc), so that guest programs can be built and tested natively; the `sys` module holds the two backends.
@@ -17,6 +17,7 @@ pub mod process;
 pub mod signal;
 mod sys;
 pub mod system;
+pub mod tty;
 pub mod user;
 
 pub use agentos_abi::{Errno, Signal};

@@ -6,7 +6,8 @@ pub use agentos_abi::process::WaitStatus;
 pub use command::{Child, Command, Stdio};
 
 use crate::sys;
-use agentos_abi::process::{PGID_INHERIT, SPAWN_SEARCH_PATH, WNOHANG, WUNTRACED};
+use agentos_abi::process::{PGID_INHERIT, SPAWN_FOREGROUND, SPAWN_SEARCH_PATH};
+pub use agentos_abi::process::{WCONTINUED, WNOHANG, WUNTRACED};
 use std::ffi::OsStr;
 use std::io;
 
@@ -100,6 +101,14 @@ pub fn try_wait(which: WaitFor) -> io::Result<Option<Waited>> {
     wait_raw(which, WNOHANG)
 }
 
+/// waitpid(2) with any of [`WNOHANG`], [`WUNTRACED`] and [`WCONTINUED`]; `None` only with `WNOHANG`.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_with(which: WaitFor, flags: u32) -> io::Result<Option<Waited>> {
+    wait_raw(which, flags)
+}
+
 /// Runs `f` in a child that has a copy of this process: its memory, descriptors and signal dispositions, as fork(2).
 ///
 /// The result of `f` becomes the child's exit status (its low 8 bits). Rust's and C's stdio are flushed first. The
@@ -116,7 +125,7 @@ pub fn try_wait(which: WaitFor) -> io::Result<Option<Waited>> {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn fork_call<F: FnOnce() -> i32>(f: F) -> io::Result<Pid> {
-    sys::clone(Box::new(f), PGID_INHERIT)
+    sys::clone(Box::new(f), PGID_INHERIT, 0)
 }
 
 /// As [`fork_call`], in the process group `pgid` (0: a new one of the child's own pid).
@@ -124,7 +133,16 @@ pub fn fork_call<F: FnOnce() -> i32>(f: F) -> io::Result<Pid> {
 /// # Errors
 /// As [`fork_call`]; `EPERM`: the group is not of this session.
 pub fn fork_call_in_group<F: FnOnce() -> i32>(pgid: Pid, f: F) -> io::Result<Pid> {
-    sys::clone(Box::new(f), pgid as i32)
+    sys::clone(Box::new(f), pgid as i32, 0)
+}
+
+/// As [`fork_call_in_group`]; that group becomes the foreground one of the controlling terminal before `f` runs. Nothing
+/// happens without a terminal, or when this process is in the background itself.
+///
+/// # Errors
+/// As [`fork_call_in_group`].
+pub fn fork_call_in_foreground<F: FnOnce() -> i32>(pgid: Pid, f: F) -> io::Result<Pid> {
+    sys::clone(Box::new(f), pgid as i32, SPAWN_FOREGROUND)
 }
 
 /// Replaces this program; returns only the error. `path` without a slash is looked up in PATH when `search` is set.

@@ -129,6 +129,33 @@ pub fn alarm(ms: u64) -> io::Result<u64> {
     sys::alarm(ms)
 }
 
+/// A timer of real time: the first SIGALRM comes after `value_us` microseconds, then one every `interval_us`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timer {
+    /// Microseconds between signals; 0: only one.
+    pub interval_us: u64,
+    /// Microseconds until the next signal; 0: none.
+    pub value_us: u64,
+}
+
+/// Sets the timer of this process, in place of an [`alarm`]; returns the former one.
+///
+/// # Errors
+/// `EINVAL`: too long.
+pub fn set_timer(timer: Timer) -> io::Result<Timer> {
+    let (interval_us, value_us) = sys::setitimer(timer.interval_us, timer.value_us)?;
+    Ok(Timer { interval_us, value_us })
+}
+
+/// The timer of this process.
+///
+/// # Errors
+/// None in a VM.
+pub fn timer() -> io::Result<Timer> {
+    let (interval_us, value_us) = sys::getitimer()?;
+    Ok(Timer { interval_us, value_us })
+}
+
 /// Waits for a caught signal.
 ///
 /// # Errors

@@ -1,7 +1,12 @@
 //! The machine: its names, its figures, the limits and CPU times of this process. It changes nothing but limits.
 
 use crate::sys;
-pub use agentos_abi::layout::{SysInfo, Times};
+pub use agentos_abi::layout::{Rusage, SysInfo, Times};
+pub use agentos_abi::process::{
+    RLIM_INFINITY, RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE, RLIMIT_NOFILE,
+    RLIMIT_NPROC, RLIMIT_STACK,
+};
+use agentos_abi::process::{RUSAGE_CHILDREN, RUSAGE_SELF};
 use std::io;
 
 /// The names of the machine, as uname(2).
@@ -43,6 +48,22 @@ pub fn sysinfo() -> io::Result<SysInfo> {
 /// None in a VM.
 pub fn times() -> io::Result<Times> {
     sys::times()
+}
+
+/// What this process used.
+///
+/// # Errors
+/// None in a VM.
+pub fn rusage() -> io::Result<Rusage> {
+    sys::getrusage(RUSAGE_SELF)
+}
+
+/// What its waited-for children used.
+///
+/// # Errors
+/// None in a VM.
+pub fn rusage_of_children() -> io::Result<Rusage> {
+    sys::getrusage(RUSAGE_CHILDREN)
 }
 
 /// Soft and hard limit of a resource (`RLIMIT_*` numbers of Linux); `u64::MAX` is no limit.

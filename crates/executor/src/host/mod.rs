@@ -11,6 +11,7 @@ mod paths;
 mod poll;
 mod processes;
 mod signals;
+mod terminals;
 mod wasi;
 
 use agentos_kernel::{Errno, Result};
@@ -57,6 +58,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     processes::link(&mut linker)?;
     signals::link(&mut linker)?;
     native_fds::link(&mut linker)?;
+    terminals::link(&mut linker)?;
     native_files::link(&mut linker)?;
     machine::link(&mut linker)?;
     Ok(linker)

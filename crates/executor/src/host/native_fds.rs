@@ -18,7 +18,6 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, MODULE, dup2(fd: i32, to: i32, flags: i32));
     quick!(linker, MODULE, fcntl(fd: i32, cmd: i32, arg: i32, out: i32));
     waiting!(linker, MODULE, flock(fd: i32, op: i32));
-    quick!(linker, MODULE, isatty(fd: i32));
     waiting!(linker, MODULE, open(dirfd: i32, path: i32, len: i32, flags: i32, mode: i32, out: i32));
     quick!(linker, MODULE, list_fds(buffer: i32, capacity: i32, out_len: i32));
     Ok(())
@@ -58,13 +57,6 @@ async fn flock(caller: &mut Caller<'_, Guest>, fd: i32, op: i32) -> Result<()> {
     let guest = caller.data();
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     kernel.flock(&process, fd_number(fd)?, op.cast_unsigned()).await
-}
-
-fn isatty(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
-    // Terminals come with PTYs; until then no descriptor is one.
-    let guest = caller.data();
-    guest.process.fds.lock().get(fd_number(fd)?)?;
-    Err(Errno::ENOTTY)
 }
 
 /// The start of a relative path: the working directory, or an open directory.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use agentos_abi::MODULE;
-use agentos_abi::layout::{Times, WaitResult};
+use agentos_abi::layout::{Rusage, Times, WaitResult};
 use agentos_abi::process::{
-    FD_CLOSE, SPAWN_INHERIT_ENV, SPAWN_MAP_ONLY, SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
+    FD_CLOSE, RUSAGE_CHILDREN, RUSAGE_SELF, SPAWN_FOREGROUND, SPAWN_INHERIT_ENV, SPAWN_MAP_ONLY,
+    SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
 };
 use agentos_kernel::sys::{At, WaitTarget};
 use agentos_kernel::{ChildSpec, Errno, Fd, FdTable, FileKind, Result};
@@ -40,6 +41,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, MODULE, getrlimit(resource: i32, out: i32));
     quick!(linker, MODULE, setrlimit(resource: i32, soft: i64, hard: i64));
     quick!(linker, MODULE, times(out: i32));
+    quick!(linker, MODULE, getrusage(who: i32, out: i32));
     quick!(linker, MODULE, set_title(argv: i32, len: i32));
     linker.func_wrap(MODULE, "getpid", |c: Caller<'_, Guest>| -> i32 {
         c.data().process.pid.0.cast_signed()
@@ -162,6 +164,7 @@ async fn spawn(
             pgid,
             setsid: flags & SPAWN_SETSID != 0,
             reset_signals: flags & SPAWN_RESET_SIGNALS != 0,
+            foreground: flags & SPAWN_FOREGROUND != 0,
         },
     )?;
     let pid = child.pid.0;
@@ -206,14 +209,15 @@ async fn clone_call(
     flags: i32,
     out_pid: i32,
 ) -> Result<()> {
-    if flags != 0 {
+    let flags = flags.cast_unsigned();
+    if flags & !SPAWN_FOREGROUND != 0 {
         return Err(Errno::EINVAL);
     }
     {
         let (memory, _) = parts(caller)?;
         bytes(memory, out_pid, 4)?;
     }
-    let pid = crate::clone::clone_call(caller, func, arg, pgid).await?;
+    let pid = crate::clone::clone_call(caller, func, arg, pgid, flags & SPAWN_FOREGROUND != 0).await?;
     let (memory, _) = parts(caller)?;
     put_u32(memory, out_pid, pid)
 }
@@ -352,6 +356,18 @@ fn times(caller: &mut Caller<'_, Guest>, out: i32) -> Result<()> {
         ..Times::default()
     };
     put(memory, out, &times.encode())
+}
+
+fn getrusage(caller: &mut Caller<'_, Guest>, who: i32, out: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let process = &guest.process;
+    let (cpu, max_rss) = match who {
+        RUSAGE_SELF => (process.cpu(), process.memory().1),
+        RUSAGE_CHILDREN => (process.children_cpu(), process.children_max_rss()),
+        _ => return Err(Errno::EINVAL),
+    };
+    let utime_us = u64::try_from(cpu.as_micros()).unwrap_or(u64::MAX);
+    put(memory, out, &Rusage { utime_us, stime_us: 0, maxrss_kb: max_rss / 1024 }.encode())
 }
 
 /// Bytes of a title. It is charged to nobody, so it is short.

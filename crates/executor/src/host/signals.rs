@@ -1,7 +1,9 @@
 //! Signals of `agentos_v1`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use agentos_abi::process::ITIMER_REAL;
 use agentos_abi::signal::{SIG_BLOCK, SIG_CATCH, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK};
 use agentos_abi::{MODULE, Signal};
 use agentos_kernel::{Disposition, Errno, Result};
@@ -9,7 +11,7 @@ use wasmtime::{Caller, Linker};
 
 use super::{quick, waiting};
 use crate::guest::{Guest, parts};
-use crate::memory::{get_u32, put_u32_if, put_u64, put_u64_if};
+use crate::memory::{bytes, get_u32, put_u32_if, put_u64, put_u64_if};
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, MODULE, kill(pid: i32, signal: i32));
@@ -18,6 +20,8 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, MODULE, sigpending(out: i32));
     quick!(linker, MODULE, pending_word(address: i32));
     quick!(linker, MODULE, alarm(ms: i64, out_left: i32));
+    quick!(linker, MODULE, setitimer(which: i32, interval_us: i64, value_us: i64, out_old: i32));
+    quick!(linker, MODULE, getitimer(which: i32, out: i32));
     waiting!(linker, MODULE, pause());
     linker.func_wrap(MODULE, "next_signal", |mut caller: Caller<'_, Guest>| -> wasmtime::Result<i32> {
         let signal = caller.data().process.take_caught();
@@ -91,6 +95,45 @@ fn alarm(caller: &mut Caller<'_, Guest>, ms: i64, out_left: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let left = guest.machine.kernel.alarm(&guest.process, ms);
     put_u64_if(memory, out_left, left)
+}
+
+/// A time in microseconds that a guest gave.
+fn micros(value: i64) -> Result<Duration> {
+    u64::try_from(value).map(Duration::from_micros).map_err(|_| Errno::EINVAL)
+}
+
+fn put_timer(memory: &mut [u8], out: i32, (interval, left): (Duration, Duration)) -> Result<()> {
+    // What is left is never shown as nothing: that would mean that no timer is set.
+    let us = |d: Duration| u64::try_from(d.as_nanos().div_ceil(1000)).unwrap_or(u64::MAX);
+    put_u64(memory, out, us(interval))?;
+    put_u64(memory, out.wrapping_add(8), us(left))
+}
+
+fn setitimer(
+    caller: &mut Caller<'_, Guest>,
+    which: i32,
+    interval_us: i64,
+    value_us: i64,
+    out_old: i32,
+) -> Result<()> {
+    let (interval, value) = (micros(interval_us)?, micros(value_us)?);
+    if which.cast_unsigned() != ITIMER_REAL {
+        return Err(Errno::EINVAL);
+    }
+    let (memory, guest) = parts(caller)?;
+    if out_old != 0 {
+        bytes(memory, out_old, 16)?;
+    }
+    let old = guest.machine.kernel.setitimer(&guest.process, interval, value);
+    if out_old == 0 { Ok(()) } else { put_timer(memory, out_old, old) }
+}
+
+fn getitimer(caller: &mut Caller<'_, Guest>, which: i32, out: i32) -> Result<()> {
+    if which.cast_unsigned() != ITIMER_REAL {
+        return Err(Errno::EINVAL);
+    }
+    let (memory, guest) = parts(caller)?;
+    put_timer(memory, out, guest.machine.kernel.getitimer(&guest.process))
 }
 
 async fn pause(caller: &mut Caller<'_, Guest>) -> Result<()> {

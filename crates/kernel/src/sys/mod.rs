@@ -9,6 +9,7 @@ mod open;
 mod pipes;
 mod process;
 mod signal;
+mod terminals;
 mod walk;
 
 pub use io::Whence;

@@ -152,6 +152,8 @@ impl Kernel {
                 let info = entry.exit.ok_or(Errno::ECHILD)?;
                 let cpu = u64::try_from(info.cpu.as_nanos()).unwrap_or(u64::MAX);
                 process.children_cpu_ns.fetch_add(cpu, Ordering::Relaxed);
+                let max_rss = info.max_rss.max(entry.process.children_max_rss());
+                process.children_max_rss.fetch_max(max_rss, Ordering::Relaxed);
                 Ok(Some((pid, info)))
             }
             Some((pid, false)) => {

@@ -86,20 +86,35 @@ impl Kernel {
 
     /// alarm(2) in milliseconds: SIGALRM after `ms` (0: none). Returns what was left of the former one.
     pub fn alarm(&self, process: &Arc<Process>, ms: u64) -> u64 {
+        let (_, left) = self.setitimer(process, Duration::ZERO, Duration::from_millis(ms));
+        u64::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+
+    /// setitimer(2) of real time: SIGALRM after `value` (zero: none), then every `interval` (zero: once). Returns the
+    /// former interval and what was left.
+    pub fn setitimer(
+        &self,
+        process: &Arc<Process>,
+        interval: Duration,
+        value: Duration,
+    ) -> (Duration, Duration) {
         let mut alarm = process.alarm.lock();
-        let left = alarm.due.map_or(0, |due| {
-            u64::try_from(due.saturating_duration_since(Instant::now()).as_millis()).unwrap_or(u64::MAX)
-        });
-        // A year is as good as never, and keeps the arithmetic of instants in range.
-        let delay = Duration::from_millis(ms.min(365 * 24 * 3_600_000));
-        alarm.due = (ms > 0).then(|| Instant::now() + delay);
+        let old = left_of(&alarm);
+        alarm.due = (!value.is_zero()).then(|| Instant::now() + value.min(LONGEST));
+        alarm.interval = if interval.is_zero() { interval } else { interval.clamp(SHORTEST, LONGEST) };
         if alarm.timer.is_some() {
             alarm.changed.notify_one();
-        } else if ms > 0 {
+        } else if alarm.due.is_some() {
             let timer = tokio::spawn(ring(Arc::downgrade(process), Arc::clone(&alarm.changed)));
             alarm.timer = Some(timer.abort_handle());
         }
-        left
+        old
+    }
+
+    /// getitimer(2) of real time: the interval and what is left.
+    #[must_use]
+    pub fn getitimer(&self, process: &Process) -> (Duration, Duration) {
+        left_of(&process.alarm.lock())
     }
 
     /// pause(2): waits for a signal; always ends with EINTR.
@@ -109,6 +124,16 @@ impl Kernel {
             Err(errno) => errno,
         }
     }
+}
+
+/// A year is as good as never, and keeps the arithmetic of instants in range.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A timer rings no more often: each ring costs the machine something.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+fn left_of(alarm: &crate::process::Alarm) -> (Duration, Duration) {
+    let left = alarm.due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now()));
+    (alarm.interval, left)
 }
 
 /// The timer of a process: raises SIGALRM whenever its alarm is due. It ends with the process.
@@ -126,7 +151,8 @@ async fn ring(process: Weak<Process>, changed: Arc<tokio::sync::Notify>) {
                 let mut alarm = process.alarm.lock();
                 // It may have been set anew in this instant.
                 if alarm.due == Some(due) {
-                    alarm.due = None;
+                    // Counted from now: a timer that is late does not ring twice at once.
+                    alarm.due = (!alarm.interval.is_zero()).then(|| Instant::now() + alarm.interval);
                     drop(alarm);
                     process.raise(Signal::SIGALRM);
                 }

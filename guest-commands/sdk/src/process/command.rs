@@ -4,7 +4,8 @@ use super::{Pid, WaitFor, WaitStatus, try_wait, wait};
 use crate::{fd, signal, sys};
 use agentos_abi::Signal;
 use agentos_abi::process::{
-    FD_CLOSE, PGID_INHERIT, SPAWN_MAP_ONLY, SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
+    FD_CLOSE, PGID_INHERIT, SPAWN_FOREGROUND, SPAWN_MAP_ONLY, SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH,
+    SPAWN_SETSID,
 };
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -155,6 +156,13 @@ impl Command {
     pub fn process_group(&mut self, pgid: Pid) -> &mut Self {
         self.pgid = pgid as i32;
         self
+    }
+
+    /// Makes the child's group the foreground one of the controlling terminal before the child runs, so that it cannot be
+    /// stopped for reading too early. Nothing happens without a terminal, or when this process is in the background
+    /// itself.
+    pub fn foreground(&mut self, yes: bool) -> &mut Self {
+        self.set_flag(SPAWN_FOREGROUND, yes)
     }
 
     /// Makes the child the leader of a new session.

@@ -19,8 +19,18 @@ pub(crate) use libc_files::*;
 #[cfg(target_os = "wasi")]
 mod wasm_files;
 
+#[cfg(target_os = "wasi")]
+mod wasm_tty;
+#[cfg(target_os = "wasi")]
+pub(crate) use wasm_tty::*;
+
 #[cfg(unix)]
 mod unix_files;
+
+#[cfg(unix)]
+mod unix_tty;
+#[cfg(unix)]
+pub(crate) use unix_tty::*;
 
 /// What `spawn` needs. Strings are bytes without NUL.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! The backend of a Linux host, for building and testing guest programs natively. It is not part of a VM.
 
+use super::unix_tty::take_foreground;
 use super::{Entry, SpawnArgs, flush_stdio};
-use agentos_abi::layout::{SysInfo, Times, WaitResult};
+use agentos_abi::layout::{Rusage, SysInfo, Times, WaitResult};
 use agentos_abi::process::{
-    FD_CLOSE, PGID_INHERIT, SPAWN_MAP_ONLY, SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
+    FD_CLOSE, PGID_INHERIT, SPAWN_FOREGROUND, SPAWN_MAP_ONLY, SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH,
+    SPAWN_SETSID,
 };
 use agentos_abi::{Errno, Signal};
 use std::ffi::{CStr, CString};
@@ -156,10 +158,14 @@ fn become_program(
     tell: u32,
 ) -> i32 {
     let prepare = || -> io::Result<()> {
+        let parents_group = getpgid(0)?;
         if args.flags & SPAWN_SETSID != 0 {
             setsid()?;
         } else if args.pgid != PGID_INHERIT {
             setpgid(0, args.pgid as u32)?;
+        }
+        if args.flags & SPAWN_FOREGROUND != 0 {
+            take_foreground(parents_group);
         }
         for signal in Signal::ALL {
             let ignored = disposition(u32::from(signal.raw())) == libc::SIG_IGN;
@@ -267,13 +273,17 @@ pub(crate) fn exec(path: &[u8], argv: &[&[u8]], env: Option<&[&[u8]]>, flags: u3
     }
 }
 
-pub(crate) fn clone(entry: Entry<'_>, pgid: i32) -> io::Result<u32> {
+pub(crate) fn clone(entry: Entry<'_>, pgid: i32, flags: u32) -> io::Result<u32> {
     flush_stdio();
+    let parents_group = getpgid(0)?;
     // SAFETY: guest programs have one thread, so the child's copy of the memory is whole.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         if pgid != PGID_INHERIT {
             let _ = setpgid(0, pgid as u32);
+        }
+        if flags & SPAWN_FOREGROUND != 0 {
+            take_foreground(parents_group);
         }
         let status = entry();
         flush_stdio();
@@ -371,6 +381,19 @@ pub(crate) fn times() -> io::Result<Times> {
     };
     let (own, children) = (usage(libc::RUSAGE_SELF)?, usage(libc::RUSAGE_CHILDREN)?);
     Ok(Times { utime_us: own.0, stime_us: own.1, cutime_us: children.0, cstime_us: children.1 })
+}
+
+pub(crate) fn getrusage(who: i32) -> io::Result<Rusage> {
+    // SAFETY: an all-zero rusage is valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the out-pointer is a live local.
+    check(unsafe { libc::getrusage(who, &raw mut usage) })?;
+    let us = |t: libc::timeval| t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64;
+    Ok(Rusage {
+        utime_us: us(usage.ru_utime),
+        stime_us: us(usage.ru_stime),
+        maxrss_kb: usage.ru_maxrss as u64,
+    })
 }
 
 /// Linux shows the arguments that execve passed; changing them is the VM's ability.
@@ -471,14 +494,31 @@ pub(crate) fn next_signal() -> u8 {
 }
 
 pub(crate) fn alarm(ms: u64) -> io::Result<u64> {
-    let time = |ms: u64| libc::timeval { tv_sec: (ms / 1000) as i64, tv_usec: (ms % 1000 * 1000) as i64 };
-    let (new, mut old) = (
-        libc::itimerval { it_interval: time(0), it_value: time(ms) },
-        libc::itimerval { it_interval: time(0), it_value: time(0) },
-    );
+    setitimer(0, ms.saturating_mul(1000)).map(|(_, left)| left.div_ceil(1000))
+}
+
+fn timeval(us: u64) -> libc::timeval {
+    libc::timeval { tv_sec: (us / 1_000_000) as i64, tv_usec: (us % 1_000_000) as i64 }
+}
+
+fn micros(timer: &libc::itimerval) -> (u64, u64) {
+    let us = |t: libc::timeval| t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64;
+    (us(timer.it_interval), us(timer.it_value))
+}
+
+pub(crate) fn setitimer(interval_us: u64, value_us: u64) -> io::Result<(u64, u64)> {
+    let new = libc::itimerval { it_interval: timeval(interval_us), it_value: timeval(value_us) };
+    let mut old = libc::itimerval { it_interval: timeval(0), it_value: timeval(0) };
     // SAFETY: both pointers are to live locals.
     check(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const new, &raw mut old) })?;
-    Ok(old.it_value.tv_sec as u64 * 1000 + old.it_value.tv_usec as u64 / 1000)
+    Ok(micros(&old))
+}
+
+pub(crate) fn getitimer() -> io::Result<(u64, u64)> {
+    let mut now = libc::itimerval { it_interval: timeval(0), it_value: timeval(0) };
+    // SAFETY: the out-pointer is a live local.
+    check(unsafe { libc::getitimer(libc::ITIMER_REAL, &raw mut now) })?;
+    Ok(micros(&now))
 }
 
 pub(crate) fn pause() -> io::Result<()> {

@@ -2,8 +2,10 @@
 
 use super::{Entry, SpawnArgs, flush_stdio};
 use agentos_abi::Errno;
-use agentos_abi::layout::{SYSINFO_SIZE, SysInfo, TIMES_SIZE, Times, WAIT_RESULT_SIZE, WaitResult};
-use agentos_abi::process::SPAWN_INHERIT_ENV;
+use agentos_abi::layout::{
+    RUSAGE_SIZE, Rusage, SYSINFO_SIZE, SysInfo, TIMES_SIZE, Times, WAIT_RESULT_SIZE, WaitResult,
+};
+use agentos_abi::process::{ITIMER_REAL, SPAWN_INHERIT_ENV};
 use std::io;
 
 pub(crate) use super::wasm_files::*;
@@ -50,7 +52,7 @@ pub(super) fn out_bytes<const N: usize>(call: impl FnOnce(i32) -> i32) -> io::Re
 }
 
 /// Runs a call that fills a buffer and stores the length, growing the buffer on ERANGE.
-fn out_buffer(mut call: impl FnMut(i32, i32, i32) -> i32) -> io::Result<Vec<u8>> {
+pub(super) fn out_buffer(mut call: impl FnMut(i32, i32, i32) -> i32) -> io::Result<Vec<u8>> {
     let mut buf = vec![0u8; 256];
     loop {
         let mut len = 0u32;
@@ -165,13 +167,13 @@ pub(crate) extern "C" fn __agentos_clone_entry(_func: i32, arg: i32) -> i32 {
     status
 }
 
-pub(crate) fn clone(entry: Entry<'_>, pgid: i32) -> io::Result<u32> {
+pub(crate) fn clone(entry: Entry<'_>, pgid: i32, flags: u32) -> io::Result<u32> {
     flush_stdio();
     let cell = Box::into_raw(Box::new(entry));
     // Naming the entry keeps the export from being dropped by the linker.
     let func = __agentos_clone_entry as extern "C" fn(i32, i32) -> i32 as usize as i32;
     // SAFETY: `cell` stays allocated during the call; the child has its own copy of it.
-    let result = out_u32(|out| unsafe { raw::clone_call(func, addr(cell), pgid, 0, out) });
+    let result = out_u32(|out| unsafe { raw::clone_call(func, addr(cell), pgid, flags as i32, out) });
     // SAFETY: this copy of the memory leaked the box above and takes it back once.
     drop(unsafe { Box::from_raw(cell) });
     result
@@ -262,12 +264,16 @@ static AGREE_ON_CWD: extern "C" fn() = agree_on_cwd;
 pub(crate) fn getrlimit(resource: u32) -> io::Result<(u64, u64)> {
     // SAFETY: `out` is a live buffer of two u64.
     let bytes = out_bytes::<16>(|out| unsafe { raw::getrlimit(resource as i32, out) })?;
-    let [soft, hard] = [0, 8].map(|at| {
+    Ok(two_words(&bytes))
+}
+
+fn two_words(bytes: &[u8; 16]) -> (u64, u64) {
+    let [first, second] = [0, 8].map(|at| {
         let mut word = [0u8; 8];
         word.copy_from_slice(&bytes[at..at + 8]);
         u64::from_le_bytes(word)
     });
-    Ok((soft, hard))
+    (first, second)
 }
 
 pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
@@ -278,6 +284,11 @@ pub(crate) fn setrlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
 pub(crate) fn times() -> io::Result<Times> {
     // SAFETY: `out` is a live buffer of the size of a Times.
     Ok(Times::decode(&out_bytes::<TIMES_SIZE>(|out| unsafe { raw::times(out) })?))
+}
+
+pub(crate) fn getrusage(who: i32) -> io::Result<Rusage> {
+    // SAFETY: `out` is a live buffer of the size of a Rusage.
+    Ok(Rusage::decode(&out_bytes::<RUSAGE_SIZE>(|out| unsafe { raw::getrusage(who, out) })?))
 }
 
 pub(crate) fn set_title(argv: &[&[u8]]) -> io::Result<()> {
@@ -338,6 +349,17 @@ pub(crate) fn next_signal() -> u8 {
 pub(crate) fn alarm(ms: u64) -> io::Result<u64> {
     // SAFETY: `out` is a live u64.
     Ok(u64::from_le_bytes(out_bytes::<8>(|out| unsafe { raw::alarm(ms as i64, out) })?))
+}
+
+pub(crate) fn setitimer(interval_us: u64, value_us: u64) -> io::Result<(u64, u64)> {
+    let (which, interval, value) = (ITIMER_REAL as i32, interval_us as i64, value_us as i64);
+    // SAFETY: `out` is a live buffer of two u64.
+    Ok(two_words(&out_bytes::<16>(|out| unsafe { raw::setitimer(which, interval, value, out) })?))
+}
+
+pub(crate) fn getitimer() -> io::Result<(u64, u64)> {
+    // SAFETY: `out` is a live buffer of two u64.
+    Ok(two_words(&out_bytes::<16>(|out| unsafe { raw::getitimer(ITIMER_REAL as i32, out) })?))
 }
 
 pub(crate) fn pause() -> io::Result<()> {
