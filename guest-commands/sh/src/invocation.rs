@@ -20,6 +20,8 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     sh.shopts.patsub_replacement = true;
     sh.shopts.sourcepath = true;
     sh.shopts.globskipdots = true;
+    sh.shopts.promptvars = true;
+    sh.session.name = sh.zero.clone();
     if name == "sh" {
         sh.shopts.expand_aliases = true;
         sh.opts.posix = true;
@@ -84,6 +86,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         };
         if let Some((zero, rest)) = rest.split_first() {
             sh.zero = zero.clone();
+            sh.session.name = zero.clone();
             sh.source = Rc::from(zero.as_str());
             sh.args = rest.to_vec();
         }
@@ -101,6 +104,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         }
     } else {
         sh.args = rest.to_vec();
+        sh.session.stdin = true;
         run_stdin(&mut sh)
     };
     if result == Err(Flow::Discard) && sh.status == 0 {

@@ -89,13 +89,19 @@ options! {
     }
 }
 
+/// In the order of `$-`. Of `interactive` only the start of the shell decides.
 const LETTERS: &[(char, &str)] = &[
     ('a', "allexport"),
+    ('b', "notify"),
     ('e', "errexit"),
     ('f', "noglob"),
     ('h', "hashall"),
+    ('i', "interactive"),
+    ('k', "keyword"),
     ('m', "monitor"),
     ('n', "noexec"),
+    ('p', "privileged"),
+    ('t', "onecmd"),
     ('u', "nounset"),
     ('v', "verbose"),
     ('x', "xtrace"),
@@ -105,10 +111,6 @@ const LETTERS: &[(char, &str)] = &[
     ('H', "histexpand"),
     ('P', "physical"),
     ('T', "functrace"),
-    ('b', "notify"),
-    ('k', "keyword"),
-    ('p', "privileged"),
-    ('t', "onecmd"),
 ];
 
 impl Options {
@@ -121,8 +123,11 @@ impl Options {
     }
 
     /// The letters of what is on, as `$-`.
-    pub(crate) fn letters(&self) -> String {
-        LETTERS.iter().filter(|(_, name)| self.by_name(name) == Some(true)).map(|(l, _)| *l).collect()
+    pub(crate) fn letters(&self, interactive: bool) -> String {
+        let on = |letter: char, name: &str| {
+            if letter == 'i' { interactive } else { self.by_name(name) == Some(true) }
+        };
+        LETTERS.iter().filter(|(letter, name)| on(*letter, name)).map(|(letter, _)| *letter).collect()
     }
 
     /// The names of what is on, as `SHELLOPTS`.

@@ -1,6 +1,7 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
+use crate::interactive::Session;
 use crate::ir::Command;
 use crate::jobs::Jobs;
 use crate::options::{Options, Shopts};
@@ -87,6 +88,9 @@ pub(crate) struct Shell {
     pub(crate) shopts: Shopts,
     pub(crate) traps: Traps,
     pub(crate) jobs: Jobs,
+    /// The shell was started for a person, not a script: `$-` has `i`.
+    pub(crate) interactive: bool,
+    pub(crate) session: Session,
     pub(crate) pid: u32,
     pub(crate) line: u32,
     pub(crate) calls: Vec<Call>,
@@ -159,6 +163,8 @@ impl Shell {
             shopts: Shopts::default(),
             traps: Traps::default(),
             jobs: Jobs::default(),
+            interactive: false,
+            session: Session::default(),
             pid,
             line: 1,
             calls: Vec::new(),
@@ -337,7 +343,7 @@ impl Shell {
     /// How an error leaves that POSIX wants to end a shell which is not interactive; bash by itself only gives up the
     /// command.
     pub(crate) fn fatal(&mut self) -> Flow {
-        if self.opts.posix {
+        if self.opts.posix && !self.session.active {
             self.status = self.status_at_exit();
             return Flow::Exit;
         }

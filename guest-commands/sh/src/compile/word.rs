@@ -23,6 +23,8 @@ pub(crate) enum Mode {
     Braced,
     /// A here-document: as double quotes, but `"` is ordinary.
     HereDoc,
+    /// A prompt: as double quotes, but `"` by itself is ordinary.
+    Prompt,
     /// Nothing is special.
     Literal,
 }
@@ -74,7 +76,7 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     let mut b = Builder { parts: Vec::new(), text: String::new(), quoted: false, line, depth };
     match mode {
         Mode::Literal => b.push(text, true),
-        Mode::Double | Mode::Braced | Mode::HereDoc => double(&mut b, text, mode)?,
+        Mode::Double | Mode::Braced | Mode::HereDoc | Mode::Prompt => double(&mut b, text, mode)?,
         Mode::Word | Mode::Assign | Mode::NameAndValue => unquoted(&mut b, text, mode)?,
     }
     b.flush();
@@ -225,7 +227,7 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 }
             }
             // Quotes within the word of an expansion that is itself quoted.
-            b'"' if mode != Mode::HereDoc => {
+            b'"' if !matches!(mode, Mode::HereDoc | Mode::Prompt) => {
                 let end = s.double(i)?;
                 double(b, &text[i + 1..end - 1], mode)?;
                 i = end;

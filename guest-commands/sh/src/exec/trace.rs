@@ -21,10 +21,7 @@ impl Shell {
         let prefix = self.vars.get(symbols::PS4).map_or_else(|| "+ ".to_owned(), |p| p.into_owned());
         // The prompt is expanded with tracing off, or it would trace itself.
         self.opts.xtrace = false;
-        let prefix = crate::compile::word::parse(&prefix, self.line, crate::compile::word::Mode::HereDoc)
-            .ok()
-            .and_then(|word| self.expand_string(&word).ok())
-            .unwrap_or(prefix);
+        let prefix = self.prompt(&prefix);
         self.opts.xtrace = true;
         let first =
             prefix.chars().next().map_or(String::new(), |c| c.to_string().repeat(self.in_process as usize));

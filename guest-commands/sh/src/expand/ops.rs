@@ -117,7 +117,11 @@ impl Shell {
             b'L' => map(value, str::to_lowercase),
             b'u' => map(value, |text| change_case(text, CaseChange::Upper, false, None)),
             b'E' => map(value, crate::compile::word::ansi),
-            b'P' => value,
+            b'P' => match value {
+                Val::Unset => Val::Unset,
+                Val::One(text) => Val::One(self.prompt(&text)),
+                Val::Many(items, star) => Val::Many(items.iter().map(|i| self.prompt(i)).collect(), star),
+            },
             b'a' | b'A' => {
                 let Name::Var(name) = param.name else { return Ok(value) };
                 let letters = self.attributes(self.vars.resolve(name));

@@ -263,9 +263,12 @@ impl Shell {
     }
 
     fn flags(&self) -> String {
-        let mut flags = self.opts.letters();
+        let mut flags = self.opts.letters(self.interactive);
         if self.command_string {
             flags.push('c');
+        }
+        if self.session.stdin {
+            flags.push('s');
         }
         flags
     }
