@@ -32,6 +32,10 @@ pub const O_TRUNC: u32 = 0o1000;
 pub const O_APPEND: u32 = 0o2000;
 /// Do not wait in read, write or open.
 pub const O_NONBLOCK: u32 = 0o4000;
+/// A write returns when its data are on stable storage.
+pub const O_DSYNC: u32 = 0o10_000;
+/// A write returns when its data and attributes are on stable storage; contains [`O_DSYNC`].
+pub const O_SYNC: u32 = 0o4_010_000;
 /// Fail with ENOTDIR unless a directory.
 pub const O_DIRECTORY: u32 = 0o200_000;
 /// Fail with ELOOP if the last component is a symbolic link.

@@ -1,10 +1,12 @@
 //! What the host keeps per running guest: the data of its store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agentos_kernel::{Description, Errno, Fd, Interrupt, Process, Result, Signal};
 use wasmtime::{Caller, Memory, ResourceLimiter};
 
+use crate::host::Rights;
 use crate::loader::Machine;
 use crate::program::Program;
 
@@ -26,6 +28,8 @@ pub(crate) struct Guest {
     /// Address of the word that tells the guest of a caught signal; 0 is none.
     pub(crate) pending_word: u32,
     pub(crate) preopens: Vec<Option<Preopen>>,
+    /// Rights of preview 1 that a descriptor does not have although its file would; empty for a program of our ABI.
+    pub(crate) withheld: BTreeMap<i32, Rights>,
     /// PWD of a program that only knows preopens, if it did not start in `/`.
     pub(crate) pwd: Option<Vec<u8>>,
     /// What `exec` replaces the program with.
@@ -54,6 +58,7 @@ impl Guest {
             memory: None,
             pending_word: 0,
             preopens: Vec::new(),
+            withheld: BTreeMap::new(),
             pwd: None,
             exec: None,
             out_of_memory: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use agentos_abi::fd::{O_APPEND, O_NONBLOCK};
+use agentos_abi::fd::{O_APPEND, O_NONBLOCK, O_SYNC};
 use agentos_vfs::{Access, DirEntry, InodePin, Location, NameBuf, Namespace, OpenFile};
 use parking_lot::Mutex;
 
@@ -75,14 +75,14 @@ pub struct Description {
 }
 
 impl Description {
-    /// A description; `flags` are the status flags `O_APPEND` and `O_NONBLOCK`; `entry` is the directory and the name by
+    /// A description; `flags` are the status flags `O_APPEND`, `O_NONBLOCK`, `O_DSYNC` and `O_SYNC`; `entry` is the directory and the name by
     /// which it was found, for `/proc/self/fd`.
     #[must_use]
     pub fn new(kind: FileKind, access: Access, flags: u32, entry: Option<(Location, NameBuf)>) -> Arc<Self> {
         Arc::new(Self {
             kind,
             access,
-            flags: AtomicU32::new(flags & (O_APPEND | O_NONBLOCK)),
+            flags: AtomicU32::new(flags & (O_APPEND | O_NONBLOCK | O_SYNC)),
             offset: tokio::sync::Mutex::new(0),
             entry,
             lock: Mutex::new(None),
@@ -113,15 +113,16 @@ impl Description {
         self.access
     }
 
-    /// Status flags: `O_APPEND`, `O_NONBLOCK`.
+    /// Status flags: `O_APPEND`, `O_NONBLOCK`, `O_DSYNC`, `O_SYNC`.
     #[must_use]
     pub fn flags(&self) -> u32 {
         self.flags.load(Ordering::Relaxed)
     }
 
-    /// Sets the status flags; others are ignored.
+    /// Sets `O_APPEND` and `O_NONBLOCK`; other flags stay as they are, as fcntl(2) leaves them.
     pub fn set_flags(&self, flags: u32) {
-        self.flags.store(flags & (O_APPEND | O_NONBLOCK), Ordering::Relaxed);
+        let fixed = self.flags() & O_SYNC;
+        self.flags.store(fixed | (flags & (O_APPEND | O_NONBLOCK)), Ordering::Relaxed);
     }
 
     /// Whether reads and writes fail with EAGAIN instead of waiting.

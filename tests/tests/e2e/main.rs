@@ -13,6 +13,7 @@ mod test_isolation;
 mod test_limits;
 mod test_mounts;
 mod test_pipelines;
+mod test_preview1;
 mod test_sessions;
 mod test_sidecar;
 mod test_spawn;

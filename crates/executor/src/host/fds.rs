@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use agentos_abi::fd::{O_APPEND, O_NONBLOCK};
+use agentos_abi::fd::{O_APPEND, O_DSYNC, O_NONBLOCK, O_SYNC};
 use agentos_kernel::sys::Whence;
 use agentos_kernel::{Description, Errno, Fd, FileKind, Result};
 use agentos_vfs::SetAttr;
 use wasmtime::{Caller, Linker};
 
-use super::wasi::{self, FDFLAG_APPEND, FDFLAG_NONBLOCK};
-use super::{WASI, fd_number, offset, quick, waiting};
+use super::wasi::{self, FDFLAG_APPEND, FDFLAG_DSYNC, FDFLAG_NONBLOCK, FDFLAG_RSYNC, FDFLAG_SYNC};
+use super::{WASI, fd_number, offset, quick, rights, waiting};
 use crate::guest::{FIRST_PREOPEN, Guest, parts};
 use crate::memory::{Iovec, bytes, bytes_mut, iovecs, put, put_u32, put_u64};
 
@@ -31,7 +31,6 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, WASI, fd_advise(fd: i32, at: i64, len: i64, advice: i32));
     quick!(linker, WASI, fd_fdstat_get(fd: i32, out: i32));
     quick!(linker, WASI, fd_fdstat_set_flags(fd: i32, flags: i32));
-    quick!(linker, WASI, fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64));
     waiting!(linker, WASI, fd_filestat_get(fd: i32, out: i32));
     waiting!(linker, WASI, fd_filestat_set_size(fd: i32, size: i64));
     waiting!(linker, WASI, fd_filestat_set_times(fd: i32, atime: i64, mtime: i64, flags: i32));
@@ -51,6 +50,7 @@ fn count_of(n: usize) -> u32 {
 async fn fd_read(caller: &mut Caller<'_, Guest>, fd: i32, iovs: i32, count: i32, out: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let file = guest.file(fd)?;
+    rights::demand(guest, fd, &file, rights::FD_READ)?;
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let mut total = 0;
     for Iovec { ptr, len } in iovecs(memory, iovs, count)? {
@@ -116,6 +116,7 @@ impl Gathered<'_> {
 async fn fd_write(caller: &mut Caller<'_, Guest>, fd: i32, iovs: i32, count: i32, out: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let file = guest.file(fd)?;
+    rights::demand(guest, fd, &file, rights::FD_WRITE)?;
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let n = {
         let data = gather(memory, iovs, count)?;
@@ -134,6 +135,7 @@ async fn fd_pread(
 ) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let file = guest.file(fd)?;
+    rights::demand(guest, fd, &file, rights::FD_READ)?;
     let kernel = Arc::clone(&guest.machine.kernel);
     let at = offset(at)?;
     let mut total = 0;
@@ -157,6 +159,7 @@ async fn fd_pwrite(
 ) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let file = guest.file(fd)?;
+    rights::demand(guest, fd, &file, rights::FD_WRITE)?;
     let kernel = Arc::clone(&guest.machine.kernel);
     let at = offset(at)?;
     let n = {
@@ -169,6 +172,7 @@ async fn fd_pwrite(
 async fn fd_seek(caller: &mut Caller<'_, Guest>, fd: i32, delta: i64, whence: i32, out: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let file = guest.file(fd)?;
+    rights::demand(guest, fd, &file, rights::FD_SEEK)?;
     let kernel = Arc::clone(&guest.machine.kernel);
     let whence = match whence {
         0 => Whence::Set,
@@ -181,12 +185,18 @@ async fn fd_seek(caller: &mut Caller<'_, Guest>, fd: i32, delta: i64, whence: i3
 }
 
 async fn fd_tell(caller: &mut Caller<'_, Guest>, fd: i32, out: i32) -> Result<()> {
-    fd_seek(caller, fd, 0, 1, out).await
+    let (memory, guest) = parts(caller)?;
+    let file = guest.file(fd)?;
+    rights::demand(guest, fd, &file, rights::FD_TELL)?;
+    let kernel = Arc::clone(&guest.machine.kernel);
+    let at = kernel.seek(&file, 0, Whence::Current).await?;
+    put_u64(memory, out, at)
 }
 
 fn fd_close(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
     let guest = caller.data_mut();
     let number = fd_number(fd)?;
+    guest.withheld.remove(&fd);
     match guest.machine.kernel.close(&guest.process, number) {
         Err(Errno::EBADF) => {
             let slot = number.0.checked_sub(FIRST_PREOPEN).and_then(|i| guest.preopens.get_mut(i as usize));
@@ -211,6 +221,11 @@ fn fd_renumber(caller: &mut Caller<'_, Guest>, fd: i32, to: i32) -> Result<()> {
         return Err(Errno::ENOTSUP);
     }
     kernel.dup2(&guest.process, from, to, false)?;
+    rights::renumbered(guest, fd, to.0.cast_signed());
+    if let Some(slot) = to.0.checked_sub(FIRST_PREOPEN).and_then(|i| guest.preopens.get_mut(i as usize)) {
+        // The number now means this descriptor in every call.
+        *slot = None;
+    }
     kernel.close(&guest.process, from)
 }
 
@@ -261,30 +276,23 @@ fn fd_fdstat_get(caller: &mut Caller<'_, Guest>, fd: i32, out: i32) -> Result<()
     if file.flags() & O_NONBLOCK != 0 {
         flags |= FDFLAG_NONBLOCK;
     }
-    let access = file.access();
-    let mut rights = wasi::RIGHTS_ALL & !(wasi::RIGHT_FD_READ | wasi::RIGHT_FD_WRITE);
-    if access.read {
-        rights |= wasi::RIGHT_FD_READ;
+    match file.flags() & O_SYNC {
+        0 => {}
+        O_DSYNC => flags |= FDFLAG_DSYNC,
+        _ => flags |= FDFLAG_DSYNC | FDFLAG_RSYNC | FDFLAG_SYNC,
     }
-    if access.write {
-        rights |= wasi::RIGHT_FD_WRITE;
-    }
-    match file.kind() {
-        FileKind::Regular { .. } | FileKind::Device(..) => {}
-        FileKind::Directory(_) => rights &= !wasi::RIGHT_FD_SEEK,
-        _ => rights &= !(wasi::RIGHT_FD_SEEK | wasi::RIGHT_FD_TELL),
-    }
+    let rights = rights::get(guest, fd, &file);
     let mut stat = [0; 24];
     stat[0] = wasi::filetype_of(file.kind());
     stat[2..4].copy_from_slice(&(flags as u16).to_le_bytes());
-    stat[8..16].copy_from_slice(&rights.to_le_bytes());
-    stat[16..24].copy_from_slice(&wasi::RIGHTS_ALL.to_le_bytes());
+    stat[8..16].copy_from_slice(&rights.base.to_le_bytes());
+    stat[16..24].copy_from_slice(&rights.inheriting.to_le_bytes());
     put(memory, out, &stat)
 }
 
 /// Status flags of preview 1 as the kernel has them.
 pub(super) fn status_flags(flags: u32) -> Result<u32> {
-    let known = FDFLAG_APPEND | FDFLAG_NONBLOCK | wasi::FDFLAG_DSYNC | wasi::FDFLAG_RSYNC | wasi::FDFLAG_SYNC;
+    let known = FDFLAG_APPEND | FDFLAG_NONBLOCK | FDFLAG_DSYNC | FDFLAG_RSYNC | FDFLAG_SYNC;
     if flags & !known != 0 {
         return Err(Errno::EINVAL);
     }
@@ -295,6 +303,13 @@ pub(super) fn status_flags(flags: u32) -> Result<u32> {
     if flags & FDFLAG_NONBLOCK != 0 {
         status |= O_NONBLOCK;
     }
+    if flags & FDFLAG_DSYNC != 0 {
+        status |= O_DSYNC;
+    }
+    if flags & (FDFLAG_RSYNC | FDFLAG_SYNC) != 0 {
+        // As on Linux, where reads are synchronised as writes are.
+        status |= O_SYNC;
+    }
     Ok(status)
 }
 
@@ -302,11 +317,6 @@ fn fd_fdstat_set_flags(caller: &mut Caller<'_, Guest>, fd: i32, flags: i32) -> R
     let file = caller.data().file(fd)?;
     file.set_flags(status_flags(flags.cast_unsigned())?);
     Ok(())
-}
-
-fn fd_fdstat_set_rights(caller: &mut Caller<'_, Guest>, fd: i32, _base: i64, _inheriting: i64) -> Result<()> {
-    // Rights were never enforced by the usual hosts and are gone from later WASI: our rights are users and modes.
-    caller.data().file(fd).map(|_| ())
 }
 
 async fn fd_filestat_get(caller: &mut Caller<'_, Guest>, fd: i32, out: i32) -> Result<()> {
@@ -352,9 +362,9 @@ fn fd_prestat_dir_name(caller: &mut Caller<'_, Guest>, fd: i32, name: i32, len: 
     put(memory, name, &preopen.name)
 }
 
-/// Sockets come with the network; until then no descriptor is one.
+/// Sockets come with the network; until then no descriptor is one. The number of a preopen is none at all here.
 fn not_a_socket(caller: &Caller<'_, Guest>, fd: i32) -> Result<()> {
-    caller.data().file(fd)?;
+    caller.data().process.fds.lock().get(fd_number(fd)?)?;
     Err(Errno::ENOTSOCK)
 }
 

@@ -10,6 +10,7 @@ mod native_files;
 mod paths;
 mod poll;
 mod processes;
+mod rights;
 mod signals;
 mod terminals;
 mod wasi;
@@ -44,6 +45,7 @@ macro_rules! waiting {
     };
 }
 
+pub(crate) use rights::Rights;
 pub(crate) use {quick, waiting};
 
 /// A linker with every call of the guest ABI.
@@ -56,6 +58,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     paths::link(&mut linker)?;
     poll::link(&mut linker)?;
     processes::link(&mut linker)?;
+    rights::link(&mut linker)?;
     signals::link(&mut linker)?;
     native_fds::link(&mut linker)?;
     terminals::link(&mut linker)?;

@@ -12,16 +12,11 @@ use agentos_vfs::{NewKind, RenameFlags, SetAttr};
 use wasmtime::{Caller, Linker};
 
 use super::fds::status_flags;
-use super::wasi::{
-    self, LOOKUP_SYMLINK_FOLLOW, OFLAG_CREAT, OFLAG_DIRECTORY, OFLAG_EXCL, OFLAG_TRUNC, RIGHT_FD_READ,
-    RIGHT_FD_WRITE,
-};
+use super::rights::{self, Rights};
+use super::wasi::{self, LOOKUP_SYMLINK_FOLLOW, OFLAG_CREAT, OFLAG_DIRECTORY, OFLAG_EXCL, OFLAG_TRUNC};
 use super::{WASI, waiting};
 use crate::guest::{Guest, parts};
 use crate::memory::{bytes_mut, put, put_u32};
-
-/// Bits of `fd_readdir` in the rights: a program that only lists asks for these and not for `fd_read`.
-const RIGHT_FD_READDIR: u64 = 1 << 14;
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(linker, WASI, path_open(fd: i32, lookup: i32, path: i32, len: i32, oflags: i32, base: i64, inheriting: i64, flags: i32, out: i32));
@@ -78,13 +73,18 @@ async fn path_open(
     len: i32,
     oflags: i32,
     base: i64,
-    _inheriting: i64,
+    inheriting: i64,
     flags: i32,
     out: i32,
 ) -> Result<()> {
     let call = PathCall::new(caller, fd, path, len)?;
     let (base, oflags) = (base.cast_unsigned(), oflags.cast_unsigned());
-    let mut how = match (base & (RIGHT_FD_READ | RIGHT_FD_READDIR) != 0, base & RIGHT_FD_WRITE != 0) {
+    let asked = Rights { base, inheriting: inheriting.cast_unsigned() };
+    let directory = rights::get(caller.data(), fd, &call.directory);
+    if call.strict {
+        rights::may_open(directory, asked, oflags & OFLAG_DIRECTORY != 0)?;
+    }
+    let mut how = match (base & (rights::FD_READ | rights::FD_READDIR) != 0, base & rights::FD_WRITE != 0) {
         (true, true) => O_RDWR,
         (false, true) => O_WRONLY,
         _ => O_RDONLY,
@@ -109,10 +109,13 @@ async fn path_open(
     let process = Arc::clone(&caller.data().process);
     process.fds.lock().has_room(0)?;
     let file = call.kernel.open(&call.who, Some(&process), call.at(), how, 0o666).await?;
-    let guest = caller.data();
+    let (strict, opened) = (call.strict, Arc::clone(&file));
+    let (memory, guest) = parts(caller)?;
     let at_least = if matches!(file.kind(), FileKind::Directory(_)) { guest.first_directory_fd() } else { 0 };
     let number = guest.process.fds.lock().insert(file, at_least, false)?;
-    let (memory, _) = parts(caller)?;
+    if strict {
+        rights::opened(guest, number.0.cast_signed(), &opened, directory, asked);
+    }
     put_u32(memory, out, number.0)
 }
 

@@ -3,12 +3,6 @@
 use agentos_kernel::{Errno, FileKind, Result};
 use agentos_vfs::{Attr, FileType, Timespec};
 
-pub(super) const RIGHT_FD_READ: u64 = 1 << 1;
-pub(super) const RIGHT_FD_SEEK: u64 = 1 << 2;
-pub(super) const RIGHT_FD_TELL: u64 = 1 << 5;
-pub(super) const RIGHT_FD_WRITE: u64 = 1 << 6;
-pub(super) const RIGHTS_ALL: u64 = (1 << 30) - 1;
-
 pub(super) const FDFLAG_APPEND: u32 = 1;
 pub(super) const FDFLAG_DSYNC: u32 = 2;
 pub(super) const FDFLAG_NONBLOCK: u32 = 4;

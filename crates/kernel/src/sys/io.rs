@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use agentos_abi::fd::O_APPEND;
+use agentos_abi::fd::{O_APPEND, O_DSYNC, O_SYNC};
 use agentos_vfs::{OpenFile, SetAttr, reply};
 
 use crate::description::FileKind;
@@ -81,6 +81,14 @@ async fn append_pieces(file: &Arc<dyn OpenFile>, data: &[u8]) -> Result<(usize, 
     Ok((done, end))
 }
 
+/// What `O_DSYNC` and `O_SYNC` ask of a write.
+async fn sync_written(file: &Description, content: &Arc<dyn OpenFile>) -> Result<()> {
+    match file.flags() & O_SYNC {
+        0 => Ok(()),
+        flags => content.sync(flags == O_DSYNC).await,
+    }
+}
+
 /// Where a seek counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whence {
@@ -144,15 +152,17 @@ impl Kernel {
         match file.kind() {
             FileKind::Regular { file: content, .. } => {
                 let mut offset = file.offset.lock().await;
-                if file.flags() & O_APPEND != 0 {
+                let n = if file.flags() & O_APPEND != 0 {
                     let (n, end) = append_pieces(content, data).await?;
                     *offset = end;
-                    Ok(n)
+                    n
                 } else {
                     let n = write_pieces(content, data, *offset).await?;
                     *offset += n as u64;
-                    Ok(n)
-                }
+                    n
+                };
+                sync_written(file, content).await?;
+                Ok(n)
             }
             FileKind::Device(device, _) => device.write(data),
             FileKind::Directory(_) | FileKind::PipeReader(_) => Err(Errno::EBADF),
@@ -218,10 +228,15 @@ impl Kernel {
     pub async fn pwrite(&self, file: &Description, data: &[u8], offset: u64) -> Result<usize> {
         match file.kind() {
             _ if !file.access().write => Err(Errno::EBADF),
-            FileKind::Regular { file: content, .. } if file.flags() & O_APPEND != 0 => {
-                Ok(append_pieces(content, data).await?.0)
+            FileKind::Regular { file: content, .. } => {
+                let n = if file.flags() & O_APPEND != 0 {
+                    append_pieces(content, data).await?.0
+                } else {
+                    write_pieces(content, data, offset).await?
+                };
+                sync_written(file, content).await?;
+                Ok(n)
             }
-            FileKind::Regular { file: content, .. } => write_pieces(content, data, offset).await,
             FileKind::Device(device, _) => device.write(data),
             _ => Err(Errno::ESPIPE),
         }
@@ -271,10 +286,10 @@ impl Kernel {
 
     /// Makes sure that the file is at least `offset + len` long. EBADF, ENODEV.
     pub async fn allocate(&self, file: &Description, offset: u64, len: u64) -> Result<()> {
-        let FileKind::Regular { file: content, .. } = file.kind() else { return Err(Errno::ENODEV) };
         if !file.access().write {
             return Err(Errno::EBADF);
         }
+        let FileKind::Regular { file: content, .. } = file.kind() else { return Err(Errno::ENODEV) };
         if len == 0 {
             return Err(Errno::EINVAL);
         }
