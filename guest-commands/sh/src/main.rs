@@ -8,6 +8,7 @@ mod compile;
 mod environment;
 mod exec;
 mod expand;
+mod history;
 mod input;
 mod interactive;
 mod invocation;

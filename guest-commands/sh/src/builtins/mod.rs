@@ -3,14 +3,18 @@
 mod cd;
 pub(crate) mod declare;
 mod echo;
+mod enable;
+mod fc;
 mod flow;
 mod getopts;
+mod history;
 mod jobs;
 mod lookup;
 mod printf;
 mod read;
 mod set;
 mod signals;
+pub(crate) mod table;
 pub(crate) mod test;
 
 use crate::shell::{Flow, Run, Shell};
@@ -50,7 +54,9 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "shopt" => set::shopt,
         "umask" => set::umask,
         "ulimit" => set::ulimit,
-        "enable" => flow::truth,
+        "enable" => enable::enable,
+        "history" => history::history,
+        "fc" => fc::fc,
         "getopts" => getopts::getopts,
         "trap" => signals::trap,
         "kill" => signals::kill,
