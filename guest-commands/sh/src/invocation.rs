@@ -203,6 +203,7 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
         match units.next(Dialect { extglob: sh.shopts.extglob, aliases }) {
             Ok(Next::Unit(unit)) => {
                 pending.clear();
+                sh.session.history_number = sh.history_number();
                 let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, false) };
                 match result {
                     Ok(()) => {}

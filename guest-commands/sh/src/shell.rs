@@ -1,8 +1,8 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
-use crate::interactive::Session;
 use crate::history::History;
+use crate::interactive::Session;
 use crate::ir::Command;
 use crate::jobs::Jobs;
 use crate::options::{Options, Shopts};
