@@ -42,14 +42,15 @@ impl Shell {
         let info = ["5", "2", "15", "1", "release", "wasm32-agentos"];
         let info = info.iter().enumerate().map(|(i, s)| (i as i64, (*s).to_owned())).collect();
         self.vars.put(symbols::BASH_VERSINFO, Value::Array(info));
+        self.vars.set_flags(symbols::BASH_VERSINFO, vars::READONLY, 0);
         self.vars.put_str(symbols::BASH, self.zero.clone());
         self.vars.put_str(symbols::OSTYPE, "linux-gnu");
         self.vars.put(symbols::PPID, Value::Int(i64::from(agentos_guest::process::parent_id())));
-        self.vars.set_flags(symbols::PPID, vars::READONLY, 0);
+        self.vars.set_flags(symbols::PPID, vars::READONLY | vars::INTEGER, 0);
         self.vars.put(symbols::UID, Value::Int(i64::from(agentos_guest::user::getuid())));
-        self.vars.set_flags(symbols::UID, vars::READONLY, 0);
+        self.vars.set_flags(symbols::UID, vars::READONLY | vars::INTEGER, 0);
         self.vars.put(symbols::EUID, Value::Int(i64::from(agentos_guest::user::geteuid())));
-        self.vars.set_flags(symbols::EUID, vars::READONLY, 0);
+        self.vars.set_flags(symbols::EUID, vars::READONLY | vars::INTEGER, 0);
         let names = agentos_guest::system::uname().unwrap_or_default();
         self.vars.put_str(symbols::HOSTNAME, names.nodename);
         self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());

@@ -187,6 +187,8 @@ pub(crate) struct Param {
     pub(crate) name: Name,
     pub(crate) index: Option<Subscript>,
     pub(crate) indirect: bool,
+    /// Written with braces.
+    pub(crate) braced: bool,
     pub(crate) op: Op,
     /// As written, for messages.
     pub(crate) raw: Rc<str>,

@@ -3,12 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod arith;
+mod assoc;
 mod builtins;
 mod compile;
 mod environment;
 mod exec;
 mod expand;
-mod history;
 mod input;
 mod interactive;
 mod invocation;
@@ -18,6 +18,7 @@ mod options;
 mod pattern;
 mod print;
 mod prompt;
+mod regex;
 mod shell;
 mod source;
 mod spare;

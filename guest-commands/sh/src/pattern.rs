@@ -235,7 +235,19 @@ fn bracket(p: &[u8], t: &[u8]) -> Option<(bool, usize)> {
     }
 }
 
-fn in_class(name: &str, c: char) -> bool {
+/// The names of the classes of characters.
+const CLASSES: &[&str] = &[
+    "alpha", "digit", "alnum", "upper", "lower", "space", "blank", "punct", "print", "graph", "cntrl",
+    "xdigit", "word", "ascii",
+];
+
+/// Whether `[:name:]` means a class.
+pub(crate) fn is_class(name: &str) -> bool {
+    CLASSES.contains(&name)
+}
+
+/// Whether a character is in a class.
+pub(crate) fn in_class(name: &str, c: char) -> bool {
     match name {
         "alpha" => c.is_alphabetic(),
         "digit" => c.is_ascii_digit(),

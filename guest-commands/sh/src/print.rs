@@ -1,8 +1,8 @@
 //! Writes commands as script text again, in the shape of bash's `declare -f`. Words are as they were written.
 
 use crate::ir::{
-    Arm, Assign, AssignValue, Command, Cond, CondOp, Item, Kind, List, Pipeline, Redirect, RedirectFd,
-    RedirectKind, Simple, Then, Timed, Word,
+    Arm, Assign, AssignValue, Command, Cond, CondOp, Element, Item, Kind, List, Pipeline, Redirect,
+    RedirectFd, RedirectKind, Simple, Then, Timed, Word,
 };
 use std::fmt::Write as _;
 
@@ -249,18 +249,7 @@ impl Printer {
         match &assign.value {
             AssignValue::Scalar(word) => self.text(&word.raw),
             AssignValue::Array(elements) => {
-                self.text("(");
-                for (i, element) in elements.iter().enumerate() {
-                    if i > 0 {
-                        self.text(" ");
-                    }
-                    if let Some(key) = &element.key {
-                        let sign = if element.append { "+=" } else { "=" };
-                        let _ = write!(self.out, "[{}]{sign}", key.word.raw);
-                    }
-                    self.text(&element.word.raw);
-                }
-                self.text(")");
+                self.text(&array(elements));
             }
         }
     }
@@ -344,6 +333,18 @@ impl Printer {
             self.text(" )");
         }
     }
+}
+
+/// The list of an array as text.
+pub(crate) fn array(elements: &[Element]) -> String {
+    let item = |element: &Element| match &element.key {
+        Some(key) => {
+            let sign = if element.append { "+=" } else { "=" };
+            format!("[{}]{sign}{}", key.word.raw, element.word.raw)
+        }
+        None => element.word.raw.to_string(),
+    };
+    format!("({})", elements.iter().map(item).collect::<Vec<_>>().join(" "))
 }
 
 fn operator(op: CondOp) -> &'static str {

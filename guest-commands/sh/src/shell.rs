@@ -1,7 +1,6 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
-use crate::history::History;
 use crate::interactive::Session;
 use crate::ir::Command;
 use crate::jobs::Jobs;
@@ -10,10 +9,10 @@ use crate::source::SyntaxError;
 use crate::spare::Spare;
 use crate::symbols::{self, Sym, sym};
 use crate::traps::Traps;
-use crate::vars::{self, Key, Value, Vars};
+use crate::vars::{self, Key, Target, Value, Vars};
 use agentos_guest::fd;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -45,6 +44,8 @@ pub(crate) struct Call {
     pub(crate) name: Rc<str>,
     pub(crate) source: Rc<str>,
     pub(crate) line: u32,
+    /// The options to bring back after it, if `local -` asked for that.
+    pub(crate) opts: Option<Options>,
 }
 
 /// Output that substitutions in this process collect instead of writing it.
@@ -73,6 +74,8 @@ impl Capture {
 pub(crate) struct Shell {
     pub(crate) vars: Vars,
     pub(crate) functions: HashMap<Rc<str>, Rc<Function>>,
+    /// Functions that cannot be changed.
+    pub(crate) fixed_functions: std::collections::BTreeSet<String>,
     /// Changes with every definition, so that what was concluded from the functions can be kept until then.
     pub(crate) generation: u32,
     pub(crate) aliases: HashMap<String, String>,
@@ -92,7 +95,6 @@ pub(crate) struct Shell {
     /// The shell was started for a person, not a script: `$-` has `i`.
     pub(crate) interactive: bool,
     pub(crate) session: Session,
-    pub(crate) history: History,
     pub(crate) pid: u32,
     pub(crate) line: u32,
     pub(crate) calls: Vec<Call>,
@@ -107,7 +109,7 @@ pub(crate) struct Shell {
     pub(crate) out: Vec<u8>,
     pub(crate) capture: Capture,
     pub(crate) arith_cache: HashMap<String, Rc<Expr>>,
-    pub(crate) regexes: HashMap<String, Rc<regex_lite::Regex>>,
+    pub(crate) regexes: HashMap<String, Rc<crate::regex::Regex>>,
     pub(crate) started: Instant,
     seconds_base: i64,
     random: std::cell::Cell<u32>,
@@ -116,8 +118,6 @@ pub(crate) struct Shell {
     pub(crate) last_arg: String,
     pub(crate) command_string: bool,
     pub(crate) proc_fds: Vec<u32>,
-    /// Builtins that `enable -n` switched off.
-    pub(crate) disabled: BTreeSet<&'static str>,
     pub(crate) hashed: BTreeMap<String, String>,
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
@@ -154,6 +154,7 @@ impl Shell {
         let mut shell = Shell {
             vars: Vars::default(),
             functions: HashMap::new(),
+            fixed_functions: std::collections::BTreeSet::new(),
             generation: 0,
             aliases: HashMap::new(),
             args: Vec::new(),
@@ -169,7 +170,6 @@ impl Shell {
             jobs: Jobs::default(),
             interactive: false,
             session: Session::default(),
-            history: History::default(),
             pid,
             line: 1,
             calls: Vec::new(),
@@ -192,7 +192,6 @@ impl Shell {
             last_arg: String::new(),
             command_string: false,
             proc_fds: Vec::new(),
-            disabled: BTreeSet::new(),
             hashed: BTreeMap::new(),
             current: String::new(),
             stderr: 2,
@@ -235,18 +234,41 @@ impl Shell {
     }
 
     fn get_reference(&self, name: Sym) -> Option<Cow<'_, str>> {
-        let target = self.vars.resolve(name);
-        if target == name {
-            // A reference to an element: `declare -n x=a[1]`.
-            let text = self.vars.get(name)?.into_owned();
-            let (array, key) = text.strip_suffix(']')?.split_once('[')?;
-            let key = match key.parse() {
-                Ok(n) => Key::Number(n),
-                Err(_) => Key::Text(key.to_owned()),
-            };
-            return self.vars.element(sym(array), &key).map(|v| Cow::Owned(v.into_owned()));
+        match self.vars.target(name) {
+            // A reference that refers to nothing yet.
+            Target::Var(target) if self.vars.flags(target) & vars::NAMEREF != 0 => None,
+            Target::Var(target) => self.get(target),
+            Target::Element(text) => {
+                let (array, key) = text.strip_suffix(']')?.split_once('[')?;
+                let array = self.vars.resolve(sym(array));
+                let key = match key.parse::<i64>() {
+                    Ok(n) if n < 0 && !self.vars.is_assoc(array) => {
+                        Key::Number(n + self.vars.array_end(array))
+                    }
+                    Ok(n) => Key::Number(n),
+                    Err(_) => Key::Text(key.trim_matches(['"', '\'']).to_owned()),
+                };
+                self.vars.element(array, &key).map(|v| Cow::Owned(v.into_owned()))
+            }
+            Target::Global(name) => match &self.vars.global(name)?.value {
+                Value::Str(text) => Some(Cow::Borrowed(text)),
+                Value::Int(n) => Some(Cow::Owned(n.to_string())),
+                Value::Array(items) => items.get(&0).map(|v| Cow::Borrowed(v.as_str())),
+                Value::Assoc(_) | Value::Unset => None,
+            },
+            Target::Nothing => None,
         }
-        self.get(target)
+    }
+
+    /// Reports references that were found to lead in a circle; true if there were some.
+    pub(crate) fn warn_circle(&mut self) -> bool {
+        match self.vars.take_circle() {
+            Some(name) => {
+                self.error(&format!("warning: {}: circular name reference", name.name()));
+                true
+            }
+            None => false,
+        }
     }
 
     fn computed(&self, name: Sym) -> Option<Cow<'_, str>> {
@@ -261,7 +283,6 @@ impl Shell {
             symbols::EPOCHREALTIME => format!("{}.{:06}", since().as_secs(), since().subsec_micros()),
             symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
             symbols::SHELLOPTS => self.opts.list(),
-            symbols::HISTCMD => self.history_number().to_string(),
             symbols::BASH_COMMAND => self.current.clone(),
             symbols::UNDERSCORE => self.last_arg.clone(),
             symbols::FUNCNAME
@@ -372,8 +393,6 @@ impl Shell {
             }
             symbols::OPTIND => self.getopts_at = 0,
             symbols::PATH => self.hashed.clear(),
-            symbols::HISTSIZE => self.limit_history(value),
-            symbols::HISTFILESIZE => self.limit_history_file(value),
             _ => {}
         }
     }
@@ -384,7 +403,7 @@ impl Shell {
         if flags == 0 && name > symbols::PATH && name != symbols::OPTIND {
             match &mut self.vars.slot_mut(name).value {
                 Value::Array(items) => drop(items.insert(0, value)),
-                Value::Assoc(items) => drop(items.insert("0".into(), value)),
+                Value::Assoc(items) => items.insert("0".into(), value),
                 other => *other = Value::Str(value),
             }
             if self.opts.allexport {
@@ -414,22 +433,40 @@ impl Shell {
 
     fn set_slowly(&mut self, name: Sym, value: String) -> Run {
         if self.vars.flags(name) & vars::NAMEREF != 0 {
-            let target = self.vars.resolve(name);
-            if target != name {
-                return self.set(target, value);
+            match self.vars.target(name) {
+                Target::Var(target) if self.vars.flags(target) & vars::NAMEREF == 0 => {
+                    return self.set(target, value);
+                }
+                Target::Var(target) => return self.set_reference(target, value),
+                Target::Element(text) => return self.assign_text(&text, value),
+                Target::Global(name) => {
+                    self.warn_circle();
+                    self.vars.swap_global(name);
+                    let result = self.set(name, value);
+                    self.vars.swap_global(name);
+                    return result;
+                }
+                Target::Nothing => {
+                    self.warn_circle();
+                    self.status = 1;
+                    return Err(Flow::Discard);
+                }
             }
-            let text = self.vars.get(name).map(Cow::into_owned).unwrap_or_default();
-            if text.contains('[') {
-                return self.assign_text(&text, value);
-            }
+        }
+        if name == symbols::NOWHERE {
+            self.warn_circle();
+            self.status = 1;
+            return Err(Flow::Discard);
         }
         self.check_writable(name)?;
         let flags = self.vars.flags(name);
         let value = self.with_attributes(flags, value)?;
         self.note_special(name, &value);
-        match &mut self.vars.slot_mut(name).value {
+        let slot = self.vars.slot_mut(name);
+        slot.flags &= !vars::NOVALUE;
+        match &mut slot.value {
             Value::Array(items) => drop(items.insert(0, value)),
-            Value::Assoc(items) => drop(items.insert("0".into(), value)),
+            Value::Assoc(items) => items.insert("0".into(), value),
             other => *other = Value::Str(value),
         }
         if self.opts.allexport {
@@ -438,7 +475,19 @@ impl Shell {
         Ok(())
     }
 
-    fn with_attributes(&mut self, flags: u8, value: String) -> Result<String, Flow> {
+    /// Makes a reference refer to something.
+    pub(crate) fn set_reference(&mut self, name: Sym, target: String) -> Run {
+        self.check_writable(name)?;
+        if !crate::text::is_reference(&target) {
+            self.error(&format!("`{target}': not a valid identifier"));
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        self.vars.put_str(name, target);
+        Ok(())
+    }
+
+    pub(crate) fn with_attributes(&mut self, flags: vars::Flags, value: String) -> Result<String, Flow> {
         if flags & vars::INTEGER != 0 {
             return match self.eval_text(&value, 0) {
                 Ok(n) => Ok(n.to_string()),
@@ -450,8 +499,17 @@ impl Shell {
             };
         }
         Ok(match () {
-            () if flags & vars::LOWER != 0 => value.to_lowercase(),
-            () if flags & vars::UPPER != 0 => value.to_uppercase(),
+            () if flags & vars::LOWER != 0 => crate::text::lower(&value),
+            () if flags & vars::UPPER != 0 => crate::text::upper(&value),
+            () if flags & vars::CAPITAL != 0 => {
+                let mut chars = value.chars();
+                chars
+                    .next()
+                    .map(crate::text::upper_char)
+                    .into_iter()
+                    .chain(chars.map(crate::text::lower_char))
+                    .collect()
+            }
             () => value,
         })
     }
@@ -469,9 +527,29 @@ impl Shell {
         self.set(name, value.to_string())
     }
 
+    /// The variable that a name stands for when it is used as an array.
+    pub(crate) fn array_target(&mut self, name: Sym) -> Result<Sym, Flow> {
+        if self.vars.flags(name) & vars::NAMEREF == 0 {
+            return Ok(name);
+        }
+        match self.vars.target(name) {
+            Target::Var(target) => Ok(target),
+            Target::Element(text) => {
+                self.error(&format!("`{text}': not a valid identifier"));
+                self.status = 1;
+                Err(Flow::Discard)
+            }
+            Target::Nothing | Target::Global(_) => {
+                self.warn_circle();
+                self.status = 1;
+                Err(Flow::Discard)
+            }
+        }
+    }
+
     /// Assigns an element of an array, which comes into being if need be.
     pub(crate) fn set_element(&mut self, name: Sym, key: Key, value: String, append: bool) -> Run {
-        let name = self.vars.resolve(name);
+        let name = self.array_target(name)?;
         self.check_writable(name)?;
         let flags = self.vars.flags(name);
         let value = if append {
@@ -481,10 +559,15 @@ impl Shell {
             value
         };
         let value = self.with_attributes(flags, value)?;
+        let export = self.opts.allexport;
         let slot = self.vars.slot_mut(name);
+        slot.flags &= !vars::NOVALUE;
+        if export {
+            slot.flags |= vars::EXPORT;
+        }
         match (&mut slot.value, key) {
-            (Value::Assoc(items), Key::Text(k)) => drop(items.insert(k, value)),
-            (Value::Assoc(items), Key::Number(n)) => drop(items.insert(n.to_string(), value)),
+            (Value::Assoc(items), Key::Text(k)) => items.insert(k, value),
+            (Value::Assoc(items), Key::Number(n)) => items.insert(n.to_string(), value),
             (Value::Array(items), Key::Number(n)) => drop(items.insert(n, value)),
             (other, Key::Number(n)) => {
                 let mut items = BTreeMap::new();

@@ -72,6 +72,42 @@ pub(crate) fn is_name(text: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
+/// Whether `text` can be what a name reference refers to: a name, or an element of an array.
+pub(crate) fn is_reference(text: &str) -> bool {
+    match text.split_once('[') {
+        Some((name, rest)) => is_name(name) && rest.len() > 1 && rest.ends_with(']'),
+        None => is_name(text),
+    }
+}
+
+/// A character in lower case, if that is one character.
+pub(crate) fn lower_char(c: char) -> char {
+    let mut lower = c.to_lowercase();
+    match (lower.next(), lower.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+/// A character in upper case, if that is one character.
+pub(crate) fn upper_char(c: char) -> char {
+    let mut upper = c.to_uppercase();
+    match (upper.next(), upper.next()) {
+        (Some(one), None) => one,
+        _ => c,
+    }
+}
+
+/// Text in lower case, character by character.
+pub(crate) fn lower(text: &str) -> String {
+    text.chars().map(lower_char).collect()
+}
+
+/// Text in upper case, character by character.
+pub(crate) fn upper(text: &str) -> String {
+    text.chars().map(upper_char).collect()
+}
+
 /// Length of the name at the start of `bytes`; 0 if there is none.
 pub(crate) fn name_len(bytes: &[u8]) -> usize {
     if bytes.first().is_none_or(u8::is_ascii_digit) {

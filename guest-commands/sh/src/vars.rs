@@ -2,18 +2,43 @@
 //! special variables.
 
 use crate::arith::eval::plain_integer;
-use crate::symbols::{Sym, sym};
+use crate::assoc::Assoc;
+use crate::symbols::{self, Sym, sym};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::rc::Rc;
 
-pub(crate) const EXPORT: u8 = 1;
-pub(crate) const READONLY: u8 = 2;
-pub(crate) const INTEGER: u8 = 4;
-pub(crate) const LOWER: u8 = 8;
-pub(crate) const UPPER: u8 = 16;
-pub(crate) const NAMEREF: u8 = 32;
+/// Attributes of a variable.
+pub(crate) type Flags = u16;
+
+pub(crate) const EXPORT: Flags = 1;
+pub(crate) const READONLY: Flags = 2;
+pub(crate) const INTEGER: Flags = 4;
+pub(crate) const LOWER: Flags = 8;
+pub(crate) const UPPER: Flags = 16;
+pub(crate) const NAMEREF: Flags = 32;
+/// An array that was declared and never assigned.
+pub(crate) const NOVALUE: Flags = 64;
+/// The first letter becomes a capital.
+pub(crate) const CAPITAL: Flags = 128;
+pub(crate) const TRACE: Flags = 256;
+
+/// How many name references may lead from one to the next.
+const MAX_REFERENCES: usize = 8;
+
+/// What a name stands for once references are followed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Target {
+    Var(Sym),
+    /// An element of an array, as written.
+    Element(String),
+    /// The global variable of a name whose local one refers to itself.
+    Global(Sym),
+    /// Nothing: the references lead in a circle, or are too many.
+    Nothing,
+}
 
 /// What a variable holds.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,7 +49,7 @@ pub(crate) enum Value {
     /// A number that nobody has asked for as text yet.
     Int(i64),
     Array(BTreeMap<i64, String>),
-    Assoc(BTreeMap<String, String>),
+    Assoc(Assoc),
 }
 
 /// Which element of an array.
@@ -38,18 +63,45 @@ pub(crate) enum Key {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Slot {
     pub(crate) value: Value,
-    pub(crate) flags: u8,
+    pub(crate) flags: Flags,
     /// The substitution that has already noted the former value.
     epoch: u32,
+}
+
+/// The variables of a call, or those that stand before a command.
+#[derive(Default)]
+struct Scope {
+    /// Made for the assignments before a command.
+    temporary: bool,
+    /// What was replaced.
+    outer: Vec<(Sym, Slot)>,
+}
+
+impl Scope {
+    fn has(&self, sym: Sym) -> bool {
+        self.outer.iter().any(|(s, _)| *s == sym)
+    }
+}
+
+/// What a note of the journal brings back.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    /// The value of a variable.
+    Value,
+    /// What a scope replaced, which was brought back early.
+    Outer(usize),
+    /// What a scope replaced, which was changed.
+    Hidden(usize),
 }
 
 /// All variables.
 #[derive(Default)]
 pub(crate) struct Vars {
     slots: Vec<Slot>,
-    /// What each scope replaced.
-    scopes: Vec<Vec<(Sym, Slot)>>,
-    journal: Vec<(Sym, Slot)>,
+    scopes: Vec<Scope>,
+    journal: Vec<(Change, Sym, Slot)>,
+    /// The first name of a circle of references that somebody has to report.
+    circle: Cell<Option<Sym>>,
     epoch: u32,
     epochs: u32,
     env: Option<Rc<Vec<OsString>>>,
@@ -62,20 +114,70 @@ impl Vars {
         self.slots.get(sym.index())
     }
 
-    /// The variable that a name reference stands for.
-    pub(crate) fn resolve(&self, mut name: Sym) -> Sym {
-        for _ in 0..10 {
-            match self.slots.get(name.index()) {
-                Some(Slot { flags, value: Value::Str(target), .. }) if flags & NAMEREF != 0 => {
+    /// What a name stands for.
+    pub(crate) fn target(&self, name: Sym) -> Target {
+        let mut at = name;
+        for _ in 0..=MAX_REFERENCES {
+            match self.slots.get(at.index()) {
+                Some(Slot { flags, value: Value::Str(target), .. })
+                    if flags & NAMEREF != 0 && !target.is_empty() =>
+                {
                     if !crate::text::is_name(target) {
-                        return name;
+                        return if target.ends_with(']') {
+                            Target::Element(target.clone())
+                        } else {
+                            Target::Nothing
+                        };
                     }
-                    name = sym(target);
+                    let next = sym(target);
+                    if next == name || next == at {
+                        self.circle.set(Some(name));
+                        if next == at && !self.is_global(at) {
+                            return Target::Global(at);
+                        }
+                        return Target::Nothing;
+                    }
+                    at = next;
                 }
-                _ => return name,
+                _ => return Target::Var(at),
             }
         }
-        name
+        Target::Nothing
+    }
+
+    /// The variable that a name stands for; [`symbols::NOWHERE`], which is never set, if it is none.
+    pub(crate) fn resolve(&self, name: Sym) -> Sym {
+        match self.slots.get(name.index()) {
+            Some(slot) if slot.flags & NAMEREF != 0 => match self.target(name) {
+                Target::Var(name) => name,
+                Target::Element(_) | Target::Global(_) | Target::Nothing => symbols::NOWHERE,
+            },
+            _ => name,
+        }
+    }
+
+    /// The last reference that a name leads to; `None` if the name is no reference.
+    pub(crate) fn last_reference(&self, name: Sym) -> Option<Sym> {
+        let mut last = None;
+        let mut at = name;
+        for _ in 0..=MAX_REFERENCES {
+            match self.slots.get(at.index()) {
+                Some(slot) if slot.flags & NAMEREF != 0 => {
+                    last = Some(at);
+                    match &slot.value {
+                        Value::Str(target) if crate::text::is_name(target) => at = sym(target),
+                        _ => break,
+                    }
+                }
+                _ => break,
+            }
+        }
+        last
+    }
+
+    /// The name at which references were found to lead in a circle, once.
+    pub(crate) fn take_circle(&self) -> Option<Sym> {
+        self.circle.take()
     }
 
     /// A variable that is going to change.
@@ -88,17 +190,17 @@ impl Vars {
             self.env = None;
         }
         if self.epoch > self.slots[i].epoch {
-            self.journal.push((sym, self.slots[i].clone()));
+            self.journal.push((Change::Value, sym, self.slots[i].clone()));
             self.slots[i].epoch = self.epoch;
         }
         &mut self.slots[i]
     }
 
-    pub(crate) fn flags(&self, sym: Sym) -> u8 {
+    pub(crate) fn flags(&self, sym: Sym) -> Flags {
         self.slot(sym).map_or(0, |s| s.flags)
     }
 
-    pub(crate) fn set_flags(&mut self, sym: Sym, on: u8, off: u8) {
+    pub(crate) fn set_flags(&mut self, sym: Sym, on: Flags, off: Flags) {
         let slot = self.slot_mut(sym);
         slot.flags = (slot.flags | on) & !off;
         if (on | off) & EXPORT != 0 {
@@ -187,7 +289,7 @@ impl Vars {
     pub(crate) fn elements(&self, sym: Sym) -> Vec<String> {
         match self.slot(sym).map(|s| &s.value) {
             Some(Value::Array(items)) => items.values().cloned().collect(),
-            Some(Value::Assoc(items)) => items.values().cloned().collect(),
+            Some(Value::Assoc(items)) => items.iter().map(|(_, value)| value.clone()).collect(),
             _ => self.get(sym).map(|v| vec![v.into_owned()]).unwrap_or_default(),
         }
     }
@@ -196,7 +298,7 @@ impl Vars {
     pub(crate) fn keys(&self, sym: Sym) -> Vec<String> {
         match self.slot(sym).map(|s| &s.value) {
             Some(Value::Array(items)) => items.keys().map(i64::to_string).collect(),
-            Some(Value::Assoc(items)) => items.keys().cloned().collect(),
+            Some(Value::Assoc(items)) => items.iter().map(|(key, _)| key.clone()).collect(),
             Some(Value::Unset) | None => Vec::new(),
             _ => vec!["0".to_owned()],
         }
@@ -220,33 +322,129 @@ impl Vars {
     // --- scopes
 
     pub(crate) fn push_scope(&mut self) {
-        self.scopes.push(Vec::new());
+        self.scopes.push(Scope::default());
+    }
+
+    /// A scope for the assignments before a command.
+    pub(crate) fn push_temporary(&mut self) {
+        self.scopes.push(Scope { temporary: true, ..Scope::default() });
     }
 
     pub(crate) fn pop_scope(&mut self) {
-        for (sym, slot) in self.scopes.pop().unwrap_or_default().into_iter().rev() {
-            let now = &mut self.slots[sym.index()];
-            if (now.flags | slot.flags) & EXPORT != 0 {
-                self.env = None;
-            }
-            *now = slot;
+        for (sym, slot) in self.scopes.pop().unwrap_or_default().outer.into_iter().rev() {
+            self.restore(sym, slot);
         }
     }
 
+    fn restore(&mut self, sym: Sym, slot: Slot) {
+        let now = &mut self.slots[sym.index()];
+        if (now.flags | slot.flags) & EXPORT != 0 {
+            self.env = None;
+        }
+        *now = slot;
+    }
+
+    /// Takes a variable away. One of a caller, or one that stands before a command, brings back what it hid; one of this
+    /// very call stays local.
+    pub(crate) fn unset(&mut self, name: Sym) {
+        let scope = self.scopes.iter().rposition(|scope| scope.has(name));
+        if let Some(scope) = scope
+            && (Some(scope) != self.call_scope())
+            && let Some(at) = self.scopes[scope].outer.iter().rposition(|(s, _)| *s == name)
+        {
+            self.slot_mut(name);
+            let (_, slot) = self.scopes[scope].outer.remove(at);
+            if self.epoch > 0 {
+                self.journal.push((Change::Outer(scope), name, slot.clone()));
+            }
+            self.restore(name, slot);
+            return;
+        }
+        self.remove(name);
+    }
+
+    /// Puts the global variable of a name in the place of the local one that hides it, or back; false if none does.
+    pub(crate) fn swap_global(&mut self, name: Sym) -> bool {
+        let Some(scope) = self.scopes.iter().position(|scope| scope.has(name)) else {
+            return false;
+        };
+        self.slot_mut(name);
+        if let Some(at) = self.scopes[scope].outer.iter().position(|(s, _)| *s == name) {
+            if self.epoch > 0 {
+                let hidden = self.scopes[scope].outer[at].1.clone();
+                self.journal.push((Change::Hidden(scope), name, hidden));
+            }
+            std::mem::swap(&mut self.slots[name.index()], &mut self.scopes[scope].outer[at].1);
+            self.env = None;
+        }
+        true
+    }
+
+    /// The scope of the innermost call.
+    fn call_scope(&self) -> Option<usize> {
+        self.scopes.iter().rposition(|scope| !scope.temporary)
+    }
+
     pub(crate) fn is_local(&self, sym: Sym) -> bool {
-        self.scopes.last().is_some_and(|scope| scope.iter().any(|(s, _)| *s == sym))
+        self.call_scope().is_some_and(|scope| self.scopes[scope].has(sym))
     }
 
     /// Whether no scope has a variable of that name.
     pub(crate) fn is_global(&self, sym: Sym) -> bool {
-        !self.scopes.iter().flatten().any(|(s, _)| *s == sym)
+        !self.scopes.iter().any(|scope| scope.has(sym))
     }
 
-    /// Makes a variable of the innermost scope.
+    /// The global variable of a name that scopes may hide.
+    pub(crate) fn global(&self, sym: Sym) -> Option<&Slot> {
+        let hidden = self.scopes.iter().flat_map(|scope| &scope.outer).find(|(s, _)| *s == sym);
+        hidden.map(|(_, slot)| slot).or_else(|| self.slot(sym))
+    }
+
+    /// Whether a variable stands before the command that called the function.
+    pub(crate) fn is_temporary(&self, sym: Sym) -> bool {
+        match self.call_scope() {
+            Some(call) if call > 0 => {
+                let before = &self.scopes[call - 1];
+                before.temporary && before.has(sym) && !self.scopes[call].has(sym)
+            }
+            _ => false,
+        }
+    }
+
+    /// What an assignment before the command at hand made stays.
+    pub(crate) fn keep_temporary(&mut self, sym: Sym) {
+        if let Some(scope) = self.scopes.last_mut().filter(|scope| scope.temporary) {
+            scope.outer.retain(|(s, _)| *s != sym);
+        }
+    }
+
+    /// Makes a variable of the innermost call.
     pub(crate) fn make_local(&mut self, sym: Sym) {
-        if self.scopes.is_empty() || self.is_local(sym) {
+        let Some(call) = self.call_scope() else { return };
+        if self.scopes[call].has(sym) {
             return;
         }
+        // One that stands before this very command gives its place up.
+        for scope in call + 1..self.scopes.len() {
+            if let Some(at) = self.scopes[scope].outer.iter().position(|(s, _)| *s == sym) {
+                let outer = self.scopes[scope].outer.remove(at);
+                self.scopes[call].outer.push(outer);
+                return;
+            }
+        }
+        self.hide(sym, call);
+    }
+
+    /// Makes a variable for the command that follows.
+    pub(crate) fn make_temporary(&mut self, sym: Sym) {
+        if let Some(last) = self.scopes.len().checked_sub(1)
+            && !self.scopes[last].has(sym)
+        {
+            self.hide(sym, last);
+        }
+    }
+
+    fn hide(&mut self, sym: Sym, scope: usize) {
         let i = sym.index();
         if i >= self.slots.len() {
             self.slots.resize_with(i + 1, Slot::default);
@@ -257,9 +455,7 @@ impl Vars {
         if old.flags & EXPORT != 0 {
             self.env = None;
         }
-        if let Some(scope) = self.scopes.last_mut() {
-            scope.push((sym, old));
-        }
+        self.scopes[scope].outer.push((sym, old));
     }
 
     // --- the journal
@@ -275,12 +471,21 @@ impl Vars {
     /// Brings back every value of the time of [`Vars::begin`].
     pub(crate) fn undo(&mut self, mark: (usize, u32)) {
         while self.journal.len() > mark.0 {
-            let Some((sym, slot)) = self.journal.pop() else { break };
-            let now = &mut self.slots[sym.index()];
-            if (now.flags | slot.flags) & EXPORT != 0 {
-                self.env = None;
+            let Some((change, sym, slot)) = self.journal.pop() else { break };
+            match change {
+                Change::Value => self.restore(sym, slot),
+                Change::Outer(scope) => {
+                    if let Some(scope) = self.scopes.get_mut(scope) {
+                        scope.outer.push((sym, slot));
+                    }
+                }
+                Change::Hidden(scope) => {
+                    let hidden = self.scopes.get_mut(scope).map(|scope| scope.outer.iter_mut());
+                    if let Some((_, old)) = hidden.and_then(|mut all| all.find(|(s, _)| *s == sym)) {
+                        *old = slot;
+                    }
+                }
             }
-            *now = slot;
         }
         self.epoch = mark.1;
     }

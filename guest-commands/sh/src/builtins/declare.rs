@@ -1,12 +1,14 @@
-//! `declare`, `typeset`, `local`, `export`, `readonly` and `unset`.
+//! `declare`, `typeset`, `local`, `export` and `readonly`. How variables are shown is in `show`, `unset` has its own file.
 
+use crate::assoc::Assoc;
 use crate::compile;
 use crate::compile::word::{self, Mode};
-use crate::expand_double_quote;
 use crate::ir::{Arg, Assign, AssignValue};
-use crate::shell::{Flow, Shell};
+use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{Sym, sym};
-use crate::vars::{EXPORT, INTEGER, Key, LOWER, NAMEREF, READONLY, UPPER, Value};
+use crate::vars::{
+    CAPITAL, EXPORT, Flags, INTEGER, LOWER, NAMEREF, NOVALUE, READONLY, TRACE, Target, UPPER, Value,
+};
 
 /// Whether a name is a builtin whose arguments can be assignments.
 pub(crate) fn is_declaration(name: &str) -> bool {
@@ -19,16 +21,22 @@ enum What {
     Assign(usize, Option<String>),
 }
 
+/// What the options ask for.
 #[derive(Default)]
-struct Want {
-    on: u8,
-    off: u8,
-    array: bool,
-    assoc: bool,
-    print: bool,
-    functions: bool,
-    names_only: bool,
+pub(super) struct Want {
+    pub(super) on: Flags,
+    pub(super) off: Flags,
+    pub(super) array: bool,
+    pub(super) assoc: bool,
+    /// `+a`, `+A`: no longer an array.
+    scalar: bool,
+    pub(super) print: bool,
+    pub(super) functions: bool,
+    pub(super) names_only: bool,
     global: bool,
+    inherit: bool,
+    /// A subscript makes it an array.
+    subscript: bool,
 }
 
 /// Called by name through `command` or `builtin`: arguments are text.
@@ -73,22 +81,38 @@ impl Shell {
         let mut words = words.into_iter().peekable();
         while let Some(What::Text(option)) = words.peek() {
             let on = match option.as_bytes() {
-                [b'-', b'-'] => {
+                b"--" => {
                     words.next();
                     break;
                 }
+                b"-" if name == "local" => {
+                    let opts = self.opts;
+                    if let Some(call) = self.calls.last_mut() {
+                        call.opts.get_or_insert(opts);
+                    }
+                    words.next();
+                    continue;
+                }
                 [b'-', _, ..] => true,
-                [b'+', _, ..] => false,
+                [b'+', _, ..] if !matches!(name, "export" | "readonly") => false,
                 _ => break,
             };
             for letter in option[1..].chars() {
                 if !want.set(letter, on, name) {
-                    let message = format!("{option}: invalid option");
+                    let message = format!("{}{letter}: invalid option", if on { '-' } else { '+' });
                     self.complain(name, &message);
+                    self.write_error(&format!("{name}: usage: {}\n", usage(name)));
                     return Ok(2);
                 }
             }
             words.next();
+        }
+        // Both mean neither; an array cannot be a reference.
+        if want.on & (LOWER | UPPER) == LOWER | UPPER {
+            want.on &= !(LOWER | UPPER);
+        }
+        if want.on & NAMEREF != 0 && (want.array || want.assoc || want.on & INTEGER != 0) {
+            want.on &= !(NAMEREF | if want.array || want.assoc { 0 } else { INTEGER });
         }
         let words: Vec<What> = words.collect();
         if want.functions {
@@ -106,15 +130,7 @@ impl Shell {
                     None => 0,
                 },
                 What::Text(text) if want.print && name != "export" && name != "readonly" => {
-                    let known = sym(&text);
-                    if self.vars.is_set(known) || self.vars.flags(known) != 0 {
-                        let line = self.declaration(known) + "\n";
-                        self.print(&line);
-                        0
-                    } else {
-                        let message = format!("{text}: not found");
-                        self.complain(name, &message)
-                    }
+                    self.print_one(&text, name)
                 }
                 What::Text(text) => self.declare_text(&text, &want, name)?,
             };
@@ -126,29 +142,20 @@ impl Shell {
     fn declare_text(&mut self, text: &str, want: &Want, name: &str) -> Result<i32, Flow> {
         let len = crate::text::name_len(text.as_bytes());
         if len > 0 && len == text.len() {
-            if self.is_scoped(want, name) && self.is_fixed(sym(text), want, name) {
-                return Ok(1);
-            }
-            self.prepare(sym(text), want, name);
-            self.vars.set_flags(sym(text), want.on, want.off);
-            return Ok(0);
+            return self.declare_name(sym(text), want, name);
         }
         // `declare "a=(1 2)"` and `declare "$name=$value"`: the value is text, not expanded again.
         let assign = match text[len..].strip_prefix("+=").or_else(|| text[len..].strip_prefix('=')) {
             Some(value) if len > 0 => {
                 let append = text[len..].starts_with("+=");
-                let array = (want.array || want.assoc) && value.starts_with('(') && value.ends_with(')');
-                let value = if array {
-                    compile::elements(&value[1..value.len() - 1], self.line).map(AssignValue::Array)
-                } else {
-                    word::parse(value, self.line, Mode::Literal).map(AssignValue::Scalar)
-                };
+                let value = word::parse(value, self.line, Mode::Literal).map(AssignValue::Scalar);
                 value.map(|value| Some(Assign { name: sym(&text[..len]), index: None, append, value }))
             }
-            _ => compile::assignment(text, self.line),
+            _ => compile::literal_assignment(text, self.line),
         };
+        let whole = !matches!(name, "export" | "readonly");
         match assign {
-            Ok(Some(assign)) => {
+            Ok(Some(assign)) if whole || assign.index.is_none() => {
                 let value = match &assign.value {
                     AssignValue::Scalar(word) => Some(self.expand_string(word)?),
                     AssignValue::Array(_) => None,
@@ -156,15 +163,46 @@ impl Shell {
                 self.declare_assign(&assign, value, want, name)
             }
             // `declare -a x[3]`.
-            Ok(None) if len > 0 && text[len..].starts_with('[') => {
-                self.prepare(sym(&text[..len]), want, name);
-                Ok(0)
+            Ok(None) if whole && len > 0 && text[len..].starts_with('[') && text.ends_with(']') => {
+                if want.on & NAMEREF != 0 {
+                    return Ok(self.complain(name, &format!("{text}: reference variable cannot be an array")));
+                }
+                let want = Want { subscript: true, ..*want };
+                self.declare_name(sym(&text[..len]), &want, name)
             }
             _ => {
                 let message = format!("`{text}': not a valid identifier");
-                Ok(self.complain(name, &message))
+                let status = self.complain(name, &message);
+                if self.opts.posix && matches!(name, "export" | "readonly") {
+                    self.status = 1;
+                    return Err(Flow::Exit);
+                }
+                Ok(status)
             }
         }
+    }
+
+    /// A name without a value.
+    fn declare_name(&mut self, written: Sym, want: &Want, name: &str) -> Result<i32, Flow> {
+        if self.is_scoped(want, name) && self.is_fixed(written, want, name) {
+            return Ok(1);
+        }
+        self.on_global(written, want, |sh| {
+            let Some(var) = sh.declared(written, want, name) else { return Ok(1) };
+            if !sh.prepare(var, want, name) {
+                return Ok(1);
+            }
+            if want.on & NAMEREF != 0
+                && let Some(target) = sh.vars.get(var).map(std::borrow::Cow::into_owned)
+                && !target.is_empty()
+                && !sh.may_refer(var, &target, name)
+            {
+                return Ok(1);
+            }
+            sh.vars.set_flags(var, want.on, want.off);
+            sh.keep_temporary(var, name);
+            Ok(0)
+        })
     }
 
     fn declare_assign(
@@ -174,26 +212,146 @@ impl Shell {
         want: &Want,
         name: &str,
     ) -> Result<i32, Flow> {
-        let flags = want.on & !READONLY;
         if self.is_fixed(assign.name, want, name) {
             return Ok(1);
         }
-        self.prepare(assign.name, want, name);
-        self.vars.set_flags(assign.name, flags, want.off);
-        match ready {
-            Some(text) if flags & NAMEREF != 0 => self.vars.put_str(assign.name, text),
-            Some(text) => match &assign.index {
-                Some(index) => match self.element_key(assign.name, index) {
-                    Ok(key) => self.set_element(assign.name, key, text, assign.append)?,
-                    Err(error) => self.arith_failed(error)?,
-                },
-                None if assign.append => self.append(assign.name, text)?,
-                None => self.set(assign.name, text)?,
-            },
-            None => self.assign(assign)?,
+        if want.on & NAMEREF != 0 && (ready.is_none() || assign.index.is_some()) {
+            let index = assign.index.as_ref().map_or(String::new(), |i| format!("[{}]", i.word.raw));
+            let message = format!("{}{index}: reference variable cannot be an array", assign.name.name());
+            return Ok(self.complain(name, &message));
         }
-        self.vars.set_flags(assign.name, want.on, 0);
-        Ok(self.subst_status.map_or(0, |_| 0))
+        // The value of an array may be a list in quotes.
+        let quoted = match &ready {
+            Some(text)
+                if (want.array || want.assoc || self.vars.is_array(assign.name))
+                    && assign.index.is_none()
+                    && text.starts_with('(')
+                    && text.ends_with(')') =>
+            {
+                compile::elements(&text[1..text.len() - 1], self.line).ok()
+            }
+            _ => None,
+        };
+        if let Some(elements) = quoted {
+            let value = AssignValue::Array(elements);
+            let assign = Assign { name: assign.name, index: None, append: assign.append, value };
+            return self.declare_assign(&assign, None, want, name);
+        }
+        self.on_global(assign.name, want, |sh| {
+            let Some(var) = sh.declared(assign.name, want, name) else { return Ok(1) };
+            if want.on & NAMEREF != 0 && !ready.as_ref().is_none_or(|target| sh.may_refer(var, target, name))
+            {
+                return Ok(1);
+            }
+            if sh.vars.flags(var) & READONLY != 0 && var != assign.name {
+                sh.error(&format!("{name}: {}: readonly variable", var.name()));
+                return Ok(1);
+            }
+            let list = Want { subscript: assign.index.is_some(), ..*want };
+            if !sh.prepare(var, &list, name) {
+                return Ok(1);
+            }
+            sh.vars.set_flags(var, want.on & !READONLY, want.off);
+            let status = match sh.declare_value(var, assign, ready, want) {
+                Ok(()) => 0,
+                Err(Flow::Discard) if assign.index.is_some() || want.on & INTEGER != 0 => 1,
+                Err(flow) => return Err(flow),
+            };
+            sh.vars.set_flags(var, want.on, 0);
+            sh.keep_temporary(var, name);
+            Ok(status)
+        })
+    }
+
+    fn declare_value(&mut self, var: Sym, assign: &Assign, ready: Option<String>, want: &Want) -> Run {
+        match (ready, &assign.value) {
+            (Some(text), _) if want.on & NAMEREF != 0 => {
+                let text = match assign.append {
+                    true => self.vars.get(var).map(std::borrow::Cow::into_owned).unwrap_or_default() + &text,
+                    false => text,
+                };
+                self.vars.put_str(var, text);
+                Ok(())
+            }
+            (Some(text), _) => match &assign.index {
+                Some(index) => match self.element_key(var, index) {
+                    Ok(key) => self.set_element(var, key, text, assign.append),
+                    Err(error) => self.arith_failed(error),
+                },
+                None if assign.append => self.append(var, text),
+                None => self.set(var, text),
+            },
+            (None, AssignValue::Array(elements)) => self.assign_array(var, elements, assign.append),
+            (None, AssignValue::Scalar(_)) => Ok(()),
+        }
+    }
+
+    /// Runs `f` with the global variable of a name in its place if `-g` asks for it.
+    fn on_global<T>(&mut self, name: Sym, want: &Want, f: impl FnOnce(&mut Self) -> T) -> T {
+        let swapped = want.global && self.vars.swap_global(name);
+        let result = f(self);
+        if swapped {
+            self.vars.swap_global(name);
+        }
+        result
+    }
+
+    /// The variable that a name means here: made local if it should be, a reference followed unless it is meant itself.
+    fn declared(&mut self, written: Sym, want: &Want, name: &str) -> Option<Sym> {
+        let itself = (want.on | want.off) & NAMEREF != 0;
+        let reference = self.vars.flags(written) & NAMEREF != 0;
+        let scoped = self.is_scoped(want, name);
+        let mut var = written;
+        if reference && !itself && (!scoped || self.vars.is_local(written)) {
+            var = match self.vars.target(written) {
+                Target::Var(target) if self.vars.flags(target) & NAMEREF == 0 => target,
+                Target::Element(text) => sym(text.split('[').next().unwrap_or_default()),
+                Target::Var(_) => written,
+                Target::Nothing | Target::Global(_) => {
+                    self.warn_circle();
+                    return None;
+                }
+            };
+        }
+        if scoped && !self.vars.is_local(var) {
+            let inherit = want.inherit || self.shopts.localvar_inherit;
+            let kept =
+                (inherit || self.vars.is_temporary(var)).then(|| self.vars.slot(var).cloned()).flatten();
+            self.vars.make_local(var);
+            if let Some(old) = kept {
+                self.vars.put(var, old.value);
+                self.vars.set_flags(var, old.flags & !(READONLY | if inherit { NAMEREF } else { 0 }), 0);
+            }
+        }
+        Some(var)
+    }
+
+    /// Whether a reference may refer to `target`; if not, that is reported.
+    fn may_refer(&mut self, var: Sym, target: &str, name: &str) -> bool {
+        let own = var.name();
+        if target.split('[').next() == Some(&*own) {
+            if self.functions_active == 0 {
+                self.complain(name, &format!("{own}: nameref variable self references not allowed"));
+                return false;
+            }
+            self.complain(name, &format!("warning: {own}: circular name reference"));
+        }
+        if matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Array(_) | Value::Assoc(_))) {
+            self.complain(name, &format!("{own}: reference variable cannot be an array"));
+            return false;
+        }
+        if !target.is_empty() && !crate::text::is_reference(target) {
+            self.complain(name, &format!("`{target}': invalid variable name for name reference"));
+            return false;
+        }
+        true
+    }
+
+    /// What stands before `export` or `readonly` as an assignment stays when that names it.
+    fn keep_temporary(&mut self, var: Sym, name: &str) {
+        if matches!(name, "export" | "readonly") {
+            self.vars.keep_temporary(var);
+        }
     }
 
     /// Whether a variable is a constant that cannot be assigned, which is reported. A local one may hide only what is
@@ -211,17 +369,53 @@ impl Shell {
         self.functions_active > 0 && !want.global && matches!(name, "local" | "declare" | "typeset")
     }
 
-    /// Makes the variable local or an array as asked.
-    fn prepare(&mut self, var: Sym, want: &Want, name: &str) {
-        if self.is_scoped(want, name) {
-            self.vars.make_local(var);
+    /// Makes the variable an array as asked; false if it cannot be, which is reported.
+    fn prepare(&mut self, var: Sym, want: &Want, name: &str) -> bool {
+        if want.off & READONLY != 0 && self.vars.flags(var) & READONLY != 0 {
+            self.error(&format!("{name}: {}: readonly variable", var.name()));
+            return false;
         }
-        if want.assoc && !self.vars.is_assoc(var) {
-            self.vars.put(var, Value::Assoc(std::collections::BTreeMap::new()));
-        } else if want.array && !self.vars.is_array(var) {
-            let old = self.vars.get(var).map(|v| (0, v.into_owned()));
-            self.vars.put(var, Value::Array(old.into_iter().collect()));
+        let slot = self.vars.slot(var).map(|slot| (&slot.value, slot.flags));
+        let fresh = match slot {
+            Some((Value::Array(_) | Value::Assoc(_), _)) if want.scalar => {
+                self.complain(name, &format!("{}: cannot destroy array variables in this way", var.name()));
+                return false;
+            }
+            Some((Value::Array(_), _)) if want.on & NAMEREF != 0 => {
+                self.complain(name, &format!("{}: reference variable cannot be an array", var.name()));
+                return false;
+            }
+            Some((Value::Array(_), _)) if want.assoc => {
+                let message = format!("{}: cannot convert indexed to associative array", var.name());
+                self.complain(name, &message);
+                return false;
+            }
+            Some((Value::Assoc(_), _)) if want.array && !want.assoc => {
+                let message = format!("{}: cannot convert associative to indexed array", var.name());
+                self.complain(name, &message);
+                return false;
+            }
+            Some((Value::Array(_) | Value::Assoc(_), _)) => return true,
+            Some((Value::Unset, _)) | None => true,
+            Some(_) => false,
+        };
+        if !want.array && !want.assoc && !want.subscript {
+            return true;
         }
+        let old = self.vars.get(var).map(std::borrow::Cow::into_owned);
+        if want.assoc {
+            let mut items = Assoc::default();
+            if let Some(old) = old {
+                items.insert("0".to_owned(), old);
+            }
+            self.vars.put(var, Value::Assoc(items));
+        } else {
+            self.vars.put(var, Value::Array(old.into_iter().map(|v| (0, v)).collect()));
+        }
+        if fresh {
+            self.vars.set_flags(var, NOVALUE, 0);
+        }
+        true
     }
 
     fn declare_functions(&mut self, words: &[What], want: &Want, name: &str) -> i32 {
@@ -231,23 +425,40 @@ impl Shell {
             names = self.functions.keys().map(|k| k.to_string()).collect();
             names.sort();
             for function in names {
-                match want.names_only || name == "export" {
-                    true => self.print(&format!("declare -f {function}\n")),
-                    false => self.print_function(&function),
+                if want.on & EXPORT != 0 && !self.vars.exports_function(&function) {
+                    continue;
+                }
+                if want.on & READONLY != 0 && !self.fixed_functions.contains(&function) {
+                    continue;
+                }
+                if !want.names_only {
+                    self.print_function(&function);
+                }
+                let mut letters = String::from("f");
+                letters.extend(self.fixed_functions.contains(&function).then_some('r'));
+                letters.extend(self.vars.exports_function(&function).then_some('x'));
+                if want.names_only || letters.len() > 1 {
+                    self.print(&format!("declare -{letters} {function}\n"));
                 }
             }
             return 0;
         }
         let mut status = 0;
         for function in names {
-            match self.functions.contains_key(function.as_str()) {
-                true if want.names_only => self.print(&format!("{function}\n")),
-                true if name == "export" || want.on & EXPORT != 0 => {
-                    let text = (want.off & EXPORT == 0).then(|| self.function_text(&function)).flatten();
-                    self.vars.export_function(&function, text);
+            if !self.functions.contains_key(function.as_str()) {
+                if matches!(name, "export" | "readonly") {
+                    self.complain(name, &format!("{function}: not a function"));
                 }
-                true => self.print_function(&function),
-                false => status = 1,
+                status = 1;
+            } else if name == "export" || (want.on | want.off) & EXPORT != 0 {
+                let text = (want.off & EXPORT == 0).then(|| self.function_text(&function)).flatten();
+                self.vars.export_function(&function, text);
+            } else if want.on & READONLY != 0 {
+                self.fixed_functions.insert(function);
+            } else if want.names_only {
+                self.print(&format!("{function}\n"));
+            } else {
+                self.print_function(&function);
             }
         }
         status
@@ -263,105 +474,46 @@ impl Shell {
             self.print(&(text + "\n"));
         }
     }
+}
 
-    fn print_declared(&mut self, want: &Want, name: &str) {
-        let wanted = match name {
-            "export" => EXPORT,
-            "readonly" => READONLY,
-            _ => want.on,
-        };
-        for (_, var) in self.vars.all() {
-            let flags = self.vars.flags(var);
-            let array = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Array(_)));
-            let assoc = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Assoc(_)));
-            if flags & wanted != wanted || want.array && !array || want.assoc && !assoc {
-                continue;
-            }
-            if name == "local" && !self.vars.is_local(var) {
-                continue;
-            }
-            let line = if wanted == 0 && !want.print && !want.array && !want.assoc {
-                self.set_line(var)
-            } else {
-                Some(self.declaration(var))
-            };
-            if let Some(line) = line {
-                self.print(&(line + "\n"));
-            }
-        }
-    }
-
-    /// A variable as `set` prints it.
-    pub(super) fn set_line(&self, var: Sym) -> Option<String> {
-        let value = match &self.vars.slot(var)?.value {
-            Value::Unset => return None,
-            Value::Str(_) | Value::Int(_) => {
-                let text = self.vars.get(var)?.into_owned();
-                let plain = text.chars().all(|c| c.is_alphanumeric() || "_-+=:,./%@^".contains(c));
-                if plain { text } else { crate::expand_quote(&text) }
-            }
-            Value::Array(_) | Value::Assoc(_) => self.array_text(var),
-        };
-        Some(format!("{}={value}", var.name()))
-    }
-
-    fn array_text(&self, var: Sym) -> String {
-        let pairs = self.vars.keys(var).into_iter().zip(self.vars.elements(var));
-        let assoc = self.vars.is_assoc(var);
-        let items: Vec<String> = pairs
-            .map(|(k, v)| {
-                let key = if assoc && !k.chars().all(|c| c.is_alphanumeric() || c == '_') {
-                    expand_double_quote(&k)
-                } else {
-                    k
-                };
-                format!("[{key}]={}", expand_double_quote(&v))
-            })
-            .collect();
-        // Bash leaves a blank before the parenthesis of an associative array.
-        if assoc && !items.is_empty() {
-            format!("({} )", items.join(" "))
-        } else {
-            format!("({})", items.join(" "))
-        }
-    }
-
-    /// A variable as `declare -p` prints it.
-    pub(crate) fn declaration(&self, var: Sym) -> String {
-        let letters = self.attributes(var);
-        let letters = if letters.is_empty() { "-".to_owned() } else { letters };
-        let head = format!("declare -{letters} {}", var.name());
-        match self.vars.slot(var).map(|s| &s.value) {
-            None | Some(Value::Unset) => head,
-            Some(Value::Str(_) | Value::Int(_)) => {
-                let text = self.vars.get(var).unwrap_or_default().into_owned();
-                format!("{head}={}", expand_double_quote(&text))
-            }
-            Some(_) => format!("{head}={}", self.array_text(var)),
-        }
+/// What the usage message says.
+fn usage(name: &str) -> String {
+    match name {
+        "export" => "export [-fn] [name[=value] ...] or export -p".into(),
+        "readonly" => "readonly [-aAf] [name[=value] ...] or readonly -p".into(),
+        "local" => "local [option] name[=value] ...".into(),
+        _ => format!("{name} [-aAfFgiIlnrtux] [name[=value] ...] or {name} -p [-aAfFilnrtux] [name ...]"),
     }
 }
 
 impl Want {
     fn set(&mut self, letter: char, on: bool, name: &str) -> bool {
+        if matches!(name, "export" | "readonly") && !"aAfnp".contains(letter) {
+            return false;
+        }
         let flag = match letter {
             'x' => EXPORT,
             'r' => READONLY,
             'i' => INTEGER,
             'l' => LOWER,
             'u' => UPPER,
+            'c' => CAPITAL,
+            't' => TRACE,
             'n' if name == "export" => {
                 self.on &= !EXPORT;
                 self.off |= EXPORT;
                 return true;
             }
+            'n' if name == "readonly" => return true,
             'n' => NAMEREF,
             'a' => {
                 self.array = on;
+                self.scalar |= !on;
                 return true;
             }
             'A' => {
                 self.assoc = on;
+                self.scalar |= !on;
                 return true;
             }
             'p' => {
@@ -372,7 +524,7 @@ impl Want {
                 self.functions = true;
                 return true;
             }
-            'F' => {
+            'F' if name != "local" => {
                 self.functions = true;
                 self.names_only = true;
                 return true;
@@ -381,86 +533,20 @@ impl Want {
                 self.global = true;
                 return true;
             }
-            't' | 'I' => return true,
+            'I' => {
+                self.inherit = true;
+                return true;
+            }
             _ => return false,
         };
         if on {
             self.on |= flag;
+            if flag & (LOWER | UPPER | CAPITAL) != 0 {
+                self.off |= (LOWER | UPPER | CAPITAL) & !flag;
+            }
         } else {
             self.off |= flag;
         }
         true
     }
-}
-
-pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let (mut variables, mut functions, mut reference) = (true, true, false);
-    let mut words = &args[1..];
-    while let Some(option) = words.first().filter(|w| w.starts_with('-') && w.len() > 1) {
-        match option.as_str() {
-            "-v" => functions = false,
-            "-f" => variables = false,
-            "-n" => reference = true,
-            "--" => {
-                words = &words[1..];
-                break;
-            }
-            _ => {
-                sh.complain("unset", &format!("{option}: invalid option"));
-                return Ok(2);
-            }
-        }
-        words = &words[1..];
-    }
-    let mut status = 0;
-    for word in words {
-        if let Some((name, rest)) = word.split_once('[')
-            && let Some(key) = rest.strip_suffix(']')
-            && variables
-        {
-            status |= unset_element(sh, sym(name), key)?;
-            continue;
-        }
-        if !crate::text::is_name(word) && functions && sh.functions.remove(word.as_str()).is_some() {
-            sh.generation = sh.generation.wrapping_add(1);
-            sh.vars.export_function(word, None);
-            continue;
-        }
-        let name = if reference { sym(word) } else { sh.vars.resolve(sym(word)) };
-        if variables && (sh.vars.is_set(name) || sh.vars.flags(name) != 0) {
-            if sh.vars.flags(name) & READONLY != 0 {
-                sh.complain("unset", &format!("{word}: cannot unset: readonly variable"));
-                status = 1;
-            } else {
-                sh.vars.remove(name);
-            }
-        } else if functions && sh.functions.remove(word.as_str()).is_some() {
-            sh.generation = sh.generation.wrapping_add(1);
-            sh.vars.export_function(word, None);
-        }
-    }
-    Ok(status)
-}
-
-fn unset_element(sh: &mut Shell, name: Sym, key: &str) -> Result<i32, Flow> {
-    let name = sh.vars.resolve(name);
-    if matches!(key, "@" | "*") && !sh.vars.is_assoc(name) {
-        sh.vars.remove(name);
-        return Ok(0);
-    }
-    let Ok(index) = compile::index(key, sh.line) else { return Ok(1) };
-    let key = match sh.element_key(name, &index) {
-        Ok(key) => key,
-        Err(error) => {
-            sh.arith_failed(error)?;
-            return Ok(1);
-        }
-    };
-    match (&mut sh.vars.slot_mut(name).value, key) {
-        (Value::Array(items), Key::Number(n)) => drop(items.remove(&n)),
-        (Value::Assoc(items), Key::Text(k)) => drop(items.remove(&k)),
-        (value @ (Value::Str(_) | Value::Int(_)), Key::Number(0)) => *value = Value::Unset,
-        _ => {}
-    }
-    Ok(0)
 }

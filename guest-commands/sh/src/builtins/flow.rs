@@ -124,7 +124,7 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let line = sh.line;
     sh.sources_active += 1;
     sh.depth += 1;
-    sh.calls.push(Call { name: Rc::from("source"), source: sh.source.clone(), line });
+    sh.calls.push(Call { name: Rc::from("source"), source: sh.source.clone(), line, opts: None });
     let before = std::mem::replace(&mut sh.source, Rc::from(path.as_str()));
     let result = run(sh, text);
     sh.source = before;

@@ -3,19 +3,17 @@
 mod cd;
 pub(crate) mod declare;
 mod echo;
-mod enable;
-mod fc;
 mod flow;
 mod getopts;
-mod history;
 mod jobs;
 mod lookup;
 mod printf;
 mod read;
 mod set;
+mod show;
 mod signals;
-pub(crate) mod table;
 pub(crate) mod test;
+mod unset;
 
 use crate::shell::{Flow, Run, Shell};
 
@@ -49,14 +47,12 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "times" => flow::times,
         "caller" => flow::caller,
         "export" | "declare" | "typeset" | "local" | "readonly" => declare::declaration,
-        "unset" => declare::unset,
+        "unset" => unset::unset,
         "set" => set::set,
         "shopt" => set::shopt,
         "umask" => set::umask,
         "ulimit" => set::ulimit,
-        "enable" => enable::enable,
-        "history" => history::history,
-        "fc" => fc::fc,
+        "enable" => flow::truth,
         "getopts" => getopts::getopts,
         "trap" => signals::trap,
         "kill" => signals::kill,

@@ -70,8 +70,8 @@ pub(crate) fn index(text: &str, line: u32) -> Result<Index> {
     Ok(Index { arith: Arith::new(text, line)?, word: word::parse(text, line, word::Mode::Assign)? })
 }
 
-/// An assignment that is text, as the arguments of `declare` are at run time.
-pub(crate) fn assignment(text: &str, line: u32) -> Result<Option<Assign>> {
+/// An assignment to an element that is text, as the arguments of `declare` are at run time: its value stands for itself.
+pub(crate) fn literal_assignment(text: &str, line: u32) -> Result<Option<Assign>> {
     let name_len = crate::text::name_len(text.as_bytes());
     if name_len == 0 {
         return Ok(None);
@@ -96,7 +96,7 @@ pub(crate) fn assignment(text: &str, line: u32) -> Result<Option<Assign>> {
         name: sym(&text[..name_len]),
         index: subscript.map(|s| index(s, line)).transpose()?,
         append,
-        value: AssignValue::Scalar(word::parse(value, line, word::Mode::Assign)?),
+        value: AssignValue::Scalar(word::parse(value, line, word::Mode::Literal)?),
     }))
 }
 

@@ -4,14 +4,13 @@ use super::word::{self, Mode};
 use super::{Result, index};
 use crate::arith::Arith;
 use crate::ir::{Anchor, CaseChange, Name, Op, Param, Subscript, Word};
-use crate::source::SyntaxError;
 use crate::source::skip::Skipper;
 use crate::symbols::sym;
 use std::rc::Rc;
 
 /// The expansion `$text` without braces.
 pub(super) fn plain(text: &str) -> Param {
-    Param { name: name(text), index: None, indirect: false, op: Op::None, raw: Rc::from(text) }
+    Param { name: name(text), index: None, indirect: false, braced: false, op: Op::None, raw: Rc::from(text) }
 }
 
 fn name(text: &str) -> Name {
@@ -45,17 +44,25 @@ fn name_len(text: &str) -> usize {
 /// [`Op::Transform`] with 0.
 pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<Param> {
     let raw: Rc<str> = Rc::from(text);
-    let bad = |raw| Param { name: Name::Zero, index: None, indirect: false, op: Op::Transform(0), raw };
+    let bad = |raw| Param {
+        name: Name::Zero,
+        index: None,
+        indirect: false,
+        braced: true,
+        op: Op::Transform(0),
+        raw,
+    };
     if let Some(rest) = text.strip_prefix('#')
         && !rest.is_empty()
     {
         let len = name_len(rest);
-        let (subscript, used) = subscript(&rest[len..], line)?;
+        let Some((subscript, used)) = subscript(&rest[len..], line)? else { return Ok(bad(raw)) };
         if len > 0 && len + used == rest.len() {
             return Ok(Param {
                 name: name(&rest[..len]),
                 index: subscript,
                 indirect: false,
+                braced: true,
                 op: Op::Length,
                 raw,
             });
@@ -80,33 +87,35 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
             name: parameter,
             index: None,
             indirect: false,
+            braced: true,
             op: Op::Names { star: rest == "*" },
             raw,
         });
     }
-    let (at, used) = subscript(rest, line)?;
+    let Some((at, used)) = subscript(rest, line)? else { return Ok(bad(raw)) };
     rest = &rest[used..];
     if indirect && rest.is_empty() && matches!(at, Some(Subscript::At | Subscript::Star)) {
-        return Ok(Param { name: parameter, index: at, indirect: false, op: Op::Keys, raw });
+        return Ok(Param { name: parameter, index: at, indirect: false, braced: true, op: Op::Keys, raw });
     }
     match operation(rest, line, quoted, depth)? {
-        Some(op) => Ok(Param { name: parameter, index: at, indirect, op, raw }),
+        Some(op) => Ok(Param { name: parameter, index: at, indirect, braced: true, op, raw }),
         None => Ok(bad(raw)),
     }
 }
 
-fn subscript(text: &str, line: u32) -> Result<(Option<Subscript>, usize)> {
+/// The subscript at the start of `text` and its length; `None` if it is empty.
+fn subscript(text: &str, line: u32) -> Result<Option<(Option<Subscript>, usize)>> {
     if !text.starts_with('[') {
-        return Ok((None, 0));
+        return Ok(Some((None, 0)));
     }
     let end = Skipper::new(text).balanced(1, b'[', b']')?;
     let subscript = match &text[1..end - 1] {
         "@" => Subscript::At,
         "*" => Subscript::Star,
-        "" => return Err(SyntaxError::Wrong(format!("{text}: bad array subscript"), line)),
+        "" => return Ok(None),
         inner => Subscript::Index(index(inner, line)?),
     };
-    Ok((Some(subscript), end))
+    Ok(Some((Some(subscript), end)))
 }
 
 /// The operation that `rest` writes; `None` if it is wrong.

@@ -3,6 +3,7 @@
 use crate::arith::Arith;
 use crate::ir::{Arm, Command, Cond, CondOp, Kind, List, Then, Word};
 use crate::pattern;
+use crate::regex::Regex;
 use crate::shell::{Flow, Function, Run, Shell};
 use crate::symbols;
 use crate::vars::Value;
@@ -77,6 +78,11 @@ impl Shell {
 
     #[inline(never)]
     fn define(&mut self, name: &Rc<str>, body: &Rc<Command>) {
+        if self.fixed_functions.contains(&**name) {
+            self.error(&format!("{name}: readonly function"));
+            self.status = 1;
+            return;
+        }
         let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
         self.functions.insert(name.clone(), Rc::new(function));
         self.generation = self.generation.wrapping_add(1);
@@ -217,7 +223,19 @@ impl Shell {
                     written.map(|words| words.iter().map(|w| &*w.raw).collect::<Vec<_>>().join(" "));
                 format!("for {} in {}", var.name(), written.as_deref().unwrap_or("\"$@\""))
             });
-            match self.set(var, word) {
+            // A reference goes from one variable to the next.
+            let set = match self.vars.last_reference(var) {
+                Some(reference) => match crate::text::is_reference(&word) {
+                    true => self.set_reference(reference, word),
+                    false => {
+                        self.error(&format!("`{word}': not a valid identifier"));
+                        self.status = 1;
+                        Err(Flow::Discard)
+                    }
+                },
+                None => self.set(var, word),
+            };
+            match set {
                 Ok(()) => {}
                 // A constant: the loop fails.
                 Err(Flow::Discard) => break,
@@ -346,7 +364,8 @@ impl Shell {
             }
             CondOp::Regex => {
                 let source = self.expand_regex(right)?;
-                self.trace_text(|| format!("[[ {} =~ {source} ]]", super::trace::shown(left)));
+                let shown = || source.replace(crate::regex::MARK, "\\");
+                self.trace_text(|| format!("[[ {} =~ {} ]]", super::trace::shown(left), shown()));
                 return Ok(self.match_regex(&source, left, nocase));
             }
             _ => {}
@@ -390,93 +409,25 @@ impl Shell {
 
     #[inline(never)]
     fn match_regex(&mut self, source: &str, text: &str, nocase: bool) -> Option<bool> {
-        let key = format!("{}{source}", if nocase { "(?is)" } else { "(?s)" });
+        let key = format!("{}{source}", if nocase { 'i' } else { ' ' });
         let regex = match self.regexes.get(&key) {
             Some(regex) => regex.clone(),
-            None => match regex_lite::Regex::new(&format!(
-                "{}{}",
-                &key[..key.len() - source.len()],
-                from_ere(source)
-            )) {
-                Ok(regex) => {
-                    if self.regexes.len() >= REGEXES {
-                        self.regexes.clear();
-                    }
-                    let regex = Rc::new(regex);
-                    self.regexes.insert(key, regex.clone());
-                    regex
+            None => {
+                let regex = Rc::new(Regex::new(source, nocase)?);
+                if self.regexes.len() >= REGEXES {
+                    self.regexes.clear();
                 }
-                Err(_) => return None,
-            },
+                self.regexes.insert(key, regex.clone());
+                regex
+            }
         };
         let captures = regex.captures(text);
         let found = captures.is_some();
         let mut groups = std::collections::BTreeMap::new();
-        if let Some(captures) = captures {
-            for (i, group) in captures.iter().enumerate() {
-                groups.insert(i as i64, group.map_or(String::new(), |g| g.as_str().to_owned()));
-            }
+        for (i, group) in captures.unwrap_or_default().into_iter().enumerate() {
+            groups.insert(i as i64, group.unwrap_or_default());
         }
         self.vars.put(symbols::BASH_REMATCH, Value::Array(groups));
         Some(found)
     }
-}
-
-/// A POSIX extended expression in the syntax of the regex crate: brackets differ.
-fn from_ere(source: &str) -> String {
-    let mut out = String::with_capacity(source.len() + 8);
-    let mut chars = source.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => {
-                match chars.next() {
-                    // A letter after a backslash is itself, except the classes that GNU knows.
-                    Some(c @ ('w' | 'W' | 's' | 'S' | 'b' | 'B')) => out.extend(['\\', c]),
-                    Some(c) if c.is_alphanumeric() => out.push(c),
-                    Some(c) if c.is_ascii() => out.extend(['\\', c]),
-                    Some(c) => out.push(c),
-                    None => out.push_str("\\\\"),
-                }
-            }
-            '[' => {
-                out.push('[');
-                if chars.peek() == Some(&'^') {
-                    out.extend(chars.next());
-                }
-                if chars.peek() == Some(&']') {
-                    chars.next();
-                    out.push_str("\\]");
-                }
-                while let Some(c) = chars.next() {
-                    match c {
-                        ']' => {
-                            out.push(']');
-                            break;
-                        }
-                        '[' if chars.peek() == Some(&':') => {
-                            out.push('[');
-                            for c in chars.by_ref() {
-                                out.push(c);
-                                if c == ']' {
-                                    break;
-                                }
-                            }
-                        }
-                        '[' | '&' | '~' => out.extend(['\\', c]),
-                        // What was quoted in the script arrives with a backslash.
-                        '\\' => match chars.peek() {
-                            Some(c) if c.is_ascii_punctuation() => {
-                                out.push('\\');
-                                out.extend(chars.next());
-                            }
-                            _ => out.push_str("\\\\"),
-                        },
-                        c => out.push(c),
-                    }
-                }
-            }
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -22,7 +22,12 @@ impl Shell {
         let loops = std::mem::take(&mut self.loops);
         let getopts_at = self.getopts_at;
         self.functions_active += 1;
-        self.calls.push(Call { name: function.name.clone(), source: self.source.clone(), line: self.line });
+        self.calls.push(Call {
+            name: function.name.clone(),
+            source: self.source.clone(),
+            line: self.line,
+            opts: None,
+        });
         let source = std::mem::replace(&mut self.source, function.source.clone());
         self.vars.push_scope();
         let mut result = self.run_command(&function.body, false);
@@ -37,7 +42,9 @@ impl Shell {
         }
         self.vars.pop_scope();
         self.source = source;
-        self.calls.pop();
+        if let Some(opts) = self.calls.pop().and_then(|call| call.opts) {
+            self.opts = opts;
+        }
         self.functions_active -= 1;
         self.loops = loops;
         self.getopts_at = getopts_at;

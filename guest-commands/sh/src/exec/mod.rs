@@ -1,5 +1,6 @@
 //! Executes lists, pipelines and commands. Words are expanded, builtins run and processes started in rooms of their own.
 
+mod assign;
 mod compound;
 mod external;
 mod function;

@@ -2,10 +2,8 @@
 
 use super::redirect::Saved;
 use crate::builtins::{self, Builtin};
-use crate::ir::{Assign, AssignValue, Command, Meaning, Part, Simple};
+use crate::ir::{Command, Meaning, Simple};
 use crate::shell::{Flow, Function, Run, Shell};
-use crate::vars::{self, Key, Value};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 impl Shell {
@@ -44,7 +42,7 @@ impl Shell {
         if let Some(function) = self.functions.get(name) {
             return Meaning::Function(function.clone());
         }
-        match self.builtin(name) {
+        match builtins::find(name) {
             Some(builtin) if builtins::declare::is_declaration(name) => Meaning::Declaration(builtin),
             Some(_) if name == "exec" => Meaning::Exec,
             Some(builtin) => Meaning::Builtin(builtin),
@@ -205,207 +203,5 @@ impl Shell {
         self.pop_some(saved);
         self.close_process_substs();
         result
-    }
-
-    /// Runs `f` with assignments that last only as long, and are exported.
-    pub(super) fn with_assigns(&mut self, assigns: &[Assign], f: impl FnOnce(&mut Self) -> Run) -> Run {
-        if !assigns.is_empty() {
-            self.push_assigns(assigns)?;
-        }
-        let result = f(self);
-        if !assigns.is_empty() {
-            self.vars.pop_scope();
-        }
-        result
-    }
-
-    /// Makes assignments in a scope of their own, which is gone again if one fails.
-    #[inline(never)]
-    fn push_assigns(&mut self, assigns: &[Assign]) -> Run {
-        self.vars.push_scope();
-        let result = assigns.iter().try_for_each(|assign| self.assign_temporary(assign));
-        if result.is_err() {
-            self.vars.pop_scope();
-        }
-        result
-    }
-
-    #[inline(never)]
-    fn assign_temporary(&mut self, assign: &Assign) -> Run {
-        let AssignValue::Scalar(word) = &assign.value else { return self.assign(assign) };
-        let mut value = self.expand_string(word)?;
-        if self.vars.flags(assign.name) & vars::READONLY != 0 {
-            // Bash runs the command without the assignment; POSIX wants the shell to end.
-            return match self.check_writable(assign.name) {
-                Err(Flow::Exit) => {
-                    self.status = 1;
-                    Err(Flow::Exit)
-                }
-                _ => Ok(()),
-            };
-        }
-        if assign.append {
-            value = self.get(assign.name).map(std::borrow::Cow::into_owned).unwrap_or_default() + &value;
-        }
-        self.trace_text(|| format!("{}={}", assign.name.name(), super::trace::shown(&value)));
-        self.vars.make_local(assign.name);
-        self.set(assign.name, value)?;
-        self.vars.set_flags(assign.name, vars::EXPORT, 0);
-        Ok(())
-    }
-
-    /// Carries an assignment out.
-    pub(crate) fn assign(&mut self, assign: &Assign) -> Run {
-        let name = assign.name;
-        match &assign.value {
-            AssignValue::Scalar(word) => {
-                if let [Part::Arith(arith, _)] = word.parts.as_slice()
-                    && assign.index.is_none()
-                    && !assign.append
-                    && !self.opts.xtrace
-                {
-                    // The number need not become text before somebody asks for it.
-                    let n = self.arith(arith)?;
-                    return self.set_integer(name, n);
-                }
-                let value = self.expand_string(word)?;
-                self.trace_text(|| format!("{}={}", name.name(), super::trace::shown(&value)));
-                if let Some(index) = &assign.index {
-                    return match self.element_key(name, index) {
-                        Ok(key) => self.set_element(name, key, value, assign.append),
-                        Err(error) => self.arith_failed(error),
-                    };
-                }
-                if !assign.append {
-                    return self.set_owned(name, value);
-                }
-                self.append(name, value)
-            }
-            AssignValue::Array(elements) => self.assign_array(name, elements, assign.append),
-        }
-    }
-
-    /// `name+=value`.
-    pub(crate) fn append(&mut self, name: crate::symbols::Sym, value: String) -> Run {
-        if self.vars.is_array(name) {
-            return self.set_element(name, Key::Number(0), value, true);
-        }
-        let target = self.vars.resolve(name);
-        if self.vars.flags(target) & vars::INTEGER != 0 {
-            let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
-            return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
-        }
-        // Appending in place keeps loops that build a string linear.
-        if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
-            let slot = self.vars.slot_mut(target);
-            if let Value::Str(text) = &mut slot.value {
-                text.push_str(&value);
-                self.spare.give(value);
-                return Ok(());
-            }
-        }
-        let old = self.get(name).map(std::borrow::Cow::into_owned).unwrap_or_default();
-        self.set(name, old + &value)
-    }
-
-    #[inline(never)]
-    fn assign_array(
-        &mut self,
-        name: crate::symbols::Sym,
-        elements: &[crate::ir::Element],
-        append: bool,
-    ) -> Run {
-        let name = self.vars.resolve(name);
-        self.check_writable(name)?;
-        if self.vars.is_assoc(name) {
-            return self.assign_assoc(name, elements, append);
-        }
-        // The elements are expanded before the old value goes: they may refer to it.
-        let mut items: Vec<(Option<i64>, bool, String)> = Vec::new();
-        for element in elements {
-            match &element.key {
-                Some(index) => {
-                    let key = match self.try_arith(&index.arith) {
-                        Ok(n) => n,
-                        Err(error) => return self.arith_failed(error),
-                    };
-                    items.push((Some(key), element.append, self.expand_string(&element.word)?));
-                }
-                None => {
-                    let mut fields = Vec::new();
-                    self.expand_fields(&element.word, &mut fields)?;
-                    items.extend(fields.into_iter().map(|f| (None, false, f)));
-                }
-            }
-        }
-        if self.vars.flags(name) & vars::INTEGER != 0 {
-            for (_, _, value) in &mut items {
-                *value = match self.eval_text(value, 0) {
-                    Ok(n) => n.to_string(),
-                    Err(error) => return self.arith_failed(error),
-                };
-            }
-        }
-        // Appending works on the array itself: a copy would make loops that collect into one quadratic.
-        let old = if append { std::mem::take(&mut self.vars.slot_mut(name).value) } else { Value::Unset };
-        let mut array = match old {
-            Value::Array(old) => old,
-            Value::Str(old) => BTreeMap::from([(0, old)]),
-            Value::Int(old) => BTreeMap::from([(0, old.to_string())]),
-            Value::Unset | Value::Assoc(_) => BTreeMap::new(),
-        };
-        let mut next = array.keys().next_back().map_or(0, |n: &i64| n.saturating_add(1));
-        for (key, add, value) in items {
-            let mut key = key.unwrap_or(next);
-            if key < 0 {
-                key += next;
-            }
-            if add {
-                array.entry(key).or_default().push_str(&value);
-            } else {
-                array.insert(key, value);
-            }
-            next = key.saturating_add(1);
-        }
-        self.vars.put(name, Value::Array(array));
-        Ok(())
-    }
-
-    #[inline(never)]
-    fn assign_assoc(
-        &mut self,
-        name: crate::symbols::Sym,
-        elements: &[crate::ir::Element],
-        append: bool,
-    ) -> Run {
-        let mut pairs: Vec<(String, bool, String)> = Vec::new();
-        let mut plain = Vec::new();
-        for element in elements {
-            match &element.key {
-                Some(index) => {
-                    let key = self.expand_string(&index.word)?;
-                    pairs.push((key, element.append, self.expand_string(&element.word)?));
-                }
-                None => self.expand_fields(&element.word, &mut plain)?,
-            }
-        }
-        // `m=(key value …)`.
-        let mut plain = plain.into_iter();
-        while let Some(key) = plain.next() {
-            pairs.push((key, false, plain.next().unwrap_or_default()));
-        }
-        let mut items = match std::mem::take(&mut self.vars.slot_mut(name).value) {
-            Value::Assoc(old) if append => old,
-            _ => BTreeMap::new(),
-        };
-        for (key, add, value) in pairs {
-            if add {
-                items.entry(key).or_default().push_str(&value);
-            } else {
-                items.insert(key, value);
-            }
-        }
-        self.vars.put(name, Value::Assoc(items));
-        Ok(())
     }
 }

@@ -113,8 +113,8 @@ impl Shell {
     fn transform(&mut self, param: &Param, value: Val, kind: u8) -> Result<Val, Flow> {
         Ok(match kind {
             b'Q' => map(value, quote),
-            b'U' => map(value, str::to_uppercase),
-            b'L' => map(value, str::to_lowercase),
+            b'U' => map(value, crate::text::upper),
+            b'L' => map(value, crate::text::lower),
             b'u' => map(value, |text| change_case(text, CaseChange::Upper, false, None)),
             b'E' => map(value, crate::compile::word::ansi),
             b'P' => match value {
@@ -170,11 +170,13 @@ impl Shell {
         }
         let flags = [
             (vars::INTEGER, 'i'),
-            (vars::LOWER, 'l'),
             (vars::NAMEREF, 'n'),
             (vars::READONLY, 'r'),
-            (vars::UPPER, 'u'),
+            (vars::TRACE, 't'),
             (vars::EXPORT, 'x'),
+            (vars::CAPITAL, 'c'),
+            (vars::LOWER, 'l'),
+            (vars::UPPER, 'u'),
         ];
         out.extend(flags.iter().filter(|(flag, _)| slot.flags & flag != 0).map(|(_, letter)| *letter));
         out
@@ -255,10 +257,10 @@ fn change_case(text: &str, change: CaseChange, all: bool, p: Option<&str>) -> St
             (all || i == 0) && p.is_none_or(|p| pattern::matches(p, c.encode_utf8(&mut [0; 4]), false));
         match change {
             _ if !chosen => out.push(c),
-            CaseChange::Upper => out.extend(c.to_uppercase()),
-            CaseChange::Lower => out.extend(c.to_lowercase()),
-            CaseChange::Toggle if c.is_uppercase() => out.extend(c.to_lowercase()),
-            CaseChange::Toggle => out.extend(c.to_uppercase()),
+            CaseChange::Upper => out.push(crate::text::upper_char(c)),
+            CaseChange::Lower => out.push(crate::text::lower_char(c)),
+            CaseChange::Toggle if c.is_uppercase() => out.push(crate::text::lower_char(c)),
+            CaseChange::Toggle => out.push(crate::text::upper_char(c)),
         }
     }
     out

@@ -1,10 +1,11 @@
 //! Parameters: looking them up, tests for unset and empty, lists. Operations on text are in `ops`.
 
 use super::sink::Sink;
+use crate::arith::eval::ArithError;
 use crate::ir::{Name, Op, Param, Subscript, Word};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{self, sym};
-use crate::vars::{self, Key, Value};
+use crate::vars::{self, Key, Target, Value};
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -58,6 +59,14 @@ impl Shell {
             }
             // Counted where they are: a loop up to `${#a[@]}` would copy the array at every turn.
             Op::Length if !param.indirect => {
+                // What refers to an element has no length.
+                if let (Name::Var(name), None) = (param.name, &param.index)
+                    && self.vars.flags(name) & vars::NAMEREF != 0
+                    && matches!(self.vars.target(name), Target::Element(_))
+                {
+                    sink.value("0", quoted, &self.ifs());
+                    return Ok(());
+                }
                 if let (Name::Var(name), Some(Subscript::At | Subscript::Star)) = (param.name, &param.index)
                     && name > symbols::LAST_DYNAMIC
                     && self.vars.is_array(name)
@@ -71,11 +80,15 @@ impl Shell {
             _ => {}
         }
         let value = self.param_value(param)?;
+        self.warn_circle();
         if let Op::Test { colon, kind, word } = &param.op {
             return self.test_param(param, value, (*colon, *kind, word), quoted, sink);
         }
-        if value == Val::Unset && self.opts.nounset && !matches!(param.op, Op::Transform(_)) {
-            return self.unbound(&param.raw);
+        if value == Val::Unset && self.opts.nounset {
+            let element = matches!(param.index, Some(Subscript::Index(_)));
+            if !(element && matches!(param.op, Op::Length)) {
+                return self.unbound(&shown(param));
+            }
         }
         if let Op::Length = param.op {
             let n = match &value {
@@ -184,7 +197,12 @@ impl Shell {
         if let Name::Var(name) = param.name
             && self.vars.flags(name) & vars::NAMEREF != 0
         {
-            return Ok(Val::One(self.vars.resolve(name).name().to_string()));
+            return Ok(match self.vars.target(name) {
+                Target::Var(target) if target == name => Val::Unset,
+                Target::Var(target) => Val::One(target.name().to_string()),
+                Target::Element(text) => Val::One(text),
+                Target::Global(_) | Target::Nothing => Val::Unset,
+            });
         }
         match value {
             Val::One(target) if !target.is_empty() => self.lookup_text(&target),
@@ -239,11 +257,20 @@ impl Shell {
     fn lookup(&mut self, name: Name, index: Option<&Subscript>) -> Result<Val, Flow> {
         Ok(match name {
             Name::Var(name) => match index {
+                None if self.vars.flags(name) & vars::NAMEREF != 0 => match self.vars.target(name) {
+                    Target::Element(text) => return self.lookup_text(&text),
+                    _ => self.get(name).map_or(Val::Unset, |v| Val::One(v.into_owned())),
+                },
                 None => self.get(name).map_or(Val::Unset, |v| Val::One(v.into_owned())),
                 Some(Subscript::At) => Val::Many(self.get_elements(name), false),
                 Some(Subscript::Star) => Val::Many(self.get_elements(name), true),
                 Some(Subscript::Index(index)) => match self.element_key(name, index) {
                     Ok(key) => self.get_element(name, &key).map_or(Val::Unset, Val::One),
+                    // There is no such element, which is no reason to give up.
+                    Err(ArithError::Message(message)) if message.ends_with("bad array subscript") => {
+                        self.error(&message);
+                        Val::Unset
+                    }
                     Err(error) => {
                         self.arith_failed(error)?;
                         Val::Unset
@@ -369,5 +396,24 @@ impl Shell {
     /// The name of the shell or script, for `${BASH_SOURCE}` and messages.
     pub(crate) fn source_name(&self) -> Rc<str> {
         self.source.clone()
+    }
+}
+
+/// How a message names a parameter.
+fn shown(param: &Param) -> String {
+    let raw = &*param.raw;
+    let len = match param.name {
+        Name::Var(_) => crate::text::name_len(raw.trim_start_matches(['#', '!']).as_bytes()),
+        _ => raw.len(),
+    };
+    let head = raw.len() - raw.trim_start_matches(['#', '!']).len();
+    let subscript = match (&param.index, raw.get(head + len..)) {
+        (Some(_), Some(rest)) => rest.find(']').map_or(0, |end| end + 1),
+        _ => 0,
+    };
+    let name = raw.get(head..head + len + subscript).unwrap_or(raw);
+    match param.name {
+        Name::Positional(_) if !param.braced => format!("${name}"),
+        _ => name.to_owned(),
     }
 }

@@ -158,8 +158,8 @@ impl Sink {
             Mode::Pattern => pattern::push_quoted(text, &mut self.current.text),
             Mode::Regex => {
                 for c in text.chars() {
-                    if "\\^$.[]|()*+?{}".contains(c) {
-                        self.current.text.push('\\');
+                    if !c.is_alphanumeric() || c.is_ascii() {
+                        self.current.text.push(crate::regex::MARK);
                     }
                     self.current.text.push(c);
                 }
