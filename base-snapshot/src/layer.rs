@@ -29,6 +29,7 @@ pub fn base_layer() -> Result<Layer, Errno> {
     for (path, perm, owner) in [
         ("/bin", 0o755, ROOT),
         ("/dev", 0o755, ROOT),
+        ("/dev/pts", 0o755, ROOT),
         ("/etc", 0o755, ROOT),
         ("/etc/agentos", 0o755, ROOT),
         ("/home", 0o755, ROOT),
@@ -76,6 +77,8 @@ pub fn base_layer() -> Result<Layer, Errno> {
         ("/dev/random", 0o666, rdev(1, 8)),
         ("/dev/urandom", 0o666, rdev(1, 9)),
         ("/dev/tty", 0o666, rdev(TTY.into(), 0)),
+        ("/dev/console", 0o600, rdev(TTY.into(), 1)),
+        ("/dev/ptmx", 0o666, rdev(TTY.into(), 2)),
     ] {
         tree.put_char_device(name, perm, number)?;
     }

@@ -119,7 +119,6 @@ fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
 fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
     let default = VmLimits::default();
     let fixed = [
-        ("ptys", u64::from(asked.ptys), u64::from(default.ptys)),
         ("sockets", u64::from(asked.sockets), u64::from(default.sockets)),
         ("agentMemory", asked.agent_memory, default.agent_memory),
         ("pathBytes", u64::from(asked.path_bytes), u64::from(default.path_bytes)),
@@ -149,6 +148,7 @@ fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
         processes: within("processes", u64::from(asked.processes), 1, 65_536)? as u32,
         fds_per_process: within("fdsPerProcess", u64::from(asked.fds_per_process), 8, 65_536)? as u32,
         pipes: within("pipes", u64::from(asked.pipes), 0, 65_536)? as u32,
+        ptys: within("ptys", u64::from(asked.ptys), 0, 65_536)? as u32,
         pipe_bytes: within("pipeBytes", u64::from(asked.pipe_bytes), 4096, 16 << 20)? as usize,
         argv_env_bytes: within("argvEnvBytes", u64::from(asked.argv_env_bytes), 4096, 64 << 20)? as usize,
         fs_bytes: within("filesystemBytes", asked.filesystem_bytes, 1 << 16, 1024 * gib)?,
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(path_of(|c| c.hostname = Some("a b".into())), "hostname");
         assert_eq!(path_of(|c| c.cwd = Some("work".into())), "cwd");
         assert_eq!(path_of(|c| c.limits.processes = 0), "limits.processes");
-        assert_eq!(path_of(|c| c.limits.ptys = 3), "limits.ptys");
+        assert_eq!(path_of(|c| c.limits.ptys = 70_000), "limits.ptys");
         assert_eq!(path_of(|c| c.root.read_only = true), "rootFilesystem.mode");
         assert_eq!(
             path_of(|c| c.permissions = Some(agentos_protocol::message::Permissions::default())),

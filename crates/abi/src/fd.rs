@@ -26,6 +26,8 @@ pub const O_ACCMODE: u32 = 3;
 pub const O_CREAT: u32 = 0o100;
 /// With [`O_CREAT`]: fail with EEXIST if it exists.
 pub const O_EXCL: u32 = 0o200;
+/// A terminal that is opened does not become the controlling one.
+pub const O_NOCTTY: u32 = 0o400;
 /// Truncate to length 0.
 pub const O_TRUNC: u32 = 0o1000;
 /// Every write goes to the end.

@@ -127,6 +127,8 @@ pub struct Launch {
     pub stdio: [Arc<Description>; 3],
     /// CPU limit, nanoseconds; 0 is the VM's.
     pub cpu_limit_ns: u64,
+    /// Standard input is a terminal (see [`agentos_kernel::Terminal`]) and becomes the controlling one.
+    pub controlling: bool,
 }
 
 /// On whose behalf something is looked up.
@@ -177,7 +179,7 @@ impl Machine {
     }
 
     async fn begin(&self, launch: Launch) -> Result<(Arc<Process>, Arc<Program>, Slot), LoadError> {
-        let Launch { invocation, cwd, stdio, cpu_limit_ns } = launch;
+        let Launch { invocation, cwd, stdio, cpu_limit_ns, controlling } = launch;
         let loaded = self.resolve(&Asker { process: None, cwd: &cwd }, invocation).await?;
         let slot = self.executor.take_slot().ok_or_else(|| self.slots_used_up())?;
         let process = self.kernel.host_spawn(agentos_kernel::HostSpawn {
@@ -185,6 +187,7 @@ impl Machine {
             cwd,
             stdio,
             cpu_limit_ns,
+            controlling,
         })?;
         Ok((process, loaded.program, slot))
     }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::device::Device;
 use crate::lock::FileLock;
 use crate::memory::Held;
+use crate::tty::{PtyMaster, PtySlave};
 use crate::{Errno, HostStream, Interest, PipeReader, PipeWriter};
 
 /// A kept listing, charged to the VM while it exists.
@@ -59,6 +60,10 @@ pub enum FileKind {
     PipeWriter(PipeWriter),
     /// A device node.
     Device(Device, Location),
+    /// The master of a terminal.
+    PtyMaster(PtyMaster),
+    /// A terminal.
+    PtySlave(PtySlave),
     /// A stream of the host.
     Host(Arc<dyn HostStream>),
 }
@@ -155,6 +160,8 @@ impl Description {
             (FileKind::Host(s), _) => {
                 Ok(format!("pipe:[{}]", Arc::as_ptr(s).cast::<()>() as usize >> 4).into_bytes())
             }
+            (FileKind::PtyMaster(_), _) => Ok(b"/dev/ptmx".to_vec()),
+            (FileKind::PtySlave(slave), _) => Ok(format!("/dev/pts/{}", slave.pty().index()).into_bytes()),
             (FileKind::Directory(dir), _) => namespace.path_of(&dir.location).await,
             (_, Some((parent, name))) => namespace.path_of_entry(parent, name).await,
             (_, None) => Err(Errno::ENOENT),
@@ -170,6 +177,10 @@ impl Description {
         match (&self.kind, interest) {
             (FileKind::PipeReader(r), Interest::Read) => r.poll_ready(cx),
             (FileKind::PipeWriter(w), Interest::Write) => w.poll_ready(cx),
+            (FileKind::PtyMaster(m), Interest::Read) => m.poll_readable(cx),
+            (FileKind::PtyMaster(m), Interest::Write) => m.poll_writable(cx),
+            (FileKind::PtySlave(s), Interest::Read) => s.poll_readable(cx),
+            (FileKind::PtySlave(s), Interest::Write) => s.poll_writable(cx),
             (FileKind::Host(s), _) => s.poll_ready(cx, interest),
             // The wrong end of a pipe never becomes ready; poll(2) reports only a hang-up there.
             (FileKind::PipeReader(_), Interest::Write) | (FileKind::PipeWriter(_), Interest::Read) => {
@@ -179,12 +190,14 @@ impl Description {
         }
     }
 
-    /// Whether the other end of a pipe is gone.
+    /// Whether the other end of a pipe or terminal is gone.
     #[must_use]
     pub fn hung_up(&self) -> bool {
         match &self.kind {
             FileKind::PipeReader(r) => r.hung_up(),
             FileKind::PipeWriter(w) => w.broken(),
+            FileKind::PtyMaster(m) => m.hung_up(),
+            FileKind::PtySlave(s) => s.hung_up(),
             _ => false,
         }
     }
@@ -194,6 +207,8 @@ impl Description {
         match &self.kind {
             FileKind::PipeReader(r) => r.pipe().leave(waker),
             FileKind::PipeWriter(w) => w.pipe().leave(waker),
+            FileKind::PtyMaster(m) => m.pty().leave(waker),
+            FileKind::PtySlave(s) => s.pty().leave(waker),
             FileKind::Host(s) => s.leave(waker),
             _ => {}
         }

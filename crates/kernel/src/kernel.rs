@@ -1,7 +1,7 @@
 //! A VM's kernel: its file system name space, process table, clocks, limits and accounts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use agentos_vfs::{FileSystem, Location, Namespace};
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use crate::fd_table::FdTable;
 use crate::lock::LockTable;
 use crate::process::{Image, NewProcess, WorkingDirectory};
 use crate::table::{Entry, Table};
+use crate::tty::Registry;
 use crate::{
     Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Pid, Process, Result, SignalState,
     Waiters,
@@ -47,6 +48,10 @@ pub struct Kernel {
     pub(crate) table: Mutex<Table>,
     pub(crate) locks: Arc<LockTable>,
     pub(crate) pipes: Arc<AtomicU32>,
+    pub(crate) terminals: Arc<Registry>,
+    /// The mount of `/dev/pts`: the device of terminals.
+    pub(crate) devpts: AtomicU64,
+    itself: Weak<Kernel>,
     pub(crate) fifos: Mutex<std::collections::HashMap<(u64, u64), std::sync::Weak<crate::Pipe>>>,
     next_id: AtomicU64,
     hostname: Mutex<String>,
@@ -66,6 +71,8 @@ pub struct HostSpawn {
     pub stdio: [Arc<crate::Description>; 3],
     /// CPU limit, nanoseconds; 0 is the VM's.
     pub cpu_limit_ns: u64,
+    /// Standard input is a terminal (see [`Terminal`](crate::Terminal)) and becomes the controlling one.
+    pub controlling: bool,
 }
 
 /// How a process is started by another one.
@@ -92,7 +99,7 @@ impl Kernel {
         let namespace = Namespace::new(config.root);
         let memory = Arc::new(MemoryAccount::new(config.limits.memory));
         let root = namespace.root();
-        let kernel = Arc::new(Kernel {
+        let kernel = Arc::new_cyclic(|itself| Kernel {
             limits: config.limits,
             clock: Clock::new(),
             memory: Arc::clone(&memory),
@@ -100,6 +107,9 @@ impl Kernel {
             table: Mutex::new(Table::new(config.limits.processes)),
             locks: Arc::default(),
             pipes: Arc::default(),
+            terminals: Registry::new(config.limits.ptys),
+            devpts: AtomicU64::new(0),
+            itself: Weak::clone(itself),
             fifos: Mutex::default(),
             next_id: AtomicU64::new(1),
             hostname: Mutex::new(config.hostname),
@@ -110,7 +120,7 @@ impl Kernel {
             namespace,
         });
         kernel.start_init(&root);
-        kernel.mount_proc().await?;
+        kernel.remount_own().await?;
         Ok(kernel)
     }
 
@@ -144,6 +154,10 @@ impl Kernel {
             exit: None,
             changed: None,
         });
+    }
+
+    pub(crate) fn weak(&self) -> Weak<Kernel> {
+        Weak::clone(&self.itself)
     }
 
     /// A number that this VM has not given before.
@@ -181,6 +195,7 @@ impl Kernel {
             return Err(KernelError::Disposed);
         }
         let mut fds = FdTable::new(self.limits.fds_per_process);
+        let terminal = spawn.controlling.then(|| Arc::clone(&spawn.stdio[0]));
         for (number, description) in spawn.stdio.into_iter().enumerate() {
             fds.insert_at(crate::Fd(number as u32), description, false)
                 .map_err(|e| KernelError::failed(e, "spawn", &spawn.image.exe))?;
@@ -191,6 +206,9 @@ impl Kernel {
             return Err(KernelError::Disposed);
         }
         let pid = table.reserve().map_err(|_| self.process_limit(&table))?;
+        if let Some(terminal) = terminal {
+            self.control_by(pid, &terminal).map_err(|e| KernelError::failed(e, "spawn", &spawn.image.exe))?;
+        }
         let process = Process::new(NewProcess {
             pid,
             job: pid,
@@ -286,12 +304,22 @@ impl Kernel {
         process.execed.store(execed, Ordering::Relaxed);
         // Arguments and environment lie in our memory: they count as the child's.
         if execed && !process.charge_memory(process.image.read().bytes()) {
+            // First the lock: descriptors that the child alone has may need it when they close.
+            drop(table);
             return Err(Errno::ENOMEM);
+        }
+        let pgid = if spec.setsid { pid } else { wanted_group.unwrap_or(pid) };
+        if spec.foreground
+            && !spec.setsid
+            && let Some(terminal) = self.terminals.of_session(psid)
+            && terminal.control().1 == Some(ppgid)
+        {
+            terminal.set_foreground(pgid);
         }
         table.insert(Entry {
             process: Arc::clone(&process),
             ppid: parent.pid,
-            pgid: if spec.setsid { pid } else { wanted_group.unwrap_or(pid) },
+            pgid,
             sid: if spec.setsid { pid } else { psid },
             children: Vec::new(),
             exit: None,

@@ -22,6 +22,7 @@ mod signals;
 mod stream;
 pub mod sys;
 mod table;
+pub mod tty;
 mod waiters;
 
 pub use clock::Clock;
@@ -37,6 +38,7 @@ pub use pipe::{Pipe, PipeReader, PipeWriter};
 pub use process::{ExitInfo, Pid, Process, ProcessInfo, ProcessState};
 pub use signals::{Disposition, SignalState};
 pub use stream::{HostStream, Interest};
+pub use tty::Terminal;
 pub use waiters::Waiters;
 
 pub use agentos_abi::process::WaitStatus;

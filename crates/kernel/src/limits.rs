@@ -13,6 +13,8 @@ pub struct Limits {
     pub fds_per_process: u32,
     /// Pipes.
     pub pipes: u32,
+    /// Terminals.
+    pub ptys: u32,
     /// Bytes that a pipe holds.
     pub pipe_bytes: usize,
     /// Bytes of arguments and environment of a program.
@@ -33,6 +35,7 @@ impl Default for Limits {
             processes: 1024,
             fds_per_process: 1024,
             pipes: 1024,
+            ptys: 1024,
             pipe_bytes: 64 << 10,
             argv_env_bytes: 2 << 20,
             fs_bytes: 1 << 30,

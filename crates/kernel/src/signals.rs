@@ -80,16 +80,17 @@ impl SignalState {
     }
 
     /// Blocks exactly `mask` (never SIGKILL and SIGSTOP); signals that were held are acted on.
-    pub fn set_blocked(&mut self, mask: u64) -> Vec<Posted> {
+    pub fn set_blocked(&mut self, mask: u64) -> Vec<(Signal, Posted)> {
         self.blocked = mask & !(Signal::SIGKILL.bit() | Signal::SIGSTOP.bit());
         let released = self.pending & !self.blocked;
         let mut done = Vec::new();
         for signal in Signal::ALL.iter().copied().filter(|s| released & s.bit() != 0) {
             if self.disposition(signal) == Disposition::Catch {
-                done.push(Posted::Act);
+                done.push((signal, Posted::Act));
             } else {
                 self.pending &= !signal.bit();
-                done.push(self.post(signal));
+                let posted = self.post(signal);
+                done.push((signal, posted));
             }
         }
         done
@@ -217,7 +218,7 @@ mod tests {
         state.set_blocked(Signal::SIGTERM.bit() | Signal::SIGKILL.bit());
         assert_eq!(state.post(Signal::SIGTERM), Posted::Held);
         assert_eq!(state.interrupt(), None);
-        assert_eq!(state.set_blocked(0), vec![Posted::Act]);
+        assert_eq!(state.set_blocked(0), vec![(Signal::SIGTERM, Posted::Act)]);
         assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
         assert_eq!(state.blocked(), 0);
     }

@@ -84,6 +84,38 @@ impl Table {
         self.wrapped && self.entries.values().any(|e| e.pgid == pgid || e.sid == pgid)
     }
 
+    /// Whether no live member of the group has a parent in another group of its session (POSIX 3.264): nobody can
+    /// continue it.
+    pub(crate) fn is_orphaned(&self, pgid: Pid) -> bool {
+        !self.entries.values().filter(|e| e.pgid == pgid && e.exit.is_none()).any(|e| {
+            self.entries.get(&e.ppid).is_some_and(|parent| parent.sid == e.sid && parent.pgid != pgid)
+        })
+    }
+
+    /// Whether a live member of the group is stopped.
+    pub(crate) fn has_stopped(&self, pgid: Pid) -> bool {
+        let mut members = self.entries.values().filter(|e| e.pgid == pgid && e.exit.is_none());
+        members.any(|e| e.process.signal_state().is_stopped())
+    }
+
+    /// The groups that are not orphaned, but may be without `pid`: its own and those of its children.
+    pub(crate) fn groups_connected_by(&self, pid: Pid) -> Vec<Pid> {
+        let Some(entry) = self.entries.get(&pid) else { return Vec::new() };
+        let connects = |parent: Option<&Entry>, child: &Entry| {
+            parent.is_some_and(|parent| parent.sid == child.sid && parent.pgid != child.pgid)
+        };
+        let mut groups = Vec::new();
+        if connects(self.entries.get(&entry.ppid), entry) {
+            groups.push(entry.pgid);
+        }
+        for child in entry.children.iter().filter_map(|child| self.entries.get(child)) {
+            if connects(Some(entry), child) && !groups.contains(&child.pgid) {
+                groups.push(child.pgid);
+            }
+        }
+        groups
+    }
+
     /// Takes an ended process out.
     pub(crate) fn remove(&mut self, pid: Pid) -> Option<Entry> {
         let entry = self.entries.remove(&pid)?;

@@ -100,7 +100,7 @@ async fn replace_root(
     let root = GuestPath::root();
     let options = MountOptions { source, read_only };
     kernel.namespace.mount(&root, fs, options).await.map_err(|e| failed(e, "mount", &root))?;
-    kernel.remount_proc().await.map_err(|e| failed(e, "mount", "/proc"))?;
+    kernel.remount_own().await.map_err(|e| failed(e, "mount", "/proc"))?;
     Ok(())
 }
 

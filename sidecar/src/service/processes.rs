@@ -264,7 +264,7 @@ fn launch(
     streams: [Arc<dyn HostStream>; 3],
     run: Exec1,
 ) {
-    let launch = Launch { invocation, cwd, stdio: stdio(streams), cpu_limit_ns };
+    let launch = Launch { invocation, cwd, stdio: stdio(streams), cpu_limit_ns, controlling: false };
     // Whichever of the two is called last takes it.
     let run = Arc::new(Mutex::new(Some(run)));
     let ended = Arc::clone(&run);
@@ -394,7 +394,8 @@ pub(super) fn spawn(client: &Client, request: Spawn, responder: Responder) {
         };
         let streams: [Arc<dyn HostStream>; 3] =
             [input, Arc::<Ring>::clone(&stdout), Arc::<Ring>::clone(&stderr)];
-        let launch = Launch { invocation, cwd: directory, stdio: stdio(streams), cpu_limit_ns };
+        let launch =
+            Launch { invocation, cwd: directory, stdio: stdio(streams), cpu_limit_ns, controlling: false };
         let rings = (Arc::clone(&stdout), Arc::clone(&stderr));
         let (job, ended) = (Arc::clone(&watch.job), watch.ended.clone());
         let not_started = watch.ended.clone();

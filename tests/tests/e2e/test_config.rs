@@ -128,7 +128,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             (limit(VmLimits { process_memory: 0, ..limits() }), "limits.processMemory"),
             (limit(VmLimits { vm_memory: u64::MAX, ..limits() }), "limits.vmMemory"),
             (limit(VmLimits { filesystem_bytes: 0, ..limits() }), "limits.filesystemBytes"),
-            (limit(VmLimits { ptys: 3, ..limits() }), "limits.ptys"),
+            (limit(VmLimits { ptys: 70_000, ..limits() }), "limits.ptys"),
             (limit(VmLimits { sockets: 3, ..limits() }), "limits.sockets"),
             (limit(VmLimits { path_bytes: 100, ..limits() }), "limits.pathBytes"),
             (limit(VmLimits { agent_memory: 1 << 20, ..limits() }), "limits.agentMemory"),

@@ -99,6 +99,7 @@ async fn random_get(caller: &mut Caller<'_, Guest>, buffer: i32, len: i32) -> Re
 
 fn proc_raise(caller: &mut Caller<'_, Guest>, signal: i32) -> Result<()> {
     let signal = u8::try_from(signal).ok().and_then(agentos_abi::Signal::from_raw).ok_or(Errno::EINVAL)?;
-    caller.data().process.raise(signal);
+    let guest = caller.data();
+    guest.machine.kernel.deliver(&guest.process, signal);
     Ok(())
 }

@@ -40,7 +40,7 @@ pub(super) fn filetype_of(kind: &FileKind) -> u8 {
     match kind {
         FileKind::Regular { .. } => 4,
         FileKind::Directory(_) => 3,
-        FileKind::Device(..) => 2,
+        FileKind::Device(..) | FileKind::PtyMaster(_) | FileKind::PtySlave(_) => 2,
         FileKind::PipeReader(_) | FileKind::PipeWriter(_) | FileKind::Host(_) => 0,
     }
 }

@@ -262,17 +262,24 @@ impl OpenFile for ProcFile {
 }
 
 impl Kernel {
-    /// Mounts `/proc` again, in a root that was mounted over the first one and has such a directory.
-    pub async fn remount_proc(self: &Arc<Self>) -> Result<()> {
-        self.mount_proc().await
+    /// Mounts `/proc` and `/dev/pts` where the root has such directories: at first, and again in a root that was mounted
+    /// over the first one.
+    pub async fn remount_own(&self) -> Result<()> {
+        self.mount_own("/proc", Arc::new(ProcFs::new(self.weak()))).await?;
+        let devpts: Arc<dyn FileSystem> = Arc::new(crate::tty::DevPts::new(self.weak()));
+        if let Some(mount) = self.mount_own("/dev/pts", devpts).await? {
+            self.devpts.store(mount, std::sync::atomic::Ordering::Relaxed);
+        }
+        Ok(())
     }
 
-    /// Mounts `/proc` where the root has such a directory.
-    pub(crate) async fn mount_proc(self: &Arc<Self>) -> Result<()> {
-        let path = GuestPath::new("/proc").map_err(Errno::from)?;
-        let options = MountOptions { source: "proc".into(), read_only: false };
-        match self.namespace.mount(&path, Arc::new(ProcFs::new(Arc::downgrade(self))), options).await {
-            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(()),
+    /// The number of the mount; `None` when there is no such directory.
+    async fn mount_own(&self, path: &str, fs: Arc<dyn FileSystem>) -> Result<Option<u64>> {
+        let path = GuestPath::new(path).map_err(Errno::from)?;
+        let options = MountOptions { source: fs.type_name().to_owned(), read_only: false };
+        match self.namespace.mount(&path, fs, options).await {
+            Ok(mount) => Ok(Some(mount.id)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(errno),
         }
     }

@@ -51,6 +51,14 @@ impl Kernel {
             FileKind::Device(_, location) => Ok((location.mount.id, location.getattr().await?)),
             FileKind::PipeReader(r) => Ok((0, self.pipe_attr(r.pipe().id(), r.pipe().len() as u64))),
             FileKind::PipeWriter(w) => Ok((0, self.pipe_attr(w.pipe().id(), w.pipe().len() as u64))),
+            FileKind::PtyMaster(_) => {
+                let kind = FileType::CharDevice;
+                Ok((0, Attr { kind, perm: 0o666, uid: 0, rdev: crate::tty::PTMX, ..self.pipe_attr(2, 0) }))
+            }
+            FileKind::PtySlave(slave) => {
+                let device = self.devpts.load(std::sync::atomic::Ordering::Relaxed);
+                Ok((device, crate::tty::attr_of(self, slave.pty().index())?))
+            }
             FileKind::Host(stream) => {
                 Ok((0, self.pipe_attr(std::sync::Arc::as_ptr(stream).cast::<()>() as u64, 0)))
             }

@@ -129,6 +129,11 @@ impl Kernel {
             FileKind::PipeReader(reader) => {
                 process.interruptible(|cx| reader.poll_read(cx, buf), |w| file.leave(w)).await
             }
+            FileKind::PtySlave(slave) => self.read_slave(process, file, slave, buf).await,
+            FileKind::PtyMaster(master) if file.nonblocking() => master.try_read(buf),
+            FileKind::PtyMaster(master) => {
+                process.interruptible(|cx| master.poll_read(cx, buf), |w| file.leave(w)).await
+            }
             FileKind::Host(stream) => {
                 let nonblocking = file.nonblocking();
                 process
@@ -166,7 +171,9 @@ impl Kernel {
             }
             FileKind::Device(device, _) => device.write(data),
             FileKind::Directory(_) | FileKind::PipeReader(_) => Err(Errno::EBADF),
-            FileKind::PipeWriter(_) | FileKind::Host(_) => self.write_stream(process, file, data).await,
+            FileKind::PipeWriter(_) | FileKind::PtyMaster(_) | FileKind::PtySlave(_) | FileKind::Host(_) => {
+                self.write_stream(process, file, data).await
+            }
         }
     }
 
@@ -179,23 +186,28 @@ impl Kernel {
                 tokio::task::yield_now().await;
             }
             let rest = &data[done..data.len().min(done + PIECE)];
-            let result = process
-                .interruptible(
-                    |cx| {
-                        let poll = match file.kind() {
-                            FileKind::PipeWriter(w) if nonblocking => Poll::Ready(w.try_write(rest)),
-                            FileKind::PipeWriter(w) => w.poll_write(cx, rest),
-                            FileKind::Host(s) => s.poll_write(cx, rest),
-                            _ => Poll::Ready(Err(Errno::EBADF)),
-                        };
-                        match poll {
-                            Poll::Pending if nonblocking => Poll::Ready(Err(Errno::EAGAIN)),
-                            poll => poll,
-                        }
-                    },
-                    |w| file.leave(w),
-                )
-                .await;
+            let result = if let FileKind::PtySlave(slave) = file.kind() {
+                self.write_slave(process, file, slave, rest).await
+            } else {
+                process
+                    .interruptible(
+                        |cx| {
+                            let poll = match file.kind() {
+                                FileKind::PipeWriter(w) if nonblocking => Poll::Ready(w.try_write(rest)),
+                                FileKind::PipeWriter(w) => w.poll_write(cx, rest),
+                                FileKind::PtyMaster(m) => m.poll_write(cx, rest),
+                                FileKind::Host(s) => s.poll_write(cx, rest),
+                                _ => Poll::Ready(Err(Errno::EBADF)),
+                            };
+                            match poll {
+                                Poll::Pending if nonblocking => Poll::Ready(Err(Errno::EAGAIN)),
+                                poll => poll,
+                            }
+                        },
+                        |w| file.leave(w),
+                    )
+                    .await
+            };
             match result {
                 Ok(n) => {
                     done += n;

@@ -160,6 +160,11 @@ impl Kernel {
             }
             FileType::Directory => Ok(self.directory_description(location)),
             FileType::CharDevice => {
+                if let Some(terminal) =
+                    self.open_terminal_device(process, attr.rdev, flags, access, entry.clone())?
+                {
+                    return Ok(terminal);
+                }
                 let device = Device::of(attr.rdev)?;
                 Ok(Description::new(FileKind::Device(device, location), access, flags, entry))
             }
@@ -271,6 +276,12 @@ impl Kernel {
             }
             FileKind::PipeReader(r) => self.pipe_end(r.pipe(), flags, access),
             FileKind::PipeWriter(w) => self.pipe_end(w.pipe(), flags, access),
+            // A master exists once: what is opened again is a new pair on Linux, which nobody means here.
+            FileKind::PtyMaster(_) => Err(Errno::EIO),
+            FileKind::PtySlave(slave) => {
+                let slave = slave.pty().slave()?;
+                Ok(Description::new(FileKind::PtySlave(slave), access, flags, entry))
+            }
             FileKind::Host(_) if access.read != old.access().read || access.write != old.access().write => {
                 Err(Errno::EACCES)
             }

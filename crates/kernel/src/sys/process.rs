@@ -69,8 +69,10 @@ impl Kernel {
             max_rss,
             at: self.clock.realtime(),
         };
-        let parent = {
+        let (parent, leader, orphaned) = {
             let mut table = self.table.lock();
+            let leader = table.get(process.pid).is_some_and(|e| e.sid == process.pid);
+            let connected = table.groups_connected_by(process.pid);
             table.orphan_children(process.pid);
             let ppid = match table.get_mut(process.pid) {
                 Some(entry) => {
@@ -86,9 +88,18 @@ impl Kernel {
             if reaps_itself {
                 table.remove(process.pid);
             }
-            parent
+            let stuck = |group: &Pid| table.is_orphaned(*group) && table.has_stopped(*group);
+            (parent, leader, connected.into_iter().filter(stuck).collect::<Vec<_>>())
         };
         process.set_exit(info);
+        if leader {
+            self.terminals.end_session(process.pid);
+        }
+        // POSIX exit(): nobody can continue them any more.
+        for group in orphaned {
+            self.signal_group(group, Signal::SIGHUP);
+            self.signal_group(group, Signal::SIGCONT);
+        }
         if let Some(parent) = parent {
             parent.children_changed.wake();
             parent.raise(Signal::SIGCHLD);
@@ -171,12 +182,17 @@ impl Kernel {
     }
 
     /// Sends a signal to a process and tells its parent of a stop or continuation.
-    pub(crate) fn deliver(&self, target: &Process, signal: Signal) {
+    pub fn deliver(&self, target: &Process, signal: Signal) {
         let change = match target.post(signal) {
             Posted::Stopped => WaitStatus::Stopped(signal.raw()),
             Posted::Continued => WaitStatus::Continued,
             Posted::Act | Posted::Held | Posted::Discarded => return,
         };
+        self.tell_parent(target, change);
+    }
+
+    /// Tells the parent of a stop or continuation.
+    pub(crate) fn tell_parent(&self, target: &Process, change: WaitStatus) {
         let parent = {
             let mut table = self.table.lock();
             let Some(entry) = table.get_mut(target.pid) else { return };

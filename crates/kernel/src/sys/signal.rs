@@ -3,7 +3,8 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::{Errno, Kernel, Pid, Process, Result, Signal};
+use crate::signals::Posted;
+use crate::{Errno, Kernel, Pid, Process, Result, Signal, WaitStatus};
 
 impl Kernel {
     /// kill(2): `signal` `None` only checks. ESRCH, EPERM.
@@ -40,7 +41,33 @@ impl Kernel {
 
     /// Blocks exactly `mask`; signals that were held act.
     pub fn set_sigmask(&self, process: &Process, mask: u64) {
-        process.with_signals(|s| s.set_blocked(mask));
+        let acted = process.with_signals(|s| s.set_blocked(mask));
+        for (signal, posted) in acted {
+            if posted == Posted::Stopped {
+                self.tell_parent(process, WaitStatus::Stopped(signal.raw()));
+            }
+        }
+    }
+
+    /// A signal to every process of a group.
+    pub(crate) fn signal_group(&self, group: Pid, signal: Signal) {
+        let targets: Vec<Arc<Process>> = {
+            let table = self.table.lock();
+            let chosen = |e: &&crate::table::Entry| e.pgid == group && e.process.pid != Pid::INIT;
+            table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
+        };
+        for target in &targets {
+            self.deliver(target, signal);
+        }
+    }
+
+    /// Signals to one process, if it is there.
+    pub(crate) fn signal_process(&self, pid: Pid, signals: &[Signal]) {
+        if let Some(process) = self.process(pid) {
+            for signal in signals {
+                self.deliver(&process, *signal);
+            }
+        }
     }
 
     /// A signal from the host to a process, or with `group` to its process group. `false` if there is no such process.

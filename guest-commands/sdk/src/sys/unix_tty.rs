@@ -2,7 +2,7 @@
 
 use super::unix::{check, check_u32};
 use super::{close, open};
-use agentos_abi::fd::{O_CLOEXEC, O_RDWR};
+use agentos_abi::fd::{O_CLOEXEC, O_NOCTTY, O_RDWR};
 use agentos_abi::tty::{
     NCCS, TCIFLUSH, TCIOFF, TCOFLUSH, TCOOFF, TCOON, TCSADRAIN, TCSANOW, Termios, Winsize,
 };
@@ -122,7 +122,7 @@ pub(crate) fn openpty() -> io::Result<(u32, u32)> {
         check(unsafe { libc::grantpt(master as i32) })?;
         // SAFETY: takes numbers only.
         check(unsafe { libc::unlockpt(master as i32) })?;
-        let flags = O_RDWR | O_CLOEXEC | libc::O_NOCTTY as u32;
+        let flags = O_RDWR | O_CLOEXEC | O_NOCTTY;
         open(agentos_abi::fd::AT_FDCWD, &slave_name(master)?, flags, 0)
     };
     match slave() {
