@@ -22,6 +22,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     sh.shopts.globskipdots = true;
     sh.shopts.promptvars = true;
     sh.session.name = sh.zero.clone();
+    sh.shopts.cmdhist = true;
     if name == "sh" {
         sh.shopts.expand_aliases = true;
         sh.opts.posix = true;
@@ -111,6 +112,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         sh.status = 1;
     }
     let status = sh.exit_trap();
+    sh.save_history();
     sh.flush();
     // The process ends: its memory goes as a whole, and not variable by variable.
     std::mem::forget(sh);
@@ -142,6 +144,10 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
         sh.write_error(&text);
     }
     let mut units = Units::new(text, 1);
+    let mut remembers = sh.remembers();
+    if remembers && !sh.command_string {
+        return run_rest(sh, &units);
+    }
     let Some(mut unit) = next(sh, &mut units)? else { return Ok(()) };
     loop {
         // One unit ahead, so that the last command can replace the shell; but not past an error, which must not come early.
@@ -151,6 +157,9 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
             Ok(()) => {}
             Err(Flow::Discard) if !sh.command_string => {}
             Err(flow) => return Err(flow),
+        }
+        if !std::mem::replace(&mut remembers, sh.remembers()) && remembers {
+            return run_rest(sh, &units);
         }
         match next(sh, &mut units)? {
             Some(following) => unit = following,
@@ -168,34 +177,76 @@ fn next(sh: &mut Shell, units: &mut Units) -> Result<Option<Rc<crate::ir::List>>
 
 /// Runs a script that arrives on standard input, which the programs it runs share: nothing is read ahead.
 fn run_stdin(sh: &mut Shell) -> Result<(), Flow> {
-    let mut units = Units::new(String::new(), 1);
+    run_lines(sh, &mut line)
+}
+
+/// Runs the rest of a text line by line, so that each line can become history before it is run.
+fn run_rest(sh: &mut Shell, units: &Units) -> Result<(), Flow> {
+    let (text, first) = units.rest();
+    let mut lines = text.split_inclusive('\n').map(str::to_owned).collect::<Vec<_>>().into_iter();
+    run_numbered(sh, &mut || lines.next(), first)
+}
+
+/// Runs a script that `read` gives line by line.
+pub(crate) fn run_lines(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>) -> Result<(), Flow> {
+    run_numbered(sh, read, 1)
+}
+
+fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first: u32) -> Result<(), Flow> {
+    let mut units = Units::new(String::new(), first);
     units.complete = false;
+    // What was read of the command that is not complete yet.
+    let mut pending = String::new();
+    let mut number = first;
     loop {
         let aliases = (sh.shopts.expand_aliases && !sh.aliases.is_empty()).then_some(&sh.aliases);
         match units.next(Dialect { extglob: sh.shopts.extglob, aliases }) {
             Ok(Next::Unit(unit)) => {
+                pending.clear();
+                sh.session.history_number = sh.history_number();
                 let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, false) };
                 match result {
-                    Ok(()) | Err(Flow::Discard) => {}
+                    Ok(()) => {}
+                    Err(Flow::Discard) if !sh.command_string => {}
                     Err(flow) => return Err(flow),
                 }
             }
             Ok(Next::End) if units.complete => return sh.poll_traps(),
-            Ok(Next::End | Next::More) => match line() {
-                Some(text) => {
+            Ok(next @ (Next::End | Next::More)) => {
+                if matches!(next, Next::End) {
+                    pending.clear();
+                }
+                // A line that goes on in the next one is not complete, whatever it parses as.
+                let mut goes_on = true;
+                let mut any = false;
+                while goes_on {
+                    let Some(text) = read() else { break };
+                    any = true;
+                    goes_on = continues(&text);
                     if sh.opts.verbose {
                         sh.write_error(&text);
                     }
-                    // A line that goes on in the next one is not complete, whatever it parses as.
-                    let mut goes_on = continues(&text);
-                    units.push(&text);
-                    while goes_on && let Some(text) = line() {
-                        goes_on = continues(&text);
+                    if !sh.remembers() {
+                        number += 1;
                         units.push(&text);
+                        continue;
                     }
+                    sh.line = number;
+                    let text = match sh.expand_read_line(&pending, text) {
+                        Some(text) => text,
+                        // Nothing is left of it; bash does not even count it.
+                        None if pending.is_empty() => break,
+                        None => "\n".to_owned(),
+                    };
+                    sh.note_line(&pending, &text);
+                    number += 1;
+                    units.push(&text);
+                    pending.push_str(&text);
                 }
-                None => units.complete = true,
-            },
+                if !any {
+                    units.complete = true;
+                }
+            }
             Err(error) => {
                 sh.line = units.line();
                 let message = crate::shell::syntax_message(&error);

@@ -9,6 +9,7 @@ mod compile;
 mod environment;
 mod exec;
 mod expand;
+mod history;
 mod input;
 mod interactive;
 mod invocation;

@@ -81,6 +81,9 @@ options! {
         login_shell = "login_shell";
         progcomp = "progcomp";
         histappend = "histappend";
+        histreedit = "histreedit";
+        histverify = "histverify";
+        lithist = "lithist";
         autocd = "autocd";
         cdspell = "cdspell";
         huponexit = "huponexit";

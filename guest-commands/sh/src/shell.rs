@@ -1,6 +1,7 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
+use crate::history::History;
 use crate::interactive::Session;
 use crate::ir::Command;
 use crate::jobs::Jobs;
@@ -12,7 +13,7 @@ use crate::traps::Traps;
 use crate::vars::{self, Key, Target, Value, Vars};
 use agentos_guest::fd;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -95,6 +96,7 @@ pub(crate) struct Shell {
     /// The shell was started for a person, not a script: `$-` has `i`.
     pub(crate) interactive: bool,
     pub(crate) session: Session,
+    pub(crate) history: History,
     pub(crate) pid: u32,
     pub(crate) line: u32,
     pub(crate) calls: Vec<Call>,
@@ -118,6 +120,8 @@ pub(crate) struct Shell {
     pub(crate) last_arg: String,
     pub(crate) command_string: bool,
     pub(crate) proc_fds: Vec<u32>,
+    /// Builtins that `enable -n` switched off.
+    pub(crate) disabled: BTreeSet<&'static str>,
     pub(crate) hashed: BTreeMap<String, String>,
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
@@ -170,6 +174,7 @@ impl Shell {
             jobs: Jobs::default(),
             interactive: false,
             session: Session::default(),
+            history: History::default(),
             pid,
             line: 1,
             calls: Vec::new(),
@@ -192,6 +197,7 @@ impl Shell {
             last_arg: String::new(),
             command_string: false,
             proc_fds: Vec::new(),
+            disabled: BTreeSet::new(),
             hashed: BTreeMap::new(),
             current: String::new(),
             stderr: 2,
@@ -283,6 +289,7 @@ impl Shell {
             symbols::EPOCHREALTIME => format!("{}.{:06}", since().as_secs(), since().subsec_micros()),
             symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
             symbols::SHELLOPTS => self.opts.list(),
+            symbols::HISTCMD => self.history_number().to_string(),
             symbols::BASH_COMMAND => self.current.clone(),
             symbols::UNDERSCORE => self.last_arg.clone(),
             symbols::FUNCNAME
@@ -393,6 +400,8 @@ impl Shell {
             }
             symbols::OPTIND => self.getopts_at = 0,
             symbols::PATH => self.hashed.clear(),
+            symbols::HISTSIZE => self.limit_history(value),
+            symbols::HISTFILESIZE => self.limit_history_file(value),
             _ => {}
         }
     }

@@ -44,9 +44,12 @@ known! {
     BASH_COMMAND = "BASH_COMMAND";
     GROUPS = "GROUPS";
     UNDERSCORE = "_";
+    HISTCMD = "HISTCMD";
     SRANDOM = "SRANDOM";
     NOWHERE = "";
     IFS = "IFS";
+    HISTSIZE = "HISTSIZE";
+    HISTFILESIZE = "HISTFILESIZE";
     PATH = "PATH";
     HOME = "HOME";
     PWD = "PWD";
@@ -70,6 +73,13 @@ known! {
     OSTYPE = "OSTYPE";
     MACHTYPE = "MACHTYPE";
     HOSTTYPE = "HOSTTYPE";
+    HISTFILE = "HISTFILE";
+    HISTCONTROL = "HISTCONTROL";
+    HISTIGNORE = "HISTIGNORE";
+    HISTTIMEFORMAT = "HISTTIMEFORMAT";
+    FCEDIT = "FCEDIT";
+    EDITOR = "EDITOR";
+    TMPDIR = "TMPDIR";
 }
 
 /// The last name whose value is computed when asked for.

@@ -25,7 +25,7 @@ fn meaning(sh: &Shell, name: &str) -> Option<Meaning> {
     if sh.functions.contains_key(name) {
         return Some(Meaning::Function);
     }
-    if super::find(name).is_some() {
+    if sh.builtin(name).is_some() {
         return Some(Meaning::Builtin);
     }
     sh.find_program(name).filter(|path| super::test::is_program(path)).map(Meaning::File)
@@ -96,7 +96,7 @@ fn describe(sh: &Shell, name: &str, meaning: &Meaning) -> String {
 impl Shell {
     /// Runs a builtin or program, whatever functions there are.
     fn run_without_functions(&mut self, words: &[String]) -> Result<i32, Flow> {
-        match super::find(&words[0]) {
+        match self.builtin(&words[0]) {
             Some(_) if words[0] == "exec" => {
                 self.flush();
                 self.exec_words(&words[1..])?;
@@ -115,7 +115,7 @@ impl Shell {
 pub(super) fn builtin(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
     let Some(name) = words.first() else { return Ok(0) };
-    match super::find(name) {
+    match sh.builtin(name) {
         Some(found) => found(sh, words),
         None => Ok(sh.complain("builtin", &format!("{name}: not a shell builtin"))),
     }
@@ -199,7 +199,7 @@ pub(super) fn hash(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         Some(_) => {
             let mut status = 0;
             for name in &args[1..] {
-                if super::find(name).is_some() || sh.functions.contains_key(name.as_str()) {
+                if sh.builtin(name).is_some() || sh.functions.contains_key(name.as_str()) {
                     continue;
                 }
                 match sh.find_program(name) {

@@ -3,8 +3,11 @@
 mod cd;
 pub(crate) mod declare;
 mod echo;
+mod enable;
+mod fc;
 mod flow;
 mod getopts;
+mod history;
 mod jobs;
 mod lookup;
 mod printf;
@@ -12,6 +15,7 @@ mod read;
 mod set;
 mod show;
 mod signals;
+pub(crate) mod table;
 pub(crate) mod test;
 mod unset;
 
@@ -52,7 +56,9 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "shopt" => set::shopt,
         "umask" => set::umask,
         "ulimit" => set::ulimit,
-        "enable" => flow::truth,
+        "enable" => enable::enable,
+        "history" => history::history,
+        "fc" => fc::fc,
         "getopts" => getopts::getopts,
         "trap" => signals::trap,
         "kill" => signals::kill,

@@ -65,6 +65,9 @@ impl Shell {
                 self.complain("set", &format!("{name}: invalid option name"));
                 return Err(2);
             }
+            if name == "history" {
+                self.history_switched();
+            }
         }
         Ok(used)
     }

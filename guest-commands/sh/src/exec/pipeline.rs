@@ -114,7 +114,7 @@ impl Shell {
             && self.traps.debug.is_none()
             && simple.assigns.is_empty()
             && !self.functions.contains_key(name)
-            && crate::builtins::find(name).is_none()
+            && self.builtin(name).is_none()
             && simple.args.iter().all(|Arg { word, .. }| is_pure(word))
             && command
                 .redirects

@@ -42,7 +42,7 @@ impl Shell {
         if let Some(function) = self.functions.get(name) {
             return Meaning::Function(function.clone());
         }
-        match builtins::find(name) {
+        match self.builtin(name) {
             Some(builtin) if builtins::declare::is_declaration(name) => Meaning::Declaration(builtin),
             Some(_) if name == "exec" => Meaning::Exec,
             Some(builtin) => Meaning::Builtin(builtin),

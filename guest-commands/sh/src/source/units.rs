@@ -62,6 +62,11 @@ impl Units {
         self.complete && self.text[self.at..].bytes().all(|b| b.is_ascii_whitespace())
     }
 
+    /// What has not been read yet, and its line.
+    pub(crate) fn rest(&self) -> (&str, u32) {
+        (&self.text[self.at..], self.line)
+    }
+
     /// The line of what comes next.
     pub(crate) fn line(&self) -> u32 {
         self.line
