@@ -1,9 +1,11 @@
 //! The command line: which script is run, and how it is read. Options of `set` are applied by that builtin's code.
 
 use crate::input::Input;
+use crate::interactive::repl;
+use crate::interactive::startup::Startup;
 use crate::shell::{Flow, Shell};
 use crate::source::units::{Dialect, Next, Units};
-use agentos_guest::{Errno, Signal, errno_of, signal};
+use agentos_guest::{Errno, Signal, errno_of, fd, signal};
 use std::rc::Rc;
 
 /// Runs the shell; returns its exit status.
@@ -27,6 +29,9 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         sh.shopts.expand_aliases = true;
         sh.opts.posix = true;
     }
+    let mut startup = Startup { sh: name == "sh", login: sh.zero.starts_with('-'), ..Startup::default() };
+    let mut editing = true;
+    let mut asked = None;
     let mut command = false;
     let mut stdin = false;
     let mut i = 1;
@@ -44,15 +49,30 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
                 sh.flush();
                 return 0;
             }
-            "--login" | "--norc" | "--noprofile" | "--noediting" | "--verbose" | "--restricted" => {}
-            "--rcfile" | "--init-file" => i += 1,
+            "--login" => startup.login = true,
+            "--norc" => startup.no_rc = true,
+            "--noprofile" => startup.no_profile = true,
+            "--noediting" => editing = false,
+            "--verbose" => sh.opts.verbose = true,
+            "--restricted" => {}
+            "--rcfile" | "--init-file" => {
+                i += 1;
+                startup.rc = args.get(i).cloned();
+                if startup.rc.is_none() {
+                    let message = format!("{}: {word}: option requires an argument\n", sh.zero);
+                    sh.write_error(&message);
+                    return 2;
+                }
+            }
             word if word.len() > 1 && word.starts_with(['-', '+']) && !word.starts_with("--") => {
                 let mut rest = String::from(&word[..1]);
                 for letter in word[1..].chars() {
                     match letter {
                         'c' => command = true,
                         's' => stdin = true,
-                        'l' | 'i' | 'r' => {}
+                        'l' => startup.login = word.starts_with('-'),
+                        'i' => asked = Some(word.starts_with('-')),
+                        'r' => {}
                         'O' => {
                             if let Some(name) = args.get(i + 1) {
                                 sh.shopts.set_by_name(name, word.starts_with('-'));
@@ -79,7 +99,16 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         i += 1;
     }
     let rest = args.get(i..).unwrap_or_default();
-    let result = if command {
+    let typed = !command && (stdin || rest.is_empty());
+    let interactive = asked.unwrap_or_else(|| typed && fd::isatty(0) && fd::isatty(2));
+    if interactive {
+        sh.become_interactive(typed, editing);
+    }
+    sh.shopts.login_shell = startup.login;
+    let started = sh.read_startup(&startup);
+    let result = if started.is_err() {
+        started
+    } else if command {
         let Some((text, rest)) = rest.split_first() else {
             let message = format!("{}: -c: option requires an argument\n", sh.zero);
             sh.write_error(&message);
@@ -106,10 +135,14 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     } else {
         sh.args = rest.to_vec();
         sh.session.stdin = true;
-        run_stdin(&mut sh)
+        if sh.session.active { repl::run(&mut sh) } else { run_stdin(&mut sh) }
     };
     if result == Err(Flow::Discard) && sh.status == 0 {
         sh.status = 1;
+    }
+    if sh.session.active && sh.shopts.login_shell {
+        // Whatever it does, the shell ends.
+        let _ = sh.read_logout();
     }
     let status = sh.exit_trap();
     sh.save_history();
@@ -156,6 +189,8 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
         match result {
             Ok(()) => {}
             Err(Flow::Discard) if !sh.command_string => {}
+            // An error only ends what a person started.
+            Err(Flow::Exit) if sh.session.active && !sh.session.leaving && !sh.command_string => {}
             Err(flow) => return Err(flow),
         }
         if !std::mem::replace(&mut remembers, sh.remembers()) && remembers {
@@ -259,13 +294,13 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
 }
 
 /// Whether a line ends with a backslash that quotes its newline.
-fn continues(line: &str) -> bool {
+pub(crate) fn continues(line: &str) -> bool {
     let Some(text) = line.strip_suffix('\n') else { return false };
     (text.len() - text.trim_end_matches('\\').len()) % 2 == 1
 }
 
 /// The next line of standard input with its newline, and no byte more.
-fn line() -> Option<String> {
+pub(crate) fn line() -> Option<String> {
     let mut input = Input::new(0);
     let mut bytes = Vec::new();
     loop {

@@ -667,7 +667,9 @@ impl Shell {
 
     /// Reports an error the way bash does: name of the shell, line, message.
     pub(crate) fn error(&mut self, message: &str) {
-        let prefix = if self.command_string || self.zero_is_shell() {
+        let prefix = if self.interactive {
+            format!("{}: ", self.zero)
+        } else if self.command_string || self.zero_is_shell() {
             format!("{}: line {}: ", self.zero, self.line)
         } else {
             format!("{}: line {}: ", self.source, self.line)

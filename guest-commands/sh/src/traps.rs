@@ -40,6 +40,11 @@ impl Traps {
             .collect()
     }
 
+    /// Notes a signal that was taken elsewhere.
+    pub(crate) fn note(&mut self, signal: Signal) {
+        self.pending.push(signal);
+    }
+
     /// Whether a trap could run when the shell is replaced by a program.
     pub(crate) fn any(&self) -> bool {
         self.exit.is_some() || self.err.is_some() || self.signals.values().any(|a| !a.is_empty())

@@ -78,7 +78,7 @@ pub(super) fn return_from(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> 
 
 pub(super) fn exit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     sh.status = wanted(sh, args);
-    Err(Flow::Exit)
+    sh.leave()
 }
 
 pub(super) fn eval(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
@@ -108,7 +108,7 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             let message = agentos_guest::strerror(&error);
             sh.flush();
             sh.error(&format!("{name}: {message}"));
-            if sh.opts.posix {
+            if sh.opts.posix && !sh.session.active {
                 sh.status = 1;
                 return Err(Flow::Exit);
             }
@@ -153,7 +153,8 @@ fn run(sh: &mut Shell, text: String) -> Result<(), Flow> {
         match sh.next_unit(&mut units) {
             Ok(Some(unit)) => {
                 empty = false;
-                sh.run_list(&unit, false)?;
+                let result = sh.run_list(&unit, false);
+                sh.goes_on(result)?;
             }
             Ok(None) => {
                 if empty {

@@ -129,36 +129,42 @@ fn wait_next(sh: &mut Shell, variable: Option<String>) -> Result<i32, Flow> {
     })
 }
 
+/// The line about a job, which is the `from_last`th last one.
+pub(crate) fn line(job: &crate::jobs::Job, from_last: usize) -> String {
+    let mark = match from_last {
+        1 => '+',
+        2 => '-',
+        _ => ' ',
+    };
+    let state = match job.ended() {
+        None => "Running".to_owned(),
+        Some(process::WaitStatus::Exited(0)) => "Done".to_owned(),
+        Some(process::WaitStatus::Exited(n)) => format!("Exit {n}"),
+        Some(process::WaitStatus::Signaled(n)) => {
+            agentos_guest::Signal::from_raw(n).map_or("Killed".into(), |s| s.description().to_owned())
+        }
+        Some(_) => "Stopped".to_owned(),
+    };
+    let amp = if job.ended().is_none() { " &" } else { "" };
+    format!("[{}]{mark}  {state:<24}{}{amp}\n", job.number, job.text)
+}
+
 pub(super) fn jobs(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     sh.reap();
     let pids = args.iter().any(|a| a == "-p");
     let last = sh.jobs.list.len();
-    let lines: Vec<String> =
-        sh.jobs
-            .list
-            .iter()
-            .enumerate()
-            .map(|(i, job)| {
-                if pids {
-                    return format!("{}\n", job.pid());
-                }
-                let mark = match last - i {
-                    1 => '+',
-                    2 => '-',
-                    _ => ' ',
-                };
-                let state = match job.ended() {
-                    None => "Running".to_owned(),
-                    Some(process::WaitStatus::Exited(0)) => "Done".to_owned(),
-                    Some(process::WaitStatus::Exited(n)) => format!("Exit {n}"),
-                    Some(process::WaitStatus::Signaled(n)) => agentos_guest::Signal::from_raw(n)
-                        .map_or("Killed".into(), |s| s.description().to_owned()),
-                    Some(_) => "Stopped".to_owned(),
-                };
-                let amp = if job.ended().is_none() { " &" } else { "" };
-                format!("[{}]{mark}  {state:<24}{}{amp}\n", job.number, job.text)
-            })
-            .collect();
+    let lines: Vec<String> = sh
+        .jobs
+        .list
+        .iter()
+        .enumerate()
+        .map(|(i, job)| {
+            if pids {
+                return format!("{}\n", job.pid());
+            }
+            line(job, last - i)
+        })
+        .collect();
     sh.print(&lines.concat());
     sh.jobs.list.retain(|job| job.ended().is_none());
     Ok(0)

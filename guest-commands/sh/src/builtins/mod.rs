@@ -21,6 +21,8 @@ mod unset;
 
 use crate::shell::{Flow, Run, Shell};
 
+pub(crate) use jobs::line as job_line;
+
 /// A builtin: gets its name and arguments.
 pub(crate) type Builtin = fn(&mut Shell, &[String]) -> Result<i32, Flow>;
 

@@ -113,7 +113,11 @@ impl Shell {
     #[inline(never)]
     fn failed(&mut self) -> Run {
         self.err_trap()?;
-        if self.opts.errexit { Err(Flow::Exit) } else { Ok(()) }
+        if self.opts.errexit {
+            self.session.leaving = true;
+            return Err(Flow::Exit);
+        }
+        Ok(())
     }
 
     /// Runs a command whose failure is being tested.

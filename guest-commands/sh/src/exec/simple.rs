@@ -148,7 +148,11 @@ impl Shell {
 
     /// A builtin whose redirection failed: POSIX wants that to end the shell if the builtin is a special one.
     fn not_redirected(&mut self, name: &str) -> Run {
-        if self.opts.posix && builtins::is_special(name) { Err(Flow::Exit) } else { Ok(()) }
+        if self.opts.posix && !self.session.active && builtins::is_special(name) {
+            Err(Flow::Exit)
+        } else {
+            Ok(())
+        }
     }
 
     fn pop_some(&mut self, saved: Saved) {

@@ -137,7 +137,7 @@ impl Shell {
         }
     }
 
-    fn tilde(&self, user: &str) -> String {
+    pub(crate) fn tilde(&self, user: &str) -> String {
         let var = |name| self.vars.get(name).map(std::borrow::Cow::into_owned);
         match user {
             "" => var(symbols::HOME).or_else(|| home_of(None)).unwrap_or_else(|| "~".into()),

@@ -1,5 +1,22 @@
 //! The shell at a terminal. What a prompt means is in `prompt`, what commands do in the rooms of a shell that runs scripts.
 
+mod buffer;
+mod complete;
+mod editor;
+mod jobs;
+mod keys;
+pub(crate) mod repl;
+mod screen;
+mod search;
+pub(crate) mod startup;
+mod terminal;
+mod vi;
+mod width;
+
+use crate::shell::Shell;
+use crate::symbols::sym;
+use agentos_guest::fd;
+
 /// How a shell is used by a person.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -13,6 +30,10 @@ pub(crate) struct Session {
     pub(crate) edits: bool,
     /// The number of the command that is being read.
     pub(crate) command_number: u32,
+    /// Something asked for the end, which is more than an error.
+    pub(crate) leaving: bool,
+    /// Earlier lines, oldest first.
+    pub(crate) lines: Vec<String>,
     /// The number that the next entry of the history gets.
     pub(crate) history_number: usize,
 }
@@ -25,7 +46,45 @@ impl Default for Session {
             name: String::new(),
             edits: false,
             command_number: 1,
+            lines: Vec::new(),
+            leaving: false,
             history_number: 1,
+        }
+    }
+}
+
+/// How many lines are kept.
+const MAX_LINES: usize = 1000;
+
+impl Session {
+    /// Keeps a line that was read.
+    fn note(&mut self, line: &str) {
+        let line = line.trim_end_matches('\n');
+        if line.is_empty() {
+            return;
+        }
+        if self.lines.len() >= MAX_LINES {
+            self.lines.remove(0);
+        }
+        self.lines.push(line.to_owned());
+    }
+}
+
+impl Shell {
+    /// Makes this an interactive shell; `typed`: its commands come from a person.
+    pub(crate) fn become_interactive(&mut self, typed: bool, editing: bool) {
+        self.interactive = true;
+        self.session.active = true;
+        self.shopts.expand_aliases = true;
+        self.opts.histexpand = true;
+        self.opts.history = true;
+        self.opts.emacs = editing;
+        self.session.edits = editing && typed && fd::isatty(0) && fd::isatty(2);
+        let prompt = "\\s-\\v\\$ ";
+        for (name, value) in [("PS1", prompt), ("PS2", "> ")] {
+            if !self.vars.is_set(sym(name)) {
+                self.vars.put_str(sym(name), value);
+            }
         }
     }
 }

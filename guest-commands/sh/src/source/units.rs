@@ -67,6 +67,11 @@ impl Units {
         (&self.text[self.at..], self.line)
     }
 
+    /// How much text waits that is no complete command yet.
+    pub(crate) fn pending(&self) -> usize {
+        self.text.len() - self.at
+    }
+
     /// The line of what comes next.
     pub(crate) fn line(&self) -> u32 {
         self.line

@@ -1,0 +1,150 @@
+//! Incremental search through earlier lines: `^R` and `^S`.
+
+use super::editor::{Editor, Outcome, Past};
+use super::keys::Key;
+
+/// How long a text that is looked for may become.
+const MAX_SOUGHT: usize = 1000;
+
+/// A search that is going on.
+#[derive(Debug)]
+pub(crate) struct Search {
+    forward: bool,
+    text: Vec<char>,
+    failed: bool,
+    /// Where it began.
+    line: usize,
+    former: Vec<char>,
+    point: usize,
+}
+
+impl Search {
+    /// What stands in place of the prompt.
+    pub(super) fn message(&self) -> String {
+        let failed = if self.failed { "failed " } else { "" };
+        let way = if self.forward { "" } else { "reverse-" };
+        format!("({failed}{way}i-search)`{}': ", self.text.iter().collect::<String>())
+    }
+}
+
+impl Editor {
+    pub(super) fn begin_search(&mut self, forward: bool) {
+        self.search = Some(Search {
+            forward,
+            text: Vec::new(),
+            failed: false,
+            line: self.at,
+            former: self.buffer.text.clone(),
+            point: self.buffer.point,
+        });
+    }
+
+    /// Handles a key of a search; `None` when it ended the search and still has its own meaning.
+    pub(super) fn search_key(&mut self, key: &Key, past: &dyn Past) -> Option<Outcome> {
+        let search = self.search.as_mut()?;
+        match key {
+            Key::Ctrl('r' | 's') => {
+                search.forward = *key == Key::Ctrl('s');
+                if search.text.is_empty() {
+                    search.text = self.sought.clone();
+                    return Some(self.seek(past, false));
+                }
+                Some(self.seek(past, true))
+            }
+            Key::Char(c) => {
+                if search.text.len() < MAX_SOUGHT {
+                    search.text.push(*c);
+                }
+                Some(self.seek(past, false))
+            }
+            Key::Paste(text) => {
+                let room = MAX_SOUGHT.saturating_sub(search.text.len());
+                search.text.extend(text.chars().filter(|c| !c.is_control()).take(room));
+                Some(self.seek(past, false))
+            }
+            Key::Backspace | Key::Ctrl('h') => {
+                if search.text.pop().is_none() {
+                    return Some(Outcome::Bell);
+                }
+                self.back(past);
+                Some(if self.search.as_ref().is_some_and(|s| s.text.is_empty()) {
+                    Outcome::Edited
+                } else {
+                    self.seek(past, false)
+                })
+            }
+            Key::Ctrl('g') => {
+                self.back(past);
+                self.search = None;
+                Some(Outcome::Bell)
+            }
+            _ => {
+                if !search.text.is_empty() {
+                    self.sought = std::mem::take(&mut search.text);
+                }
+                self.search = None;
+                (*key == Key::Ctrl('[')).then_some(Outcome::Edited)
+            }
+        }
+    }
+
+    /// Goes back to where the search began.
+    fn back(&mut self, past: &dyn Past) {
+        let Some(search) = &mut self.search else { return };
+        search.failed = false;
+        let (line, point, former) = (search.line, search.point, search.former.clone());
+        if self.at != line {
+            self.show(past, line);
+            self.buffer.reset(former);
+        }
+        self.buffer.point = point.min(self.buffer.text.len());
+    }
+
+    /// Looks for the text from the cursor on; with `next` beyond it.
+    fn seek(&mut self, past: &dyn Past, next: bool) -> Outcome {
+        let Some(search) = &self.search else { return Outcome::Bell };
+        let (forward, wanted) = (search.forward, search.text.clone());
+        let current = self.buffer.text.clone();
+        let mut line = self.at;
+        let mut from = Some(match (forward, next) {
+            (_, false) => Some(self.buffer.point),
+            (true, true) => Some(self.buffer.point + 1),
+            (false, true) => self.buffer.point.checked_sub(1),
+        });
+        loop {
+            let text = self.text_at(past, line);
+            let found = match from {
+                Some(None) => None,
+                Some(Some(from)) => find(&text, &wanted, from, forward),
+                None if text == current => None,
+                None => find(&text, &wanted, if forward { 0 } else { text.len() }, forward),
+            };
+            if let Some(at) = found {
+                if line != self.at {
+                    self.show(past, line);
+                }
+                self.buffer.point = at;
+                if let Some(search) = &mut self.search {
+                    search.failed = false;
+                }
+                return Outcome::Edited;
+            }
+            from = None;
+            let following = if forward { line + 1 } else { line.wrapping_sub(1) };
+            if following > past.count() {
+                if let Some(search) = &mut self.search {
+                    search.failed = true;
+                }
+                return Outcome::Bell;
+            }
+            line = following;
+        }
+    }
+}
+
+/// Where `wanted` is in `text`: at `from` or beyond it in the direction.
+pub(super) fn find(text: &[char], wanted: &[char], from: usize, forward: bool) -> Option<usize> {
+    let last = text.len().checked_sub(wanted.len())?;
+    let here = |at: &usize| text[*at..].starts_with(wanted);
+    if forward { (from..=last).find(here) } else { (0..=from.min(last)).rev().find(here) }
+}
