@@ -329,10 +329,11 @@ mod tests {
 
     #[test]
     fn changes() {
-        let table: [(&str, fn(&mut Buffer), &str); 8] = [
-            ("ab|", |b| drop(b.transpose_chars()), "ba|"),
-            ("a|bc", |b| drop(b.transpose_chars()), "ba|c"),
-            ("one |two", |b| drop(b.transpose_words()), "two one|"),
+        type Change = fn(&mut Buffer);
+        let table: [(&str, Change, &str); 8] = [
+            ("ab|", |b| assert!(b.transpose_chars()), "ba|"),
+            ("a|bc", |b| assert!(b.transpose_chars()), "ba|c"),
+            ("one |two", |b| assert!(b.transpose_words()), "two one|"),
             ("|one two", |b| b.change_case(Case::Upper), "ONE| two"),
             ("| one TWO", |b| b.change_case(Case::Capital), " One| TWO"),
             ("one| TWO", |b| b.change_case(Case::Lower), "one two|"),

@@ -123,6 +123,8 @@ struct Word {
 fn word(line: &str) -> Word {
     let mut word = Word { start: 0, text: String::new(), quote: None, command: true };
     let mut begun = false;
+    // The word is the value of an assignment, after which a command may follow.
+    let mut value = false;
     let mut chars = line.char_indices();
     while let Some((at, c)) = chars.next() {
         match (word.quote, c) {
@@ -140,9 +142,10 @@ fn word(line: &str) -> Word {
                 word.quote = Some(c);
             }
             (None, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | '<' | '>') => {
-                if begun {
-                    word.command = word.command && stays_command(&word.text);
+                if begun || value {
+                    word.command = word.command && (value || stays_command(&word.text));
                 }
+                value = false;
                 match c {
                     ';' | '&' | '|' | '(' | '\n' => word.command = true,
                     '<' | '>' => word.command = false,
@@ -154,13 +157,11 @@ fn word(line: &str) -> Word {
             }
             // What follows is a word of its own for completion.
             (None, '=' | ':') if begun && !word.text.starts_with('~') => {
-                word.command = word.command && c == '=';
+                value = value || word.command && c == '=' && crate::text::is_name(&word.text);
+                word.command = value;
                 begun = false;
                 word.text.clear();
                 word.start = at + 1;
-                if c == '=' && line[at + 1..].find([' ', '\t', ';', '&', '|']).is_none() {
-                    word.command = false;
-                }
             }
             (None, c) => {
                 if !begun {
@@ -174,7 +175,7 @@ fn word(line: &str) -> Word {
     if !begun {
         word.start = line.len();
     }
-    // The quote that is open belongs to the word.
+    word.command = word.command && !value;
     word
 }
 

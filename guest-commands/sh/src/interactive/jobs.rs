@@ -6,7 +6,7 @@ use agentos_guest::process::{self, WaitFor};
 impl Shell {
     /// The number that the next entry of the history gets.
     pub(super) fn next_history_number(&self) -> usize {
-        self.session.lines.len() + 1
+        self.history.base() + self.history.len()
     }
 
     /// Tells of jobs that ended, before a prompt.

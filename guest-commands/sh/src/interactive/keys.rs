@@ -85,7 +85,7 @@ impl Decoder {
                 while let Some(byte) = self.waiting.pop_front() {
                     pasted.push(byte);
                     if pasted.ends_with(PASTE_END) {
-                        pasted.truncate(pasted.len() - PASTE_END.len());
+                        pasted.truncate((pasted.len() - PASTE_END.len()).min(MAX_PASTE));
                         let text = crate::text::from_bytes(self.pasted.take().unwrap_or_default());
                         return Some(Key::Paste(text));
                     }

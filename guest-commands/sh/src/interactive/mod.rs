@@ -32,8 +32,6 @@ pub(crate) struct Session {
     pub(crate) command_number: u32,
     /// Something asked for the end, which is more than an error.
     pub(crate) leaving: bool,
-    /// Earlier lines, oldest first.
-    pub(crate) lines: Vec<String>,
     /// The number that the next entry of the history gets.
     pub(crate) history_number: usize,
 }
@@ -46,27 +44,9 @@ impl Default for Session {
             name: String::new(),
             edits: false,
             command_number: 1,
-            lines: Vec::new(),
             leaving: false,
             history_number: 1,
         }
-    }
-}
-
-/// How many lines are kept.
-const MAX_LINES: usize = 1000;
-
-impl Session {
-    /// Keeps a line that was read.
-    fn note(&mut self, line: &str) {
-        let line = line.trim_end_matches('\n');
-        if line.is_empty() {
-            return;
-        }
-        if self.lines.len() >= MAX_LINES {
-            self.lines.remove(0);
-        }
-        self.lines.push(line.to_owned());
     }
 }
 
@@ -80,6 +60,11 @@ impl Shell {
         self.opts.history = true;
         self.opts.emacs = editing;
         self.session.edits = editing && typed && fd::isatty(0) && fd::isatty(2);
+        if let Some(home) = self.vars.get(crate::symbols::HOME).map(std::borrow::Cow::into_owned)
+            && !self.vars.is_set(sym("HISTFILE"))
+        {
+            self.vars.put_str(sym("HISTFILE"), format!("{home}/.bash_history"));
+        }
         let prompt = "\\s-\\v\\$ ";
         for (name, value) in [("PS1", prompt), ("PS2", "> ")] {
             if !self.vars.is_set(sym(name)) {

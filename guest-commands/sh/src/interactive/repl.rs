@@ -38,6 +38,9 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
     };
     let mut units = fresh(1);
     let mut ends = 0;
+    // What was read of the command that is not complete yet.
+    let mut pending = String::new();
+    sh.history_switched();
     loop {
         let aliases = (sh.shopts.expand_aliases && !sh.aliases.is_empty()).then_some(&sh.aliases);
         let next = units.next(Dialect { extglob: sh.shopts.extglob, aliases });
@@ -49,11 +52,15 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                 let result = result.and_then(|()| sh.poll_traps());
                 if sh.after_command(result)? {
                     units = fresh(units.line());
+                    pending.clear();
                 }
             }
             Ok(Next::End) if units.complete => return sh.poll_traps(),
             Ok(next) => {
                 let first = matches!(next, Next::End);
+                if first {
+                    pending.clear();
+                }
                 match read(sh, &mut source, first) {
                     Line::Text(text) => {
                         ends = 0;
@@ -63,13 +70,21 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                         if units.pending() + text.len() > MAX_COMMAND {
                             sh.error("the command is too long");
                             units = fresh(units.line());
+                            pending.clear();
                             continue;
                         }
-                        sh.session.note(&text);
+                        let text = match sh.expand_read_line(&pending, text) {
+                            Some(text) => text,
+                            None if first => continue,
+                            None => "\n".to_owned(),
+                        };
+                        sh.note_line(&pending, &text);
                         units.push(&text);
+                        pending.push_str(&text);
                     }
                     Line::Interrupted => {
                         units = fresh(units.line());
+                        pending.clear();
                         sh.status = 130;
                     }
                     Line::End if first && matches!(source, Source::Terminal(_)) => {
@@ -97,6 +112,7 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                     return Ok(());
                 }
                 units = fresh(units.line());
+                pending.clear();
             }
         }
     }

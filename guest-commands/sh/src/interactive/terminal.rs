@@ -319,9 +319,9 @@ struct Lines<'a>(&'a Shell);
 
 impl Past for Lines<'_> {
     fn count(&self) -> usize {
-        self.0.session.lines.len()
+        self.0.history.len()
     }
     fn line(&self, index: usize) -> Option<&str> {
-        self.0.session.lines.get(index).map(String::as_str)
+        self.0.history.get(index).map(|entry| entry.line.as_str())
     }
 }
