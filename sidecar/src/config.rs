@@ -1,5 +1,6 @@
 //! The configuration of a VM: checked whole before anything is made. What it cannot honour it refuses with the field's path.
 
+use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Cred, Limits};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{RootLower, UserConfig, VmConfig, VmLimits};
@@ -15,6 +16,7 @@ pub(crate) struct Checked {
     pub(crate) limits: Limits,
     pub(crate) output_bytes: usize,
     pub(crate) readdir_page: usize,
+    pub(crate) terminal_size: Winsize,
     pub(crate) hostname: String,
     pub(crate) user: UserConfig,
     pub(crate) home: GuestPath,
@@ -77,6 +79,11 @@ pub(crate) fn check(config: &VmConfig) -> Result<Checked, WireError> {
         limits,
         output_bytes: config.limits.process_output_bytes as usize,
         readdir_page: config.limits.readdir_page as usize,
+        terminal_size: Winsize {
+            cols: config.limits.pty_cols,
+            rows: config.limits.pty_rows,
+            ..Winsize::default()
+        },
         hostname,
         user,
         home,
@@ -124,8 +131,6 @@ fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
         ("pathBytes", u64::from(asked.path_bytes), u64::from(default.path_bytes)),
         ("nameBytes", u64::from(asked.name_bytes), u64::from(default.name_bytes)),
         ("symlinkDepth", u64::from(asked.symlink_depth), u64::from(default.symlink_depth)),
-        ("ptyCols", u64::from(asked.pty_cols), u64::from(default.pty_cols)),
-        ("ptyRows", u64::from(asked.pty_rows), u64::from(default.pty_rows)),
     ];
     for (name, value, fixed) in fixed {
         if value != fixed {
@@ -140,6 +145,8 @@ fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
         }
     };
     within("processOutputBytes", u64::from(asked.process_output_bytes), 4096, 64 << 20)?;
+    within("ptyCols", u64::from(asked.pty_cols), 1, u64::from(u16::MAX))?;
+    within("ptyRows", u64::from(asked.pty_rows), 1, u64::from(u16::MAX))?;
     within("readdirPage", u64::from(asked.readdir_page), 1, 65_536)?;
     let gib = 1u64 << 30;
     Ok(Limits {
@@ -203,7 +210,10 @@ mod tests {
         assert_eq!(path_of(|c| c.hostname = Some("a b".into())), "hostname");
         assert_eq!(path_of(|c| c.cwd = Some("work".into())), "cwd");
         assert_eq!(path_of(|c| c.limits.processes = 0), "limits.processes");
+        assert_eq!(path_of(|c| c.limits.ptys = 3), "");
         assert_eq!(path_of(|c| c.limits.ptys = 70_000), "limits.ptys");
+        assert_eq!(path_of(|c| c.limits.pty_cols = 0), "limits.ptyCols");
+        assert_eq!(path_of(|c| c.limits.sockets = 3), "limits.sockets");
         assert_eq!(path_of(|c| c.root.read_only = true), "rootFilesystem.mode");
         assert_eq!(
             path_of(|c| c.permissions = Some(agentos_protocol::message::Permissions::default())),

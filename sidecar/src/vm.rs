@@ -1,4 +1,4 @@
-//! A VM: its machine, what the host spawned in it, its sessions, and its end.
+//! A VM: its machine, what the host spawned in it, its terminals and sessions, and its end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use agentos_executor::Machine;
 use agentos_kernel::sys::At;
+use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Errno, Kernel, KernelConfig};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, VmInfo};
@@ -17,6 +18,7 @@ use crate::config::{self, Checked};
 use crate::errors::failed;
 use crate::host::Host;
 use crate::service::processes::Spawned;
+use crate::service::shells::{self, Shell};
 use crate::session::Sessions;
 
 /// How long the processes of a VM may take to end; they are killed, so more means that the host is overloaded.
@@ -32,6 +34,10 @@ pub(crate) struct Vm {
     pub(crate) readdir_page: usize,
     /// Programs started by `spawn`, by pid; ended ones stay for the listing, a bounded number.
     pub(crate) spawned: Mutex<BTreeMap<u32, Arc<Spawned>>>,
+    /// Terminals by number; those whose program has ended stay for the listing, a bounded number.
+    pub(crate) shells: Mutex<BTreeMap<u64, Arc<Shell>>>,
+    /// Size of a new terminal.
+    pub(crate) terminal_size: Winsize,
     pub(crate) sessions: Sessions,
     labels: BTreeMap<String, String>,
     created: Duration,
@@ -82,6 +88,8 @@ impl Vm {
             output_bytes: checked.output_bytes,
             readdir_page: checked.readdir_page,
             spawned: Mutex::default(),
+            shells: Mutex::default(),
+            terminal_size: checked.terminal_size,
             sessions: Sessions::new(),
             labels: config.labels,
             created: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
@@ -148,12 +156,13 @@ impl Vm {
         }
     }
 
-    /// Ends sessions, then processes, and lets go of everything. The second call does nothing.
+    /// Ends sessions, then terminals, then processes, and lets go of everything. The second call does nothing.
     pub(crate) async fn dispose(&self) {
         if self.disposed.swap(true, Ordering::SeqCst) {
             return;
         }
         self.sessions.close_all().await;
+        shells::close_all(self);
         if tokio::time::timeout(DISPOSE_TIME, self.kernel().shutdown()).await.is_err() {
             tracing::error!(vm = %self.id, "processes did not end in time");
         }

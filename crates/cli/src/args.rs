@@ -23,6 +23,12 @@ pub(crate) enum Command {
     /// The status is the program's own: 128+n after signal n, 124 out of time, 127 not found, 126 not executable. It is 125
     /// if the program could not be run for a reason outside of it, such as a directory to mount that is missing.
     Exec(ExecArgs),
+    /// An interactive terminal in a fresh machine: a login shell, or the program given.
+    ///
+    /// Standard input must be a terminal; to pipe bytes through a shell, use `agentos exec -- sh`. The status is that of the
+    /// program: 128+n after signal n, and likewise when a signal to this command ends it; 125 if there is no terminal or
+    /// the program could not be run. Of what the machine sends, the terminal gets what draws; the options allow more.
+    Shell(ShellArgs),
     /// Run many commands, each in a fresh machine: JSON lines in, JSON lines out.
     ///
     /// In: {"id", "cmd", "stdin"?, "files"?: {path: content}, "env"?, "timeout"?: seconds, 0 is no limit}, at most 64 MiB a
@@ -83,7 +89,8 @@ pub(crate) fn normal(path: &str) -> String {
 /// Says which of the arguments is not UTF-8. Options that name files of the host may be anything.
 pub(crate) fn not_utf8(arguments: &[OsString]) -> String {
     const FILES: [&str; 3] = ["--permissions", "--snapshot", "--socket"];
-    const ALONE: [&str; 2] = ["--json", "--clear-env"];
+    const ALONE: [&str; 5] =
+        ["--json", "--clear-env", "--allow-title", "--allow-clipboard", "--allow-answers"];
     let end = arguments.iter().position(|a| a == "--").unwrap_or(arguments.len());
     for (at, argument) in arguments.iter().enumerate().filter(|(_, a)| a.to_str().is_none()) {
         if at > end {
@@ -196,6 +203,30 @@ pub(crate) struct ExecArgs {
     pub(crate) timeout: Option<Duration>,
     /// The program and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) program: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    /// Working directory of the program.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
+    /// Pass exactly the variables of --env, and TERM.
+    #[arg(long)]
+    pub(crate) clear_env: bool,
+    /// Let the machine set the title of the window.
+    #[arg(long)]
+    pub(crate) allow_title: bool,
+    /// Let the machine write to the clipboard.
+    #[arg(long)]
+    pub(crate) allow_clipboard: bool,
+    /// Let the machine ask the terminal for its settings, colours, version and answer-back message.
+    #[arg(long)]
+    pub(crate) allow_answers: bool,
+    /// The program and its arguments; without them, the machine's login shell.
+    #[arg(last = true, value_name = "PROGRAM")]
     pub(crate) program: Vec<String>,
 }
 

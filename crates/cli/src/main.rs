@@ -13,6 +13,7 @@ mod machine;
 mod output;
 mod progress;
 mod run;
+mod shell;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use args::{Cli, Command};
 use clap::Parser;
 use clap::error::ErrorKind;
 
-/// Status of `exec` when the program could not be run for a reason outside of it, as of timeout(1).
+/// Status of `exec` and `shell` when the program could not be run for a reason outside of it, as of timeout(1).
 const NOT_RUN: u8 = 125;
 /// Status of a command whose output nobody reads: that of SIGPIPE.
 const READER_GONE: u8 = 128 + 13;
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let failure = match &cli.command {
-        Command::Exec(_) => ExitCode::from(NOT_RUN),
+        Command::Exec(_) | Command::Shell(_) => ExitCode::from(NOT_RUN),
         _ => ExitCode::FAILURE,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run::run(args).await,
             Command::Exec(args) => exec::exec(args).await,
+            Command::Shell(args) => shell::shell(args).await,
             Command::Batch(args) => batch::batch(args).await,
             Command::Agents(args) => agents::agents(args).await,
             Command::Doctor(args) => doctor::doctor(&args).await,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use agentos_abi::Errno;
+use agentos_abi::{Errno, Signal};
 pub use agentos_protocol::message::{AgentFailure, PermissionDenial};
 use agentos_protocol::message::{ErrorDetails, WireError, code};
 
@@ -131,6 +131,12 @@ pub enum Error {
         operation: String,
         /// The time allowed, if it was this library's.
         after: Option<Duration>,
+    },
+    /// A signal to this program ended the connection of its terminal. The terminal was given back first.
+    #[error("the terminal was given back at {}", signal.name())]
+    Interrupted {
+        /// Such as SIGTERM or SIGHUP.
+        signal: Signal,
     },
     /// It was cancelled.
     #[error("{message}")]

@@ -13,7 +13,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `mounts`, `processes`, `sessions`.
+//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `mounts`, `processes`, `sessions`,
+//! `shells`.
 //! Futures may be polled on any executor: the wire runs on a thread of its own.
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ mod mounts;
 mod path;
 mod processes;
 mod sessions;
+mod shells;
 pub mod sidecar;
 #[cfg(test)]
 mod tests;
@@ -55,6 +57,9 @@ pub use sessions::{
     JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, McpServerConfig, PermissionOption, PermissionReply,
     PermissionRequest, PermissionRequests, PromptInput, PromptResult, Session, SessionConfigOption,
     SessionEvent, SessionEventStream, SessionInfo, SessionInitData, SessionMode, SessionModeState,
+};
+pub use shells::{
+    ConnectTerminalOptions, OpenShellOptions, ShellHandle, ShellInfo, TerminalFilter, TerminalPolicy,
 };
 pub use sidecar::{
     AgentOsSidecar, CreateSidecarOptions, SharedSidecarOptions, SidecarDescription, SidecarPlacement,

@@ -1,5 +1,5 @@
 //! A VM: making it, ending it, and what it tells.
-//! What is done in it is in `files`, `mounts`, `processes` and `sessions`.
+//! What is done in it is in `files`, `mounts`, `processes`, `sessions` and `shells`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -50,6 +50,8 @@ pub(crate) struct Vm {
     sidecar: Arc<AgentOsSidecar>,
     disposed: AtomicBool,
     pub(crate) stdins: Mutex<HashMap<u32, Stdin>>,
+    /// What is typed into terminals, by shell.
+    pub(crate) shell_inputs: Mutex<HashMap<String, Stdin>>,
     /// Drivers by mount point.
     pub(crate) drivers: Mutex<BTreeMap<WirePath, DriverLease>>,
 }
@@ -83,12 +85,13 @@ impl AgentOs {
             sidecar,
             disposed: AtomicBool::new(false),
             stdins: Mutex::default(),
+            shell_inputs: Mutex::default(),
             drivers: Mutex::new(drivers),
         };
         Ok(AgentOs { vm: Arc::new(vm) })
     }
 
-    /// Ends the VM: its sessions, processes and files. Ending it again succeeds at once; so does ending one whose sidecar
+    /// Ends the VM: its sessions, terminals, processes and files, in this order. Ending it again succeeds at once; so does ending one whose sidecar
     /// has gone.
     ///
     /// # Errors
@@ -97,6 +100,7 @@ impl AgentOs {
         if self.vm.disposed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
+        self.vm.shell_inputs.lock().clear();
         self.vm.stdins.lock().clear();
         let result = self.vm.link().call(&DisposeVm { vm_id: self.vm.id.clone() }).await;
         self.vm.drivers.lock().clear();

@@ -6,6 +6,7 @@ pub(crate) mod mounts;
 pub(crate) mod outputs;
 pub(crate) mod processes;
 pub(crate) mod sessions;
+pub(crate) mod shells;
 mod tree;
 mod vms;
 
@@ -63,6 +64,13 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::ListProcesses(r) => of_vm!(answer, m::ListProcesses, r, outputs::list),
         Request::AllProcesses(r) => of_vm!(answer, m::AllProcesses, r, outputs::all),
         Request::SignalProcess(r) => of_vm!(answer, m::SignalProcess, r, outputs::signal),
+
+        Request::OpenShell(r) => shells::open(client, r, responder),
+        Request::ReadShell(r) => shells::read(client, &r, responder),
+        Request::ResizeShell(r) => of_vm!(answer, m::ResizeShell, r, shells::resize),
+        Request::CloseShell(r) => of_vm!(answer, m::CloseShell, r, shells::close),
+        Request::WaitShell(r) => of_vm!(answer, m::WaitShell, r, shells::wait),
+        Request::ListShells(r) => of_vm!(answer, m::ListShells, r, shells::list),
 
         other => sessions::dispatch(client, other, responder),
     }

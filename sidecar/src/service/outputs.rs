@@ -6,13 +6,15 @@ use std::sync::atomic::Ordering;
 use agentos_kernel::{Pid, ProcessState, Signal};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
-    AllProcesses, Empty, ExitStatus, ListProcesses, OutputKind, ProcessInfo, ProcessList, ProcessStatus,
-    ReadOutput, ReadOutputReply, SignalProcess, SpawnedProcessInfo, SpawnedProcessList, WaitProcess, code,
+    AllProcesses, Call, Empty, ExitStatus, ListProcesses, OutputKind, ProcessInfo, ProcessList,
+    ProcessStatus, ReadOutput, ReadOutputReply, SignalProcess, SpawnedProcessInfo, SpawnedProcessList,
+    StreamId, WaitProcess, code,
 };
 use agentos_protocol::mux::Responder;
 
 use super::processes::{Spawned, exit_status};
 use crate::connection::Client;
+use crate::stdio::Ring;
 use crate::vm::Vm;
 
 /// Bytes moved at a time from a ring to a stream.
@@ -28,17 +30,27 @@ pub(super) fn read(client: &Client, r: &ReadOutput, responder: Responder) {
         Ok(spawned) => spawned,
         Err(error) => return responder.error(&error),
     };
-    let stream = match responder.connection().accept_send(r.stream) {
-        Ok(stream) => stream,
-        Err(error) => return responder.error(&WireError::new(code::INVALID_REQUEST, error.to_string())),
-    };
     let ring = match r.output {
         OutputKind::Stdout => &spawned.stdout,
         OutputKind::Stderr => &spawned.stderr,
     };
-    let (reader, start_offset) = ring.reader(r.from_offset);
-    responder.reply::<ReadOutput>(Ok(ReadOutputReply { start_offset }));
-    let follow = r.follow;
+    send_ring::<ReadOutput>(ring, r.from_offset, r.follow, r.stream, responder);
+}
+
+/// Answers with where the stream begins, and sends what a ring has, perhaps to its end.
+pub(super) fn send_ring<C: Call<Reply = ReadOutputReply>>(
+    ring: &Arc<Ring>,
+    from_offset: u64,
+    follow: bool,
+    stream: StreamId,
+    responder: Responder,
+) {
+    let stream = match responder.connection().accept_send(stream) {
+        Ok(stream) => stream,
+        Err(error) => return responder.error(&WireError::new(code::INVALID_REQUEST, error.to_string())),
+    };
+    let (reader, start_offset) = ring.reader(from_offset);
+    responder.reply::<C>(Ok(ReadOutputReply { start_offset }));
     tokio::spawn(async move {
         loop {
             let chunk = tokio::select! {

@@ -47,14 +47,14 @@ pub(crate) fn exit_status(info: &ExitInfo, timed_out: bool) -> ExitStatus {
 }
 
 /// What a request becomes.
-struct Prepared {
-    invocation: Invocation,
-    cwd: Option<Vec<u8>>,
-    cpu_limit_ns: u64,
+pub(super) struct Prepared {
+    pub(super) invocation: Invocation,
+    pub(super) cwd: Option<Vec<u8>>,
+    pub(super) cpu_limit_ns: u64,
     timeout: Option<Duration>,
 }
 
-fn prepare(vm: &Vm, program: &Program, options: &ProcessOptions) -> Result<Prepared, WireError> {
+pub(super) fn prepare(vm: &Vm, program: &Program, options: &ProcessOptions) -> Result<Prepared, WireError> {
     let argv: Vec<Vec<u8>> = match program {
         Program::Shell(line) => ["/bin/sh", "-c", line].iter().map(|s| s.as_bytes().to_vec()).collect(),
         Program::Argv(argv) => argv.iter().map(|s| s.as_bytes().to_vec()).collect(),

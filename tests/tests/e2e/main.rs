@@ -4,6 +4,7 @@
 
 mod test_agents;
 mod test_cli;
+mod test_cli_shell;
 mod test_config;
 mod test_escapes;
 mod test_exec;
@@ -18,3 +19,4 @@ mod test_sessions;
 mod test_sidecar;
 mod test_spawn;
 mod test_streams;
+mod test_terminals;

@@ -1,5 +1,5 @@
 //! Processes of a VM: running one to its end, starting ones that stay, and looking at all of them.
-//! Terminals are not here.
+//! Terminals are not here: see `shells`.
 
 mod capture;
 mod exec;
@@ -24,8 +24,8 @@ use agentos_protocol::message::ProcessOptions;
 use crate::error::{Error, Result};
 use crate::path::guest_path;
 
-/// Checks and translates what exec and spawn have in common.
-fn process_options(
+/// Checks and translates what exec, spawn and terminals have in common.
+pub(crate) fn process_options(
     env: BTreeMap<String, String>,
     clear_env: bool,
     cwd: Option<&str>,

@@ -1,4 +1,4 @@
-//! Output of spawned processes: what is kept, then what comes, with offsets so that a reader can go on where it stopped.
+//! Output of spawned processes and of terminals: what is kept, then what comes, with offsets so that a reader can go on where it stopped.
 //! A chunk that the ring no longer has shows as a jump of the offset.
 
 use std::pin::Pin;
@@ -17,13 +17,14 @@ use crate::vm::AgentOs;
 /// A piece of output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputChunk {
-    /// Offset of its first byte, counted from the start of the process.
+    /// Offset of its first byte, counted from the start of the process or the opening of the terminal.
     pub offset: u64,
     /// The bytes.
     pub data: Bytes,
 }
 
-/// Output of a process, until it is closed. A reader that is slow slows only itself and, at a full ring, the process.
+/// Output of a process or a terminal, until it is closed. A reader that is slow slows only itself and, at a full ring, the
+/// process.
 #[derive(Debug)]
 pub struct ProcessOutput {
     stream: RecvStream,
@@ -33,7 +34,12 @@ pub struct ProcessOutput {
 }
 
 impl ProcessOutput {
-    /// Where the next chunk begins; pass it to [`AgentOs::on_process_stdout_from`] to go on later.
+    pub(crate) fn new(stream: RecvStream, offset: u64, link: &Arc<Link>) -> Self {
+        ProcessOutput { stream, offset, ended: false, _link: Arc::clone(link) }
+    }
+
+    /// Where the next chunk begins; pass it to [`AgentOs::on_process_stdout_from`] or
+    /// [`AgentOs::on_shell_data_from`] to go on later.
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
@@ -109,6 +115,6 @@ impl AgentOs {
         let vm_id = self.vm.id();
         let call = ReadOutput { vm_id, pid, output, from_offset, follow: true, stream: stream.id() };
         let offset = link.call(&call).await?.start_offset;
-        Ok(ProcessOutput { stream, offset, ended: false, _link: Arc::clone(self.vm.link()) })
+        Ok(ProcessOutput::new(stream, offset, self.vm.link()))
     }
 }

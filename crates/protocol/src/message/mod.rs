@@ -16,6 +16,7 @@ mod path;
 mod permission;
 mod process;
 mod session;
+mod shell;
 mod vm;
 
 pub use callback::*;
@@ -29,6 +30,7 @@ pub use path::{JsonText, WirePath};
 pub use permission::*;
 pub use process::*;
 pub use session::*;
+pub use shell::*;
 pub use vm::*;
 
 use macros::calls;
@@ -86,6 +88,13 @@ calls! {
         ListProcesses = "process.list" -> SpawnedProcessList,
         AllProcesses = "process.all" -> ProcessList,
         SignalProcess = "process.signal" -> Empty,
+
+        OpenShell = "shell.open" -> OpenShellReply,
+        ReadShell = "shell.read" -> ReadOutputReply,
+        ResizeShell = "shell.resize" -> Empty,
+        CloseShell = "shell.close" -> Empty,
+        WaitShell = "shell.wait" -> ExitStatus,
+        ListShells = "shell.list" -> ShellList,
 
         RegisterAgent = "agent.register" -> Empty,
         ListAgents = "agent.list" -> AgentList,

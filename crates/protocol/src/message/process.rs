@@ -1,5 +1,5 @@
 //! Processes of a VM. A short exec is one request and one reply: small input and output travel inside them.
-//! Terminals are not here.
+//! Terminals are not here: see `shell`.
 
 use std::collections::BTreeMap;
 

@@ -58,6 +58,37 @@ fn requests_round_trip_by_name() {
 }
 
 #[test]
+fn terminals_round_trip_and_their_fields_are_optional() {
+    let open = OpenShell {
+        vm_id: "vm-1".into(),
+        command: Some("vi".into()),
+        args: vec!["file".into()],
+        options: ProcessOptions::default(),
+        cols: Some(120),
+        rows: None,
+        input: 7,
+    };
+    match Request::decode(&encode_named(OpenShell::METHOD, &open).unwrap()).unwrap() {
+        Request::OpenShell(back) => assert_eq!(back, open),
+        other => panic!("{other:?}"),
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Least {
+        vm_id: &'static str,
+        input: u32,
+    }
+    let least = encode_named(OpenShell::METHOD, &Least { vm_id: "vm-1", input: 3 }).unwrap();
+    match Request::decode(&least).unwrap() {
+        Request::OpenShell(OpenShell { command: None, cols: None, rows: None, input: 3, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    round_trip(&ShellList {
+        shells: vec![ShellInfo { shell_id: "shell-1".into(), cols: 80, rows: 24, ..ShellInfo::default() }],
+    });
+}
+
+#[test]
 fn replies_round_trip() {
     round_trip(&ExecReply {
         pid: 4,
