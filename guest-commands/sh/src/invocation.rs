@@ -144,6 +144,9 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         // Whatever it does, the shell ends.
         let _ = sh.read_logout();
     }
+    if sh.session.active && sh.shopts.login_shell && sh.shopts.huponexit {
+        sh.hang_up_jobs();
+    }
     let status = sh.exit_trap();
     sh.save_history();
     sh.flush();

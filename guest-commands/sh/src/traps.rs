@@ -70,6 +70,7 @@ impl Shell {
         }
         while !self.traps.pending.is_empty() {
             let caught = self.traps.pending.remove(0);
+            self.interrupted(caught)?;
             if let Some(action) = self.traps.signals.get(&caught).cloned()
                 && !action.is_empty()
             {
@@ -84,7 +85,8 @@ impl Shell {
         while let Some(next) = signal::next() {
             self.traps.pending.push(next);
         }
-        self.traps.pending.iter().copied().find(|s| self.traps.signals.get(s).is_some_and(|a| !a.is_empty()))
+        let trapped = |s: &Signal| self.traps.signals.get(s).is_some_and(|a| !a.is_empty());
+        self.traps.pending.iter().copied().find(|s| trapped(s) || self.interrupts(*s))
     }
 
     /// Runs an action; `$?` is what it was before, unless the action ends the shell.
@@ -153,6 +155,7 @@ impl Shell {
     /// Sets or removes the trap of a signal.
     pub(crate) fn set_signal_trap(&mut self, which: Signal, action: Option<&str>) {
         let disposition = match action {
+            None if self.is_spared(which) => Disposition::Catch,
             None => Disposition::Default,
             Some("") => Disposition::Ignore,
             Some(_) => Disposition::Catch,

@@ -60,7 +60,7 @@ impl Shell {
         self.capture = crate::shell::Capture::default();
         self.out.clear();
         self.reset_traps();
-        self.session.active = false;
+        self.end_session();
         self.jobs.disown_all();
         self.loops = 0;
     }

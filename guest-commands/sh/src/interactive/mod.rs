@@ -2,6 +2,7 @@
 
 mod buffer;
 mod complete;
+pub(crate) mod control;
 mod editor;
 mod jobs;
 mod keys;
@@ -56,10 +57,12 @@ impl Shell {
         self.interactive = true;
         self.session.active = true;
         self.shopts.expand_aliases = true;
+        self.shopts.checkwinsize = true;
         self.opts.histexpand = true;
         self.opts.history = true;
         self.opts.emacs = editing;
         self.session.edits = editing && typed && fd::isatty(0) && fd::isatty(2);
+        self.begin_job_control();
         if let Some(home) = self.vars.get(crate::symbols::HOME).map(std::borrow::Cow::into_owned)
             && !self.vars.is_set(sym("HISTFILE"))
         {

@@ -24,6 +24,8 @@ pub(super) struct Terminal {
     decoder: Decoder,
     /// Signals that arrived while a line was read.
     caught: Vec<Signal>,
+    /// How the terminal was before a program that did not end well may have changed it.
+    good: Option<Termios>,
 }
 
 /// What arrived.
@@ -90,12 +92,22 @@ impl Terminal {
         }
         let _ = signal::catch(Signal::SIGWINCH);
         update_size(sh);
-        Some(Terminal { editor: Editor::default(), decoder: Decoder::default(), caught: Vec::new() })
+        Some(Terminal {
+            editor: Editor::default(),
+            decoder: Decoder::default(),
+            caught: Vec::new(),
+            good: None,
+        })
     }
 
     /// Reads a line.
     pub(super) fn read_line(&mut self, sh: &mut Shell, prompt: &str) -> Line {
+        // A program that was killed or stopped could not put things right.
+        if let (Some(good), 129..) = (&self.good, sh.status) {
+            let _ = tty::tcsetattr(INPUT, When::Drain, good);
+        }
         let Some(raw) = Raw::enter() else { return Line::End };
+        self.good = Some(raw.0);
         let line = self.edit(sh, prompt);
         drop(raw);
         for caught in self.caught.drain(..) {

@@ -1,0 +1,121 @@
+//! Job control of the shell itself: its process group, the terminal that it has and takes back, the signals it does not
+//! die of. What becomes of jobs is in `exec`.
+
+use crate::shell::{Flow, Run, Shell};
+use agentos_guest::process::{self, Pid};
+use agentos_guest::signal::{self, Disposition};
+use agentos_guest::{Signal, strerror, tty};
+
+/// The terminal whose foreground group is changed.
+const TERMINAL: u32 = 2;
+
+/// Signals that a shell at a terminal takes note of without dying. Programs it starts get their defaults, because these
+/// are caught and not ignored.
+const SPARED: [Signal; 7] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+];
+
+/// Makes a group the foreground one of the terminal, also from the background.
+///
+/// # Errors
+/// Those of tcsetpgrp(3).
+pub(crate) fn set_foreground(group: Pid) -> std::io::Result<()> {
+    let mask = signal::block(Signal::SIGTTOU.bit())?;
+    let result = tty::tcsetpgrp(TERMINAL, group);
+    signal::set_mask(mask)?;
+    result
+}
+
+impl Shell {
+    /// Begins job control: the shell gets a group of its own and the terminal. Without one it says so and goes on.
+    pub(super) fn begin_job_control(&mut self) {
+        for which in SPARED {
+            if !self.traps.signals.contains_key(&which) {
+                let _ = signal::set(which, Disposition::Catch);
+            }
+        }
+        match self.take_terminal() {
+            Ok(()) => self.opts.monitor = true,
+            Err(error) => {
+                let group = tty::tcgetpgrp(TERMINAL).map_or(-1, i64::from);
+                let text = format!("cannot set terminal process group ({group}): {}", strerror(&error));
+                self.error(&text);
+                self.error("no job control in this shell");
+            }
+        }
+    }
+
+    fn take_terminal(&mut self) -> std::io::Result<()> {
+        let own = process::getpgid(0)?;
+        // Started in the background: the shell waits until it is given the terminal.
+        while tty::tcgetpgrp(TERMINAL)? != own {
+            let former = signal::set(Signal::SIGTTIN, Disposition::Default)?;
+            let stopped = signal::kill(0, Some(Signal::SIGTTIN));
+            signal::set(Signal::SIGTTIN, former)?;
+            stopped?;
+        }
+        let pid = process::id();
+        if own != pid {
+            process::setpgid(0, 0)?;
+        }
+        set_foreground(pid)
+    }
+
+    /// In a subshell: signals do what they do in any program.
+    pub(crate) fn end_session(&mut self) {
+        if !std::mem::take(&mut self.session.active) {
+            return;
+        }
+        for which in SPARED.into_iter().chain([Signal::SIGWINCH]) {
+            if !self.traps.signals.contains_key(&which) {
+                let _ = signal::set(which, Disposition::Default);
+            }
+        }
+    }
+
+    /// Whether a signal without a trap is caught so that the shell does not die of it.
+    pub(crate) fn is_spared(&self, which: Signal) -> bool {
+        self.session.active && SPARED.contains(&which)
+    }
+
+    /// Whether a signal that has no trap ends what is being done.
+    pub(crate) fn interrupts(&self, which: Signal) -> bool {
+        self.session.active
+            && matches!(which, Signal::SIGINT | Signal::SIGHUP)
+            && !self.traps.signals.contains_key(&which)
+    }
+
+    /// Does what a caught signal without a trap means: the command is given up, or the terminal is gone.
+    pub(crate) fn interrupted(&mut self, which: Signal) -> Run {
+        if !self.interrupts(which) {
+            return Ok(());
+        }
+        self.status = 128 + i32::from(which.raw());
+        if which == Signal::SIGINT {
+            self.write_error("\n");
+            return Err(Flow::Discard);
+        }
+        self.hang_up_jobs();
+        self.session.leaving = true;
+        Err(Flow::Exit)
+    }
+
+    /// Passes a hang-up on to all jobs; those that are stopped go on, to notice it.
+    pub(crate) fn hang_up_jobs(&mut self) {
+        for job in &self.jobs.list {
+            let Ok(group) = process::getpgid(job.pid()) else { continue };
+            if group != process::getpgid(0).unwrap_or(group) {
+                for which in [Signal::SIGHUP, Signal::SIGCONT] {
+                    // It may have ended in the meantime.
+                    let _ = signal::kill(-(group as i32), Some(which));
+                }
+            }
+        }
+    }
+}
