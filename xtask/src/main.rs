@@ -1,8 +1,9 @@
-//! Project chores: `cargo xtask <tidy|test-external|prepare>`. It builds and tests nothing by itself that cargo can.
+//! Project chores: `cargo xtask <tidy|test-external|prepare|record>`. It builds and tests nothing by itself that cargo can.
 
 #![forbid(unsafe_code)]
 
 mod prepare;
+mod record;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ const USAGE: &str = "usage: cargo xtask <command>
 
   tidy           check the house rules that no compiler checks
   test-external  run the tests that need a counterpart outside of this repository
-  prepare        build the command line and compile the images of bundled programs";
+  prepare        build the command line and compile the images of bundled programs
+  record [--check] [FILE]...
+                 run the cases of the shell with this host's bash 5.2, show what drifted, write it down";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["prepare"] => prepare::prepare(&root()),
+        ["record", ref rest @ ..] => record::record(&root(), rest),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

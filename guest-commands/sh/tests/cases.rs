@@ -1,47 +1,12 @@
 //! Runs the recorded cases: scripts with the output and status that bash 5.2 gave. It needs no bash.
-//!
-//! A case is `### name`, the script, `--- status`, the expected standard output; `--- no newline` says that the output
-//! does not end in one. A negative status is the signal that ended the shell.
+//! `cargo xtask record` writes the results; `format.rs` says how the files look.
 
-use std::os::unix::process::ExitStatusExt as _;
+mod format;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-struct Case {
-    name: String,
-    script: String,
-    status: i32,
-    output: String,
-}
-
-fn parse(text: &str) -> Vec<Case> {
-    let mut cases: Vec<Case> = Vec::new();
-    let mut in_output = false;
-    for line in text.split_inclusive('\n') {
-        if let Some(name) = line.strip_prefix("### ") {
-            cases.push(Case {
-                name: name.trim_end().into(),
-                script: String::new(),
-                status: -1,
-                output: String::new(),
-            });
-            in_output = false;
-            continue;
-        }
-        let case = cases.last_mut().expect("a file begins with ###");
-        if line == "--- no newline\n" && in_output {
-            case.output.pop();
-        } else if let (Some(status), false) = (line.strip_prefix("--- "), in_output) {
-            case.status = status.trim().parse().expect("a status");
-            in_output = true;
-        } else if in_output {
-            case.output.push_str(line);
-        } else {
-            case.script.push_str(line);
-        }
-    }
-    cases
-}
+use format::Cases;
 
 /// A directory in which `sh` and `bash` are the shell under test.
 fn shells() -> PathBuf {
@@ -54,40 +19,30 @@ fn shells() -> PathBuf {
     dir
 }
 
+/// Runs every case of a file in an empty directory of its own.
 fn check(file: &str) {
-    let dir = shells();
+    let shells = shells();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
-    let cases = parse(&std::fs::read_to_string(path).unwrap());
+    let Cases { cases, .. } = Cases::parse(&std::fs::read_to_string(path).unwrap());
     assert!(cases.len() > 20, "{file} holds cases");
     let mut wrong = Vec::new();
-    for case in &cases {
-        let output = Command::new(dir.join("bash"))
-            .args(["-c", case.script.trim_end_matches('\n')])
-            .env_clear()
-            .env("PATH", format!("{}:/usr/bin:/bin", dir.display()))
-            .env("HOME", "/root")
-            .env("LC_ALL", "C.UTF-8")
-            .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
-            .current_dir(env!("CARGO_TARGET_TMPDIR"))
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let status = output.status.code().or(output.status.signal().map(|s| -s));
-        let shell = dir.join("bash").display().to_string();
-        let stdout = String::from_utf8_lossy(&output.stdout).replace(&shell, "SHELL");
-        if stdout != case.output || status != Some(case.status) {
+    for (number, case) in cases.iter().enumerate() {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}-{number}"));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let found = format::run(case, &shells, &dir).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        let expected = case.differs.as_ref().map_or(&case.recorded, |(_, outcome)| outcome);
+        if !expected.holds(&found) {
             wrong.push(format!(
-                "{}:\n{}  expected {}: {:?}\n  got {:?}: {stdout:?}\n  {}",
-                case.name,
-                case.script,
-                case.status,
-                case.output,
-                status,
-                String::from_utf8_lossy(&output.stderr)
+                "{}:\n{}  expected {expected:?}\n  got      {found:?}",
+                case.name, case.script
             ));
+        } else if case.differs.is_some() && case.recorded.holds(&found) {
+            wrong.push(format!("{}: does not differ any more", case.name));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {} cases of {file}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 #[test]
