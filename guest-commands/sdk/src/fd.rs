@@ -3,8 +3,8 @@
 use crate::sys;
 use agentos_abi::fd::{AT_FDCWD, CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL};
 pub use agentos_abi::fd::{
-    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC,
-    O_WRONLY,
+    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR,
+    O_TRUNC, O_WRONLY,
 };
 use std::ffi::OsStr;
 use std::io::{self, SeekFrom};
