@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use agentos_kernel::{Interrupt, Process, Signal, WaitStatus};
 use wasmtime::{Instance, Store, Trap, UpdateDeadline};
@@ -143,9 +142,6 @@ async fn or_killed<T>(process: &Process, run: impl Future<Output = T>) -> Result
     .await
 }
 
-/// CPU time that is left after SIGXCPU, as between the soft and the hard limit of POSIX' RLIMIT_CPU.
-const CPU_GRACE: Duration = Duration::from_secs(1);
-
 /// A store for a process: limits, preemption.
 pub(crate) fn new_store(
     machine: &Arc<Machine>,
@@ -163,8 +159,7 @@ pub(crate) fn new_store(
         let process = Arc::clone(&guest.process);
         let elapsed = u64::try_from(slice_elapsed().as_nanos()).unwrap_or(u64::MAX);
         if process.add_cpu(elapsed) {
-            let over = process.cpu().saturating_sub(Duration::from_nanos(process.cpu_limit()));
-            if over >= CPU_GRACE {
+            if process.must_be_killed() {
                 process.raise(Signal::SIGKILL);
             } else if !std::mem::replace(&mut warned, true) {
                 process.raise(Signal::SIGXCPU);

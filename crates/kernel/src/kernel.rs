@@ -3,21 +3,27 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use agentos_abi::process::RLIMIT_NPROC;
 use agentos_vfs::{FileSystem, Location, Namespace};
 use parking_lot::Mutex;
 
 use crate::fd_table::FdTable;
 use crate::lock::LockTable;
-use crate::process::{Image, NewProcess, WorkingDirectory};
+use crate::process::{CpuLimits, Image, NewProcess, WorkingDirectory};
 use crate::table::{Entry, Table};
 use crate::tty::Registry;
 use crate::{
-    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Pid, Process, Result, SignalState,
-    Waiters,
+    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Pid, Process, Result, Rlimits,
+    SignalState, Waiters,
 };
 
 /// Kept directory listings of one VM, bytes.
 const LISTING_BYTES: u64 = 64 << 20;
+
+/// The version that uname(2) tells: what programs of that age may expect of system calls.
+pub const RELEASE: &str = "6.1.0-agentos";
+/// The build that uname(2) tells.
+pub const VERSION: &str = "#1 SMP AgentOs";
 
 /// What a kernel starts with.
 pub struct KernelConfig {
@@ -57,6 +63,8 @@ pub struct Kernel {
     hostname: Mutex<String>,
     cred: Arc<Cred>,
     env: Arc<Vec<Vec<u8>>>,
+    /// CPU time of processes that ended, nanoseconds.
+    pub(crate) ended_cpu_ns: AtomicU64,
     disposed: AtomicBool,
     table_changed: Waiters,
 }
@@ -115,6 +123,7 @@ impl Kernel {
             hostname: Mutex::new(config.hostname),
             cred: Arc::new(config.cred),
             env: Arc::new(config.env),
+            ended_cpu_ns: AtomicU64::new(0),
             disposed: AtomicBool::new(false),
             table_changed: Waiters::new(),
             namespace,
@@ -141,7 +150,8 @@ impl Kernel {
             umask: 0o022,
             signals: SignalState::default(),
             started: self.clock.realtime(),
-            cpu_limit_ns: 0,
+            cpu: CpuLimits::default(),
+            rlimits: Rlimits::of(&self.limits, 0),
             memory_limit: 0,
             vm_memory: Arc::clone(&self.memory),
         });
@@ -194,6 +204,7 @@ impl Kernel {
         if self.is_disposed() {
             return Err(KernelError::Disposed);
         }
+        let cpu_limit_ns = self.cpu_limit(spawn.cpu_limit_ns);
         let mut fds = FdTable::new(self.limits.fds_per_process);
         let terminal = spawn.controlling.then(|| Arc::clone(&spawn.stdio[0]));
         for (number, description) in spawn.stdio.into_iter().enumerate() {
@@ -219,7 +230,8 @@ impl Kernel {
             umask: 0o022,
             signals: SignalState::default(),
             started: self.clock.realtime(),
-            cpu_limit_ns: self.cpu_limit(spawn.cpu_limit_ns),
+            cpu: CpuLimits::of_host(cpu_limit_ns),
+            rlimits: Rlimits::of(&self.limits, cpu_limit_ns),
             memory_limit: self.limits.memory_per_process,
             vm_memory: Arc::clone(&self.memory),
         });
@@ -278,6 +290,14 @@ impl Kernel {
             }
             _ => return Err(Errno::EINVAL),
         };
+        let most = parent.rlimit_now(RLIMIT_NPROC);
+        if most < u64::from(self.limits.processes) {
+            let uid = parent.cred().uid;
+            let of_user = table.iter().filter(|e| e.process.cred().uid == uid).count() as u64;
+            if uid != 0 && of_user >= most {
+                return Err(Errno::EAGAIN);
+            }
+        }
         let pid = table.reserve()?;
         let mut signals = parent.signal_state().for_child();
         let execed = spec.image.is_some();
@@ -297,8 +317,9 @@ impl Kernel {
             umask: parent.umask(),
             signals,
             started: self.clock.realtime(),
-            cpu_limit_ns: parent.cpu_limit(),
-            memory_limit: parent.memory_limit(),
+            cpu: parent.cpu_limits(),
+            rlimits: parent.rlimits(),
+            memory_limit: parent.vm_memory_limit(),
             vm_memory: Arc::clone(&self.memory),
         });
         process.execed.store(execed, Ordering::Relaxed);

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
+use agentos_abi::process::RLIMIT_AS;
 use agentos_vfs::{InodePin, Location};
 use parking_lot::{Mutex, RwLock};
 
 use crate::fd_table::FdTable;
 use crate::signals::Posted;
-use crate::{Cred, Disposition, Interrupt, MemoryAccount, Signal, SignalState, WaitStatus, Waiters};
+use crate::{
+    Cred, Disposition, Interrupt, MemoryAccount, Rlimit, Rlimits, Signal, SignalState, WaitStatus, Waiters,
+};
 
 /// A process id; 1 is the VM's init, which adopts orphans and reaps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -128,6 +131,11 @@ pub struct Process {
     pub(crate) children_cpu_ns: AtomicU64,
     pub(crate) children_max_rss: AtomicU64,
     cpu_limit_ns: AtomicU64,
+    /// Where SIGKILL comes.
+    cpu_kill_ns: AtomicU64,
+    /// What the host set, nanoseconds; 0 is none.
+    host_cpu_limit_ns: u64,
+    rlimits: Mutex<Rlimits>,
     memory: AtomicU64,
     memory_peak: AtomicU64,
     memory_limit: u64,
@@ -162,6 +170,27 @@ pub(crate) struct Alarm {
     pub(crate) changed: Arc<tokio::sync::Notify>,
 }
 
+/// Limits of CPU time, nanoseconds; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CpuLimits {
+    /// SIGXCPU.
+    pub(crate) soft_ns: u64,
+    /// SIGKILL.
+    pub(crate) kill_ns: u64,
+    /// What the host set.
+    pub(crate) host_ns: u64,
+}
+
+/// CPU time between SIGXCPU and SIGKILL where the host set the limit: it has no hard one of its own.
+const CPU_GRACE: Duration = Duration::from_secs(1);
+
+impl CpuLimits {
+    pub(crate) fn of_host(ns: u64) -> Self {
+        let grace = CPU_GRACE.as_nanos() as u64;
+        Self { soft_ns: ns, kill_ns: if ns == 0 { 0 } else { ns.saturating_add(grace) }, host_ns: ns }
+    }
+}
+
 /// What a new process starts with.
 pub(crate) struct NewProcess {
     pub(crate) pid: Pid,
@@ -173,7 +202,8 @@ pub(crate) struct NewProcess {
     pub(crate) umask: u32,
     pub(crate) signals: SignalState,
     pub(crate) started: Duration,
-    pub(crate) cpu_limit_ns: u64,
+    pub(crate) cpu: CpuLimits,
+    pub(crate) rlimits: Rlimits,
     pub(crate) memory_limit: u64,
     pub(crate) vm_memory: Arc<MemoryAccount>,
 }
@@ -197,7 +227,10 @@ impl Process {
             cpu_ns: AtomicU64::new(0),
             children_cpu_ns: AtomicU64::new(0),
             children_max_rss: AtomicU64::new(0),
-            cpu_limit_ns: AtomicU64::new(new.cpu_limit_ns),
+            cpu_limit_ns: AtomicU64::new(new.cpu.soft_ns),
+            cpu_kill_ns: AtomicU64::new(new.cpu.kill_ns),
+            host_cpu_limit_ns: new.cpu.host_ns,
+            rlimits: Mutex::new(new.rlimits),
             memory: AtomicU64::new(0),
             memory_peak: AtomicU64::new(0),
             memory_limit: new.memory_limit,
@@ -342,22 +375,58 @@ impl Process {
         self.children_max_rss.load(Ordering::Relaxed)
     }
 
-    /// The CPU limit, nanoseconds; 0 is none.
-    pub fn set_cpu_limit(&self, ns: u64) {
-        self.cpu_limit_ns.store(ns, Ordering::Relaxed);
+    /// Whether its CPU time passed the limit where SIGXCPU is no longer enough.
+    #[must_use]
+    pub fn must_be_killed(&self) -> bool {
+        let limit = self.cpu_kill_ns.load(Ordering::Relaxed);
+        limit != 0 && self.cpu_ns.load(Ordering::Relaxed) >= limit
     }
 
-    /// The CPU limit, nanoseconds; 0 is none.
+    pub(crate) fn cpu_limits(&self) -> CpuLimits {
+        CpuLimits {
+            soft_ns: self.cpu_limit_ns.load(Ordering::Relaxed),
+            kill_ns: self.cpu_kill_ns.load(Ordering::Relaxed),
+            host_ns: self.host_cpu_limit_ns,
+        }
+    }
+
+    /// The CPU limit that the host set, nanoseconds; 0 is none.
+    pub(crate) fn host_cpu_limit(&self) -> u64 {
+        self.host_cpu_limit_ns
+    }
+
+    /// Sets the limits of CPU time, seconds. That of the host stays.
+    pub(crate) fn set_cpu_limits(&self, to: Rlimit) {
+        let host = CpuLimits::of_host(self.host_cpu_limit_ns);
+        let least = |asked: u64, host: u64| match (asked, host) {
+            (u64::MAX, host) => host,
+            (asked, 0) => asked.saturating_mul(1_000_000_000).max(1),
+            (asked, host) => asked.saturating_mul(1_000_000_000).clamp(1, host),
+        };
+        self.cpu_limit_ns.store(least(to.soft, host.soft_ns), Ordering::Relaxed);
+        self.cpu_kill_ns.store(least(to.hard, host.kill_ns), Ordering::Relaxed);
+    }
+
+    /// Its resource limits.
     #[must_use]
-    pub fn cpu_limit(&self) -> u64 {
-        self.cpu_limit_ns.load(Ordering::Relaxed)
+    pub fn rlimits(&self) -> Rlimits {
+        *self.rlimits.lock()
+    }
+
+    /// The soft limit of a resource that exists.
+    pub(crate) fn rlimit_now(&self, resource: u32) -> u64 {
+        self.rlimits.lock().get(resource).map_or(u64::MAX, |limit| limit.soft)
+    }
+
+    pub(crate) fn change_rlimits(&self, change: impl FnOnce(&mut Rlimits)) {
+        change(&mut self.rlimits.lock());
     }
 
     /// Takes memory beyond the initial image; false at the limit of the process or the VM.
     #[must_use]
     pub fn charge_memory(&self, bytes: u64) -> bool {
         let used = self.memory.load(Ordering::Relaxed);
-        if used.saturating_add(bytes) > self.memory_limit || !self.vm_memory.charge(bytes) {
+        if used.saturating_add(bytes) > self.memory_limit() || !self.vm_memory.charge(bytes) {
             return false;
         }
         let now = self.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -368,7 +437,7 @@ impl Process {
     /// Takes `bytes` in place of all that it had, at exec; false and nothing changed at a limit.
     #[must_use]
     pub(crate) fn recharge_memory(&self, bytes: u64) -> bool {
-        if bytes > self.memory_limit || !self.vm_memory.charge(bytes) {
+        if bytes > self.memory_limit() || !self.vm_memory.charge(bytes) {
             return false;
         }
         self.vm_memory.release(self.memory.swap(bytes, Ordering::Relaxed));
@@ -390,6 +459,11 @@ impl Process {
     /// The memory limit of this process, bytes beyond the initial image.
     #[must_use]
     pub fn memory_limit(&self) -> u64 {
+        self.memory_limit.min(self.rlimit_now(RLIMIT_AS))
+    }
+
+    /// The same as the VM has it, whatever the process chose.
+    pub(crate) fn vm_memory_limit(&self) -> u64 {
         self.memory_limit
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{Errno, ExitInfo, Pid, Process, Result, WaitStatus};
 
 /// Highest pid before numbers start again.
-const PID_MAX: u32 = 4_194_303;
+pub(crate) const PID_MAX: u32 = 4_194_303;
 
 /// A process and its relations.
 pub(crate) struct Entry {
@@ -73,6 +73,11 @@ impl Table {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
+    }
+
+    /// The pid that was given last.
+    pub(crate) fn last_pid(&self) -> Pid {
+        Pid(self.next.saturating_sub(1).max(1))
     }
 
     pub(crate) fn len(&self) -> usize {

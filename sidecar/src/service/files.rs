@@ -206,7 +206,7 @@ async fn put(
 ) -> Result<u64, WireError> {
     let mut done = 0;
     while done < data.len() {
-        let n = match kernel.pwrite(file, &data[done..], *at).await {
+        let n = match kernel.pwrite(None, file, &data[done..], *at).await {
             Ok(0) => return Err(failed(Errno::EIO, "write", path)),
             Ok(n) => n,
             Err(errno) => return Err(failed(errno, "write", path)),

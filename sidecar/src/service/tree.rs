@@ -268,8 +268,10 @@ async fn copy_tree(kernel: &Kernel, from: &[u8], to: &[u8]) -> Reply<()> {
                     }
                     let mut done = 0;
                     while done < n {
-                        let m =
-                            kernel.pwrite(&target, &buffer[done..n], at + done as u64).await.map_err(fail)?;
+                        let m = kernel
+                            .pwrite(None, &target, &buffer[done..n], at + done as u64)
+                            .await
+                            .map_err(fail)?;
                         if m == 0 {
                             return Err(fail(Errno::EIO));
                         }

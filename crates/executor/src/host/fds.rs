@@ -160,11 +160,11 @@ async fn fd_pwrite(
     let (memory, guest) = parts(caller)?;
     let file = guest.file(fd)?;
     rights::demand(guest, fd, &file, rights::FD_WRITE)?;
-    let kernel = Arc::clone(&guest.machine.kernel);
+    let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let at = offset(at)?;
     let n = {
         let data = gather(memory, iovs, count)?;
-        kernel.pwrite(&file, data.as_slice(), at).await?
+        kernel.pwrite(Some(&process), &file, data.as_slice(), at).await?
     };
     put_u32(memory, out, count_of(n))
 }
@@ -249,7 +249,8 @@ fn file_and_kernel(
 
 async fn fd_allocate(caller: &mut Caller<'_, Guest>, fd: i32, at: i64, len: i64) -> Result<()> {
     let (file, kernel) = file_and_kernel(caller, fd)?;
-    kernel.allocate(&file, offset(at)?, offset(len)?).await
+    let process = Arc::clone(&caller.data().process);
+    kernel.allocate(&process, &file, offset(at)?, offset(len)?).await
 }
 
 fn fd_advise(caller: &mut Caller<'_, Guest>, fd: i32, at: i64, len: i64, advice: i32) -> Result<()> {
@@ -328,7 +329,8 @@ async fn fd_filestat_get(caller: &mut Caller<'_, Guest>, fd: i32, out: i32) -> R
 
 async fn fd_filestat_set_size(caller: &mut Caller<'_, Guest>, fd: i32, size: i64) -> Result<()> {
     let (file, kernel) = file_and_kernel(caller, fd)?;
-    kernel.ftruncate(&file, offset(size)?).await
+    let process = Arc::clone(&caller.data().process);
+    kernel.ftruncate(&process, &file, offset(size)?).await
 }
 
 async fn fd_filestat_set_times(

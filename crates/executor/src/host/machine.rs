@@ -2,15 +2,12 @@
 
 use agentos_abi::MODULE;
 use agentos_abi::layout::SysInfo;
-use agentos_kernel::{Cred, Errno, Result};
+use agentos_kernel::{Cred, Errno, RELEASE, Result, VERSION};
 use wasmtime::{Caller, Linker};
 
 use super::quick;
 use crate::guest::{Guest, parts};
 use crate::memory::{pack, put, put_u32};
-
-/// The kernel version that uname(2) tells: what programs of that age may expect of system calls.
-const RELEASE: &[u8] = b"6.1.0-agentos";
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     for (name, of) in [
@@ -67,7 +64,8 @@ fn getgroups(caller: &mut Caller<'_, Guest>, buffer: i32, capacity: i32, out_len
 fn uname(caller: &mut Caller<'_, Guest>, buffer: i32, len: i32, out_len: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
     let hostname = guest.machine.kernel.hostname();
-    let packed = pack([&b"Linux"[..], hostname.as_bytes(), RELEASE, b"#1 SMP AgentOs", b"wasm32"]);
+    let packed =
+        pack([&b"Linux"[..], hostname.as_bytes(), RELEASE.as_bytes(), VERSION.as_bytes(), b"wasm32"]);
     put_u32(memory, out_len, packed.len() as u32)?;
     if packed.len() > len.cast_unsigned() as usize {
         return Err(Errno::ERANGE);

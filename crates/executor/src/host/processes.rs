@@ -9,7 +9,7 @@ use agentos_abi::process::{
     SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
 };
 use agentos_kernel::sys::{At, WaitTarget};
-use agentos_kernel::{ChildSpec, Errno, Fd, FdTable, FileKind, Result};
+use agentos_kernel::{ChildSpec, Errno, Fd, FdTable, FileKind, Result, Rlimit};
 use wasmtime::{Caller, Linker};
 
 use super::{quick, waiting};
@@ -17,15 +17,6 @@ use crate::guest::{Ended, Guest, finish_waiting, parts};
 use crate::loader::{Asker, Invocation};
 use crate::memory::{bytes, list, put, put_u32, put_u64};
 use crate::run;
-
-/// RLIMIT numbers of Linux.
-const RLIMIT_CPU: u32 = 0;
-const RLIMIT_STACK: u32 = 3;
-const RLIMIT_NPROC: u32 = 6;
-const RLIMIT_NOFILE: u32 = 7;
-const RLIMIT_AS: u32 = 9;
-const RLIM_NLIMITS: u32 = 16;
-const RLIM_INFINITY: u64 = u64::MAX;
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(linker, MODULE, spawn(path: i32, path_len: i32, argv: i32, argv_len: i32, env: i32, env_len: i32, cwd: i32, cwd_len: i32, fd_map: i32, fd_map_len: i32, pgid: i32, flags: i32, out_pid: i32));
@@ -300,51 +291,15 @@ fn setsid(caller: &mut Caller<'_, Guest>, out: i32) -> Result<()> {
 
 fn getrlimit(caller: &mut Caller<'_, Guest>, resource: i32, out: i32) -> Result<()> {
     let (memory, guest) = parts(caller)?;
-    let limits = guest.machine.kernel.limits;
-    let (soft, hard) = match resource.cast_unsigned() {
-        RLIMIT_CPU => match guest.process.cpu_limit() {
-            0 => (RLIM_INFINITY, RLIM_INFINITY),
-            ns => (ns.div_ceil(1_000_000_000), ns.div_ceil(1_000_000_000)),
-        },
-        RLIMIT_STACK => (1 << 20, 1 << 20),
-        RLIMIT_NPROC => (u64::from(limits.processes), u64::from(limits.processes)),
-        RLIMIT_NOFILE => (u64::from(guest.process.fds.lock().limit()), u64::from(limits.fds_per_process)),
-        RLIMIT_AS => (limits.memory_per_process, limits.memory_per_process),
-        other if other < RLIM_NLIMITS => (RLIM_INFINITY, RLIM_INFINITY),
-        _ => return Err(Errno::EINVAL),
-    };
-    put_u64(memory, out, soft)?;
-    put_u64(memory, out.wrapping_add(8), hard)
+    let limit = guest.machine.kernel.getrlimit(&guest.process, resource.cast_unsigned())?;
+    put_u64(memory, out, limit.soft)?;
+    put_u64(memory, out.wrapping_add(8), limit.hard)
 }
 
 fn setrlimit(caller: &mut Caller<'_, Guest>, resource: i32, soft: i64, hard: i64) -> Result<()> {
-    let (soft, hard) = (soft.cast_unsigned(), hard.cast_unsigned());
-    if soft > hard {
-        return Err(Errno::EINVAL);
-    }
     let guest = caller.data();
-    let process = &guest.process;
-    match resource.cast_unsigned() {
-        RLIMIT_NOFILE => {
-            if hard > u64::from(guest.machine.kernel.limits.fds_per_process) {
-                return Err(Errno::EPERM);
-            }
-            process.fds.lock().set_limit(u32::try_from(soft).map_err(|_| Errno::EPERM)?);
-            Ok(())
-        }
-        RLIMIT_CPU => {
-            let ns = soft.saturating_mul(1_000_000_000);
-            let old = process.cpu_limit();
-            if old != 0 && (soft == RLIM_INFINITY || ns > old) {
-                return Err(Errno::EPERM);
-            }
-            process.set_cpu_limit(if soft == RLIM_INFINITY { 0 } else { ns.max(1) });
-            Ok(())
-        }
-        // The others are limits of the VM: a program may ask for them, but not change them.
-        other if other < RLIM_NLIMITS => Err(Errno::EPERM),
-        _ => Err(Errno::EINVAL),
-    }
+    let to = Rlimit { soft: soft.cast_unsigned(), hard: hard.cast_unsigned() };
+    guest.machine.kernel.setrlimit(&guest.process, resource.cast_unsigned(), to)
 }
 
 fn times(caller: &mut Caller<'_, Guest>, out: i32) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `/proc`: processes and the machine as files. Everything is made when it is read; nothing can be written.
 
 mod content;
+mod machine;
 mod node;
 
 use std::sync::{Arc, Weak};
@@ -11,7 +12,7 @@ use agentos_vfs::{
 };
 
 use crate::{Errno, Fd, Kernel, Pid, Result};
-use node::{Machine, Node, OfProcess};
+use node::{DESCRIPTORS, Machine, Node, OfProcess, Sys};
 
 /// The file system type `proc` of one VM.
 pub(crate) struct ProcFs(Weak<Kernel>);
@@ -30,7 +31,7 @@ impl ProcFs {
         let (uid, gid, since) = match node.pid() {
             Some(pid) => {
                 let process = kernel.process(pid).ok_or(Errno::ENOENT)?;
-                if let Node::Descriptor(_, fd) = node {
+                if let Node::Descriptor(_, fd) | Node::DescriptorInfo(_, fd) = node {
                     process.fds.lock().get(Fd(fd)).map_err(|_| Errno::ENOENT)?;
                 }
                 let cred = process.cred();
@@ -66,6 +67,9 @@ impl ProcFs {
                 if name == b"self" {
                     return Ok(Node::Itself);
                 }
+                if name == Sys::Root.place().0.as_bytes() {
+                    return Ok(Node::Sys(Sys::Root));
+                }
                 let pid = number(name).ok_or(Errno::ENOENT)?;
                 self.kernel()?.process(Pid(pid)).map(|p| Node::Process(p.pid)).ok_or(Errno::ENOENT)
             }
@@ -74,9 +78,23 @@ impl ProcFs {
                     OfProcess::ALL.iter().find(|f| f.name().as_bytes() == name).ok_or(Errno::ENOENT)?;
                 Ok(Node::OfProcess(pid, *file))
             }
-            Node::OfProcess(pid, OfProcess::Fd) => {
-                let fd = number(name).ok_or(Errno::ENOENT)?;
-                Ok(Node::Descriptor(pid, fd))
+            Node::OfProcess(pid, directory @ (OfProcess::Fd | OfProcess::FdInfo)) => {
+                let fd = number(name).filter(|fd| *fd < DESCRIPTORS).ok_or(Errno::ENOENT)?;
+                Ok(match directory {
+                    OfProcess::Fd => Node::Descriptor(pid, fd),
+                    _ => Node::DescriptorInfo(pid, fd),
+                })
+            }
+            Node::OfProcess(pid, OfProcess::Task) if number(name) == Some(pid.0) => Ok(Node::Thread(pid)),
+            Node::OfProcess(_, OfProcess::Task) => Err(Errno::ENOENT),
+            Node::Thread(pid) => {
+                let mut files = OfProcess::OF_THREAD.iter();
+                let file = files.find(|f| f.name().as_bytes() == name).ok_or(Errno::ENOENT)?;
+                Ok(Node::OfProcess(pid, *file))
+            }
+            Node::Sys(directory) if directory.is_directory() => {
+                let here = |s: &&Sys| s.place().1 == Some(directory) && s.place().0.as_bytes() == name;
+                Sys::ALL.iter().find(here).map(|s| Node::Sys(*s)).ok_or(Errno::ENOENT)
             }
             _ => Err(Errno::ENOTDIR),
         }
@@ -96,6 +114,7 @@ impl ProcFs {
                     .map(|pid| entry(Node::Process(pid), pid.to_string()))
                     .collect();
                 all.push(entry(Node::Itself, "self".into()));
+                all.push(entry(Node::Sys(Sys::Root), Sys::Root.place().0.into()));
                 all.extend(Machine::ALL.iter().map(|m| entry(Node::Machine(*m), m.name().into())));
                 Ok(all)
             }
@@ -107,6 +126,24 @@ impl ProcFs {
                 let process = kernel.process(pid).ok_or(Errno::ENOENT)?;
                 let fds = process.fds.lock();
                 Ok(fds.numbers().map(|fd| entry(Node::Descriptor(pid, fd.0), fd.0.to_string())).collect())
+            }
+            Node::OfProcess(pid, OfProcess::FdInfo) => {
+                let process = kernel.process(pid).ok_or(Errno::ENOENT)?;
+                let fds = process.fds.lock();
+                Ok(fds.numbers().map(|fd| entry(Node::DescriptorInfo(pid, fd.0), fd.0.to_string())).collect())
+            }
+            Node::OfProcess(pid, OfProcess::Task) => {
+                kernel.process(pid).ok_or(Errno::ENOENT)?;
+                Ok(vec![entry(Node::Thread(pid), pid.to_string())])
+            }
+            Node::Thread(pid) => {
+                kernel.process(pid).ok_or(Errno::ENOENT)?;
+                let file = |f: &OfProcess| entry(Node::OfProcess(pid, *f), f.name().into());
+                Ok(OfProcess::OF_THREAD.iter().map(file).collect())
+            }
+            Node::Sys(directory) if directory.is_directory() => {
+                let here = Sys::ALL.iter().filter(|s| s.place().1 == Some(directory));
+                Ok(here.map(|s| entry(Node::Sys(*s), s.place().0.into())).collect())
             }
             _ => Err(Errno::ENOTDIR),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use agentos_abi::fd::{O_APPEND, O_DSYNC, O_SYNC};
+use agentos_abi::process::{RLIM_INFINITY, RLIMIT_FSIZE};
 use agentos_vfs::{OpenFile, SetAttr, reply};
 
 use crate::description::FileKind;
@@ -89,6 +90,23 @@ async fn sync_written(file: &Description, content: &Arc<dyn OpenFile>) -> Result
     }
 }
 
+/// What of `data` the limit of the size of files leaves; `offset` `None` is the end of the file.
+async fn within_limit<'a>(
+    process: &Process,
+    file: &Arc<dyn OpenFile>,
+    data: &'a [u8],
+    offset: Option<u64>,
+) -> Result<&'a [u8]> {
+    if process.rlimit_now(RLIMIT_FSIZE) == RLIM_INFINITY {
+        return Ok(data);
+    }
+    let offset = match offset {
+        Some(offset) => offset,
+        None => reply!(file.getattr())?.size,
+    };
+    process.writable_at(offset, data.len()).map(|n| &data[..n])
+}
+
 /// Where a seek counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whence {
@@ -157,7 +175,9 @@ impl Kernel {
         match file.kind() {
             FileKind::Regular { file: content, .. } => {
                 let mut offset = file.offset.lock().await;
-                let n = if file.flags() & O_APPEND != 0 {
+                let append = file.flags() & O_APPEND != 0;
+                let data = within_limit(process, content, data, (!append).then_some(*offset)).await?;
+                let n = if append {
                     let (n, end) = append_pieces(content, data).await?;
                     *offset = end;
                     n
@@ -237,11 +257,24 @@ impl Kernel {
     }
 
     /// pwrite(2). With `O_APPEND` it appends, as Linux does.
-    pub async fn pwrite(&self, file: &Description, data: &[u8], offset: u64) -> Result<usize> {
+    pub async fn pwrite(
+        &self,
+        process: Option<&Process>,
+        file: &Description,
+        data: &[u8],
+        offset: u64,
+    ) -> Result<usize> {
+        let append = file.flags() & O_APPEND != 0;
+        let data = match (process, file.kind()) {
+            (Some(process), FileKind::Regular { file: content, .. }) if file.access().write => {
+                within_limit(process, content, data, (!append).then_some(offset)).await?
+            }
+            _ => data,
+        };
         match file.kind() {
             _ if !file.access().write => Err(Errno::EBADF),
             FileKind::Regular { file: content, .. } => {
-                let n = if file.flags() & O_APPEND != 0 {
+                let n = if append {
                     append_pieces(content, data).await?.0
                 } else {
                     write_pieces(content, data, offset).await?
@@ -276,9 +309,10 @@ impl Kernel {
     }
 
     /// ftruncate(2). EINVAL when not open for writing or not a regular file.
-    pub async fn ftruncate(&self, file: &Description, size: u64) -> Result<()> {
+    pub async fn ftruncate(&self, process: &Process, file: &Description, size: u64) -> Result<()> {
         match file.kind() {
             FileKind::Regular { file: content, .. } if file.access().write => {
+                process.writable_at(size.saturating_sub(1), usize::from(size > 0))?;
                 content.setattr(&SetAttr { size: Some(size), ..SetAttr::default() }).await?;
                 Ok(())
             }
@@ -297,7 +331,7 @@ impl Kernel {
     }
 
     /// Makes sure that the file is at least `offset + len` long. EBADF, ENODEV.
-    pub async fn allocate(&self, file: &Description, offset: u64, len: u64) -> Result<()> {
+    pub async fn allocate(&self, process: &Process, file: &Description, offset: u64, len: u64) -> Result<()> {
         if !file.access().write {
             return Err(Errno::EBADF);
         }
@@ -307,6 +341,7 @@ impl Kernel {
         }
         let end = offset.checked_add(len).ok_or(Errno::EFBIG)?;
         if content.getattr().await?.size < end {
+            process.writable_at(end - 1, 1)?;
             content.setattr(&SetAttr { size: Some(end), ..SetAttr::default() }).await?;
         }
         Ok(())

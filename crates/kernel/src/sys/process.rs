@@ -63,6 +63,8 @@ impl Kernel {
         }
         let (_, max_rss) = process.memory();
         process.release_memory();
+        let own = u64::try_from(process.cpu().as_nanos()).unwrap_or(u64::MAX);
+        self.ended_cpu_ns.fetch_add(own, Ordering::Relaxed);
         let info = ExitInfo {
             status,
             cpu: process.cpu() + process.children_cpu(),

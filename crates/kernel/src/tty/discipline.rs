@@ -411,7 +411,7 @@ impl Discipline {
         if self.local(ICANON) {
             self.lines.front().map(|line| line.len)
         } else {
-            (!self.queue.is_empty()).then(|| self.queue.len())
+            (!self.queue.is_empty()).then_some(self.queue.len())
         }
     }
 

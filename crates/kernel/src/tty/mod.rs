@@ -28,11 +28,11 @@ pub(crate) const INPUT_BYTES: usize = 4096;
 pub(crate) const OUTPUT_BYTES: usize = 64 << 10;
 
 /// Device number of `/dev/tty`, the controlling terminal of who opens it.
-pub(crate) const TTY: u64 = crate::device::rdev(5, 0);
+pub const TTY: u64 = crate::device::rdev(5, 0);
 /// Device number of `/dev/console`: here the same.
-pub(crate) const CONSOLE: u64 = crate::device::rdev(5, 1);
+pub const CONSOLE: u64 = crate::device::rdev(5, 1);
 /// Device number of `/dev/ptmx`, which makes pairs.
-pub(crate) const PTMX: u64 = crate::device::rdev(5, 2);
+pub const PTMX: u64 = crate::device::rdev(5, 2);
 
 /// Major number of the slaves.
 const PTS_MAJOR: u64 = 136;

@@ -23,6 +23,12 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// The mount that the directory it covers is in; `None` for the first root.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<u64> {
+        self.at.as_ref().map(|(at, _)| at.mount.id)
+    }
+
     /// Whether changes fail with EROFS, by the mount or by its file system.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
