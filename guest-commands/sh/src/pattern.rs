@@ -1,11 +1,23 @@
 //! Shell patterns: `*`, `?`, brackets, extended groups. A backslash quotes the next character. It reads no directories.
 
+/// How patterns match.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rules {
+    pub(crate) nocase: bool,
+    /// Extended groups are known.
+    pub(crate) groups: bool,
+}
+
 /// Whether `pattern` matches the whole of `text`.
-pub(crate) fn matches(pattern: &str, text: &str, nocase: bool) -> bool {
-    if nocase {
-        return run(pattern.to_lowercase().as_bytes(), text.to_lowercase().as_bytes(), 0);
+pub(crate) fn matches(pattern: &str, text: &str, how: Rules) -> bool {
+    if how.nocase {
+        // What stands in a class is no text.
+        let folded = if pattern.contains("[:") { pattern.to_owned() } else { crate::text::lower(pattern) };
+        let (folded, text) = (folded.as_bytes(), crate::text::lower(text));
+        return run(folded, text.as_bytes(), how, 0)
+            || pattern.contains("[:") && run(folded, crate::text::upper(&text).as_bytes(), how, 0);
     }
-    run(pattern.as_bytes(), text.as_bytes(), 0)
+    run(pattern.as_bytes(), text.as_bytes(), how, 0)
 }
 
 /// Whether text could match anything but itself.
@@ -98,7 +110,7 @@ fn alternatives(inner: &[u8]) -> Vec<&[u8]> {
     out
 }
 
-fn run(mut p: &[u8], mut t: &[u8], depth: u32) -> bool {
+fn run(mut p: &[u8], mut t: &[u8], how: Rules, depth: u32) -> bool {
     if depth > MAX_DEPTH {
         return false;
     }
@@ -108,8 +120,8 @@ fn run(mut p: &[u8], mut t: &[u8], depth: u32) -> bool {
         let step = match p.first() {
             None if t.is_empty() => return true,
             None => None,
-            Some(_) if is_group(p) => {
-                if group(p, t, depth + 1) {
+            Some(_) if how.groups && is_group(p) => {
+                if group(p, t, how, depth + 1) {
                     return true;
                 }
                 None
@@ -157,30 +169,31 @@ fn one(p: &[u8], t: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-fn group(p: &[u8], t: &[u8], depth: u32) -> bool {
+fn group(p: &[u8], t: &[u8], how: Rules, depth: u32) -> bool {
     if depth > MAX_DEPTH {
         return false;
     }
     let Some(end) = group_end(p) else { return false };
     let (kind, inner, rest) = (p[0], &p[2..end - 1], &p[end..]);
     let choices = alternatives(inner);
-    let hits = |part: &[u8]| choices.iter().any(|c| run(c, part, depth + 1));
+    let hits = |part: &[u8]| choices.iter().any(|c| run(c, part, how, depth + 1));
     let cuts = (0..=t.len()).filter(|i| *i == t.len() || t[*i] & 0xc0 != 0x80);
     match kind {
-        b'@' => cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
+        b'@' => cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], how, depth + 1)),
         b'?' => {
-            run(rest, t, depth + 1) || cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], depth + 1))
+            run(rest, t, how, depth + 1)
+                || cuts.clone().any(|i| hits(&t[..i]) && run(rest, &t[i..], how, depth + 1))
         }
-        b'!' => cuts.clone().any(|i| !hits(&t[..i]) && run(rest, &t[i..], depth + 1)),
-        b'*' if run(rest, t, depth + 1) => true,
+        b'!' => cuts.clone().any(|i| !hits(&t[..i]) && run(rest, &t[i..], how, depth + 1)),
+        b'*' if run(rest, t, how, depth + 1) => true,
         _ => {
             cuts.clone().filter(|i| *i > 0).any(|i| {
                 hits(&t[..i]) && {
                     let mut again = vec![b'*'];
                     again.extend_from_slice(&p[1..]);
-                    run(&again, &t[i..], depth + 1)
+                    run(&again, &t[i..], how, depth + 1)
                 }
-            }) || kind == b'+' && hits(b"") && run(rest, t, depth + 1)
+            }) || kind == b'+' && hits(b"") && run(rest, t, how, depth + 1)
         }
     }
 }
@@ -211,10 +224,18 @@ fn bracket(p: &[u8], t: &[u8]) -> Option<(bool, usize)> {
             i += end + 4;
             continue;
         }
-        i += lo.len_utf8();
-        if lo == '\\' {
-            lo = chars.next()?;
-            i += lo.len_utf8();
+        match symbol(rest) {
+            Some((one, len)) => {
+                lo = one;
+                i += len;
+            }
+            None => {
+                i += lo.len_utf8();
+                if lo == '\\' {
+                    lo = chars.next()?;
+                    i += lo.len_utf8();
+                }
+            }
         }
         let range = src.get(i..)?;
         let mut after = range.chars();
@@ -222,17 +243,38 @@ fn bracket(p: &[u8], t: &[u8]) -> Option<(bool, usize)> {
             && let Some(hi) = after.next()
             && hi != ']'
         {
-            i += 1 + hi.len_utf8();
+            i += 1;
             let mut hi = hi;
-            if hi == '\\' {
-                hi = after.next()?;
-                i += hi.len_utf8();
+            match src.get(i..).and_then(symbol) {
+                Some((one, len)) => {
+                    hi = one;
+                    i += len;
+                }
+                None => {
+                    i += hi.len_utf8();
+                    if hi == '\\' {
+                        hi = after.next()?;
+                        i += hi.len_utf8();
+                    }
+                }
             }
             hit |= lo <= c && c <= hi;
         } else {
             hit |= lo == c;
         }
     }
+}
+
+/// The character of `[=c=]` or `[.c.]` at the start of `text`, and the length of that.
+fn symbol(text: &str) -> Option<(char, usize)> {
+    let kind = match text.as_bytes() {
+        [b'[', kind @ (b'=' | b'.'), ..] => char::from(*kind),
+        _ => return None,
+    };
+    let c = text[2..].chars().next()?;
+    let len = 2 + c.len_utf8();
+    let end = text.get(len..)?;
+    (end.starts_with(kind) && end[1..].starts_with(']')).then_some((c, len + 2))
 }
 
 /// The names of the classes of characters.
@@ -268,33 +310,33 @@ pub(crate) fn in_class(name: &str, c: char) -> bool {
 }
 
 /// Length of the prefix of `text` that the pattern matches.
-pub(crate) fn prefix(pattern: &str, text: &str, longest: bool, nocase: bool) -> Option<usize> {
-    if !is_special(pattern) && !nocase {
+pub(crate) fn prefix(pattern: &str, text: &str, longest: bool, how: Rules) -> Option<usize> {
+    if !is_special(pattern) && !how.nocase {
         return text.starts_with(pattern).then_some(pattern.len());
     }
     let mut cuts = text.char_indices().map(|(i, _)| i).chain([text.len()]);
-    let hit = |i: &usize| matches(pattern, &text[..*i], nocase);
+    let hit = |i: &usize| matches(pattern, &text[..*i], how);
     if longest { cuts.collect::<Vec<_>>().into_iter().rev().find(hit) } else { cuts.find(hit) }
 }
 
 /// Start of the suffix of `text` that the pattern matches.
-pub(crate) fn suffix(pattern: &str, text: &str, longest: bool, nocase: bool) -> Option<usize> {
-    if !is_special(pattern) && !nocase {
+pub(crate) fn suffix(pattern: &str, text: &str, longest: bool, how: Rules) -> Option<usize> {
+    if !is_special(pattern) && !how.nocase {
         return text.ends_with(pattern).then(|| text.len() - pattern.len());
     }
     let mut cuts = text.char_indices().map(|(i, _)| i).chain([text.len()]);
-    let hit = |i: &usize| matches(pattern, &text[*i..], nocase);
+    let hit = |i: &usize| matches(pattern, &text[*i..], how);
     if longest { cuts.find(hit) } else { cuts.collect::<Vec<_>>().into_iter().rev().find(hit) }
 }
 
 /// The first match in `text` from `from` on: start and end, the longest at its start.
-pub(crate) fn find(pattern: &str, text: &str, from: usize, nocase: bool) -> Option<(usize, usize)> {
-    if !is_special(pattern) && !nocase {
+pub(crate) fn find(pattern: &str, text: &str, from: usize, how: Rules) -> Option<(usize, usize)> {
+    if !is_special(pattern) && !how.nocase {
         return text[from..].find(pattern).map(|i| (from + i, from + i + pattern.len()));
     }
     let starts = text[from..].char_indices().map(|(i, _)| from + i);
     for start in starts {
-        if let Some(len) = prefix(pattern, &text[start..], true, nocase) {
+        if let Some(len) = prefix(pattern, &text[start..], true, how) {
             return Some((start, start + len));
         }
     }
@@ -303,7 +345,7 @@ pub(crate) fn find(pattern: &str, text: &str, from: usize, nocase: bool) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{Rules, matches};
 
     #[test]
     fn patterns() {
@@ -330,7 +372,8 @@ mod tests {
             ("*.@(c|h)", "a.h", true),
         ];
         for (pattern, text, expected) in cases {
-            assert_eq!(matches(pattern, text, false), expected, "{pattern} {text}");
+            let how = Rules { groups: true, ..Rules::default() };
+            assert_eq!(matches(pattern, text, how), expected, "{pattern} {text}");
         }
     }
 }

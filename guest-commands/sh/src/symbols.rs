@@ -80,6 +80,10 @@ known! {
     FCEDIT = "FCEDIT";
     EDITOR = "EDITOR";
     TMPDIR = "TMPDIR";
+    LC_ALL = "LC_ALL";
+    LC_CTYPE = "LC_CTYPE";
+    LANG = "LANG";
+    GLOBIGNORE = "GLOBIGNORE";
 }
 
 /// The last name whose value is computed when asked for.

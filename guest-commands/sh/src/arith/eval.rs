@@ -76,7 +76,7 @@ impl Shell {
         let expr = match self.arith_cache.get(text) {
             Some(expr) => expr.clone(),
             None => {
-                let expr = Rc::new(parse(text).map_err(|e| format!("{}: {e}", text.trim()))?);
+                let expr = Rc::new(parse(text).map_err(|e| with_text(text, e))?);
                 if self.arith_cache.len() >= CACHE {
                     self.arith_cache.clear();
                 }
@@ -107,10 +107,10 @@ impl Shell {
             Expr::Neg(e) => self.value_of(e, depth)?.wrapping_neg(),
             Expr::Not(e) => i64::from(self.value_of(e, depth)? == 0),
             Expr::BitNot(e) => !self.value_of(e, depth)?,
-            Expr::Binary(op, a, b) => {
+            Expr::Binary(op, a, b, token) => {
                 let a = self.value_of(a, depth)?;
                 let b = self.value_of(b, depth)?;
-                binary(*op, a, b)?
+                binary(*op, a, b, token)?
             }
             Expr::And(a, b) => i64::from(self.value_of(a, depth)? != 0 && self.value_of(b, depth)? != 0),
             Expr::Or(a, b) => i64::from(self.value_of(a, depth)? != 0 || self.value_of(b, depth)? != 0),
@@ -126,10 +126,10 @@ impl Shell {
                 self.write_target(target, value)?;
                 value
             }
-            Expr::Update(op, target, value) => {
+            Expr::Update(op, target, value, token) => {
                 let old = self.read_target(target, depth)?;
                 let value = self.value_of(value, depth)?;
-                let new = binary(*op, old, value)?;
+                let new = binary(*op, old, value, token)?;
                 self.write_target(target, new)?;
                 new
             }
@@ -154,10 +154,15 @@ impl Shell {
                 }
                 self.get(*sym).map(std::borrow::Cow::into_owned).or_else(|| self.unset_in_arith(*sym))
             }
-            Target::Element(sym, index) => {
-                let key = self.element_key(*sym, index)?;
-                self.get_element(*sym, &key)
-            }
+            Target::Element(sym, index) => match self.element_key(*sym, index) {
+                Ok(key) => self.get_element(*sym, &key),
+                // There is no such element, which counts as unset.
+                Err(ArithError::Message(message)) if message.ends_with("bad array subscript") => {
+                    self.error(&message);
+                    return Ok(0);
+                }
+                Err(error) => return Err(error),
+            },
         };
         match text {
             None if self.opts.nounset => {
@@ -193,6 +198,13 @@ impl Shell {
         if self.vars.is_assoc(sym) {
             return Ok(crate::vars::Key::Text(self.expand_string(&index.word)?));
         }
+        if index.arith.text.trim().is_empty() {
+            return Err(ArithError::Message(format!(
+                "{}[{}]: bad array subscript",
+                sym.name(),
+                index.arith.text
+            )));
+        }
         let mut n = self.try_arith(&index.arith)?;
         if n < 0 {
             n += self.vars.array_end(sym);
@@ -204,10 +216,23 @@ impl Shell {
     }
 }
 
+/// The message of a wrong expression; one about a number names that already.
+fn with_text(text: &str, error: String) -> String {
+    let text = text.trim_start();
+    match error.split_once(": ") {
+        Some((number, what)) if number.starts_with(|c: char| c.is_ascii_digit()) => {
+            // Bash has cut the expression off after the number by then.
+            let cut = text.find(number).map_or(text, |at| &text[..at + number.len()]);
+            format!("{cut}: {what}")
+        }
+        _ => format!("{text}: {error}"),
+    }
+}
+
 fn annotate(error: ArithError, text: &str) -> ArithError {
     match error {
         ArithError::Message(m) if m.starts_with("division by 0") || m.starts_with("exponent") => {
-            ArithError::Message(format!("{}: {m}", text.trim()))
+            ArithError::Message(format!("{}: {m}", text.trim_start()))
         }
         other => other,
     }
@@ -230,11 +255,11 @@ pub(crate) fn plain_integer(text: &str) -> Option<i64> {
     }
 }
 
-fn binary(op: BinOp, a: i64, b: i64) -> Result<i64> {
+fn binary(op: BinOp, a: i64, b: i64, token: &str) -> Result<i64> {
     Ok(match op {
         BinOp::Mul => a.wrapping_mul(b),
         BinOp::Div | BinOp::Rem if b == 0 => {
-            return Err(ArithError::Message(format!("division by 0 (error token is \"{b}\")")));
+            return Err(ArithError::Message(format!("division by 0 (error token is \"{token}\")")));
         }
         BinOp::Div => a.wrapping_div(b),
         BinOp::Rem => a.wrapping_rem(b),
@@ -252,7 +277,7 @@ fn binary(op: BinOp, a: i64, b: i64) -> Result<i64> {
         BinOp::BitXor => a ^ b,
         BinOp::BitOr => a | b,
         BinOp::Pow if b < 0 => {
-            return Err(ArithError::Message(format!("exponent less than 0 (error token is \"{b}\")")));
+            return Err(ArithError::Message(format!("exponent less than 0 (error token is \"{token}\")")));
         }
         BinOp::Pow => {
             let (mut result, mut base, mut n) = (1i64, a, b);

@@ -80,12 +80,17 @@ pub(crate) enum Expr {
     Neg(Box<Expr>),
     Not(Box<Expr>),
     BitNot(Box<Expr>),
-    Binary(BinOp, Box<Expr>, Box<Expr>),
+    /// The text is what an error of the operator names.
+    Binary(BinOp, Box<Expr>, Box<Expr>, Box<str>),
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
     Ternary(Box<Expr>, Box<Expr>, Box<Expr>),
     Assign(Target, Box<Expr>),
-    Update(BinOp, Target, Box<Expr>),
-    Step { target: Target, delta: i64, after: bool },
+    Update(BinOp, Target, Box<Expr>, Box<str>),
+    Step {
+        target: Target,
+        delta: i64,
+        after: bool,
+    },
     Comma(Box<Expr>, Box<Expr>),
 }

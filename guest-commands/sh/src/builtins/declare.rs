@@ -74,6 +74,13 @@ impl Shell {
             "readonly" => want.on |= READONLY,
             "local" if self.functions_active == 0 => {
                 self.complain("local", "can only be used in a function");
+                for word in words {
+                    if let What::Assign(i, None) = word
+                        && let Some(assign) = args.get(i).and_then(|a| a.assign.as_deref())
+                    {
+                        self.assign(assign)?;
+                    }
+                }
                 return Ok(1);
             }
             _ => {}
@@ -195,7 +202,7 @@ impl Shell {
             if want.on & NAMEREF != 0
                 && let Some(target) = sh.vars.get(var).map(std::borrow::Cow::into_owned)
                 && !target.is_empty()
-                && !sh.may_refer(var, &target, name)
+                && !(target == *var.name() || sh.may_refer(var, &target, name))
             {
                 return Ok(1);
             }
@@ -305,6 +312,10 @@ impl Shell {
         if reference && !itself && (!scoped || self.vars.is_local(written)) {
             var = match self.vars.target(written) {
                 Target::Var(target) if self.vars.flags(target) & NAMEREF == 0 => target,
+                Target::Element(text) if matches!(name, "export" | "readonly") => {
+                    self.complain(name, &format!("`{text}': not a valid identifier"));
+                    return None;
+                }
                 Target::Element(text) => sym(text.split('[').next().unwrap_or_default()),
                 Target::Var(_) => written,
                 Target::Nothing | Target::Global(_) => {

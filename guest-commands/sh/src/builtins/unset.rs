@@ -71,7 +71,7 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
     let written = sym(word);
     let is_reference = sh.vars.flags(written) & NAMEREF != 0;
     let name = match sh.vars.target(written) {
-        _ if reference && !is_reference => return Ok(0),
+        _ if reference && !is_reference && sh.vars.flags(written) & READONLY == 0 => return Ok(0),
         _ if reference || !is_reference => written,
         Target::Var(name) => name,
         Target::Element(text) => {
@@ -111,14 +111,6 @@ fn unset_element(sh: &mut Shell, written: Sym, key: &str) -> Result<i32, Flow> {
     }
     if !assoc && !sh.vars.is_array(name) && key != "0" {
         return Ok(sh.complain("unset", &format!("{}: not an array variable", name.name())));
-    }
-    // A subscript that an expansion made is the key as it is.
-    if assoc
-        && let Value::Assoc(items) = &mut sh.vars.slot_mut(name).value
-        && items.get(key).is_some()
-    {
-        items.remove(key);
-        return Ok(0);
     }
     let Ok(index) = compile::index(key, sh.line) else { return Ok(1) };
     let key = match sh.element_key(name, &index) {

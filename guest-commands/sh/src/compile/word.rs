@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Double,
     /// The word of an expansion within double quotes: a backslash quotes the brace, too.
     Braced,
+    /// Quotes within the word of an expansion within double quotes: a backslash quotes everything.
+    Inner,
     /// A here-document: as double quotes, but `"` is ordinary.
     HereDoc,
     /// A prompt: as double quotes, but `"` by itself is ordinary.
@@ -34,6 +36,8 @@ pub(super) struct Builder {
     pub(super) parts: Vec<Part>,
     text: String,
     quoted: bool,
+    /// Within a here-document.
+    here: bool,
     pub(super) line: u32,
     pub(super) depth: u32,
 }
@@ -73,10 +77,19 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
         let text: Rc<str> = Rc::from(text);
         return Ok(Word { parts: vec![Part::Lit(text.clone())], raw: text });
     }
-    let mut b = Builder { parts: Vec::new(), text: String::new(), quoted: false, line, depth };
+    let mut b = Builder {
+        parts: Vec::new(),
+        text: String::new(),
+        quoted: false,
+        here: mode == Mode::HereDoc,
+        line,
+        depth,
+    };
     match mode {
         Mode::Literal => b.push(text, true),
-        Mode::Double | Mode::Braced | Mode::HereDoc | Mode::Prompt => double(&mut b, text, mode)?,
+        Mode::Double | Mode::Braced | Mode::Inner | Mode::HereDoc | Mode::Prompt => {
+            double(&mut b, text, mode)?
+        }
         Mode::Word | Mode::Assign | Mode::NameAndValue => unquoted(&mut b, text, mode)?,
     }
     b.flush();
@@ -166,7 +179,7 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             }
             b'~' if at_start => {
                 let rest = &text[i + 1..];
-                let stop = |c: char| c == '/' || mode != Mode::Word && c == ':';
+                let stop = |c: char| c == '/' || c == ':';
                 let name = rest.split(stop).next().unwrap_or(rest);
                 if name.bytes().all(|c| c.is_ascii_alphanumeric() || b"_-+.".contains(&c)) {
                     b.part(Part::Tilde(Rc::from(name)));
@@ -215,6 +228,10 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 let next = s.at(i + 1);
                 if next == b'\n' {
                     i += 2;
+                } else if mode == Mode::Inner && i + 1 < s.b.len() {
+                    let end = s.char_end(i + 1).min(s.b.len());
+                    b.push(&text[i + 1..end], true);
+                    i = end;
                 } else if matches!(next, b'$' | b'`' | b'\\')
                     || next == b'"' && mode != Mode::HereDoc
                     || next == b'}' && mode == Mode::Braced
@@ -229,7 +246,8 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             // Quotes within the word of an expansion that is itself quoted.
             b'"' if !matches!(mode, Mode::HereDoc | Mode::Prompt) => {
                 let end = s.double(i)?;
-                double(b, &text[i + 1..end - 1], mode)?;
+                let inner = if mode == Mode::Braced { Mode::Inner } else { mode };
+                double(b, &text[i + 1..end - 1], inner)?;
                 i = end;
             }
             b'`' => {
@@ -237,6 +255,17 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 backquoted(b, &text[i + 1..end - 1], true);
                 i = end;
             }
+            b'$' if mode == Mode::Braced && s.at(i + 1) == b'\'' => match s.ansi(i) {
+                Ok(end) => {
+                    b.push(&ansi(&text[i + 2..end - 1]), true);
+                    i = end;
+                }
+                Err(_) => {
+                    b.push("$", true);
+                    i += 1;
+                }
+            },
+            b'$' if mode == Mode::Braced && s.at(i + 1) == b'"' => i += 1,
             b'$' => i = dollar(b, &s, i, true)?,
             _ => {
                 let end = s.char_end(i);
@@ -259,7 +288,7 @@ fn backquoted(b: &mut Builder, raw: &str, in_double: bool) {
     while let Some(c) = chars.next() {
         match chars.peek() {
             Some('\\' | '`' | '$') if c == '\\' => text.extend(chars.next()),
-            Some('"') if c == '\\' && in_double => text.extend(chars.next()),
+            Some('"') if c == '\\' && in_double && !b.here => text.extend(chars.next()),
             _ => text.push(c),
         }
     }
@@ -287,7 +316,11 @@ fn dollar(b: &mut Builder, s: &Skipper<'_>, i: usize, quoted: bool) -> Result<us
         b'\'' if !quoted => quoted_text(b, &ansi(&text[i + 2..end - 1])),
         b'"' if !quoted => double_quoted(b, &text[i + 2..end - 1])?,
         _ if end > i + 1 => {
-            let param = param::plain(&text[i + 1..end]);
+            let mut param = param::plain(&text[i + 1..end]);
+            // A here-document joins with blanks whatever `IFS` is.
+            if b.here && param.name == crate::ir::Name::Star {
+                param.name = crate::ir::Name::At;
+            }
             b.part(Part::Param(Box::new(param), quoted));
         }
         _ => b.push("$", quoted),
@@ -318,12 +351,12 @@ pub(crate) fn ansi(raw: &str) -> String {
 /// numbers need a leading 0 (`echo -e`, `%b`).
 pub(crate) fn escape(b: &[u8], out: &mut Vec<u8>, zero: bool) -> usize {
     let digits = |from: usize, max: usize, radix: u32| -> (u32, usize) {
-        let mut n = 0;
+        let mut n = 0u32;
         let mut len = 0;
         while len < max
             && let Some(d) = b.get(from + len).and_then(|c| (*c as char).to_digit(radix))
         {
-            n = n * radix + d;
+            n = n.wrapping_mul(radix).wrapping_add(d);
             len += 1;
         }
         (n, len)
@@ -343,6 +376,16 @@ pub(crate) fn escape(b: &[u8], out: &mut Vec<u8>, zero: bool) -> usize {
         b'v' => simple(11),
         b'\\' => simple(b'\\'),
         c @ (b'\'' | b'"' | b'?') if !zero => simple(c),
+        b'x' if !zero && b.get(2) == Some(&b'{') => {
+            // Only the last two digits count.
+            let (n, len) = digits(3, usize::MAX, 16);
+            if len == 0 {
+                out.push(0);
+            } else {
+                out.push(n as u8);
+            }
+            3 + len + usize::from(b.get(3 + len) == Some(&b'}'))
+        }
         b'x' => match digits(2, 2, 16) {
             (_, 0) => {
                 out.extend_from_slice(b"\\x");
@@ -365,8 +408,13 @@ pub(crate) fn escape(b: &[u8], out: &mut Vec<u8>, zero: bool) -> usize {
             }
         },
         b'c' if !zero => {
-            out.push(b.get(2).copied().unwrap_or(0) & 0x1f);
-            3.min(b.len())
+            let (c, len) = match b.get(2).copied() {
+                Some(b'\\') if b.get(3) == Some(&b'\\') => (b'\\', 4),
+                Some(c) => (c, 3),
+                None => (b'\\', 2),
+            };
+            out.push(if c == b'?' { 0x7f } else { c & 0x1f });
+            len
         }
         b'0' if zero => {
             let (n, len) = digits(2, 3, 8);

@@ -286,7 +286,7 @@ impl Shell {
     #[inline(never)]
     fn run_case(&mut self, word: &Word, arms: &[Arm]) -> Run {
         let text = self.expand_string(word)?;
-        let nocase = self.shopts.nocasematch;
+        let how = self.pattern_rules(true);
         self.status = 0;
         let mut fall = false;
         for arm in arms {
@@ -296,10 +296,10 @@ impl Shell {
                     break;
                 }
                 hit = match p.literal() {
-                    Some(literal) if !nocase && !pattern::is_special(literal) => literal == text,
+                    Some(literal) if !how.nocase && !pattern::is_special(literal) => literal == text,
                     _ => {
                         let p = self.expand_pattern(p)?;
-                        let hit = pattern::matches(&p, &text, nocase);
+                        let hit = pattern::matches(&p, &text, how);
                         self.spare.give(p);
                         hit
                     }
@@ -358,7 +358,7 @@ impl Shell {
                 let p = self.expand_pattern(right)?;
                 let sign = if op == CondOp::Match { "==" } else { "!=" };
                 self.trace_text(|| format!("[[ {} {sign} {p} ]]", super::trace::shown(left)));
-                let hit = pattern::matches(&p, left, nocase);
+                let hit = pattern::matches(&p, left, pattern::Rules { nocase, groups: true });
                 self.spare.give(p);
                 return Ok(Some(hit == (op == CondOp::Match)));
             }

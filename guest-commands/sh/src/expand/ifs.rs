@@ -5,6 +5,8 @@ use std::rc::Rc;
 /// What separates fields: the value of `IFS`.
 #[derive(Debug, Clone)]
 pub(crate) struct Ifs {
+    /// What joins elements.
+    first: Option<char>,
     /// One bit for each ASCII character.
     ascii: u128,
     /// The whole value, if it holds other characters.
@@ -13,7 +15,8 @@ pub(crate) struct Ifs {
 
 impl Ifs {
     /// Blank, tab, newline: what separates when `IFS` is unset.
-    pub(crate) const DEFAULT: Ifs = Ifs { ascii: 1 << b' ' | 1 << b'\t' | 1 << b'\n', wide: None };
+    pub(crate) const DEFAULT: Ifs =
+        Ifs { first: Some(' '), ascii: 1 << b' ' | 1 << b'\t' | 1 << b'\n', wide: None };
 
     /// The separators that a value of `IFS` stands for.
     pub(crate) fn new(text: &str) -> Self {
@@ -21,7 +24,12 @@ impl Ifs {
             return Self::DEFAULT;
         }
         let ascii = text.bytes().filter(u8::is_ascii).fold(0, |bits, b| bits | 1 << b);
-        Ifs { ascii, wide: (!text.is_ascii()).then(|| Rc::from(text)) }
+        Ifs { first: text.chars().next(), ascii, wide: (!text.is_ascii()).then(|| Rc::from(text)) }
+    }
+
+    /// The first separator.
+    pub(crate) fn first(&self) -> Option<char> {
+        self.first
     }
 
     /// Whether a character separates.

@@ -129,6 +129,11 @@ impl Shell {
         }
     }
 
+    /// How patterns match by the options; `case` tells whether `nocasematch` counts.
+    pub(crate) fn pattern_rules(&self, case: bool) -> crate::pattern::Rules {
+        crate::pattern::Rules { nocase: case && self.shopts.nocasematch, groups: self.shopts.extglob }
+    }
+
     /// What joins the elements of `$*`.
     pub(crate) fn joiner(&self) -> String {
         match self.vars.get(symbols::IFS) {
@@ -137,13 +142,24 @@ impl Shell {
         }
     }
 
+    /// The directory of the stack that `~N`, `~+N` or `~-N` means.
+    fn stacked(&self, name: &str) -> Option<String> {
+        let digits = name.trim_start_matches(['+', '-']);
+        if digits.is_empty() || name.len() - digits.len() > 1 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let stack = self.computed_array(symbols::DIRSTACK)?;
+        let n: usize = digits.parse().ok()?;
+        if name.starts_with('-') { stack.into_iter().rev().nth(n) } else { stack.into_iter().nth(n) }
+    }
+
     pub(crate) fn tilde(&self, user: &str) -> String {
         let var = |name| self.vars.get(name).map(std::borrow::Cow::into_owned);
         match user {
             "" => var(symbols::HOME).or_else(|| home_of(None)).unwrap_or_else(|| "~".into()),
             "+" => var(symbols::PWD).unwrap_or_else(|| "~+".into()),
             "-" => var(symbols::OLDPWD).unwrap_or_else(|| "~-".into()),
-            name => home_of(Some(name)).unwrap_or_else(|| format!("~{name}")),
+            name => self.stacked(name).or_else(|| home_of(Some(name))).unwrap_or_else(|| format!("~{name}")),
         }
     }
 }

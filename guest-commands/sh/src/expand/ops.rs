@@ -2,7 +2,7 @@
 
 use super::param::Val;
 use crate::ir::{Anchor, CaseChange, Name, Op, Param, Subscript};
-use crate::pattern;
+use crate::pattern::{self, Rules};
 use crate::shell::{Flow, Shell};
 use crate::vars::{self, Value};
 
@@ -10,18 +10,19 @@ impl Shell {
     /// Applies the operation of a parameter to its value.
     #[inline(never)]
     pub(super) fn apply(&mut self, param: &Param, value: Val) -> Result<Val, Flow> {
-        let nocase = self.shopts.nocasematch;
+        let how = self.pattern_rules(false);
+        let nocase = self.pattern_rules(true);
         Ok(match &param.op {
             Op::RemovePrefix { longest, pattern } => {
                 let p = self.expand_pattern(pattern)?;
-                map(value, |text| match pattern::prefix(&p, text, *longest, false) {
+                map(value, |text| match pattern::prefix(&p, text, *longest, how) {
                     Some(len) => text[len..].to_owned(),
                     None => text.to_owned(),
                 })
             }
             Op::RemoveSuffix { longest, pattern } => {
                 let p = self.expand_pattern(pattern)?;
-                map(value, |text| match pattern::suffix(&p, text, *longest, false) {
+                map(value, |text| match pattern::suffix(&p, text, *longest, how) {
                     Some(at) => text[..at].to_owned(),
                     None => text.to_owned(),
                 })
@@ -29,20 +30,58 @@ impl Shell {
             Op::Replace { all, anchor, pattern, with } => {
                 let p = self.expand_pattern(pattern)?;
                 let with = self.expand_replacement(with)?;
+                let with = if self.shopts.patsub_replacement { with } else { literal_replacement(&with) };
                 map(value, |text| replace(text, &p, &with, *all, *anchor, nocase))
             }
             Op::Substring { offset, length } => {
-                let offset = self.arith(offset)?;
-                let length = length.as_ref().map(|l| self.arith(l)).transpose()?;
+                let offset = self.bound(param, offset)?;
+                let length = length.as_ref().map(|l| self.bound(param, l)).transpose()?;
                 self.substring(param, value, offset, length)?
             }
             Op::Case { upper, all, pattern } => {
                 let p = pattern.as_ref().map(|p| self.expand_pattern(p)).transpose()?;
-                map(value, |text| change_case(text, *upper, *all, p.as_deref()))
+                map(value, |text| change_case(text, *upper, *all, p.as_deref(), how))
             }
             Op::Transform(kind) => self.transform(param, value, *kind)?,
             _ => value,
         })
+    }
+
+    /// An expression of a substring; its errors name the parameter.
+    fn bound(&mut self, param: &Param, arith: &crate::arith::Arith) -> Result<i64, Flow> {
+        match self.try_arith(arith) {
+            Ok(n) => Ok(n),
+            Err(crate::arith::eval::ArithError::Flow(flow)) => Err(flow),
+            Err(crate::arith::eval::ArithError::Message(message)) => {
+                let name = super::param::shown(param);
+                self.error(&format!("{name}: {message}"));
+                Err(self.fatal())
+            }
+        }
+    }
+
+    /// Start and end of a substring of `count` characters; `None` if it lies outside.
+    fn bounds(
+        &mut self,
+        count: i64,
+        offset: i64,
+        length: Option<i64>,
+    ) -> Result<Option<(usize, usize)>, Flow> {
+        let start = if offset < 0 { offset + count } else { offset };
+        if start < 0 || start > count {
+            return Ok(None);
+        }
+        let end = match length {
+            None => count,
+            Some(n) if n < 0 => count + n,
+            Some(n) => start.saturating_add(n).min(count),
+        };
+        if end < start {
+            self.error(&format!("{}: substring expression < 0", length.unwrap_or(0)));
+            self.status = 1;
+            return Err(Flow::Discard);
+        }
+        Ok(Some((start as usize, end as usize)))
     }
 
     fn substring(
@@ -55,23 +94,18 @@ impl Shell {
         match value {
             Val::Unset => Ok(Val::Unset),
             Val::One(text) => {
+                if self.bytes_count() && !text.is_ascii() {
+                    let bytes = crate::text::to_bytes(&text).into_owned();
+                    let Some((start, end)) = self.bounds(bytes.len() as i64, offset, length)? else {
+                        return Ok(Val::One(String::new()));
+                    };
+                    return Ok(Val::One(crate::text::from_bytes(bytes[start..end].to_vec())));
+                }
                 let ascii = text.is_ascii();
                 let count = if ascii { text.len() } else { text.chars().count() } as i64;
-                let start = if offset < 0 { offset + count } else { offset };
-                if start < 0 || start > count {
+                let Some((start, end)) = self.bounds(count, offset, length)? else {
                     return Ok(Val::One(String::new()));
-                }
-                let end = match length {
-                    None => count,
-                    Some(n) if n < 0 => count + n,
-                    Some(n) => start.saturating_add(n).min(count),
                 };
-                if end < start {
-                    self.error(&format!("{}: substring expression < 0", length.unwrap_or(0)));
-                    self.status = 1;
-                    return Err(Flow::Discard);
-                }
-                let (start, end) = (start as usize, end as usize);
                 Ok(Val::One(if ascii {
                     text[start..end].to_owned()
                 } else {
@@ -115,48 +149,86 @@ impl Shell {
             b'Q' => map(value, quote),
             b'U' => map(value, crate::text::upper),
             b'L' => map(value, crate::text::lower),
-            b'u' => map(value, |text| change_case(text, CaseChange::Upper, false, None)),
+            b'u' => map(value, |text| change_case(text, CaseChange::Upper, false, None, Rules::default())),
             b'E' => map(value, crate::compile::word::ansi),
             b'P' => match value {
                 Val::Unset => Val::Unset,
                 Val::One(text) => Val::One(self.prompt(&text)),
                 Val::Many(items, star) => Val::Many(items.iter().map(|i| self.prompt(i)).collect(), star),
             },
-            b'a' | b'A' => {
-                let Name::Var(name) = param.name else { return Ok(value) };
-                let letters = self.attributes(self.vars.resolve(name));
-                if kind == b'a' {
-                    return Ok(if letters.is_empty() && value == Val::Unset {
-                        Val::Unset
-                    } else {
-                        Val::One(letters)
-                    });
-                }
-                match (param.index.is_some(), value) {
-                    (false, Val::Unset) if letters.is_empty() => Val::Unset,
-                    (true, _) | (_, Val::Unset | Val::Many(..)) => Val::One(self.declaration(name)),
-                    (false, Val::One(text)) => {
-                        let head =
-                            if letters.is_empty() { String::new() } else { format!("declare -{letters} ") };
-                        Val::One(format!("{head}{}={}", name.name(), quote(&text)))
+            b'a' | b'A' | b'K' | b'k' => {
+                let list = matches!(param.index, Some(Subscript::At | Subscript::Star));
+                let name = match param.name {
+                    Name::Var(name) if param.indirect => match self.indirect_name(name) {
+                        Some(name) => name,
+                        None => return Ok(value),
+                    },
+                    Name::Var(name) => self.vars.resolve(name),
+                    Name::At | Name::Star if kind == b'A' && value != Val::Many(Vec::new(), false) => {
+                        let Val::Many(items, _) = value else { return Ok(value) };
+                        let items: Vec<String> = items.iter().map(|i| quote(i)).collect();
+                        return Ok(Val::One(format!("set -- {}", items.join(" "))));
                     }
+                    _ if kind == b'a' => return Ok(map(value, |_| String::new())),
+                    _ => return Ok(map(value, quote)),
+                };
+                match kind {
+                    b'a' => {
+                        let letters = self.attributes(name);
+                        match value {
+                            Val::Unset if letters.is_empty() => Val::Unset,
+                            Val::Many(items, star) => Val::Many(vec![letters; items.len()], star),
+                            _ => Val::One(letters),
+                        }
+                    }
+                    b'A' => self.assignment_form(name, value, list),
+                    _ => self.pairs(name, value, list, kind == b'K'),
                 }
-            }
-            b'K' | b'k' => {
-                let Name::Var(name) = param.name else { return Ok(map(value, quote)) };
-                if !self.vars.is_array(name) {
-                    return Ok(map(value, quote));
-                }
-                let name = self.vars.resolve(name);
-                let pairs = self.vars.keys(name).into_iter().zip(self.vars.elements(name));
-                if kind == b'k' {
-                    return Ok(Val::Many(pairs.flat_map(|(k, v)| [k, v]).collect(), false));
-                }
-                let text: Vec<String> = pairs.map(|(k, v)| format!("{k} {}", double_quote(&v))).collect();
-                Val::One(text.join(" "))
             }
             _ => value,
         })
+    }
+
+    /// `${x@A}`: an assignment that makes the variable what it is.
+    fn assignment_form(&self, name: crate::symbols::Sym, value: Val, list: bool) -> Val {
+        let letters = self.attributes(name);
+        let array = self.vars.is_array(name);
+        match value {
+            Val::Unset if letters.is_empty() => Val::Unset,
+            Val::Unset if array && list => Val::One(self.declaration(name)),
+            Val::Unset => Val::One(format!("declare -{letters} {}", name.name())),
+            Val::Many(items, _) if !array => match items.first() {
+                Some(text) => self.assignment_form(name, Val::One(text.clone()), false),
+                None => Val::Unset,
+            },
+            Val::Many(..) => Val::One(self.declaration(name)),
+            Val::One(text) => {
+                let head = if letters.is_empty() { String::new() } else { format!("declare -{letters} ") };
+                Val::One(format!("{head}{}={}", name.name(), quote(&text)))
+            }
+        }
+    }
+
+    /// `${a[@]@K}` and `${a[@]@k}`: keys with their values.
+    fn pairs(&self, name: crate::symbols::Sym, value: Val, list: bool, quoted: bool) -> Val {
+        let (true, Val::Many(_, star)) = (list && self.vars.is_array(name), &value) else {
+            return map(value, quote);
+        };
+        let pairs = self.vars.keys(name).into_iter().zip(self.vars.elements(name));
+        if !quoted {
+            return Val::Many(pairs.flat_map(|(k, v)| [k, v]).collect(), *star);
+        }
+        let assoc = self.vars.is_assoc(name);
+        let text: Vec<String> = pairs
+            .map(|(k, v)| {
+                let plain = k.chars().all(|c| c.is_alphanumeric() || c == '_');
+                let key = if assoc && !plain { double_quote(&k) } else { k };
+                format!("{key} {}", double_quote(&v))
+            })
+            .collect();
+        // Bash leaves a blank after the last pair of an associative array.
+        let end = if assoc && !text.is_empty() { " " } else { "" };
+        Val::One(text.join(" ") + end)
     }
 
     /// The letters of a variable's attributes.
@@ -191,7 +263,7 @@ fn map(value: Val, f: impl Fn(&str) -> String) -> Val {
     }
 }
 
-fn replace(text: &str, p: &str, with: &str, all: bool, anchor: Anchor, nocase: bool) -> String {
+fn replace(text: &str, p: &str, with: &str, all: bool, anchor: Anchor, how: Rules) -> String {
     if p.is_empty() {
         return match anchor {
             Anchor::Start => substitute(with, "") + text,
@@ -199,13 +271,17 @@ fn replace(text: &str, p: &str, with: &str, all: bool, anchor: Anchor, nocase: b
             Anchor::Anywhere => text.to_owned(),
         };
     }
+    if text.is_empty() {
+        let hit = pattern::matches(p, "", how);
+        return if hit { substitute(with, "") } else { String::new() };
+    }
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     loop {
         let found = match anchor {
-            Anchor::Start => pattern::prefix(p, text, true, nocase).map(|len| (0, len)),
-            Anchor::End => pattern::suffix(p, text, true, nocase).map(|from| (from, text.len())),
-            Anchor::Anywhere => pattern::find(p, text, at, nocase),
+            Anchor::Start => pattern::prefix(p, text, true, how).map(|len| (0, len)),
+            Anchor::End => pattern::suffix(p, text, true, how).map(|from| (from, text.len())),
+            Anchor::Anywhere => pattern::find(p, text, at, how),
         };
         let Some((start, end)) = found else { break };
         out.push_str(&text[at..start]);
@@ -229,9 +305,18 @@ fn replace(text: &str, p: &str, with: &str, all: bool, anchor: Anchor, nocase: b
     out
 }
 
+/// The replacement when `&` stands for itself: quoting goes.
+fn literal_replacement(with: &str) -> String {
+    let mark = crate::regex::MARK;
+    with.chars()
+        .filter(|c| *c != mark)
+        .flat_map(|c| matches!(c, '&' | '\\').then_some(mark).into_iter().chain([c]))
+        .collect()
+}
+
 /// The replacement with `&` standing for what matched.
 fn substitute(with: &str, matched: &str) -> String {
-    if !with.contains(['&', '\\']) {
+    if !with.contains(['&', '\\', crate::regex::MARK]) {
         return with.to_owned();
     }
     let mut out = String::new();
@@ -239,6 +324,7 @@ fn substitute(with: &str, matched: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '&' => out.push_str(matched),
+            crate::regex::MARK => out.extend(chars.next()),
             '\\' => match chars.next() {
                 Some(c @ ('&' | '\\')) => out.push(c),
                 Some(c) => out.extend(['\\', c]),
@@ -250,11 +336,11 @@ fn substitute(with: &str, matched: &str) -> String {
     out
 }
 
-fn change_case(text: &str, change: CaseChange, all: bool, p: Option<&str>) -> String {
+fn change_case(text: &str, change: CaseChange, all: bool, p: Option<&str>, how: Rules) -> String {
     let mut out = String::with_capacity(text.len());
     for (i, c) in text.chars().enumerate() {
         let chosen =
-            (all || i == 0) && p.is_none_or(|p| pattern::matches(p, c.encode_utf8(&mut [0; 4]), false));
+            (all || i == 0) && p.is_none_or(|p| pattern::matches(p, c.encode_utf8(&mut [0; 4]), how));
         match change {
             _ if !chosen => out.push(c),
             CaseChange::Upper => out.push(crate::text::upper_char(c)),
@@ -266,9 +352,16 @@ fn change_case(text: &str, change: CaseChange, all: bool, p: Option<&str>) -> St
     out
 }
 
+/// Whether a character cannot be shown: control characters, what is no character, bytes that are not UTF-8.
+fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || c as u32 & 0xfffe == 0xfffe
+        || matches!(c, '\u{10ff80}'..='\u{10ffff}' | '\u{2028}' | '\u{2029}')
+}
+
 /// Text in single quotes, or `$'…'` if it holds control characters, as `${x@Q}` and `set` print it.
 pub(crate) fn quote(text: &str) -> String {
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_unprintable) {
         return ansi_quote(text);
     }
     format!("'{}'", text.replace('\'', "'\\''"))
@@ -289,7 +382,11 @@ pub(crate) fn ansi_quote(text: &str) -> String {
             '\x0c' => out.push_str("\\f"),
             '\'' => out.push_str("\\'"),
             '\\' => out.push_str("\\\\"),
-            c if c.is_control() => out.push_str(&format!("\\{:03o}", c as u32)),
+            c if is_unprintable(c) => {
+                for byte in crate::text::to_bytes(c.encode_utf8(&mut [0; 4])).iter() {
+                    out.push_str(&format!("\\{byte:03o}"));
+                }
+            }
             c => out.push(c),
         }
     }
@@ -299,7 +396,7 @@ pub(crate) fn ansi_quote(text: &str) -> String {
 
 /// Text in double quotes, as `declare -p` prints it.
 pub(crate) fn double_quote(text: &str) -> String {
-    if text.chars().any(char::is_control) {
+    if text.chars().any(is_unprintable) {
         return ansi_quote(text);
     }
     let mut out = String::from("\"");

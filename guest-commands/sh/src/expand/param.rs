@@ -29,9 +29,7 @@ impl Shell {
         }
         match &param.op {
             Op::Transform(0) => {
-                self.error(&format!("${{{}}}: bad substitution", param.raw));
-                self.status = 1;
-                return Err(Flow::Discard);
+                return self.bad_substitution(param);
             }
             Op::Names { star } => {
                 let Name::Var(prefix) = param.name else { return Ok(()) };
@@ -84,7 +82,7 @@ impl Shell {
         if let Op::Test { colon, kind, word } = &param.op {
             return self.test_param(param, value, (*colon, *kind, word), quoted, sink);
         }
-        if value == Val::Unset && self.opts.nounset {
+        if value == Val::Unset && self.opts.nounset && !self.refers_to_element(param) {
             let element = matches!(param.index, Some(Subscript::Index(_)));
             if !(element && matches!(param.op, Op::Length)) {
                 return self.unbound(&shown(param));
@@ -93,11 +91,19 @@ impl Shell {
         if let Op::Length = param.op {
             let n = match &value {
                 Val::Unset => 0,
+                Val::One(text) if self.bytes_count() => crate::text::to_bytes(text).len(),
                 Val::One(text) => text.chars().count(),
                 Val::Many(items, _) => items.len(),
             };
             sink.value(&n.to_string(), quoted, &self.ifs());
             return Ok(());
+        }
+        if let Op::Substring { offset, .. } = &param.op
+            && offset.text.is_empty()
+            && param.raw.ends_with(':')
+            && !param.raw.ends_with("::")
+        {
+            return self.bad_substitution(param);
         }
         let value = self.apply(param, value)?;
         self.push(value, quoted, sink);
@@ -182,6 +188,43 @@ impl Shell {
         }
     }
 
+    fn bad_substitution(&mut self, param: &Param) -> Run {
+        self.error(&format!("${{{}}}: bad substitution", param.raw));
+        Err(self.fatal())
+    }
+
+    /// What `${x?}` names in its message: of an indirect parameter, what it leads to.
+    fn subject(&mut self, param: &Param) -> String {
+        match param.name {
+            Name::Var(name) if param.indirect => {
+                self.get(name).map_or_else(|| name.name().to_string(), Cow::into_owned)
+            }
+            _ => shown(param),
+        }
+    }
+
+    /// The array or variable that the value of an indirect parameter names.
+    pub(super) fn indirect_name(&self, name: crate::symbols::Sym) -> Option<crate::symbols::Sym> {
+        let target = self.get(name)?;
+        let name = target.split('[').next().filter(|name| crate::text::is_name(name))?;
+        Some(self.vars.resolve(sym(name)))
+    }
+
+    /// Whether a plain name is a reference to an element, which `set -u` lets pass.
+    fn refers_to_element(&self, param: &Param) -> bool {
+        match (param.name, &param.index, param.indirect) {
+            (Name::Var(name), None, false) => matches!(self.vars.target(name), Target::Element(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether strings count as bytes: the locale is `C`.
+    pub(super) fn bytes_count(&self) -> bool {
+        let known = [symbols::LC_ALL, symbols::LC_CTYPE, symbols::LANG];
+        let deciding = known.into_iter().find_map(|name| self.vars.get(name).filter(|v| !v.is_empty()));
+        deciding.is_some_and(|v| matches!(&*v, "C" | "POSIX"))
+    }
+
     pub(super) fn unbound(&mut self, what: &str) -> Run {
         self.error(&format!("{what}: unbound variable"));
         self.status = self.status_at_exit();
@@ -207,9 +250,9 @@ impl Shell {
         match value {
             Val::One(target) if !target.is_empty() => self.lookup_text(&target),
             Val::Many(items, _) if items.len() == 1 => self.lookup_text(&items[0]),
-            Val::Unset if matches!(param.op, Op::Test { .. }) => Ok(Val::Unset),
             _ => {
-                self.error(&format!("{}: invalid indirect expansion", param.raw));
+                let name = shown(param);
+                self.error(&format!("{name}: invalid indirect expansion"));
                 self.status = 1;
                 Err(Flow::Discard)
             }
@@ -313,7 +356,11 @@ impl Shell {
         let missing = match &value {
             Val::Unset => true,
             Val::One(text) => colon && text.is_empty(),
-            Val::Many(items, _) => items.is_empty() || colon && items.iter().all(String::is_empty),
+            Val::Many(items, _) => match items.as_slice() {
+                [] => true,
+                [one] => colon && one.is_empty(),
+                _ => false,
+            },
         };
         match (kind, missing) {
             (b'-', true) | (b'+', false) => {
@@ -339,7 +386,7 @@ impl Shell {
                         Err(error) => self.arith_failed(error)?,
                     },
                     _ => {
-                        self.error(&format!("${}: cannot assign in this way", param.raw));
+                        self.error(&format!("${}: cannot assign in this way", shown(param)));
                         self.status = 1;
                         return Err(Flow::Discard);
                     }
@@ -352,8 +399,8 @@ impl Shell {
                     message =
                         if colon { "parameter null or not set".into() } else { "parameter not set".into() };
                 }
-                let len = param.raw.find([':', '?']).unwrap_or(param.raw.len());
-                self.error(&format!("{}: {message}", &param.raw[..len]));
+                let name = self.subject(param);
+                self.error(&format!("{name}: {message}"));
                 self.status = self.status_at_exit();
                 return Err(Flow::Exit);
             }
@@ -378,7 +425,7 @@ impl Shell {
             && crate::text::is_name(name)
         {
             let name = sym(name);
-            if matches!(key, "@" | "*") {
+            if matches!(key, "@" | "*") && !self.vars.is_assoc(name) {
                 return Ok(!self.get_elements(name).is_empty());
             }
             if self.vars.is_assoc(name) {
@@ -389,6 +436,12 @@ impl Shell {
             Ok(0) => Ok(true),
             Ok(n) => Ok(n <= self.args.len()),
             Err(_) if !crate::text::is_name(target.split('[').next().unwrap_or("")) => Ok(false),
+            Err(_)
+                if crate::text::is_name(target)
+                    && matches!(self.vars.target(sym(target)), Target::Element(_)) =>
+            {
+                Ok(false)
+            }
             Err(_) => Ok(self.lookup_text(target)? != Val::Unset),
         }
     }
@@ -400,20 +453,24 @@ impl Shell {
 }
 
 /// How a message names a parameter.
-fn shown(param: &Param) -> String {
+pub(super) fn shown(param: &Param) -> String {
     let raw = &*param.raw;
     let len = match param.name {
         Name::Var(_) => crate::text::name_len(raw.trim_start_matches(['#', '!']).as_bytes()),
-        _ => raw.len(),
+        Name::Positional(_) => raw.bytes().take_while(u8::is_ascii_digit).count(),
+        _ => 1,
     };
-    let head = raw.len() - raw.trim_start_matches(['#', '!']).len();
+    let head = match param.name {
+        Name::Count | Name::LastBackground if !param.indirect => 0,
+        _ => raw.len() - raw.trim_start_matches(['#', '!']).len(),
+    };
     let subscript = match (&param.index, raw.get(head + len..)) {
         (Some(_), Some(rest)) => rest.find(']').map_or(0, |end| end + 1),
         _ => 0,
     };
     let name = raw.get(head..head + len + subscript).unwrap_or(raw);
     match param.name {
-        Name::Positional(_) if !param.braced => format!("${name}"),
+        Name::Positional(_) | Name::LastBackground if !param.braced => format!("${name}"),
         _ => name.to_owned(),
     }
 }

@@ -167,7 +167,7 @@ impl Sink {
             Mode::Replacement => {
                 for c in text.chars() {
                     if c == '&' || c == '\\' {
-                        self.current.text.push('\\');
+                        self.current.text.push(crate::regex::MARK);
                     }
                     self.current.text.push(c);
                 }
@@ -218,6 +218,13 @@ impl Sink {
         }
         if quoted && star {
             return self.quoted(&items.join(joiner));
+        }
+        // Elements are joined and split again: a separator that is no blank keeps empty ones.
+        if !quoted
+            && let Some(first) = ifs.first()
+            && !matches!(first, ' ' | '\t' | '\n')
+        {
+            return self.value(&items.join(first.encode_utf8(&mut [0; 4])), false, ifs);
         }
         for (i, item) in items.iter().enumerate() {
             if i > 0 {

@@ -290,7 +290,7 @@ impl Shell {
                     c => full.push(c),
                 }
             }
-            pattern::matches(&full, line, false)
+            pattern::matches(&full, line, self.pattern_rules(false))
         })
     }
 
