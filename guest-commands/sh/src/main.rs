@@ -6,6 +6,7 @@ mod arith;
 mod assoc;
 mod builtins;
 mod compile;
+mod completion;
 mod environment;
 mod exec;
 mod expand;

@@ -1,6 +1,8 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
+use crate::builtins::bind::Bindings;
+use crate::completion::Completions;
 use crate::history::History;
 use crate::interactive::Session;
 use crate::ir::Command;
@@ -97,6 +99,8 @@ pub(crate) struct Shell {
     pub(crate) interactive: bool,
     pub(crate) session: Session,
     pub(crate) history: History,
+    pub(crate) completions: Completions,
+    pub(crate) bindings: Bindings,
     pub(crate) pid: u32,
     pub(crate) line: u32,
     pub(crate) calls: Vec<Call>,
@@ -175,6 +179,8 @@ impl Shell {
             interactive: false,
             session: Session::default(),
             history: History::default(),
+            completions: Completions::default(),
+            bindings: Bindings::default(),
             pid,
             line: 1,
             calls: Vec::new(),

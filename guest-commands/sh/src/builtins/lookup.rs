@@ -2,7 +2,7 @@
 
 use crate::shell::{Flow, Shell};
 
-const RESERVED: &[&str] = &[
+pub(crate) const RESERVED: &[&str] = &[
     "if", "then", "else", "elif", "fi", "case", "esac", "for", "select", "while", "until", "do", "done",
     "in", "function", "time", "{", "}", "!", "[[", "]]", "coproc",
 ];

@@ -1,20 +1,24 @@
 //! The builtins: one table, one room per family. They write to `Shell::out` and return a status.
 
+pub(crate) mod bind;
 mod cd;
+mod complete;
 pub(crate) mod declare;
 mod echo;
 mod enable;
 mod fc;
 mod flow;
 mod getopts;
+mod help;
 mod history;
 mod jobs;
-mod lookup;
+mod keys;
+pub(crate) mod lookup;
 mod printf;
 mod read;
 mod set;
 mod show;
-mod signals;
+pub(crate) mod signals;
 pub(crate) mod table;
 pub(crate) mod test;
 mod unset;
@@ -59,6 +63,11 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "umask" => set::umask,
         "ulimit" => set::ulimit,
         "enable" => enable::enable,
+        "complete" => complete::complete,
+        "compgen" => complete::compgen,
+        "compopt" => complete::compopt,
+        "bind" => bind::bind,
+        "help" => help::help,
         "history" => history::history,
         "fc" => fc::fc,
         "getopts" => getopts::getopts,

@@ -183,3 +183,13 @@ pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 fn number(text: &str) -> Option<Option<Signal>> {
     if text == "0" || text == "EXIT" { Some(None) } else { by_text(text).map(Some) }
 }
+
+/// The names of all events of `trap`, as completion lists them.
+pub(crate) fn names() -> Vec<String> {
+    let plain = (1..32).filter_map(Signal::from_raw).map(|signal| signal.name().to_owned());
+    let odd = [32, 33].map(|n| format!("SIGJUNK({n})"));
+    let low = (0..=15).map(|n| if n == 0 { "SIGRTMIN".to_owned() } else { format!("SIGRTMIN+{n}") });
+    let high = (0..=14).rev().map(|n| if n == 0 { "SIGRTMAX".to_owned() } else { format!("SIGRTMAX-{n}") });
+    let events = ["DEBUG", "ERR", "RETURN"].map(str::to_owned);
+    std::iter::once("EXIT".to_owned()).chain(plain).chain(odd).chain(low).chain(high).chain(events).collect()
+}

@@ -11,6 +11,14 @@ const MAX_CALLS: u32 = 1000;
 impl Shell {
     /// Calls a function.
     #[inline(never)]
+    /// Calls the function that the first word names.
+    pub(crate) fn call_words(&mut self, words: &[String]) -> Run {
+        match words.split_first().and_then(|(name, args)| Some((self.functions.get(name.as_str())?, args))) {
+            Some((function, args)) => self.call(&function.clone(), args.to_vec()),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn call(&mut self, function: &Rc<Function>, args: Vec<String>) -> Run {
         if self.functions_active >= MAX_CALLS {
             self.error(&format!("{}: maximum function nesting level exceeded ({MAX_CALLS})", function.name));
