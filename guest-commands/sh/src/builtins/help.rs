@@ -41,7 +41,7 @@ pub(super) fn help(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             let wanted = if exact {
                 name == word
             } else {
-                pattern::matches(word, name, false) || name.starts_with(word.as_str())
+                pattern::matches(word, name, pattern::Rules::default()) || name.starts_with(word.as_str())
             };
             if !wanted {
                 continue;

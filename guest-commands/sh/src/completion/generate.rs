@@ -68,8 +68,8 @@ impl Shell {
                 None => (false, filter.as_str()),
             };
             let filter = with_word(filter, word);
-            let nocase = self.shopts.nocasematch;
-            out.retain(|candidate| pattern::matches(&filter, candidate, nocase) == keep);
+            let rules = self.pattern_rules(true);
+            out.retain(|candidate| pattern::matches(&filter, candidate, rules) == keep);
         }
         out.truncate(MAX_CANDIDATES);
         let prefix = spec.prefix.as_deref().unwrap_or_default();
