@@ -32,6 +32,7 @@ impl Shell {
         self.vars.put_str(symbols::IFS, " \t\n");
         self.vars.put(symbols::OPTIND, Value::Int(1));
         self.vars.put_str(symbols::PS4, "+ ");
+        self.vars.put(symbols::OPTERR, Value::Int(1));
         if !self.vars.is_set(symbols::PATH) {
             self.vars.put_str(symbols::PATH, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         }

@@ -19,12 +19,9 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     let name = sh.zero.rsplit('/').next().unwrap_or("sh").trim_start_matches('-').to_owned();
     sh.opts.braceexpand = true;
     sh.opts.hashall = true;
-    sh.shopts.patsub_replacement = true;
-    sh.shopts.sourcepath = true;
-    sh.shopts.globskipdots = true;
-    sh.shopts.promptvars = true;
+    sh.shopts = crate::options::Shopts::at_start();
+    sh.opts.interactive_comments = true;
     sh.session.name = sh.zero.clone();
-    sh.shopts.cmdhist = true;
     if name == "sh" {
         sh.shopts.expand_aliases = true;
         sh.opts.posix = true;
@@ -83,7 +80,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
                     }
                 }
                 if rest.len() > 1 {
-                    match sh.apply_option(&rest, args.get(i + 1).map(String::as_str)) {
+                    match sh.apply_option(&rest, args.get(i + 1..).unwrap_or_default()) {
                         Ok(used) => i += used,
                         Err(status) => return status,
                     }

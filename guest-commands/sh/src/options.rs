@@ -58,37 +58,93 @@ options! {
 }
 
 options! {
-    /// The options of `shopt`.
+    /// The options of `shopt`, in the order in which bash lists them.
     Shopts {
-        dotglob = "dotglob";
-        expand_aliases = "expand_aliases";
-        extglob = "extglob";
-        failglob = "failglob";
-        globstar = "globstar";
-        inherit_errexit = "inherit_errexit";
-        lastpipe = "lastpipe";
-        nocaseglob = "nocaseglob";
-        nocasematch = "nocasematch";
-        nullglob = "nullglob";
-        sourcepath = "sourcepath";
-        xpg_echo = "xpg_echo";
+        autocd = "autocd";
+        assoc_expand_once = "assoc_expand_once";
+        cdable_vars = "cdable_vars";
+        cdspell = "cdspell";
+        checkhash = "checkhash";
+        checkjobs = "checkjobs";
         checkwinsize = "checkwinsize";
         cmdhist = "cmdhist";
+        compat31 = "compat31";
+        compat32 = "compat32";
+        compat40 = "compat40";
+        compat41 = "compat41";
+        compat42 = "compat42";
+        compat43 = "compat43";
+        compat44 = "compat44";
+        complete_fullquote = "complete_fullquote";
+        direxpand = "direxpand";
+        dirspell = "dirspell";
+        dotglob = "dotglob";
+        execfail = "execfail";
+        expand_aliases = "expand_aliases";
+        extdebug = "extdebug";
+        extglob = "extglob";
+        extquote = "extquote";
+        failglob = "failglob";
+        force_fignore = "force_fignore";
+        globasciiranges = "globasciiranges";
         globskipdots = "globskipdots";
-        patsub_replacement = "patsub_replacement";
-        promptvars = "promptvars";
-        interactive_comments = "interactive_comments";
-        login_shell = "login_shell";
-        progcomp = "progcomp";
+        globstar = "globstar";
+        gnu_errfmt = "gnu_errfmt";
         histappend = "histappend";
         histreedit = "histreedit";
         histverify = "histverify";
-        lithist = "lithist";
-        autocd = "autocd";
-        cdspell = "cdspell";
+        hostcomplete = "hostcomplete";
         huponexit = "huponexit";
+        inherit_errexit = "inherit_errexit";
+        interactive_comments = "interactive_comments";
+        lastpipe = "lastpipe";
+        lithist = "lithist";
         localvar_inherit = "localvar_inherit";
-        globasciiranges = "globasciiranges";
+        localvar_unset = "localvar_unset";
+        login_shell = "login_shell";
+        mailwarn = "mailwarn";
+        no_empty_cmd_completion = "no_empty_cmd_completion";
+        nocaseglob = "nocaseglob";
+        nocasematch = "nocasematch";
+        noexpand_translation = "noexpand_translation";
+        nullglob = "nullglob";
+        patsub_replacement = "patsub_replacement";
+        progcomp = "progcomp";
+        progcomp_alias = "progcomp_alias";
+        promptvars = "promptvars";
+        restricted_shell = "restricted_shell";
+        shift_verbose = "shift_verbose";
+        sourcepath = "sourcepath";
+        varredir_close = "varredir_close";
+        xpg_echo = "xpg_echo";
+    }
+}
+
+impl Shopts {
+    /// What is on when a shell starts.
+    pub(crate) fn at_start() -> Self {
+        Shopts {
+            checkwinsize: true,
+            cmdhist: true,
+            complete_fullquote: true,
+            extquote: true,
+            force_fignore: true,
+            globasciiranges: true,
+            globskipdots: true,
+            hostcomplete: true,
+            interactive_comments: true,
+            patsub_replacement: true,
+            progcomp: true,
+            promptvars: true,
+            sourcepath: true,
+            ..Shopts::default()
+        }
+    }
+
+    /// The names of what is on, as `BASHOPTS`.
+    pub(crate) fn list(&self) -> String {
+        let on: Vec<&str> = Shopts::NAMES.iter().copied().filter(|n| self.by_name(n) == Some(true)).collect();
+        on.join(":")
     }
 }
 

@@ -126,7 +126,10 @@ pub(crate) struct Shell {
     pub(crate) proc_fds: Vec<u32>,
     /// Builtins that `enable -n` switched off.
     pub(crate) disabled: BTreeSet<&'static str>,
-    pub(crate) hashed: BTreeMap<String, String>,
+    /// Where programs were found, and how often.
+    pub(crate) hashed: BTreeMap<String, (String, u32)>,
+    /// The working directory as it was reached.
+    pub(crate) cwd: String,
     pub(crate) current: String,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
     pub(crate) stderr: u32,
@@ -205,6 +208,7 @@ impl Shell {
             proc_fds: Vec::new(),
             disabled: BTreeSet::new(),
             hashed: BTreeMap::new(),
+            cwd: String::new(),
             current: String::new(),
             stderr: 2,
             kept: Vec::new(),
@@ -295,6 +299,7 @@ impl Shell {
             symbols::EPOCHREALTIME => format!("{}.{:06}", since().as_secs(), since().subsec_micros()),
             symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
             symbols::SHELLOPTS => self.opts.list(),
+            symbols::BASHOPTS => self.shopts.list(),
             symbols::HISTCMD => self.history_number().to_string(),
             symbols::BASH_COMMAND => self.current.clone(),
             symbols::UNDERSCORE => self.last_arg.clone(),

@@ -41,6 +41,7 @@ known! {
     BASH_SUBSHELL = "BASH_SUBSHELL";
     DIRSTACK = "DIRSTACK";
     SHELLOPTS = "SHELLOPTS";
+    BASHOPTS = "BASHOPTS";
     BASH_COMMAND = "BASH_COMMAND";
     GROUPS = "GROUPS";
     UNDERSCORE = "_";
@@ -84,6 +85,8 @@ known! {
     LC_CTYPE = "LC_CTYPE";
     LANG = "LANG";
     GLOBIGNORE = "GLOBIGNORE";
+    BASH_ALIASES = "BASH_ALIASES";
+    BASH_CMDS = "BASH_CMDS";
 }
 
 /// The last name whose value is computed when asked for.

@@ -1,19 +1,31 @@
-//! `cd`, `pwd` and the directory stack.
+//! `cd` and `pwd`. The directory stack is in `dirs`.
 
+use super::getopt;
 use crate::shell::{Flow, Shell};
-use crate::symbols;
+use crate::symbols::{self, Sym};
+use crate::vars::{EXPORT, READONLY};
+use std::io;
 
-/// Resolves `.` and `..` in an absolute path by text.
-fn normalize(path: &str) -> String {
+/// Resolves `.` and `..` in an absolute path by text; what `..` leaves has to be a directory.
+fn normalize(path: &str) -> io::Result<String> {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            ".." => drop(parts.pop()),
+            ".." => {
+                let left = format!("/{}", parts.join("/"));
+                let stat = agentos_guest::fs::stat(&*crate::text::os(&left))?;
+                if agentos_guest::fs::file_type(stat.mode) != agentos_guest::fs::FileType::Dir {
+                    return Err(agentos_guest::io_error(agentos_guest::Errno::ENOTDIR));
+                }
+                parts.pop();
+            }
             part => parts.push(part),
         }
     }
-    format!("/{}", parts.join("/"))
+    // Two slashes at the start may mean something else than one.
+    let root = if path.starts_with("//") && !path.starts_with("///") { "//" } else { "/" };
+    Ok(format!("{root}{}", parts.join("/")))
 }
 
 fn physical() -> String {
@@ -21,215 +33,158 @@ fn physical() -> String {
 }
 
 impl Shell {
-    fn pwd(&self) -> String {
-        self.vars.get(symbols::PWD).map_or_else(physical, std::borrow::Cow::into_owned)
+    /// The working directory: as it was reached, if that still leads to it.
+    pub(super) fn working_directory(&self) -> String {
+        let holds = |dir: &str| dir.starts_with('/') && crate::shell::same_directory(dir, ".");
+        if holds(&self.cwd) {
+            return self.cwd.clone();
+        }
+        let pwd = self.vars.get(symbols::PWD).map(std::borrow::Cow::into_owned);
+        pwd.filter(|pwd| holds(pwd)).unwrap_or_else(|| {
+            let here = physical();
+            if here.is_empty() { self.cwd.clone() } else { here }
+        })
     }
 
-    /// Changes the directory and the variables that tell of it; reports a failure.
-    fn change_directory(&mut self, name: &str, target: &str, follow: bool) -> bool {
-        let old = self.pwd();
-        let path = if target.starts_with('/') {
-            target.to_owned()
+    /// Changes the directory and the variables that tell of it; reports a failure and returns the status.
+    fn change_directory(&mut self, name: &str, target: &str, shown: &str, follow: bool) -> i32 {
+        let go = |path: &str| agentos_guest::env::set_current_dir(&*crate::text::os(path));
+        let mut new = None;
+        let result = if follow {
+            go(target)
         } else {
-            format!("{}/{target}", old.trim_end_matches('/'))
+            let path = if target.starts_with('/') {
+                target.to_owned()
+            } else {
+                format!("{}/{target}", self.working_directory().trim_end_matches('/'))
+            };
+            match normalize(&path) {
+                Ok(logical) => match go(&logical) {
+                    Ok(()) => {
+                        new = Some(logical);
+                        Ok(())
+                    }
+                    // `x/..` where x is gone: the system decides.
+                    Err(error) => go(target).map_err(|_| error),
+                },
+                Err(error) if self.opts.posix => Err(error),
+                Err(_) => go(target),
+            }
         };
-        let logical = normalize(&path);
-        let go = if follow { target } else { logical.as_str() };
-        let mut result = agentos_guest::env::set_current_dir(&*crate::text::os(go));
-        if result.is_err() && !follow {
-            // `x/..` where x is gone: the system decides.
-            result = agentos_guest::env::set_current_dir(&*crate::text::os(target));
-        }
         if let Err(error) = result {
-            let message = format!("{target}: {}", agentos_guest::strerror(&error));
-            self.complain(name, &message);
-            return false;
+            let message = format!("{shown}: {}", agentos_guest::strerror(&error));
+            return self.complain(name, &message);
         }
-        let new = if follow { physical() } else { logical };
-        self.vars.put_str(symbols::OLDPWD, old);
-        self.vars.set_flags(symbols::OLDPWD, crate::vars::EXPORT, 0);
-        self.vars.put_str(symbols::PWD, new);
-        true
+        self.cwd = new.unwrap_or_else(physical);
+        let old = self.vars.get(symbols::PWD).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let here = self.cwd.clone();
+        self.put_directory(symbols::OLDPWD, old).max(self.put_directory(symbols::PWD, here))
     }
 
-    fn stack(&self) -> Vec<String> {
-        std::iter::once(self.pwd()).chain(self.dirs.iter().rev().cloned()).collect()
+    fn put_directory(&mut self, name: Sym, value: String) -> i32 {
+        if self.vars.flags(name) & READONLY != 0 {
+            self.flush();
+            self.error(&format!("{}: readonly variable", name.name()));
+            return 1;
+        }
+        self.vars.put_str(name, value);
+        if self.opts.allexport {
+            self.vars.set_flags(name, EXPORT, 0);
+        }
+        0
     }
 
-    fn print_stack(&mut self, args: &str) {
-        let home = self.vars.get(symbols::HOME).map(std::borrow::Cow::into_owned).unwrap_or_default();
-        let long = args.contains('l');
-        let shown: Vec<String> = self
-            .stack()
-            .into_iter()
-            .map(|dir| match dir.strip_prefix(&home) {
-                Some(rest) if !long && !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => {
-                    format!("~{rest}")
+    /// `cd` to one operand, for itself and the directory stack.
+    pub(super) fn go_to(&mut self, name: &str, dir: &str, follow: bool) -> i32 {
+        let mut show = false;
+        let mut target = dir.to_owned();
+        if dir == "-" {
+            let Some(old) = self.vars.get(symbols::OLDPWD).map(std::borrow::Cow::into_owned) else {
+                return self.complain(name, "OLDPWD not set");
+            };
+            show = true;
+            target = old;
+        } else if let Some((path, named)) = self.in_cdpath(dir) {
+            show = named;
+            target = path;
+        } else if self.shopts.cdable_vars
+            && !super::test::is_dir(dir)
+            && crate::text::is_name(dir)
+            && let Some(value) = self.get(crate::symbols::sym(dir)).map(std::borrow::Cow::into_owned)
+            && super::test::is_dir(&value)
+        {
+            let status = self.change_directory(name, &value, dir, follow);
+            if status == 0 {
+                self.print(&(value + "\n"));
+            }
+            return status;
+        }
+        if target.is_empty() {
+            target = ".".into();
+        }
+        let shown = if dir == "-" { target.clone() } else { dir.to_owned() };
+        let status = self.change_directory(name, &target, &shown, follow);
+        if show && status == 0 {
+            let here = self.cwd.clone();
+            self.print(&(here + "\n"));
+        }
+        status
+    }
+
+    /// The directory of CDPATH that has `dir`, and whether an entry of it was named.
+    fn in_cdpath(&self, dir: &str) -> Option<(String, bool)> {
+        let first = dir.split('/').next().unwrap_or_default();
+        if dir.is_empty() || matches!(first, "" | "." | "..") {
+            return None;
+        }
+        let cdpath = self.vars.get(symbols::CDPATH).filter(|path| !path.is_empty())?;
+        cdpath
+            .split(':')
+            .map(|base| match base {
+                "" => (format!("./{dir}"), false),
+                base if base.starts_with('~') => {
+                    let home = self.vars.get(symbols::HOME).unwrap_or_default();
+                    (format!("{home}{}/{dir}", base[1..].trim_end_matches('/')), true)
                 }
-                _ => dir,
+                base if base.ends_with('/') => (format!("{base}{dir}"), true),
+                base => (format!("{base}/{dir}"), true),
             })
-            .collect();
-        let text = if args.contains('v') {
-            shown.iter().enumerate().map(|(i, d)| format!("{i:2}  {d}\n")).collect()
-        } else if args.contains('p') {
-            shown.iter().map(|d| format!("{d}\n")).collect()
-        } else {
-            shown.join(" ") + "\n"
-        };
-        self.print(&text);
+            .find(|(path, _)| super::test::is_dir(path))
     }
 }
 
 pub(super) fn cd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut follow = sh.opts.physical;
-    let mut words = &args[1..];
-    while let Some(option) = words.first().filter(|w| w.starts_with('-') && w.len() > 1) {
-        match option.as_str() {
-            "-P" => follow = true,
-            "-L" => follow = false,
-            "-e" | "-@" => {}
-            "--" => {
-                words = &words[1..];
-                break;
-            }
-            _ => {
-                sh.complain("cd", &format!("{option}: invalid option"));
-                return Ok(2);
-            }
-        }
-        words = &words[1..];
-    }
-    if words.len() > 1 {
-        return Ok(sh.complain("cd", "too many arguments"));
-    }
-    let var = |sh: &Shell, name| sh.vars.get(name).map(std::borrow::Cow::into_owned);
-    let (target, show) = match words.first().map(String::as_str) {
-        None => match var(sh, symbols::HOME) {
-            Some(home) => (home, false),
-            None => return Ok(sh.complain("cd", "HOME not set")),
-        },
-        Some("-") => match var(sh, symbols::OLDPWD) {
-            Some(old) => (old, true),
-            None => return Ok(sh.complain("cd", "OLDPWD not set")),
-        },
-        Some(dir) => {
-            let cdpath = var(sh, symbols::CDPATH).unwrap_or_default();
-            let relative = !dir.starts_with('/')
-                && !dir.starts_with("./")
-                && !dir.starts_with("../")
-                && dir != "."
-                && dir != "..";
-            let found = if relative && !cdpath.is_empty() {
-                cdpath
-                    .split(':')
-                    .filter(|base| !base.is_empty())
-                    .map(|base| format!("{}/{dir}", base.trim_end_matches('/')))
-                    .find(|p| super::test::is_dir(p))
-            } else {
-                None
-            };
-            match found {
-                Some(path) => (path, true),
-                None => (dir.to_owned(), false),
-            }
-        }
+    let (flags, words) = match getopt::flags(sh, args, "eLP") {
+        Ok(found) => found,
+        Err(status) => return Ok(status),
     };
-    if target.is_empty() {
-        return Ok(0);
+    let last = flags.chars().rfind(|c| *c != 'e');
+    let follow = last.map_or(sh.opts.physical, |last| last == 'P');
+    match words {
+        [] => match sh.vars.get(symbols::HOME).map(std::borrow::Cow::into_owned) {
+            Some(home) if home.is_empty() => Ok(0),
+            Some(home) => Ok(sh.change_directory("cd", &home, &home, follow)),
+            None => Ok(sh.complain("cd", "HOME not set")),
+        },
+        [dir] => Ok(sh.go_to("cd", dir, follow)),
+        _ => Ok(sh.complain("cd", "too many arguments")),
     }
-    if !sh.change_directory("cd", &target, follow) {
-        return Ok(1);
-    }
-    if show {
-        let here = sh.pwd();
-        sh.print(&(here + "\n"));
-    }
-    Ok(0)
 }
 
 pub(super) fn pwd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let here = if args.iter().any(|a| a == "-P") { physical() } else { sh.pwd() };
-    sh.print(&(here + "\n"));
-    Ok(0)
-}
-
-pub(super) fn pushd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let quiet = args.iter().any(|a| a == "-n");
-    let target = args[1..].iter().find(|a| *a != "-n" && *a != "--");
-    let here = sh.pwd();
-    match target.map(String::as_str) {
-        None => {
-            let Some(top) = sh.dirs.pop() else { return Ok(sh.complain("pushd", "no other directory")) };
-            if !sh.change_directory("pushd", &top, false) {
-                sh.dirs.push(top);
-                return Ok(1);
-            }
-            sh.dirs.push(here);
-        }
-        Some(spec)
-            if spec.len() > 1
-                && (spec.starts_with('+') || spec.starts_with('-'))
-                && spec[1..].parse::<usize>().is_ok() =>
-        {
-            let mut stack = sh.stack();
-            let n: usize = spec[1..].parse().unwrap_or(0);
-            if n >= stack.len() {
-                return Ok(sh.complain("pushd", &format!("{spec}: directory stack index out of range")));
-            }
-            let n = if spec.starts_with('-') { stack.len() - 1 - n } else { n };
-            stack.rotate_left(n);
-            if !sh.change_directory("pushd", &stack[0].clone(), false) {
-                return Ok(1);
-            }
-            sh.dirs = stack[1..].iter().rev().cloned().collect();
-        }
-        Some(dir) => {
-            if quiet {
-                sh.dirs.push(dir.to_owned());
-            } else {
-                if !sh.change_directory("pushd", dir, false) {
-                    return Ok(1);
-                }
-                sh.dirs.push(here);
-            }
-        }
-    }
-    sh.print_stack("");
-    Ok(0)
-}
-
-pub(super) fn popd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    if let Some(spec) = args.get(1).filter(|a| a.starts_with(['+', '-']))
-        && let Ok(n) = spec[1..].parse::<usize>()
-    {
-        let mut stack = sh.stack();
-        if n >= stack.len() || stack.len() < 2 {
-            return Ok(sh.complain("popd", &format!("{spec}: directory stack index out of range")));
-        }
-        let n = if spec.starts_with('-') { stack.len() - 1 - n } else { n };
-        stack.remove(n);
-        if n == 0 && !sh.change_directory("popd", &stack[0].clone(), false) {
-            return Ok(1);
-        }
-        sh.dirs = stack[1..].iter().rev().cloned().collect();
-        sh.print_stack("");
-        return Ok(0);
-    }
-    let Some(top) = sh.dirs.pop() else { return Ok(sh.complain("popd", "directory stack empty")) };
-    if !sh.change_directory("popd", &top, false) {
-        sh.dirs.push(top);
+    let flags = match getopt::flags(sh, args, "LP") {
+        Ok((flags, _)) => flags,
+        Err(status) => return Ok(status),
+    };
+    let follow = flags.chars().next_back().map_or(sh.opts.physical, |last| last == 'P');
+    let mut here = if follow { physical() } else { sh.working_directory() };
+    if here.is_empty() {
+        let text = "pwd: error retrieving current directory: getcwd: cannot access parent directories: No such file or directory\n";
+        sh.flush();
+        sh.write_error(text);
         return Ok(1);
     }
-    sh.print_stack("");
-    Ok(0)
-}
-
-pub(super) fn dirs(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let letters: String = args[1..].iter().filter_map(|a| a.strip_prefix('-')).collect();
-    if letters.contains('c') {
-        sh.dirs.clear();
-        return Ok(0);
-    }
-    sh.print_stack(&letters);
+    here.push('\n');
+    sh.print(&here);
     Ok(0)
 }

@@ -1,5 +1,6 @@
-//! Builtins about what names mean: `command`, `builtin`, `type`, `hash`, `alias`.
+//! Builtins about what names mean: `command`, `builtin`, `type`. Remembered places are in `hash`, aliases in `alias`.
 
+use super::getopt::{self, Options};
 use crate::shell::{Flow, Shell};
 
 pub(crate) const RESERVED: &[&str] = &[
@@ -7,76 +8,114 @@ pub(crate) const RESERVED: &[&str] = &[
     "in", "function", "time", "{", "}", "!", "[[", "]]", "coproc",
 ];
 
+/// Where the system's own programs are, for `command -p`.
+const STANDARD_PATH: &str = "/bin:/usr/bin:/sbin:/usr/sbin:/etc:/usr/etc";
+
 enum Meaning {
     Alias(String),
     Keyword,
     Function,
     Builtin,
+    Hashed(String),
     File(String),
 }
 
-fn meaning(sh: &Shell, name: &str) -> Option<Meaning> {
-    if let Some(value) = sh.aliases.get(name).filter(|_| sh.shopts.expand_aliases) {
-        return Some(Meaning::Alias(value.clone()));
+/// Which meanings are looked for.
+#[derive(Default, Clone, Copy)]
+struct Search {
+    /// All of them, not the first.
+    all: bool,
+    /// Only files.
+    files: bool,
+    no_functions: bool,
+    /// Files of the standard path.
+    standard: bool,
+}
+
+fn meanings(sh: &mut Shell, name: &str, search: Search) -> Vec<Meaning> {
+    let mut found = Vec::new();
+    if !search.files {
+        if let Some(value) = sh.aliases.get(name).filter(|_| sh.shopts.expand_aliases) {
+            found.push(Meaning::Alias(value.clone()));
+        }
+        if RESERVED.contains(&name) {
+            found.push(Meaning::Keyword);
+        }
+        if !search.no_functions && sh.functions.contains_key(name) {
+            found.push(Meaning::Function);
+        }
+        if sh.builtin(name).is_some() {
+            found.push(Meaning::Builtin);
+        }
+        if !search.all && !found.is_empty() {
+            found.truncate(1);
+            return found;
+        }
     }
-    if RESERVED.contains(&name) {
-        return Some(Meaning::Keyword);
+    if name.contains('/') {
+        if super::test::is_program(name) {
+            found.push(Meaning::File(name.to_owned()));
+        }
+        return found;
     }
-    if sh.functions.contains_key(name) {
-        return Some(Meaning::Function);
+    if name.is_empty() {
+        return found;
     }
-    if sh.builtin(name).is_some() {
-        return Some(Meaning::Builtin);
+    if (!search.all || search.files && !search.standard)
+        && let Some(path) = sh.hashed_path(name)
+    {
+        found.push(Meaning::Hashed(path));
+        if !search.all {
+            return found;
+        }
     }
-    sh.find_program(name).filter(|path| super::test::is_program(path)).map(Meaning::File)
+    if search.all {
+        found.extend(sh.programs(name).into_iter().map(Meaning::File));
+    } else if search.standard {
+        let files = STANDARD_PATH.split(':').map(|dir| format!("{dir}/{name}"));
+        found.extend(files.into_iter().find(|file| super::test::is_program(file)).map(Meaning::File));
+    } else {
+        found.extend(sh.program_or_file(name).map(Meaning::File));
+    }
+    found
 }
 
 pub(super) fn command(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut words = &args[1..];
-    let mut show = None;
-    while let Some(option) = words.first().filter(|w| w.starts_with('-') && w.len() > 1) {
-        match option.as_str() {
-            "--" => {
-                words = &words[1..];
-                break;
-            }
-            "-p" => {}
-            "-v" | "-V" | "-pv" | "-pV" => show = option.chars().last(),
-            _ => {
-                sh.complain("command", &format!("{option}: invalid option"));
-                return Ok(2);
-            }
+    let mut options = Options::new(args);
+    let (mut show, mut standard) = (None, false);
+    loop {
+        match options.next(sh, "pvV") {
+            Ok(Some(('p', _))) => standard = true,
+            Ok(Some((letter, _))) => show = Some(letter),
+            Ok(None) => break,
+            Err(status) => return Ok(status),
         }
-        words = &words[1..];
     }
+    let words = options.rest();
     if words.is_empty() {
         return Ok(0);
     }
-    match show {
-        None => sh.run_without_functions(words),
-        Some(how) => {
-            let mut status = 1;
-            for name in words {
-                let found = meaning(sh, name);
-                if found.is_some() {
-                    status = 0;
-                } else if how == 'V' {
-                    sh.complain("command", &format!("{name}: not found"));
-                }
-                if let Some(found) = found {
-                    let line = if how == 'V' { describe(sh, name, &found) } else { short(name, &found) };
-                    sh.print(&(line + "\n"));
-                }
+    let Some(how) = show else { return sh.run_without_functions(words, standard) };
+    let search = Search { standard, ..Search::default() };
+    let mut status = 1;
+    for name in words {
+        match meanings(sh, name, search).first() {
+            Some(found) => {
+                status = 0;
+                let line = if how == 'V' { describe(sh, name, found) } else { short(name, found) };
+                sh.print(&(line + "\n"));
             }
-            Ok(status)
+            None if how == 'V' => drop(sh.complain("command", &format!("{name}: not found"))),
+            None => {}
         }
     }
+    Ok(status)
 }
 
 fn short(name: &str, meaning: &Meaning) -> String {
     match meaning {
-        Meaning::Alias(value) => format!("alias {name}={}", crate::expand_quote(value)),
-        Meaning::File(path) => path.clone(),
+        Meaning::Alias(value) => super::alias::definition(name, value),
+        Meaning::File(path) | Meaning::Hashed(path) => path.clone(),
         _ => name.to_owned(),
     }
 }
@@ -88,14 +127,18 @@ fn describe(sh: &Shell, name: &str, meaning: &Meaning) -> String {
         Meaning::Function => {
             format!("{name} is a function\n{}", sh.function_text(name).unwrap_or_default())
         }
+        Meaning::Builtin if sh.opts.posix && super::is_special(name) => {
+            format!("{name} is a special shell builtin")
+        }
         Meaning::Builtin => format!("{name} is a shell builtin"),
+        Meaning::Hashed(path) => format!("{name} is hashed ({path})"),
         Meaning::File(path) => format!("{name} is {path}"),
     }
 }
 
 impl Shell {
     /// Runs a builtin or program, whatever functions there are.
-    fn run_without_functions(&mut self, words: &[String]) -> Result<i32, Flow> {
+    fn run_without_functions(&mut self, words: &[String], standard: bool) -> Result<i32, Flow> {
         match self.builtin(&words[0]) {
             Some(_) if words[0] == "exec" => {
                 self.flush();
@@ -105,15 +148,37 @@ impl Shell {
             Some(builtin) => builtin(self, words),
             None => {
                 self.flush();
-                self.run_words(words);
+                let path = self.standard_program(&words[0]).filter(|_| standard);
+                match path {
+                    // Known for the time of the command, the name need not be looked for.
+                    Some(path) => {
+                        let before = self.hashed.insert(words[0].clone(), (path, 0));
+                        self.run_words(words);
+                        match before {
+                            Some(before) => drop(self.hashed.insert(words[0].clone(), before)),
+                            None => drop(self.hashed.remove(&words[0])),
+                        }
+                    }
+                    None => self.run_words(words),
+                }
                 Ok(self.status)
             }
         }
     }
+
+    fn standard_program(&self, name: &str) -> Option<String> {
+        if name.contains('/') {
+            return None;
+        }
+        STANDARD_PATH.split(':').map(|dir| format!("{dir}/{name}")).find(|file| super::test::is_program(file))
+    }
 }
 
 pub(super) fn builtin(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    let words = match getopt::flags(sh, args, "") {
+        Ok((_, words)) => words,
+        Err(status) => return Ok(status),
+    };
     let Some(name) = words.first() else { return Ok(0) };
     match sh.builtin(name) {
         Some(found) => found(sh, words),
@@ -122,128 +187,46 @@ pub(super) fn builtin(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 pub(super) fn type_of(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let (mut kind, mut path, mut force) = (false, false, false);
-    let mut words = &args[1..];
-    while let Some(option) = words.first().filter(|w| w.starts_with('-') && w.len() > 1) {
-        for letter in option[1..].chars() {
-            match letter {
-                't' => kind = true,
-                'p' => path = true,
-                'P' => {
-                    path = true;
-                    force = true;
-                }
-                _ => {}
-            }
+    let mut args = args.to_vec();
+    for word in args.iter_mut().skip(1).take_while(|w| w.starts_with('-') && *w != "--") {
+        match word.trim_start_matches('-') {
+            "type" => *word = "-t".into(),
+            "path" => *word = "-p".into(),
+            "all" => *word = "-a".into(),
+            _ => {}
         }
-        words = &words[1..];
     }
+    let (flags, words) = match getopt::flags(sh, &args, "aptPf") {
+        Ok(found) => found,
+        Err(status) => return Ok(status),
+    };
+    let has = |letter| flags.contains(letter);
+    // The last of `-t` and `-p` holds.
+    let shape = flags.chars().rfind(|c| matches!(c, 't' | 'p' | 'P'));
+    let (kind, path) = (shape == Some('t'), matches!(shape, Some('p' | 'P')));
+    let search = Search { all: has('a'), files: has('P'), no_functions: has('f'), standard: false };
     let mut status = 0;
     for name in words {
-        let found = if force {
-            sh.find_program(name).filter(|p| super::test::is_program(p)).map(Meaning::File)
-        } else {
-            meaning(sh, name)
-        };
-        let Some(found) = found else {
+        let found = meanings(sh, name, search);
+        if found.is_empty() {
             status = 1;
             if !kind && !path {
                 sh.complain("type", &format!("{name}: not found"));
             }
             continue;
-        };
-        let line = match (&found, kind, path) {
-            (_, true, _) => match found {
-                Meaning::Alias(_) => "alias",
-                Meaning::Keyword => "keyword",
-                Meaning::Function => "function",
-                Meaning::Builtin => "builtin",
-                Meaning::File(_) => "file",
-            }
-            .to_owned(),
-            (Meaning::File(file), _, true) => file.clone(),
-            (_, _, true) => continue,
-            _ => describe(sh, name, &found),
-        };
-        sh.print(&(line + "\n"));
-    }
-    Ok(status)
-}
-
-pub(super) fn hash(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    match args.get(1).map(String::as_str) {
-        None => {
-            let lines: String = sh.hashed.values().map(|p| format!("   0\t{p}\n")).collect();
-            let head = if lines.is_empty() { "" } else { "hits\tcommand\n" };
-            sh.print(&format!("{head}{lines}"));
         }
-        Some("-r") => sh.hashed.clear(),
-        Some("-p") => {
-            if let (Some(path), Some(name)) = (args.get(2), args.get(3)) {
-                sh.hashed.insert(name.clone(), path.clone());
-            }
-        }
-        Some("-d") => {
-            for name in &args[2..] {
-                sh.hashed.remove(name);
-            }
-        }
-        Some("-t") => {
-            for name in &args[2..] {
-                match sh.hashed.get(name).cloned().or_else(|| sh.find_program(name)) {
-                    Some(path) => sh.print(&(path + "\n")),
-                    None => return Ok(sh.complain("hash", &format!("{name}: not found"))),
-                }
-            }
-        }
-        Some(_) => {
-            let mut status = 0;
-            for name in &args[1..] {
-                if sh.builtin(name).is_some() || sh.functions.contains_key(name.as_str()) {
-                    continue;
-                }
-                match sh.find_program(name) {
-                    Some(path) => drop(sh.hashed.insert(name.clone(), path)),
-                    None => status = sh.complain("hash", &format!("{name}: not found")),
-                }
-            }
-            return Ok(status);
-        }
-    }
-    Ok(0)
-}
-
-pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let words: Vec<&String> = args[1..].iter().filter(|a| *a != "-p" && *a != "--").collect();
-    let show = |name: &str, value: &str| format!("alias {name}={}\n", crate::expand_quote(value));
-    if words.is_empty() {
-        let mut lines: Vec<String> = sh.aliases.iter().map(|(n, v)| show(n, v)).collect();
-        lines.sort();
-        sh.print(&lines.concat());
-        return Ok(0);
-    }
-    let mut status = 0;
-    for word in words {
-        match word.split_once('=') {
-            Some((name, value)) if !name.is_empty() => {
-                drop(sh.aliases.insert(name.to_owned(), value.to_owned()))
-            }
-            _ => match sh.aliases.get(word).cloned() {
-                Some(value) => sh.print(&show(word, &value)),
-                None => status = sh.complain("alias", &format!("{word}: not found")),
-            },
-        }
-    }
-    Ok(status)
-}
-
-pub(super) fn unalias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut status = 0;
-    for word in &args[1..] {
-        if word == "-a" {
-            sh.aliases.clear();
-        } else if sh.aliases.remove(word).is_none() {
-            status = sh.complain("unalias", &format!("{word}: not found"));
+        for found in &found {
+            let line = match (found, kind, path) {
+                (Meaning::Alias(_), true, _) => "alias".to_owned(),
+                (Meaning::Keyword, true, _) => "keyword".to_owned(),
+                (Meaning::Function, true, _) => "function".to_owned(),
+                (Meaning::Builtin, true, _) => "builtin".to_owned(),
+                (Meaning::File(_) | Meaning::Hashed(_), true, _) => "file".to_owned(),
+                (Meaning::File(file) | Meaning::Hashed(file), _, true) => file.clone(),
+                (_, _, true) => continue,
+                _ => describe(sh, name, found),
+            };
+            sh.print(&(line + "\n"));
         }
     }
     Ok(status)

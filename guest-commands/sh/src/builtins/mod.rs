@@ -1,21 +1,28 @@
 //! The builtins: one table, one room per family. They write to `Shell::out` and return a status.
 
+mod alias;
 pub(crate) mod bind;
 mod cd;
 mod complete;
 pub(crate) mod declare;
+mod dirs;
 mod echo;
 mod enable;
 mod fc;
 mod flow;
+mod getopt;
 mod getopts;
+mod hash;
 mod help;
 mod history;
 mod jobs;
 mod keys;
+mod limits;
 pub(crate) mod lookup;
+mod mapfile;
 mod printf;
 mod read;
+mod session;
 mod set;
 mod show;
 pub(crate) mod signals;
@@ -39,12 +46,12 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "printf" => printf::printf,
         "test" | "[" => test::test,
         "read" => read::read,
-        "mapfile" | "readarray" => read::mapfile,
+        "mapfile" | "readarray" => mapfile::mapfile,
         "cd" => cd::cd,
         "pwd" => cd::pwd,
-        "pushd" => cd::pushd,
-        "popd" => cd::popd,
-        "dirs" => cd::dirs,
+        "pushd" => dirs::pushd,
+        "popd" => dirs::popd,
+        "dirs" => dirs::dirs,
         "break" => flow::break_loop,
         "continue" => flow::continue_loop,
         "return" => flow::return_from,
@@ -60,8 +67,8 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "unset" => unset::unset,
         "set" => set::set,
         "shopt" => set::shopt,
-        "umask" => set::umask,
-        "ulimit" => set::ulimit,
+        "umask" => limits::umask,
+        "ulimit" => limits::ulimit,
         "enable" => enable::enable,
         "complete" => complete::complete,
         "compgen" => complete::compgen,
@@ -80,9 +87,11 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "command" => lookup::command,
         "builtin" => lookup::builtin,
         "type" => lookup::type_of,
-        "hash" => lookup::hash,
-        "alias" => lookup::alias,
-        "unalias" => lookup::unalias,
+        "hash" => hash::hash,
+        "alias" => alias::alias,
+        "logout" => session::logout,
+        "suspend" => session::suspend,
+        "unalias" => alias::unalias,
         _ => return None,
     })
 }

@@ -1,9 +1,11 @@
-//! `read` and `mapfile`. Input is taken byte by byte where the descriptor may be shared with other programs.
+//! `read`. Input is taken byte by byte where the descriptor may be shared with other programs.
 
+use super::getopt;
+use crate::expand::ifs::Ifs;
 use crate::input::Input;
-use crate::shell::{Flow, Shell};
+use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{self, sym};
-use crate::vars::Value;
+use crate::vars::{READONLY, Value};
 use agentos_guest::{Errno, errno_of, fd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -55,55 +57,42 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         timeout: None,
         from: 0,
     };
-    let mut words = args[1..].iter();
-    let mut names: Vec<&String> = Vec::new();
-    while let Some(word) = words.next() {
-        if word == "--" {
-            names.extend(words.by_ref());
-            break;
-        }
-        let Some(letters) = word.strip_prefix('-').filter(|l| !l.is_empty()) else {
-            names.push(word);
-            names.extend(words.by_ref());
-            break;
-        };
-        let mut rest = letters.chars();
-        while let Some(letter) = rest.next() {
-            match letter {
-                'r' => o.raw = true,
-                's' | 'e' => {}
-                'd' | 'n' | 'N' | 'a' | 'p' | 't' | 'u' | 'i' => {
-                    let tail: String = rest.by_ref().collect();
-                    let value = if tail.is_empty() { words.next().cloned() } else { Some(tail) };
-                    let Some(value) = value else {
-                        sh.complain("read", &format!("-{letter}: option requires an argument"));
-                        return Ok(2);
-                    };
-                    if !option(sh, &mut o, letter, value) {
-                        return Ok(1);
-                    }
-                }
-                other => {
-                    sh.complain("read", &format!("-{other}: invalid option"));
-                    return Ok(2);
+    let mut options = getopt::Options::new(args);
+    let mut prompt = None;
+    loop {
+        match options.next(sh, "ersa:d:i:n:N:p:t:u:") {
+            Ok(Some(('r', _))) => o.raw = true,
+            Ok(Some(('p', value))) => prompt = value,
+            Ok(Some((letter, Some(value)))) => {
+                if !option(sh, &mut o, letter, value) {
+                    return Ok(1);
                 }
             }
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(status) => return Ok(status),
         }
     }
-    if let Some(bad) = names
-        .iter()
-        .copied()
-        .chain(&o.array)
-        .find(|n| !crate::text::is_name(n.split('[').next().unwrap_or("")))
-    {
-        sh.complain("read", &format!("`{bad}': not a valid identifier"));
-        return Ok(1);
+    let names = options.rest();
+    let first = names.first().filter(|_| o.array.is_none());
+    if let Some(bad) = first.filter(|name| !is_target(name)) {
+        return Ok(sh.complain("read", &format!("`{bad}': not a valid identifier")));
     }
-    if o.timeout == Some(0.0) {
+    if o.timeout.is_none() {
+        let variable = sh.vars.get(sym("TMOUT"));
+        o.timeout = variable.and_then(|text| seconds(&text)).filter(|t| *t > 0.0);
+    } else if o.timeout == Some(0.0) {
         return Ok(i32::from(!fd::wait_readable(o.from, 0).unwrap_or(false)));
     }
-    let (chars, end) = input(sh, &o);
-    if super::assigned(assign(sh, &o, &names, chars))? != 0 {
+    if let Some(prompt) = prompt.filter(|_| fd::isatty(o.from)) {
+        sh.flush();
+        sh.write_error(prompt);
+    }
+    let (bytes, end) = input(sh, &o);
+    if !fd::is_open(o.from) {
+        return Ok(1);
+    }
+    if !assign(sh, &o, names, &characters(&bytes))? {
         return Ok(1);
     }
     Ok(match end {
@@ -114,38 +103,60 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     })
 }
 
-fn option(sh: &mut Shell, o: &mut Options, letter: char, value: String) -> bool {
-    match letter {
-        'd' => o.delimiter = value.bytes().next().unwrap_or(0),
+/// Whether text names a variable or an element of an array.
+fn is_target(text: &str) -> bool {
+    match text.split_once('[') {
+        Some((name, index)) => crate::text::is_name(name) && index.len() > 1 && index.ends_with(']'),
+        None => crate::text::is_name(text),
+    }
+}
+
+/// A time in seconds: digits with an optional fraction. Nothing at all is 0.
+fn seconds(text: &str) -> Option<f64> {
+    let plain = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !plain(whole.strip_prefix('+').unwrap_or(whole)) || !plain(fraction) {
+        return None;
+    }
+    if whole.is_empty() && fraction.is_empty() {
+        Some(0.0)
+    } else {
+        format!("0{whole}.{fraction}0").parse().ok()
+    }
+}
+
+fn option(sh: &mut Shell, o: &mut Options, letter: char, value: &str) -> bool {
+    let wrong = match letter {
+        'd' => {
+            o.delimiter = crate::text::to_bytes(value).first().copied().unwrap_or(0);
+            None
+        }
         'n' | 'N' => {
             o.exact = letter == 'N';
-            match value.parse() {
-                Ok(n) => o.count = Some(n),
-                Err(_) => {
-                    sh.complain("read", &format!("{value}: invalid number"));
-                    return false;
-                }
-            }
+            o.count = getopt::number(value).and_then(|n| usize::try_from(n).ok());
+            o.count.is_none().then(|| "invalid number")
         }
-        'a' => o.array = Some(value),
-        't' => match value.parse::<f64>() {
-            Ok(t) if t >= 0.0 => o.timeout = Some(t),
-            _ => {
-                sh.complain("read", &format!("{value}: invalid timeout specification"));
-                return false;
+        'a' => {
+            o.array = Some(value.to_owned());
+            None
+        }
+        't' => {
+            o.timeout = seconds(value);
+            o.timeout.is_none().then(|| "invalid timeout specification")
+        }
+        'u' => match getopt::number(value).and_then(|n| u32::try_from(n).ok()) {
+            None => Some("invalid file descriptor specification"),
+            Some(n) => {
+                o.from = n;
+                (!fd::is_open(n)).then(|| "invalid file descriptor: Bad file descriptor")
             }
         },
-        'u' => match value.parse() {
-            Ok(n) if fd::is_open(n) => o.from = n,
-            _ => {
-                sh.complain("read", &format!("{value}: invalid file descriptor: Bad file descriptor"));
-                return false;
-            }
-        },
-        'p' if fd::isatty(o.from) => sh.write_error(&value),
-        _ => {}
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        sh.complain("read", &format!("{value}: {wrong}"));
     }
-    true
+    wrong.is_none()
 }
 
 /// Reads; each byte comes with whether a backslash quoted it.
@@ -196,7 +207,7 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
             }
             continue;
         }
-        if b == b'\\' && !o.raw && !o.exact {
+        if b == b'\\' && !o.raw {
             escaped = true;
             continue;
         }
@@ -224,148 +235,122 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
     }
 }
 
-fn assign(sh: &mut Shell, o: &Options, names: &[&String], input: Vec<(u8, bool)>) -> Result<(), Flow> {
-    let whole = |bytes: &[(u8, bool)]| crate::text::from_bytes(bytes.iter().map(|(b, _)| *b).collect());
-    let ifs = sh.ifs();
-    if o.array.is_none() && names.is_empty() {
-        return sh.set(symbols::REPLY, whole(&input));
-    }
-    if o.exact && o.array.is_none() {
-        for (i, name) in names.iter().enumerate() {
-            let value = if i == 0 { whole(&input) } else { String::new() };
-            sh.assign_text(name, value)?;
-        }
-        return Ok(());
-    }
-    let is_sep = |(b, quoted): &(u8, bool)| !quoted && ifs.has_byte(*b);
-    let is_blank = |c: &(u8, bool)| is_sep(c) && matches!(c.0, b' ' | b'\t' | b'\n');
-    let mut rest: &[(u8, bool)] = &input;
-    let skip_blanks = |rest: &mut &[(u8, bool)]| {
-        while rest.first().is_some_and(is_blank) {
-            *rest = &rest[1..];
-        }
-    };
-    let next_field = |rest: &mut &[(u8, bool)]| {
-        let len = rest.iter().position(is_sep).unwrap_or(rest.len());
-        let field = whole(&rest[..len]);
-        *rest = &rest[len..];
-        skip_blanks(rest);
-        if rest.first().is_some_and(|c| is_sep(c) && !is_blank(c)) {
-            *rest = &rest[1..];
-            skip_blanks(rest);
-        }
-        field
-    };
-    skip_blanks(&mut rest);
-    if let Some(array) = &o.array {
-        let mut items = BTreeMap::new();
-        while !rest.is_empty() {
-            let field = next_field(&mut rest);
-            items.insert(items.len() as i64, field);
-        }
-        let name = sh.vars.resolve(sym(array));
-        sh.vars.put(name, Value::Array(items));
-        return Ok(());
-    }
-    for (i, name) in names.iter().enumerate() {
-        let value = if i + 1 < names.len() {
-            next_field(&mut rest)
-        } else {
-            // The last name takes what is left; one trailing separator goes if the rest is a single field.
-            let mut end = rest.len();
-            while end > 0 && is_blank(&rest[end - 1]) {
-                end -= 1;
-            }
-            let mut left = &rest[..end];
-            if let Some(last) = left.last().filter(|c| is_sep(c) && !is_blank(c)) {
-                let body = &left[..left.len() - 1];
-                let _ = last;
-                if !body.iter().any(|c| is_sep(c) && !is_blank(c)) {
-                    left = body;
-                    while left.last().is_some_and(is_blank) {
-                        left = &left[..left.len() - 1];
-                    }
-                }
-            }
-            whole(left)
-        };
-        sh.assign_text(name, value)?;
-    }
-    Ok(())
-}
-
-pub(super) fn mapfile(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let (mut strip, mut delimiter, mut max, mut skip, mut origin, mut from) =
-        (false, b'\n', usize::MAX, 0usize, None, 0u32);
-    let mut words = args[1..].iter();
-    let mut array = "MAPFILE".to_owned();
-    while let Some(word) = words.next() {
-        let Some(letters) = word.strip_prefix('-').filter(|l| !l.is_empty()) else {
-            array = word.clone();
-            continue;
-        };
-        let mut rest = letters.chars();
-        while let Some(letter) = rest.next() {
-            if letter == 't' {
-                strip = true;
-                continue;
-            }
-            let tail: String = rest.by_ref().collect();
-            let value = if tail.is_empty() { words.next().cloned().unwrap_or_default() } else { tail };
-            match letter {
-                'd' => delimiter = value.bytes().next().unwrap_or(0),
-                'n' => max = value.parse().ok().filter(|n| *n > 0).unwrap_or(usize::MAX),
-                's' => skip = value.parse().unwrap_or(0),
-                'O' => origin = value.parse::<i64>().ok(),
-                'u' => from = value.parse().unwrap_or(0),
-                'C' | 'c' => {}
-                other => {
-                    sh.complain(&args[0], &format!("-{other}: invalid option"));
-                    return Ok(2);
-                }
-            }
-        }
-    }
-    let name = sh.vars.resolve(sym(&array));
-    let bytes = if max == usize::MAX {
-        fd::read_to_end(from).unwrap_or_default()
-    } else {
-        some_lines(from, delimiter, skip.saturating_add(max))
-    };
-    let lines = bytes.split_inclusive(|b| *b == delimiter).skip(skip).take(max);
-    let lines = (origin.unwrap_or(0)..).zip(lines).map(|(at, line)| {
-        let mut line = if strip { line.strip_suffix(&[delimiter]).unwrap_or(line) } else { line }.to_vec();
-        if line.contains(&0) {
-            line.retain(|b| *b != 0);
-        }
-        (at, crate::text::from_bytes(line))
-    });
-    let items = match (origin, std::mem::take(&mut sh.vars.slot_mut(name).value)) {
-        (Some(_), Value::Array(mut old)) => {
-            old.extend(lines);
-            old
-        }
-        // Made at once, which is faster than line by line.
-        _ => lines.collect(),
-    };
-    sh.vars.put(name, Value::Array(items));
-    Ok(0)
-}
-
-/// So many lines of a descriptor, and not a byte more.
-fn some_lines(from: u32, delimiter: u8, mut count: usize) -> Vec<u8> {
-    let mut input = Input::new(from);
-    let mut out = Vec::new();
-    while count > 0 {
-        match input.next() {
-            Ok(None) => break,
-            Ok(Some(byte)) => {
-                out.push(byte);
-                count -= usize::from(byte == delimiter);
-            }
-            Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
-            Err(_) => break,
-        }
+/// The characters of some bytes, each with whether a backslash quoted it.
+fn characters(bytes: &[(u8, bool)]) -> Vec<(char, bool)> {
+    let text = crate::text::from_bytes(bytes.iter().map(|(b, _)| *b).collect());
+    let mut at = 0;
+    let mut out = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        out.push((c, bytes.get(at).is_some_and(|(_, quoted)| *quoted)));
+        at += crate::text::to_bytes(c.encode_utf8(&mut [0; 4])).len();
     }
     out
+}
+
+fn whole(chars: &[(char, bool)]) -> String {
+    chars.iter().map(|(c, _)| *c).collect()
+}
+
+/// Takes words off the front of a line.
+struct Splitter<'a> {
+    rest: &'a [(char, bool)],
+    ifs: Ifs,
+}
+
+impl Splitter<'_> {
+    fn separates(&self, (c, quoted): (char, bool)) -> bool {
+        !quoted && self.ifs.has(c)
+    }
+
+    fn is_blank(&self, c: (char, bool)) -> bool {
+        matches!(c.0, ' ' | '\t' | '\n') && self.separates(c)
+    }
+
+    fn skip_blanks(&mut self) {
+        while self.rest.first().is_some_and(|c| self.is_blank(*c)) {
+            self.rest = &self.rest[1..];
+        }
+    }
+
+    /// The next word; the separators after it are skipped.
+    fn word(&mut self) -> String {
+        let len = self.rest.iter().position(|c| self.separates(*c)).unwrap_or(self.rest.len());
+        let word = whole(&self.rest[..len]);
+        self.rest = &self.rest[len..];
+        let Some(first) = self.rest.first().copied() else { return word };
+        self.rest = &self.rest[1..];
+        self.skip_blanks();
+        let more = self.rest.first().is_some_and(|c| self.separates(*c));
+        if self.is_blank(first) && more {
+            self.rest = &self.rest[1..];
+            self.skip_blanks();
+        }
+        word
+    }
+
+    /// What is left: one word without its separators, or else all but the blanks at the end.
+    fn last(&mut self) -> String {
+        let all = self.rest;
+        let word = self.word();
+        if self.rest.is_empty() {
+            return word;
+        }
+        let end = all.iter().rposition(|c| !self.is_blank(*c)).map_or(0, |at| at + 1);
+        whole(&all[..end])
+    }
+}
+
+/// Assigns what was read; false if that failed, which is reported.
+fn assign(sh: &mut Shell, o: &Options, names: &[String], input: &[(char, bool)]) -> Result<bool, Flow> {
+    let ifs = if o.exact { Ifs::new("") } else { sh.ifs() };
+    let mut line = Splitter { rest: input, ifs };
+    if let Some(array) = &o.array {
+        if !crate::text::is_name(array) {
+            sh.complain("read", &format!("`{array}': not a valid identifier"));
+            return Ok(false);
+        }
+        let name = sh.vars.resolve(sym(array));
+        if sh.vars.is_assoc(name) {
+            sh.complain("read", &format!("{array}: not an indexed array"));
+            return Ok(false);
+        }
+        if sh.vars.flags(name) & READONLY != 0 {
+            sh.error(&format!("{array}: readonly variable"));
+            return Ok(false);
+        }
+        sh.vars.put(name, Value::Array(BTreeMap::new()));
+        line.skip_blanks();
+        let mut at = 0;
+        while !line.rest.is_empty() {
+            let word = line.word();
+            if !assigned(sh.set_element(name, crate::vars::Key::Number(at), word, false))? {
+                return Ok(false);
+            }
+            at += 1;
+        }
+        return Ok(true);
+    }
+    if names.is_empty() {
+        return assigned(sh.set(symbols::REPLY, whole(input)));
+    }
+    line.skip_blanks();
+    for (i, name) in names.iter().enumerate() {
+        if !is_target(name) {
+            sh.complain("read", &format!("`{name}': not a valid identifier"));
+            return Ok(false);
+        }
+        let value = match () {
+            () if line.rest.is_empty() => String::new(),
+            () if i + 1 < names.len() => line.word(),
+            () => line.last(),
+        };
+        if !assigned(sh.assign_text(name, value))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn assigned(result: Run) -> Result<bool, Flow> {
+    super::assigned(result).map(|status| status == 0)
 }

@@ -1,16 +1,20 @@
-//! `set`, `shopt`, `umask` and `ulimit`.
+//! `set` and `shopt`. What the options do is decided in the rooms concerned.
 
+use super::getopt;
 use crate::options::{Options, Shopts};
 use crate::shell::{Flow, Shell};
 
+/// The letters that `set` takes.
+const LETTERS: &str = "abefhkmnptuvxBCEHPT";
+
 pub(super) fn set(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     if args.len() == 1 {
-        for (_, var) in sh.vars.all() {
-            if let Some(line) = sh.set_line(var) {
-                sh.print(&(line + "\n"));
-            }
-        }
+        sh.print_variables_and_functions();
         return Ok(0);
+    }
+    // A wrong letter changes nothing.
+    if let Err(status) = sh.check_letters(&args[1..]) {
+        return Ok(status);
     }
     let mut i = 1;
     while let Some(word) = args.get(i) {
@@ -27,12 +31,10 @@ pub(super) fn set(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
                 }
                 return Ok(0);
             }
-            word if word.len() > 1 && word.starts_with(['-', '+']) => {
-                match sh.apply_option(word, args.get(i + 1).map(String::as_str)) {
-                    Ok(used) => i += used,
-                    Err(status) => return Ok(status),
-                }
-            }
+            word if word.starts_with(['-', '+']) => match sh.apply_option(word, &args[i + 1..]) {
+                Ok(used) => i += used,
+                Err(status) => return Ok(status),
+            },
             _ => {
                 sh.set_args(args[i..].to_vec());
                 return Ok(0);
@@ -44,235 +46,187 @@ pub(super) fn set(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 impl Shell {
-    /// Applies one option word of `set` or of the command line; returns how many further words it used.
-    pub(crate) fn apply_option(&mut self, word: &str, next: Option<&str>) -> Result<usize, i32> {
+    fn print_variables_and_functions(&mut self) {
+        for (_, var) in self.vars.all() {
+            if let Some(line) = self.set_line(var) {
+                self.print(&(line + "\n"));
+            }
+        }
+        if !self.opts.posix {
+            let mut names: Vec<_> = self.functions.keys().cloned().collect();
+            names.sort();
+            for name in names {
+                if let Some(text) = self.function_text(&name) {
+                    self.print(&(text + "\n"));
+                }
+            }
+        }
+    }
+
+    /// Reports the first letter that is no option.
+    fn check_letters(&mut self, words: &[String]) -> Result<(), i32> {
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if word.len() < 2 || !word.starts_with(['-', '+']) || word == "--" {
+                break;
+            }
+            for (i, letter) in word.char_indices().skip(1) {
+                if letter == 'o' {
+                    // The rest of the word, or else the next one, counts as its name here.
+                    if i + 1 == word.len() && words.as_slice().first().is_some_and(|w| !w.starts_with('-')) {
+                        words.next();
+                    }
+                    break;
+                }
+                if !LETTERS.contains(letter) {
+                    return Err(self.invalid_option("set", &format!("{}{letter}", &word[..1])));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies one option word of `set` or of the command line; returns how many of the words after it were used.
+    pub(crate) fn apply_option(&mut self, word: &str, next: &[String]) -> Result<usize, i32> {
         let on = word.starts_with('-');
         let mut used = 0;
         for letter in word[1..].chars() {
             if letter != 'o' {
-                if !self.opts.set_letter(letter, on) {
-                    self.complain("set", &format!("{}{letter}: invalid option", &word[..1]));
-                    return Err(2);
+                if !LETTERS.contains(letter) || !self.opts.set_letter(letter, on) {
+                    return Err(self.invalid_option("set", &format!("{}{letter}", &word[..1])));
                 }
                 continue;
             }
-            let Some(name) = next else {
+            let name = next.get(used).filter(|name| !name.is_empty() && !name.starts_with(['-', '+']));
+            let Some(name) = name else {
                 self.print_options(on);
                 continue;
             };
-            used = 1;
-            if !self.opts.set_by_name(name, on) {
+            used += 1;
+            if !self.set_option(name, on) {
                 self.complain("set", &format!("{name}: invalid option name"));
                 return Err(2);
-            }
-            if name == "history" {
-                self.history_switched();
             }
         }
         Ok(used)
     }
 
+    /// Switches an option of `set -o`, and what depends on it; false if there is none of that name.
+    pub(crate) fn set_option(&mut self, name: &str, on: bool) -> bool {
+        if !self.opts.set_by_name(name, on) {
+            return false;
+        }
+        match name {
+            "emacs" if on => self.opts.vi = false,
+            "vi" if on => self.opts.emacs = false,
+            "posix" if on => {
+                self.shopts.inherit_errexit = true;
+                self.shopts.expand_aliases = true;
+                self.shopts.interactive_comments = true;
+                self.shopts.sourcepath = true;
+            }
+            "history" => self.history_switched(),
+            "interactive-comments" => self.shopts.interactive_comments = on,
+            _ => {}
+        }
+        true
+    }
+
     fn print_options(&mut self, table: bool) {
         for name in Options::NAMES {
             let on = self.opts.by_name(name).unwrap_or(false);
-            let line = if table {
-                format!("{name:<15}\t{}\n", if on { "on" } else { "off" })
-            } else {
-                format!("set {}o {name}\n", if on { '-' } else { '+' })
-            };
+            let line = option_line(name, on, !table, true);
             self.print(&line);
         }
+    }
+
+    /// Switches an option of `shopt`; false if there is none of that name.
+    pub(crate) fn set_shopt(&mut self, name: &str, on: bool) -> bool {
+        if matches!(name, "login_shell" | "restricted_shell") {
+            // They tell how the shell was started.
+            return true;
+        }
+        if !self.shopts.set_by_name(name, on) {
+            return false;
+        }
+        if let Some(level) = name.strip_prefix("compat") {
+            if on {
+                for other in Shopts::NAMES.iter().filter(|n| n.starts_with("compat") && **n != name) {
+                    self.shopts.set_by_name(other, false);
+                }
+                self.vars.put_str(crate::symbols::sym("BASH_COMPAT"), level);
+            } else {
+                self.vars.put_str(crate::symbols::sym("BASH_COMPAT"), "");
+            }
+        }
+        if name == "interactive_comments" {
+            self.opts.interactive_comments = on;
+        }
+        if name == "extdebug" {
+            self.opts.functrace = on;
+            self.opts.errtrace = on;
+        }
+        true
+    }
+}
+
+/// An option as it is listed, or as a command that restores it.
+fn option_line(name: &str, on: bool, reusable: bool, of_set: bool) -> String {
+    match (reusable, of_set) {
+        (true, true) => format!("set {}o {name}\n", if on { '-' } else { '+' }),
+        (true, false) => format!("shopt -{} {name}\n", if on { 's' } else { 'u' }),
+        _ => format!("{name:<15}\t{}\n", if on { "on" } else { "off" }),
     }
 }
 
 pub(super) fn shopt(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let (mut switch, mut quiet, mut print, mut options) = (None, false, false, false);
-    let mut names = Vec::new();
-    for word in &args[1..] {
-        match word.strip_prefix('-') {
-            Some(letters) if names.is_empty() => {
-                for letter in letters.chars() {
-                    match letter {
-                        's' => switch = Some(true),
-                        'u' => switch = Some(false),
-                        'q' => quiet = true,
-                        'p' => print = true,
-                        'o' => options = true,
-                        _ => {
-                            sh.complain("shopt", &format!("-{letter}: invalid option"));
-                            return Ok(2);
-                        }
-                    }
-                }
-            }
-            _ => names.push(word.as_str()),
+    let (flags, names) = match getopt::flags(sh, args, "psuoq") {
+        Ok(found) => found,
+        Err(status) => return Ok(status),
+    };
+    let has = |letter| flags.contains(letter);
+    let (quiet, print, of_set) = (has('q'), has('p'), has('o'));
+    let switch = match (has('s'), has('u')) {
+        (true, true) => {
+            return Ok(sh.complain("shopt", "cannot set and unset shell options simultaneously"));
         }
-    }
-    let all = names.is_empty();
-    if all {
-        names = if options { Options::NAMES.to_vec() } else { Shopts::NAMES.to_vec() };
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    };
+    let is_on = |sh: &Shell, name: &str| {
+        if of_set { sh.opts.by_name(name) } else { sh.shopts.by_name(name) }
+    };
+    if names.is_empty() {
+        let all = if of_set { Options::NAMES } else { Shopts::NAMES };
+        for name in all {
+            let on = is_on(sh, name).unwrap_or(false);
+            if !quiet && switch.is_none_or(|wanted| wanted == on) {
+                sh.print(&option_line(name, on, print, of_set));
+            }
+        }
+        return Ok(0);
     }
     let mut status = 0;
     for name in names {
-        let now = if options { sh.opts.by_name(name) } else { sh.shopts.by_name(name) };
-        let Some(now) = now else {
-            sh.complain("shopt", &format!("{name}: invalid shell option name"));
-            status = 1;
+        let Some(on) = is_on(sh, name) else {
+            let what = if of_set { "option name" } else { "shell option name" };
+            sh.complain("shopt", &format!("{name}: invalid {what}"));
+            status = i32::from(!(of_set && switch.is_some())).max(status);
             continue;
         };
         match switch {
-            Some(on) if !all => {
-                if options {
-                    sh.opts.set_by_name(name, on);
-                } else {
-                    sh.shopts.set_by_name(name, on);
-                }
-            }
-            _ => {
-                if !now && !all {
+            Some(wanted) if of_set => drop(sh.set_option(name, wanted)),
+            Some(wanted) => drop(sh.set_shopt(name, wanted)),
+            None => {
+                if !on {
                     status = 1;
                 }
-                if quiet || switch.is_some_and(|on| on != now) {
-                    continue;
+                if !quiet {
+                    sh.print(&option_line(name, on, print, of_set));
                 }
-                let line = if print {
-                    format!("shopt -{} {name}\n", if now { 's' } else { 'u' })
-                } else {
-                    format!("{name:<15}\t{}\n", if now { "on" } else { "off" })
-                };
-                sh.print(&line);
             }
         }
     }
     Ok(status)
-}
-
-pub(super) fn umask(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let now = agentos_guest::fs::umask(0o022);
-    agentos_guest::fs::umask(now);
-    let symbolic = args.iter().any(|a| a == "-S");
-    match args[1..].iter().find(|a| !a.starts_with('-') || a.contains('=')) {
-        None if symbolic => {
-            let part = |shift: u32| {
-                let bits = !now >> shift & 7;
-                [(4, 'r'), (2, 'w'), (1, 'x')]
-                    .iter()
-                    .filter(|(b, _)| bits & b != 0)
-                    .map(|(_, c)| *c)
-                    .collect::<String>()
-            };
-            let text = format!("u={},g={},o={}\n", part(6), part(3), part(0));
-            sh.print(&text);
-        }
-        None => sh.print(&format!("{now:04o}\n")),
-        Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => match u32::from_str_radix(text, 8) {
-            Ok(mask) if mask <= 0o777 => drop(agentos_guest::fs::umask(mask)),
-            _ => return Ok(sh.complain("umask", &format!("{text}: octal number out of range"))),
-        },
-        Some(text) => match symbolic_mask(now, text) {
-            Some(mask) => drop(agentos_guest::fs::umask(mask)),
-            None => return Ok(sh.complain("umask", &format!("`{text}': invalid symbolic mode operator"))),
-        },
-    }
-    Ok(0)
-}
-
-fn symbolic_mask(now: u32, text: &str) -> Option<u32> {
-    let mut allowed = !now & 0o777;
-    for clause in text.split(',') {
-        let at = clause.find(['=', '+', '-'])?;
-        let who = clause[..at].chars().fold(0u32, |m, c| {
-            m | match c {
-                'u' => 0o700,
-                'g' => 0o070,
-                'o' => 0o007,
-                _ => 0o777,
-            }
-        });
-        let who = if who == 0 { 0o777 } else { who };
-        let bits = clause[at + 1..].chars().fold(0u32, |m, c| {
-            m | match c {
-                'r' => 0o444,
-                'w' => 0o222,
-                'x' => 0o111,
-                _ => 0,
-            }
-        }) & who;
-        allowed = match clause.as_bytes()[at] {
-            b'=' => allowed & !who | bits,
-            b'+' => allowed | bits,
-            _ => allowed & !bits,
-        };
-    }
-    Some(!allowed & 0o777)
-}
-
-/// Option letter, resource number, unit in bytes, description.
-const LIMITS: &[(char, u32, u64, &str)] = &[
-    ('c', 4, 512, "core file size              (blocks, -c)"),
-    ('d', 2, 1024, "data seg size               (kbytes, -d)"),
-    ('f', 1, 512, "file size                   (blocks, -f)"),
-    ('n', 7, 1, "open files                          (-n)"),
-    ('s', 3, 1024, "stack size                  (kbytes, -s)"),
-    ('t', 0, 1, "cpu time                   (seconds, -t)"),
-    ('u', 6, 1, "max user processes                  (-u)"),
-    ('v', 9, 1024, "virtual memory              (kbytes, -v)"),
-];
-
-pub(super) fn ulimit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let (mut hard, mut soft, mut all, mut which) = (false, false, false, 'f');
-    let mut value = None;
-    for word in &args[1..] {
-        match word.strip_prefix('-') {
-            Some(letters) => {
-                for letter in letters.chars() {
-                    match letter {
-                        'H' => hard = true,
-                        'S' => soft = true,
-                        'a' => all = true,
-                        letter => which = letter,
-                    }
-                }
-            }
-            None => value = Some(word.as_str()),
-        }
-    }
-    let show = |limit: u64, unit: u64| {
-        if limit == u64::MAX { "unlimited".to_owned() } else { (limit / unit).to_string() }
-    };
-    if all {
-        for (_, resource, unit, text) in LIMITS {
-            let (s, h) = agentos_guest::system::getrlimit(*resource).unwrap_or((u64::MAX, u64::MAX));
-            let line = format!("{text} {}\n", show(if hard { h } else { s }, *unit));
-            sh.print(&line);
-        }
-        return Ok(0);
-    }
-    let Some((_, resource, unit, _)) = LIMITS.iter().find(|l| l.0 == which) else {
-        sh.complain("ulimit", &format!("-{which}: invalid option"));
-        return Ok(2);
-    };
-    let (s, h) = agentos_guest::system::getrlimit(*resource).unwrap_or((u64::MAX, u64::MAX));
-    let Some(value) = value else {
-        sh.print(&(show(if hard { h } else { s }, *unit) + "\n"));
-        return Ok(0);
-    };
-    let limit = match value {
-        "unlimited" => u64::MAX,
-        "hard" => h,
-        "soft" => s,
-        text => match text.parse::<u64>() {
-            Ok(n) => n.saturating_mul(*unit),
-            Err(_) => return Ok(sh.complain("ulimit", &format!("{text}: invalid number"))),
-        },
-    };
-    let both = !hard && !soft;
-    let (s, h) = (if soft || both { limit } else { s.min(limit) }, if hard || both { limit } else { h });
-    match agentos_guest::system::setrlimit(*resource, s, h) {
-        Ok(()) => Ok(0),
-        Err(error) => {
-            let message = format!("cannot modify limit: {}", agentos_guest::strerror(&error));
-            Ok(sh.complain("ulimit", &message))
-        }
-    }
 }

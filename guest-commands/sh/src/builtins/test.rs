@@ -45,6 +45,9 @@ impl From<Flow> for Wrong {
     }
 }
 
+/// How deeply parentheses and `!` nest.
+const MAX_DEPTH: u32 = 200;
+
 struct Parser<'a> {
     words: &'a [&'a str],
     at: usize,
@@ -55,24 +58,41 @@ impl Parser<'_> {
     /// By the number of arguments first, as POSIX orders.
     fn evaluate(&mut self, sh: &mut Shell) -> Result<bool, Wrong> {
         match self.words {
-            [one] => Ok(!one.is_empty()),
-            ["!", one] => Ok(one.is_empty()),
-            [op, operand] if is_unary(op) => Ok(sh.unary_test(op.as_bytes()[1], operand)?),
-            [left, op, right] if is_binary(op) => binary(left, op, right),
-            ["!", rest @ ..] if rest.len() <= 3 => {
-                Parser { words: rest, at: 0, depth: self.depth }.evaluate(sh).map(|b| !b)
-            }
-            ["(", one, ")"] => Ok(!one.is_empty()),
+            [_, _] => self.two(sh, self.words),
+            [_, _, _] => self.three(sh, self.words),
+            ["!", rest @ ..] if rest.len() == 3 => self.three(sh, rest).map(|b| !b),
+            ["(", a, b, ")"] => self.two(sh, &[a, b]),
             _ => {
                 let value = self.or(sh)?;
                 match self.words.get(self.at) {
                     None => Ok(value),
-                    Some(_) if self.words.len() == 3 => {
-                        Err(Wrong::Message(format!("{}: binary operator expected", self.words[1])))
+                    Some(word) if word.starts_with('-') => {
+                        Err(Wrong::Message(format!("syntax error: `{word}' unexpected")))
                     }
                     Some(_) => Err(Wrong::Message("too many arguments".into())),
                 }
             }
+        }
+    }
+
+    fn two(&self, sh: &mut Shell, words: &[&str]) -> Result<bool, Wrong> {
+        match words {
+            ["!", one] => Ok(one.is_empty()),
+            [op, operand] if is_unary(op) => Ok(sh.unary_test(op.as_bytes()[1], operand)?),
+            [op, ..] => Err(Wrong::Message(format!("{op}: unary operator expected"))),
+            [] => Ok(false),
+        }
+    }
+
+    fn three(&self, sh: &mut Shell, words: &[&str]) -> Result<bool, Wrong> {
+        match words {
+            [left, op, right] if is_binary(op) => binary(left, op, right),
+            [left, "-a", right] => Ok(!left.is_empty() && !right.is_empty()),
+            [left, "-o", right] => Ok(!left.is_empty() || !right.is_empty()),
+            ["!", rest @ ..] => self.two(sh, rest).map(|b| !b),
+            ["(", one, ")"] => Ok(!one.is_empty()),
+            [_, op, ..] => Err(Wrong::Message(format!("{op}: binary operator expected"))),
+            _ => Ok(false),
         }
     }
 
@@ -96,7 +116,7 @@ impl Parser<'_> {
 
     fn primary(&mut self, sh: &mut Shell) -> Result<bool, Wrong> {
         self.depth += 1;
-        if self.depth > 200 {
+        if self.depth > MAX_DEPTH {
             return Err(Wrong::Message("too many arguments".into()));
         }
         let result = self.inner(sh);
@@ -107,10 +127,6 @@ impl Parser<'_> {
     fn inner(&mut self, sh: &mut Shell) -> Result<bool, Wrong> {
         match &self.words[self.at.min(self.words.len())..] {
             [] => Err(Wrong::Message("argument expected".into())),
-            [left, op, right, ..] if is_binary(op) && *op != "-a" && *op != "-o" => {
-                self.at += 3;
-                binary(left, op, right)
-            }
             ["!", ..] => {
                 self.at += 1;
                 self.primary(sh).map(|b| !b)
@@ -118,18 +134,29 @@ impl Parser<'_> {
             ["(", ..] => {
                 self.at += 1;
                 let value = self.or(sh)?;
-                if self.words.get(self.at) != Some(&")") {
-                    return Err(Wrong::Message("`)' expected".into()));
+                match self.words.get(self.at) {
+                    Some(&")") => {}
+                    Some(word) => return Err(Wrong::Message(format!("`)' expected, found {word}"))),
+                    None => return Err(Wrong::Message("`)' expected".into())),
                 }
                 self.at += 1;
                 Ok(value)
             }
+            [left, op, right, ..] if is_binary(op) => {
+                self.at += 3;
+                binary(left, op, right)
+            }
+            ["-t", rest @ ..] => {
+                let given = rest.first().filter(|word| super::getopt::number(word).is_some());
+                self.at += 1 + usize::from(given.is_some());
+                match given {
+                    Some(fd) => Ok(sh.unary_test(b't', fd)?),
+                    None => Ok(rest.is_empty() && sh.unary_test(b't', "1")?),
+                }
+            }
             [op, operand, ..] if is_unary(op) => {
                 self.at += 2;
                 Ok(sh.unary_test(op.as_bytes()[1], operand)?)
-            }
-            [op, _] if op.starts_with('-') && op.len() == 2 && self.words.len() == 2 => {
-                Err(Wrong::Message(format!("{op}: unary operator expected")))
             }
             [word, ..] => {
                 self.at += 1;
@@ -146,21 +173,7 @@ fn is_unary(op: &str) -> bool {
 fn is_binary(op: &str) -> bool {
     matches!(
         op,
-        "=" | "=="
-            | "!="
-            | "<"
-            | ">"
-            | "-eq"
-            | "-ne"
-            | "-lt"
-            | "-le"
-            | "-gt"
-            | "-ge"
-            | "-nt"
-            | "-ot"
-            | "-ef"
-            | "-a"
-            | "-o"
+        "=" | "==" | "!=" | "<" | ">" | "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge" | "-nt" | "-ot" | "-ef"
     )
 }
 
@@ -170,11 +183,7 @@ fn number(text: &str) -> Result<i64, Wrong> {
     if (1..=18).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
         return Ok(digits.iter().fold(0, |n, d| n * 10 + i64::from(d - b'0')));
     }
-    let t = text.trim();
-    t.strip_prefix('+')
-        .unwrap_or(t)
-        .parse::<i64>()
-        .map_err(|_| Wrong::Message(format!("{text}: integer expression expected")))
+    super::getopt::number(text).ok_or_else(|| Wrong::Message(format!("{text}: integer expression expected")))
 }
 
 fn binary(left: &str, op: &str, right: &str) -> Result<bool, Wrong> {
@@ -183,8 +192,6 @@ fn binary(left: &str, op: &str, right: &str) -> Result<bool, Wrong> {
         "!=" => left != right,
         "<" => left < right,
         ">" => left > right,
-        "-a" => !left.is_empty() && !right.is_empty(),
-        "-o" => !left.is_empty() || !right.is_empty(),
         "-nt" => newer(left, right),
         "-ot" => newer(right, left),
         "-ef" => crate::shell::same_directory(left, right),
@@ -264,7 +271,9 @@ impl Shell {
             b'O' => has(|s| s.uid == agentos_guest::user::geteuid()),
             b'G' => has(|s| s.gid == agentos_guest::user::getegid()),
             b'N' => has(|s| (s.mtime, s.mtime_nsec) > (s.atime, s.atime_nsec)),
-            b't' => text.parse().is_ok_and(agentos_guest::fd::isatty),
+            b't' => super::getopt::number(text)
+                .and_then(|n| u32::try_from(n).ok())
+                .is_some_and(agentos_guest::fd::isatty),
             b'o' => self.opts.by_name(text).unwrap_or(false),
             b'v' => self.is_set_text(text)?,
             b'R' => {

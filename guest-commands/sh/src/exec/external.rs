@@ -169,14 +169,7 @@ impl Shell {
         env: &Rc<Vec<OsString>>,
         map: &FdMap,
     ) -> io::Result<Pid> {
-        let search = !program.contains('/');
-        let path = match self.hashed.get(program) {
-            Some(path) if search => path.clone(),
-            _ if search && !self.path_is_exported() => {
-                self.find_program(program).ok_or_else(|| agentos_guest::io_error(Errno::ENOENT))?
-            }
-            _ => program.to_owned(),
-        };
+        let path = self.place_of(program)?;
         let mut command = process::Command::new(&*crate::text::os(&path));
         command.arg0(&*crate::text::os(&args[0])).env_list(env.to_vec()).search_path(true);
         for arg in &args[1..] {
@@ -189,6 +182,29 @@ impl Shell {
             };
         }
         command.spawn().map(|child| child.id())
+    }
+
+    /// The file of a program: where it was found before, or is found now.
+    fn place_of(&mut self, program: &str) -> io::Result<String> {
+        if program.contains('/') {
+            return Ok(program.to_owned());
+        }
+        // A PATH that holds for a while is searched anew every time.
+        let lasting = self.opts.hashall && self.vars.is_global(symbols::PATH);
+        if lasting && let Some(path) = self.hashed_path(program) {
+            return Ok(path);
+        }
+        match self.find_program(program) {
+            Some(path) => {
+                if lasting && path.starts_with('/') {
+                    self.remember_program(program, path.clone(), 1);
+                }
+                Ok(path)
+            }
+            // The system says why.
+            None if self.path_is_exported() => Ok(program.to_owned()),
+            None => Err(agentos_guest::io_error(Errno::ENOENT)),
+        }
     }
 
     fn path_is_exported(&self) -> bool {
@@ -315,6 +331,17 @@ impl Shell {
             return Some(name.to_owned());
         }
         self.candidates(name).find(|file| crate::builtins::test::is_program(file))
+    }
+
+    /// All programs of a name, by PATH.
+    pub(crate) fn programs(&self, name: &str) -> Vec<String> {
+        self.candidates(name).filter(|file| crate::builtins::test::is_program(file)).collect()
+    }
+
+    /// The program of a name, or else the first file that has it.
+    pub(crate) fn program_or_file(&self, name: &str) -> Option<String> {
+        self.find_program(name)
+            .or_else(|| self.candidates(name).find(|file| crate::builtins::test::is_file(file)))
     }
 
     /// The files that a name could mean, by PATH.

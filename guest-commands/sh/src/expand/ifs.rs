@@ -41,16 +41,6 @@ impl Ifs {
         }
     }
 
-    /// Whether a byte separates, as `read` looks at its input.
-    #[inline]
-    pub(crate) fn has_byte(&self, b: u8) -> bool {
-        if b < 128 {
-            self.ascii >> b & 1 != 0
-        } else {
-            self.wide.as_ref().is_some_and(|w| w.as_bytes().contains(&b))
-        }
-    }
-
     /// Whether some character of `text` separates.
     #[inline]
     pub(crate) fn splits(&self, text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Expansion of words into fields, strings and patterns. It takes no words apart; that happened when they were compiled.
 
 mod glob;
-mod ifs;
+pub(crate) mod ifs;
 mod ops;
 mod param;
 mod sink;
