@@ -134,7 +134,7 @@ impl Shell {
     /// The directory of CDPATH that has `dir`, and whether an entry of it was named.
     fn in_cdpath(&self, dir: &str) -> Option<(String, bool)> {
         let first = dir.split('/').next().unwrap_or_default();
-        if dir.is_empty() || matches!(first, "" | "." | "..") {
+        if dir.starts_with('/') || matches!(first, "." | "..") {
             return None;
         }
         let cdpath = self.vars.get(symbols::CDPATH).filter(|path| !path.is_empty())?;

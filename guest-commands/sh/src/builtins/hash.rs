@@ -119,9 +119,7 @@ pub(super) fn hash(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             let known = sh.hashed.remove(name).is_some();
             sh.show_hashed();
             known
-        } else if name.contains('/')
-            || sh.builtin(name).is_some()
-            || sh.functions.contains_key(name.as_str())
+        } else if name.contains('/') || sh.builtin(name).is_some() || sh.functions.contains_key(name.as_str())
         {
             true
         } else if let Some(path) = sh.find_program(name) {

@@ -134,7 +134,7 @@ fn option(sh: &mut Shell, o: &mut Options, letter: char, value: &str) -> bool {
         'n' | 'N' => {
             o.exact = letter == 'N';
             o.count = getopt::number(value).and_then(|n| usize::try_from(n).ok());
-            o.count.is_none().then(|| "invalid number")
+            o.count.is_none().then_some("invalid number")
         }
         'a' => {
             o.array = Some(value.to_owned());
@@ -142,13 +142,13 @@ fn option(sh: &mut Shell, o: &mut Options, letter: char, value: &str) -> bool {
         }
         't' => {
             o.timeout = seconds(value);
-            o.timeout.is_none().then(|| "invalid timeout specification")
+            o.timeout.is_none().then_some("invalid timeout specification")
         }
         'u' => match getopt::number(value).and_then(|n| u32::try_from(n).ok()) {
             None => Some("invalid file descriptor specification"),
             Some(n) => {
                 o.from = n;
-                (!fd::is_open(n)).then(|| "invalid file descriptor: Bad file descriptor")
+                (!fd::is_open(n)).then_some("invalid file descriptor: Bad file descriptor")
             }
         },
         _ => None,
