@@ -29,8 +29,18 @@ impl PartialEq for Assoc {
     }
 }
 
+impl FromIterator<(String, String)> for Assoc {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(items: T) -> Self {
+        let mut table = Assoc::default();
+        for (key, value) in items {
+            table.insert(key, value);
+        }
+        table
+    }
+}
+
 /// FNV-1 over the bytes of a key.
-fn hash(key: &str) -> u32 {
+pub(crate) fn hash(key: &str) -> u32 {
     crate::text::to_bytes(key)
         .iter()
         // Bytes count as signed numbers.

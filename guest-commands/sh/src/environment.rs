@@ -16,8 +16,14 @@ impl Shell {
                 functions.push((name.to_owned(), value));
             } else if crate::text::is_name(&key) {
                 let name = sym(&key);
-                self.vars.put_str(name, value);
-                self.vars.set_flags(name, vars::EXPORT, 0);
+                // What these hold is the shell's own business.
+                if !matches!(name, symbols::IFS | symbols::UNDERSCORE | symbols::OPTIND | symbols::OPTERR) {
+                    self.vars.put_str(name, value);
+                    self.vars.set_flags(name, vars::EXPORT, 0);
+                }
+            } else {
+                // It cannot be a variable, but programs may know it.
+                self.vars.pass_on(&key, &value);
             }
         }
         let cwd = agentos_guest::env::current_dir()
@@ -29,6 +35,11 @@ impl Shell {
             self.vars.put_str(symbols::PWD, cwd);
         }
         self.vars.set_flags(symbols::PWD, vars::EXPORT, 0);
+        self.cwd = self.vars.get(symbols::PWD).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        if !self.vars.get(symbols::OLDPWD).is_some_and(|dir| crate::builtins::test::is_dir(&dir)) {
+            self.vars.put(symbols::OLDPWD, Value::Unset);
+        }
+        self.vars.set_flags(symbols::OLDPWD, vars::EXPORT, 0);
         self.vars.put_str(symbols::IFS, " \t\n");
         self.vars.put(symbols::OPTIND, Value::Int(1));
         self.vars.put_str(symbols::PS4, "+ ");
@@ -36,15 +47,28 @@ impl Shell {
         if !self.vars.is_set(symbols::PATH) {
             self.vars.put_str(symbols::PATH, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         }
-        let level = self.vars.integer(symbols::SHLVL).unwrap_or(0) + 1;
+        let level = match self.vars.integer(symbols::SHLVL).unwrap_or(0).saturating_add(1) {
+            ..=0 => 0,
+            level @ 1..1000 => level,
+            level => {
+                let message = format!("warning: shell level ({level}) too high, resetting to 1\n");
+                self.write_error(&format!("{}: {message}", self.zero));
+                1
+            }
+        };
         self.vars.put_str(symbols::SHLVL, level.to_string());
         self.vars.set_flags(symbols::SHLVL, vars::EXPORT, 0);
         self.vars.put_str(symbols::BASH_VERSION, "5.2.15(1)-release");
-        let info = ["5", "2", "15", "1", "release", "wasm32-agentos"];
+        let names = agentos_guest::system::uname().unwrap_or_default();
+        let machine = format!("{}-pc-linux-gnu", names.machine);
+        let info = ["5", "2", "15", "1", "release", &machine];
         let info = info.iter().enumerate().map(|(i, s)| (i as i64, (*s).to_owned())).collect();
         self.vars.put(symbols::BASH_VERSINFO, Value::Array(info));
         self.vars.set_flags(symbols::BASH_VERSINFO, vars::READONLY, 0);
-        self.vars.put_str(symbols::BASH, self.zero.clone());
+        let zero = self.zero.trim_start_matches('-').to_owned();
+        let own = if zero.contains('/') { zero } else { self.find_program(&zero).unwrap_or(zero) };
+        self.last_arg.clone_from(&self.zero);
+        self.vars.put_str(symbols::BASH, own);
         self.vars.put_str(symbols::OSTYPE, "linux-gnu");
         self.vars.put(symbols::PPID, Value::Int(i64::from(agentos_guest::process::parent_id())));
         self.vars.set_flags(symbols::PPID, vars::READONLY | vars::INTEGER, 0);
@@ -52,10 +76,19 @@ impl Shell {
         self.vars.set_flags(symbols::UID, vars::READONLY | vars::INTEGER, 0);
         self.vars.put(symbols::EUID, Value::Int(i64::from(agentos_guest::user::geteuid())));
         self.vars.set_flags(symbols::EUID, vars::READONLY | vars::INTEGER, 0);
-        let names = agentos_guest::system::uname().unwrap_or_default();
         self.vars.put_str(symbols::HOSTNAME, names.nodename);
         self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());
-        self.vars.put_str(symbols::MACHTYPE, format!("{}-pc-linux-gnu", names.machine));
+        self.vars.put_str(symbols::MACHTYPE, machine);
+        self.vars.set_flags(symbols::OPTIND, vars::INTEGER, 0);
+        for table in [symbols::BASH_ALIASES, symbols::BASH_CMDS] {
+            self.vars.put(table, Value::Assoc(crate::assoc::Assoc::default()));
+        }
+        self.vars.put_str(sym("COMP_WORDBREAKS"), " \t\n\"'><=;|&(:");
+        for (name, value) in [("TERM", "dumb"), ("SHELL", "/bin/bash")] {
+            if !self.vars.is_set(sym(name)) {
+                self.vars.put_str(sym(name), value);
+            }
+        }
         for (name, text) in functions {
             self.import_function(&name, &text);
         }

@@ -586,7 +586,12 @@ impl Shell {
             slot.flags |= vars::EXPORT;
         }
         match (&mut slot.value, key) {
-            (Value::Assoc(items), Key::Text(k)) => items.insert(k, value),
+            (Value::Assoc(items), Key::Text(k)) => {
+                items.insert(k, value);
+                if matches!(name, symbols::BASH_ALIASES | symbols::BASH_CMDS) {
+                    self.table_written(name);
+                }
+            }
             (Value::Assoc(items), Key::Number(n)) => items.insert(n.to_string(), value),
             (Value::Array(items), Key::Number(n)) => drop(items.insert(n, value)),
             (other, Key::Number(n)) => {

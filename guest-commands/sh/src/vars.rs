@@ -105,6 +105,8 @@ pub(crate) struct Vars {
     epoch: u32,
     epochs: u32,
     env: Option<Rc<Vec<OsString>>>,
+    /// What the environment holds that is no variable, as `KEY=value`.
+    foreign: Vec<String>,
     /// The definitions of exported functions.
     functions: BTreeMap<String, String>,
 }
@@ -507,6 +509,7 @@ impl Vars {
                 list.push(crate::text::to_os(&format!("{}={value}", sym.name())));
             }
         }
+        list.extend(self.foreign.iter().map(|text| crate::text::to_os(text)));
         // As bash passes functions on, so that either shell understands the other.
         for (name, text) in &self.functions {
             let body = text.find('{').map_or("", |at| &text[at..]);
@@ -515,6 +518,11 @@ impl Vars {
         let env = Rc::new(list);
         self.env = Some(env.clone());
         env
+    }
+
+    /// Passes on an entry of the environment that cannot be a variable.
+    pub(crate) fn pass_on(&mut self, key: &str, value: &str) {
+        self.foreign.push(format!("{key}={value}"));
     }
 
     /// Puts the definition of a function into the environment, or takes it out.

@@ -33,21 +33,13 @@ fn physical() -> String {
 }
 
 impl Shell {
-    /// The working directory: as it was reached, if that still leads to it.
+    /// The working directory as it was reached.
     pub(super) fn working_directory(&self) -> String {
-        let holds = |dir: &str| dir.starts_with('/') && crate::shell::same_directory(dir, ".");
-        if holds(&self.cwd) {
-            return self.cwd.clone();
-        }
-        let pwd = self.vars.get(symbols::PWD).map(std::borrow::Cow::into_owned);
-        pwd.filter(|pwd| holds(pwd)).unwrap_or_else(|| {
-            let here = physical();
-            if here.is_empty() { self.cwd.clone() } else { here }
-        })
+        if self.cwd.is_empty() { physical() } else { self.cwd.clone() }
     }
 
-    /// Changes the directory and the variables that tell of it; reports a failure and returns the status.
-    fn change_directory(&mut self, name: &str, target: &str, shown: &str, follow: bool) -> i32 {
+    /// Changes the directory and the variables that tell of it; reports a failure and returns whether it was changed, and the status.
+    fn change_directory(&mut self, name: &str, target: &str, shown: &str, follow: bool) -> (bool, i32) {
         let go = |path: &str| agentos_guest::env::set_current_dir(&*crate::text::os(path));
         let mut new = None;
         let result = if follow {
@@ -73,12 +65,13 @@ impl Shell {
         };
         if let Err(error) = result {
             let message = format!("{shown}: {}", agentos_guest::strerror(&error));
-            return self.complain(name, &message);
+            return (false, self.complain(name, &message));
         }
         self.cwd = new.unwrap_or_else(physical);
         let old = self.vars.get(symbols::PWD).map(std::borrow::Cow::into_owned).unwrap_or_default();
         let here = self.cwd.clone();
-        self.put_directory(symbols::OLDPWD, old).max(self.put_directory(symbols::PWD, here))
+        let old = self.put_directory(symbols::OLDPWD, old);
+        (true, old.max(self.put_directory(symbols::PWD, here)))
     }
 
     fn put_directory(&mut self, name: Sym, value: String) -> i32 {
@@ -113,19 +106,19 @@ impl Shell {
             && let Some(value) = self.get(crate::symbols::sym(dir)).map(std::borrow::Cow::into_owned)
             && super::test::is_dir(&value)
         {
-            let status = self.change_directory(name, &value, dir, follow);
-            if status == 0 {
+            let (changed, status) = self.change_directory(name, &value, dir, follow);
+            if changed {
                 self.print(&(value + "\n"));
             }
             return status;
         }
-        if target.is_empty() {
+        if target.is_empty() && !follow {
             target = ".".into();
         }
         let shown = if dir == "-" { target.clone() } else { dir.to_owned() };
-        let status = self.change_directory(name, &target, &shown, follow);
-        if show && status == 0 {
-            let here = self.cwd.clone();
+        let (changed, status) = self.change_directory(name, &target, &shown, follow);
+        if show && changed {
+            let here = if follow && dir != "-" { target } else { self.cwd.clone() };
             self.print(&(here + "\n"));
         }
         status
@@ -163,7 +156,7 @@ pub(super) fn cd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     match words {
         [] => match sh.vars.get(symbols::HOME).map(std::borrow::Cow::into_owned) {
             Some(home) if home.is_empty() => Ok(0),
-            Some(home) => Ok(sh.change_directory("cd", &home, &home, follow)),
+            Some(home) => Ok(sh.change_directory("cd", &home, &home, follow).1),
             None => Ok(sh.complain("cd", "HOME not set")),
         },
         [dir] => Ok(sh.go_to("cd", dir, follow)),

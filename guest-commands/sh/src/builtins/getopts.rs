@@ -19,7 +19,8 @@ pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         match list.get(index - 1) {
             Some(word) if word == "--" => return done(sh, name, index + 1),
             Some(word) if word.len() > 1 && word.starts_with('-') => at = 1,
-            _ => return done(sh, name, index),
+            Some(_) => return done(sh, name, index),
+            None => return done(sh, name, list.len() + 1),
         }
     }
     let Some(word) = list.get(index - 1) else { return done(sh, name, index) };

@@ -2,20 +2,13 @@
 
 use super::getopt::Options;
 use crate::shell::{Flow, Shell};
-use crate::symbols;
+use crate::symbols::{self, Sym};
 use crate::vars::Value;
 
 /// How many programs are remembered.
 const MAX_HASHED: usize = 4096;
-
-/// The row of bash's table in which a name is.
-fn row(name: &str) -> u32 {
-    let bytes = crate::text::to_bytes(name);
-    bytes
-        .iter()
-        .fold(2_166_136_261u32, |hash, byte| hash.wrapping_mul(16_777_619) ^ i32::from(*byte as i8) as u32)
-        & 0xff
-}
+/// How many rows the table has whose order is shown.
+const ROWS: u32 = 256;
 
 impl Shell {
     /// Remembers where a program is, and how often it was asked for.
@@ -32,6 +25,19 @@ impl Shell {
         self.vars.put(symbols::BASH_CMDS, Value::Assoc(items));
     }
 
+    /// Takes over what a script wrote into `BASH_ALIASES` or `BASH_CMDS`.
+    pub(crate) fn table_written(&mut self, table: Sym) {
+        let Some(Value::Assoc(items)) = self.vars.slot(table).map(|slot| &slot.value) else { return };
+        let items = items.iter().map(|(name, value)| (name.clone(), value.clone()));
+        if table == symbols::BASH_ALIASES {
+            self.aliases = items.collect();
+        } else {
+            let items: Vec<_> = items.take(MAX_HASHED).collect();
+            let hits = |name: &str| self.hashed.get(name).map_or(0, |(_, hits)| *hits);
+            self.hashed = items.into_iter().map(|(name, path)| (name.clone(), (path, hits(&name)))).collect();
+        }
+    }
+
     /// Where a program was found before, which counts.
     pub(crate) fn hashed_path(&mut self, name: &str) -> Option<String> {
         let (path, hits) = self.hashed.get_mut(name)?;
@@ -45,7 +51,7 @@ impl Shell {
             return;
         }
         let mut all: Vec<_> = self.hashed.iter().collect();
-        all.sort_by_key(|(name, _)| row(name));
+        all.sort_by_key(|(name, _)| crate::assoc::hash(name) % ROWS);
         let mut text = if reusable { String::new() } else { "hits\tcommand\n".to_owned() };
         for (name, (path, hits)) in all {
             if reusable {

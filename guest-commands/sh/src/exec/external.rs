@@ -99,7 +99,7 @@ impl Shell {
                     sh.status = 1;
                     return Ok(());
                 };
-                return sh.become_program(&args[0], args).and(Err(Flow::Exit));
+                return sh.become_program(&args[0], args, true).and(Err(Flow::Exit));
             }
             let io = sh.child_io();
             let mut map = FdMap::new(io.map.clone());
@@ -171,7 +171,9 @@ impl Shell {
     ) -> io::Result<Pid> {
         let path = self.place_of(program)?;
         let mut command = process::Command::new(&*crate::text::os(&path));
-        command.arg0(&*crate::text::os(&args[0])).env_list(env.to_vec()).search_path(true);
+        let mut env = env.to_vec();
+        env.push(crate::text::to_os(&format!("_={path}")));
+        command.arg0(&*crate::text::os(&args[0])).env_list(env).search_path(true);
         for arg in &args[1..] {
             command.arg(&*crate::text::os(arg));
         }
@@ -191,7 +193,11 @@ impl Shell {
         }
         // A PATH that holds for a while is searched anew every time.
         let lasting = self.opts.hashall && self.vars.is_global(symbols::PATH);
-        if lasting && let Some(path) = self.hashed_path(program) {
+        let checks = self.opts.posix || self.shopts.checkhash;
+        if lasting
+            && let Some(path) = self.hashed_path(program)
+            && (!checks || crate::builtins::test::is_program(&path))
+        {
             return Ok(path);
         }
         match self.find_program(program) {
@@ -249,8 +255,8 @@ impl Shell {
         }
     }
 
-    /// Replaces this shell by a program; returns when that failed, with the status set.
-    pub(crate) fn become_program(&mut self, program: &str, args: &[String]) -> Run {
+    /// Replaces this shell by a program, which is told its path in `_` if `named`; returns when that failed, with the status set.
+    pub(crate) fn become_program(&mut self, program: &str, args: &[String], named: bool) -> Run {
         let env = self.vars.environment();
         let argv: Vec<OsString> = args.iter().map(|a| crate::text::to_os(a)).collect();
         let path = if program.contains('/') || self.path_is_exported() {
@@ -258,6 +264,10 @@ impl Shell {
         } else {
             self.find_program(program).unwrap_or_else(|| program.to_owned())
         };
+        let mut env = env.to_vec();
+        if named {
+            env.push(crate::text::to_os(&format!("_={path}")));
+        }
         let error = process::exec(&*crate::text::os(&path), &argv, Some(env.as_slice()), true);
         if errno_of(&error) == Some(Errno::ENOEXEC) {
             let path = self.find_program(program).unwrap_or(path);
@@ -321,7 +331,7 @@ impl Shell {
             self.status = 126;
             return Err(Flow::Exit);
         }
-        self.become_program(&program, &argv)?;
+        self.become_program(&program, &argv, false)?;
         Err(Flow::Exit)
     }
 
