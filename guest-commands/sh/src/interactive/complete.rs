@@ -249,14 +249,14 @@ fn find(sh: &Shell, word: &Word) -> Found {
     let text = word.text.as_str();
     let mut found = Found { head: String::new(), names: BTreeSet::new(), files: false, ends: "" };
     if word.quote != Some('\'')
-        && let Some((at, prefix)) = text.rfind('$').map(|at| (at, &text[at + 1..]))
+        && let Some(prefix) = text.strip_prefix('$')
     {
         let (brace, name) = match prefix.strip_prefix('{') {
             Some(name) => ("{", name),
             None => ("", prefix),
         };
         if name.is_empty() || crate::text::is_name(name) {
-            found.head = format!("{}${brace}", &text[..at]);
+            found.head = format!("${brace}");
             found.ends = if brace.is_empty() { "" } else { "}" };
             let names = sh.vars.all().into_iter().map(|(name, _)| name.to_string());
             found.names = names.filter(|n| n.starts_with(name)).collect();
@@ -289,9 +289,6 @@ fn find(sh: &Shell, word: &Word) -> Found {
 }
 
 fn commands(sh: &Shell, prefix: &str) -> BTreeSet<String> {
-    if prefix.is_empty() {
-        return BTreeSet::new();
-    }
     let own = WORDS.iter().map(|w| (*w).to_owned());
     let own = own.chain(sh.functions.keys().map(|name| name.to_string())).chain(sh.aliases.keys().cloned());
     let mut names: BTreeSet<String> = own.filter(|name| name.starts_with(prefix)).collect();

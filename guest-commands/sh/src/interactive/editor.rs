@@ -323,7 +323,7 @@ impl Editor {
             _ => (self.buffer.point, past.count()),
         };
         let Some(index) = index.checked_sub(1) else {
-            self.last = before;
+            self.buffer.remove(from, self.buffer.point);
             return Outcome::Bell;
         };
         let word = past.line(index).and_then(|line| words(line).pop()).unwrap_or_default();

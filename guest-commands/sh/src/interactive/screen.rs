@@ -270,6 +270,11 @@ impl Screen {
         out + &self.draw(prompt, text, point)
     }
 
+    /// How many rows the window has.
+    pub(crate) fn height(&self) -> usize {
+        self.height
+    }
+
     /// How wide the window is.
     pub(crate) fn columns(&self) -> usize {
         self.columns
@@ -371,5 +376,226 @@ impl Writer {
             self.out.push_str("\r\n");
         }
         (self.row, self.column) = (row, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::editor::{Editor, Past};
+    use super::super::keys::Decoder;
+    use super::super::width::width;
+    use super::*;
+
+    /// A terminal that understands what a [`Screen`] sends.
+    struct Model {
+        cells: Vec<Vec<char>>,
+        row: usize,
+        column: usize,
+        columns: usize,
+    }
+
+    impl Model {
+        fn new(columns: usize, height: usize) -> Self {
+            Model { cells: vec![vec![' '; columns]; height], row: 0, column: 0, columns }
+        }
+
+        fn down(&mut self) {
+            self.row += 1;
+            if self.row == self.cells.len() {
+                self.cells.remove(0);
+                self.cells.push(vec![' '; self.columns]);
+                self.row -= 1;
+            }
+        }
+
+        fn clear(&mut self) {
+            let column = self.column.min(self.columns);
+            self.cells[self.row][column..].fill(' ');
+        }
+
+        fn feed(&mut self, text: &str) {
+            let mut chars = text.chars();
+            while let Some(c) = chars.next() {
+                match c {
+                    '\r' => self.column = 0,
+                    '\n' => self.down(),
+                    '\x08' => self.column = self.column.min(self.columns - 1) - 1,
+                    '\x1b' => {
+                        assert_eq!(chars.next(), Some('['));
+                        let mut number = String::new();
+                        let letter = loop {
+                            match chars.next() {
+                                Some(c @ ('0'..='9' | '?')) => number.push(c),
+                                other => break other,
+                            }
+                        };
+                        let n = number.parse().unwrap_or(1);
+                        match letter {
+                            Some('A') => self.row = self.row.saturating_sub(n),
+                            Some('B') => self.row = (self.row + n).min(self.cells.len() - 1),
+                            Some('C') => self.column = (self.column + n).min(self.columns - 1),
+                            Some('D') => self.column = self.column.min(self.columns - 1).saturating_sub(n),
+                            Some('K') => self.clear(),
+                            Some('J') => {
+                                self.clear();
+                                let row = self.row;
+                                self.cells[row + 1..].iter_mut().for_each(|cells| cells.fill(' '));
+                            }
+                            Some('m' | 'h' | 'l') => {}
+                            other => panic!("an unknown sequence: {number}{other:?}"),
+                        }
+                    }
+                    c if width(c) == 0 || c == '\x07' => {}
+                    c => {
+                        if self.column + width(c) > self.columns {
+                            self.column = 0;
+                            self.down();
+                        }
+                        self.cells[self.row][self.column] = c;
+                        if width(c) == 2 {
+                            self.cells[self.row][self.column + 1] = '\0';
+                        }
+                        self.column += width(c);
+                    }
+                }
+            }
+        }
+
+        fn text(&self) -> Vec<String> {
+            let line = |cells: &Vec<char>| {
+                let text: String = cells.iter().filter(|c| **c != '\0').collect();
+                text.trim_end().to_owned()
+            };
+            let mut lines: Vec<String> = self.cells.iter().map(line).collect();
+            while lines.last().is_some_and(String::is_empty) {
+                lines.pop();
+            }
+            lines
+        }
+    }
+
+    struct Lines(&'static [&'static str]);
+
+    impl Past for Lines {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+        fn line(&self, index: usize) -> Option<&str> {
+            self.0.get(index).copied()
+        }
+    }
+
+    const PAST: Lines = Lines(&["echo one", "ls -l two", "echo \"a b\""]);
+
+    /// Types keys, drawing after each; the screen must always be what drawing it at once would give.
+    fn typed(keys: &str, columns: usize, height: usize, prompt: &str) -> (Vec<String>, usize, usize) {
+        let mut editor = Editor::default();
+        editor.begin(&PAST, false);
+        let mut decoder = Decoder::default();
+        let mut screen = Screen::new(columns, height, false);
+        let mut model = Model::new(columns, height);
+        decoder.feed(keys.as_bytes());
+        loop {
+            let message = editor.message();
+            let shown = message.as_deref().unwrap_or(prompt);
+            model.feed(&screen.draw(shown, &editor.buffer.text, editor.buffer.point));
+            let mut fresh = Model::new(columns, height);
+            fresh.feed(&Screen::new(columns, height, false).draw(
+                shown,
+                &editor.buffer.text,
+                editor.buffer.point,
+            ));
+            if layout(shown, &editor.buffer.text, 0, columns).rows.len() <= height {
+                assert_eq!(
+                    (model.text(), model.row, model.column),
+                    (fresh.text(), fresh.row, fresh.column),
+                    "{keys:?}"
+                );
+            }
+            let Some(key) = decoder.next(false) else { break };
+            let _ = editor.key(key, &PAST);
+        }
+        (model.text(), model.row, model.column)
+    }
+
+    #[test]
+    fn keys_and_screens() {
+        for (keys, wanted, row, column) in [
+            ("abc", &["$ abc"][..], 0, 5),
+            ("abc\x01x", &["$ xabc"], 0, 3),
+            ("abc\x1b[D\x1b[D\x04", &["$ ac"], 0, 3),
+            ("one two\x17x", &["$ one x"], 0, 7),
+            ("one two\x1b\x7f\x19\x19", &["$ one twotwo"], 0, 12),
+            ("ab\x14", &["$ ba"], 0, 4),
+            ("abc\x15x\x19", &["$ xabc"], 0, 6),
+            ("one two\x1bb\x1bu", &["$ one TWO"], 0, 9),
+            ("x\x1f", &["$"], 0, 2),
+            ("\x10", &["$ echo \"a b\""], 0, 12),
+            ("\x10\x10\x10\x10", &["$ echo one"], 0, 10),
+            ("new\x10\x0e!", &["$ new!"], 0, 6),
+            ("ls \x1b.", &["$ ls \"a b\""], 0, 10),
+            ("ls \x1b.\x1b.", &["$ ls two"], 0, 8),
+            ("\x12ls", &["(reverse-i-search)`l", "s': ls -l two"], 1, 4),
+            ("\x12ls\x01x", &["$ xls -l two"], 0, 3),
+            ("\x12zz", &["(failed reverse-i-se", "arch)`zz':"], 1, 11),
+            ("\x1b3x", &["$ xxx"], 0, 5),
+            ("0123456789abcdefgh", &["$ 0123456789abcdefgh"], 1, 0),
+            ("0123456789abcdefghi", &["$ 0123456789abcdefgh", "i"], 1, 1),
+            ("0123456789abcdefghi\x01X", &["$ X0123456789abcdefg", "hi"], 0, 3),
+            ("0123456789abcdefghi\x7f\x7f", &["$ 0123456789abcdefg"], 0, 19),
+            ("漢漢漢漢漢漢漢漢漢漢", &["$ 漢漢漢漢漢漢漢漢漢", "漢"], 1, 2),
+            ("a漢\x02x", &["$ ax漢"], 0, 4),
+            ("e\u{301}\x7f", &["$"], 0, 2),
+            ("\x1b[200~a\r\nb\x1b[201~", &["$ a", "b"], 1, 1),
+        ] {
+            let wanted: Vec<String> = wanted.iter().map(|line| (*line).to_owned()).collect();
+            assert_eq!(typed(keys, 20, 6, "$ "), (wanted, row, column), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn prompts() {
+        let (text, _, column) = typed("abc\x01x", 20, 6, "\x01\x1b[1m\x02B\x01\x1b[0m\x02> ");
+        assert_eq!((text, column), (vec!["B> xabc".to_owned()], 4));
+        let (text, row, column) = typed("x", 20, 6, "one\r\ntwo> ");
+        assert_eq!((text, row, column), (vec!["one".to_owned(), "two> x".to_owned()], 1, 6));
+    }
+
+    #[test]
+    fn more_than_the_window() {
+        let (text, row, column) = typed(&"0123456789".repeat(10), 20, 3, "$ ");
+        assert_eq!((text.len(), row, column), (3, 2, 2));
+        let (text, row, column) = typed(&("0123456789".repeat(10) + "\x01"), 20, 3, "$ ");
+        assert_eq!((text.len(), row, column), (3, 0, 2));
+        assert!(text[0].starts_with("$ 0123"));
+    }
+
+    #[test]
+    fn a_dumb_terminal_gets_no_escapes() {
+        let mut screen = Screen::new(20, 6, true);
+        let mut model = Model::new(20, 6);
+        let text: Vec<char> = "0123456789abcdefghijklmnop".chars().collect();
+        for (len, point) in [(3, 3), (3, 1), (4, 4), (26, 26), (26, 0), (10, 5), (0, 0)] {
+            let out = screen.draw("$ ", &text[..len], point);
+            assert!(!out.contains('\x1b'));
+            model.feed(&out);
+            if len <= 10 {
+                let line = "$ ".to_owned() + &text[..len].iter().collect::<String>();
+                assert_eq!((model.text(), model.column), (vec![line.trim_end().to_owned()], 2 + point));
+            }
+            assert_eq!(model.row, 0);
+        }
+    }
+
+    #[test]
+    fn a_window_that_changes() {
+        let mut screen = Screen::new(20, 6, false);
+        let text: Vec<char> = "0123456789abcdefghijklmnop".chars().collect();
+        let _ = screen.draw("$ ", &text, text.len());
+        let out = screen.resize(40, 6, "$ ", &text, text.len());
+        let mut model = Model::new(40, 6);
+        model.feed("$ 0123456789abcdefghijklmnop");
+        model.feed(&out);
+        assert_eq!(model.text(), ["$ 0123456789abcdefghijklmnop"]);
     }
 }

@@ -316,7 +316,35 @@ impl Terminal {
             }
             show("\r\n");
         }
-        show(&complete::columns(&shown, screen.columns()).replace('\n', "\r\n"));
+        self.list(&complete::columns(&shown, screen.columns()), screen.height());
+    }
+
+    /// Shows lines, and stops when the window is full.
+    fn list(&mut self, text: &str, height: usize) {
+        let page = height.saturating_sub(1).max(1);
+        let mut room = page;
+        for line in text.lines() {
+            if room == 0 {
+                show("--More--");
+                room = loop {
+                    match self.input(None, false) {
+                        Input::Key(Key::Char(' ' | 'y' | 'Y')) => break page,
+                        Input::Key(Key::Ctrl('m' | 'j')) => break 1,
+                        Input::Key(
+                            Key::Char('q' | 'Q' | 'n' | 'N') | Key::Backspace | Key::Ctrl('g' | 'c'),
+                        )
+                        | Input::End => {
+                            show("\r\x1b[K");
+                            return;
+                        }
+                        _ => {}
+                    }
+                };
+                show("\r\x1b[K");
+            }
+            room -= 1;
+            show(&format!("{line}\r\n"));
+        }
     }
 }
 
