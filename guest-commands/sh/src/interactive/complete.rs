@@ -1,6 +1,7 @@
 //! Completion of the word before the cursor: commands, variables, users, files. It shows nothing.
 
 use super::width::shown_width;
+use crate::completion::Request;
 use crate::shell::Shell;
 use crate::symbols;
 use agentos_guest::fs;
@@ -9,90 +10,9 @@ use std::collections::BTreeSet;
 /// How many candidates are collected.
 const MAX_CANDIDATES: usize = 20_000;
 
-const WORDS: &[&str] = &[
-    "!",
-    "[[",
-    "]]",
-    "case",
-    "coproc",
-    "do",
-    "done",
-    "elif",
-    "else",
-    "esac",
-    "fi",
-    "for",
-    "function",
-    "if",
-    "in",
-    "select",
-    "then",
-    "time",
-    "until",
-    "while",
-    "{",
-    "}",
-    ".",
-    ":",
-    "[",
-    "alias",
-    "bg",
-    "bind",
-    "break",
-    "builtin",
-    "caller",
-    "cd",
-    "command",
-    "compgen",
-    "complete",
-    "compopt",
-    "continue",
-    "declare",
-    "dirs",
-    "disown",
-    "echo",
-    "enable",
-    "eval",
-    "exec",
-    "exit",
-    "export",
-    "false",
-    "fc",
-    "fg",
-    "getopts",
-    "hash",
-    "help",
-    "history",
-    "jobs",
-    "kill",
-    "let",
-    "local",
-    "logout",
-    "mapfile",
-    "popd",
-    "printf",
-    "pushd",
-    "pwd",
-    "read",
-    "readarray",
-    "readonly",
-    "return",
-    "set",
-    "shift",
-    "shopt",
-    "source",
-    "suspend",
-    "test",
-    "times",
-    "trap",
-    "true",
-    "type",
-    "typeset",
-    "ulimit",
-    "umask",
-    "unalias",
-    "unset",
-    "wait",
+const KEYWORDS: &[&str] = &[
+    "!", "[[", "]]", "case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if",
+    "in", "select", "then", "time", "until", "while", "{", "}",
 ];
 
 /// What completes a word.
@@ -117,11 +37,15 @@ struct Word {
     quote: Option<char>,
     /// It names a command.
     command: bool,
+    /// The words of the command before it, and where the command begins.
+    before: Vec<String>,
+    begins: usize,
 }
 
 /// Finds the word at the end of a line.
 fn word(line: &str) -> Word {
-    let mut word = Word { start: 0, text: String::new(), quote: None, command: true };
+    let mut word =
+        Word { start: 0, text: String::new(), quote: None, command: true, before: Vec::new(), begins: 0 };
     let mut begun = false;
     // The word is the value of an assignment, after which a command may follow.
     let mut value = false;
@@ -144,10 +68,17 @@ fn word(line: &str) -> Word {
             (None, ' ' | '\t' | '\n' | ';' | '&' | '|' | '(' | '<' | '>') => {
                 if begun || value {
                     word.command = word.command && (value || stays_command(&word.text));
+                    if !(word.before.is_empty() && (value || word.command)) {
+                        word.before.push(std::mem::take(&mut word.text));
+                    }
                 }
                 value = false;
                 match c {
-                    ';' | '&' | '|' | '(' | '\n' => word.command = true,
+                    ';' | '&' | '|' | '(' | '\n' => {
+                        word.command = true;
+                        word.before.clear();
+                        word.begins = at + 1;
+                    }
                     '<' | '>' => word.command = false,
                     _ => {}
                 }
@@ -199,6 +130,7 @@ fn stays_command(word: &str) -> bool {
 }
 
 /// What is found for a word.
+#[derive(Default)]
 struct Found {
     /// What the candidates have before themselves, such as the directory.
     head: String,
@@ -206,12 +138,20 @@ struct Found {
     /// Where a name is a directory.
     files: bool,
     ends: &'static str,
+    /// The names are put into the line as they are.
+    raw: bool,
+    /// Nothing follows the only one.
+    open: bool,
 }
 
 /// Completes the word at the end of a line.
-pub(crate) fn complete(sh: &Shell, line: &str) -> Completion {
+pub(crate) fn complete(sh: &mut Shell, line: &str) -> Completion {
     let word = word(line);
-    let found = find(sh, &word);
+    let found = match programmed(sh, &word, line) {
+        Some(found) => found,
+        None => find(sh, &word),
+    };
+    let sh = &*sh;
     let Some(first) = found.names.first() else {
         return Completion { start: word.start, ..Completion::default() };
     };
@@ -225,14 +165,16 @@ pub(crate) fn complete(sh: &Shell, line: &str) -> Completion {
     let only = found.names.len() == 1;
     let open = word.quote.map(String::from).unwrap_or_default();
     let text = found.head.clone() + &common;
-    let variable = text.starts_with('$');
-    let common = if variable { open.clone() + &text } else { open.clone() + &quoted(&text, word.quote) };
+    let variable = text.starts_with('$') && !found.files;
+    let common =
+        if variable || found.raw { open.clone() + &text } else { open.clone() + &quoted(&text, word.quote) };
     let ends = match () {
         () if !only => String::new(),
         () if is_dir(first) => "/".to_owned(),
         () if found.ends == "/" || variable && crate::builtins::test::is_dir(&value(sh, first)) => {
             "/".to_owned()
         }
+        () if found.open => found.ends.to_owned(),
         () => found.ends.to_owned() + &open + " ",
     };
     let shown =
@@ -245,9 +187,40 @@ fn value(sh: &Shell, name: &str) -> String {
     sh.vars.get(crate::symbols::sym(name)).unwrap_or_default().into_owned()
 }
 
+/// What `complete` says about the arguments of the command; `None` if it says nothing.
+fn programmed(sh: &mut Shell, word: &Word, line: &str) -> Option<Found> {
+    let command = word.before.first().filter(|_| sh.shopts.progcomp && !word.command)?.clone();
+    let name = command.rsplit('/').next().unwrap_or(&command);
+    let specs = &sh.completions;
+    let spec = specs.get(&command).or_else(|| specs.get(name)).or_else(|| specs.get("_DefaultCmD_"))?.clone();
+    let mut words = word.before.clone();
+    words.push(word.text.clone());
+    let request = Request {
+        command,
+        word: word.text.clone(),
+        previous: word.before.last().cloned().unwrap_or_default(),
+        line: line[word.begins..].trim_start().to_owned(),
+        point: line[word.begins..].trim_start().len(),
+        index: words.len() as i64 - 1,
+        words,
+        kind: 9,
+        key: 9,
+    };
+    let status = sh.status;
+    let names = sh.candidates_or_files(&spec, &request);
+    sh.flush();
+    sh.status = status;
+    let names: BTreeSet<String> = names.ok()?.into_iter().take(MAX_CANDIDATES).collect();
+    if names.is_empty() && spec.has("bashdefault") {
+        return None;
+    }
+    let files = spec.has("filenames") || spec.has("default") || spec.actions.contains(&"file");
+    Some(Found { names, files, raw: !files, open: spec.has("nospace"), ..Found::default() })
+}
+
 fn find(sh: &Shell, word: &Word) -> Found {
     let text = word.text.as_str();
-    let mut found = Found { head: String::new(), names: BTreeSet::new(), files: false, ends: "" };
+    let mut found = Found::default();
     if word.quote != Some('\'')
         && let Some(prefix) = text.strip_prefix('$')
     {
@@ -289,7 +262,7 @@ fn find(sh: &Shell, word: &Word) -> Found {
 }
 
 fn commands(sh: &Shell, prefix: &str) -> BTreeSet<String> {
-    let own = WORDS.iter().map(|w| (*w).to_owned());
+    let own = KEYWORDS.iter().copied().chain(crate::builtins::table::names()).map(str::to_owned);
     let own = own.chain(sh.functions.keys().map(|name| name.to_string())).chain(sh.aliases.keys().cloned());
     let mut names: BTreeSet<String> = own.filter(|name| name.starts_with(prefix)).collect();
     let path = sh.vars.get(symbols::PATH).unwrap_or_default();
@@ -383,8 +356,9 @@ mod tests {
             ("x=fi", 2, "fi", None, false),
             ("dd if=/e", 6, "/e", None, false),
         ] {
-            let wanted = Word { start, text: text.into(), quote, command };
-            assert_eq!(word(line), wanted, "{line}");
+            let found = word(line);
+            let wanted = (start, text, quote, command);
+            assert_eq!((found.start, found.text.as_str(), found.quote, found.command), wanted, "{line}");
         }
     }
 
