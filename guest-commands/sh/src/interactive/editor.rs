@@ -170,6 +170,11 @@ impl Editor {
         outcome
     }
 
+    /// A completion changed the line: the next one is not the second in a row.
+    pub(crate) fn completed(&mut self) {
+        self.last = Last::Other;
+    }
+
     fn digit(&mut self, digit: char) -> Outcome {
         let value = digit.to_digit(10).unwrap_or(0) as usize;
         self.count = Some((self.count.unwrap_or(0) * 10 + value).min(MAX_COUNT));

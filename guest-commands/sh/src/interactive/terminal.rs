@@ -286,6 +286,7 @@ impl Terminal {
             {
                 let text: Vec<char> = full.chars().collect();
                 buffer.replace(from, buffer.point, &text);
+                self.editor.completed();
                 if shown.len() == 1 {
                     return;
                 }
