@@ -2,7 +2,8 @@
 //! on is in `vars`.
 
 use crate::shell::{Function, Shell, same_directory};
-use crate::source::units::{Dialect, Next, Units};
+use crate::source::Dialect;
+use crate::source::units::{Next, Units};
 use crate::symbols::{self, sym};
 use crate::vars::{self, Value};
 use std::rc::Rc;
@@ -100,9 +101,9 @@ impl Shell {
         if name.is_empty() || !name.bytes().all(plain) || !text.starts_with("() {") {
             return;
         }
-        let dialect = Dialect { extglob: true, aliases: None };
+        let dialect = || Dialect { extglob: true, ..Dialect::default() };
         let mut units = Units::new(format!("{name} {text}\n"), 1);
-        let (Ok(Next::Unit(unit)), Ok(Next::End)) = (units.next(dialect), units.next(dialect)) else {
+        let (Ok(Next::Unit(unit)), Ok(Next::End)) = (units.next(dialect()), units.next(dialect())) else {
             return;
         };
         if let [item] = unit.items.as_slice()

@@ -4,7 +4,7 @@ use crate::input::Input;
 use crate::interactive::repl;
 use crate::interactive::startup::Startup;
 use crate::shell::{Flow, Shell};
-use crate::source::units::{Dialect, Next, Units};
+use crate::source::units::Units;
 use agentos_guest::{Errno, Signal, errno_of, fd, signal};
 use std::rc::Rc;
 
@@ -176,7 +176,7 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
     if sh.opts.verbose {
         sh.write_error(&text);
     }
-    let mut units = Units::new(text, 1);
+    let mut units = Units::new(text, 1).named(if sh.command_string { "-c" } else { "" });
     let mut remembers = sh.remembers();
     if remembers && !sh.command_string {
         return run_rest(sh, &units);
@@ -203,11 +203,14 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
     }
 }
 
+/// The next command of a script that is all here.
 fn next(sh: &mut Shell, units: &mut Units) -> Result<Option<Rc<crate::ir::List>>, Flow> {
-    sh.next_unit(units).map_err(|()| {
-        sh.status = 2;
-        Flow::Exit
-    })
+    loop {
+        match sh.next_unit(units) {
+            Ok(unit) => return Ok(unit),
+            Err(effect) => sh.after_script_error(effect)?,
+        }
+    }
 }
 
 /// Runs a script that arrives on standard input, which the programs it runs share: nothing is read ahead.
@@ -229,15 +232,39 @@ pub(crate) fn run_lines(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>
 
 fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first: u32) -> Result<(), Flow> {
     let mut units = Units::new(String::new(), first);
-    units.complete = false;
     // What was read of the command that is not complete yet.
     let mut pending = String::new();
     let mut number = first;
     loop {
-        let aliases = (sh.shopts.expand_aliases && !sh.aliases.is_empty()).then_some(&sh.aliases);
-        match units.next(Dialect { extglob: sh.shopts.extglob, aliases }) {
-            Ok(Next::Unit(unit)) => {
+        pending.clear();
+        let next = units.read(sh.dialect(), &mut |begun| {
+            if !begun {
                 pending.clear();
+            }
+            loop {
+                let Some(text) = read() else { return Ok(None) };
+                if sh.opts.verbose {
+                    sh.write_error(&text);
+                }
+                if !sh.remembers() {
+                    number += 1;
+                    return Ok(Some(text));
+                }
+                sh.line = number;
+                let text = match sh.expand_read_line(&pending, text) {
+                    Some(text) => text,
+                    // Nothing is left of it; bash does not even count it.
+                    None if pending.is_empty() => continue,
+                    None => "\n".to_owned(),
+                };
+                sh.note_line(&pending, &text);
+                number += 1;
+                pending.push_str(&text);
+                return Ok(Some(text));
+            }
+        });
+        match sh.read_unit(&mut units, next) {
+            Ok(Some(unit)) => {
                 sh.session.history_number = sh.history_number();
                 let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, false) };
                 match result {
@@ -246,49 +273,8 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
                     Err(flow) => return Err(flow),
                 }
             }
-            Ok(Next::End) if units.complete => return sh.poll_traps(),
-            Ok(next @ (Next::End | Next::More)) => {
-                if matches!(next, Next::End) {
-                    pending.clear();
-                }
-                // A line that goes on in the next one is not complete, whatever it parses as.
-                let mut goes_on = true;
-                let mut any = false;
-                while goes_on {
-                    let Some(text) = read() else { break };
-                    any = true;
-                    goes_on = continues(&text);
-                    if sh.opts.verbose {
-                        sh.write_error(&text);
-                    }
-                    if !sh.remembers() {
-                        number += 1;
-                        units.push(&text);
-                        continue;
-                    }
-                    sh.line = number;
-                    let text = match sh.expand_read_line(&pending, text) {
-                        Some(text) => text,
-                        // Nothing is left of it; bash does not even count it.
-                        None if pending.is_empty() => break,
-                        None => "\n".to_owned(),
-                    };
-                    sh.note_line(&pending, &text);
-                    number += 1;
-                    units.push(&text);
-                    pending.push_str(&text);
-                }
-                if !any {
-                    units.complete = true;
-                }
-            }
-            Err(error) => {
-                sh.line = units.line();
-                let message = crate::shell::syntax_message(&error);
-                sh.error(&message);
-                sh.status = 2;
-                return Err(Flow::Exit);
-            }
+            Ok(None) => return sh.poll_traps(),
+            Err(effect) => sh.after_script_error(effect)?,
         }
     }
 }

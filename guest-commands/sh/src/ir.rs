@@ -60,6 +60,7 @@ pub(crate) enum Kind {
     Arith(Arith),
     Cond(Cond),
     Function { name: Rc<str>, body: Rc<Command> },
+    Coproc { name: Option<Rc<str>>, body: Rc<Command> },
 }
 
 /// An item of `case`.
@@ -176,7 +177,7 @@ pub(crate) enum Part {
 pub(crate) struct Subst {
     pub(crate) text: Rc<str>,
     pub(crate) line: u32,
-    pub(crate) list: OnceCell<Result<Rc<List>, String>>,
+    pub(crate) list: OnceCell<Rc<List>>,
     /// Whether it may run in this process, for a generation of functions.
     pub(crate) in_process: Cell<Option<(u32, bool)>>,
 }
@@ -282,6 +283,32 @@ pub(crate) struct Redirect {
     pub(crate) fd: RedirectFd,
     pub(crate) kind: RedirectKind,
     pub(crate) target: Word,
+    /// What the target of a here-document is.
+    pub(crate) here: Option<Rc<Here>>,
+}
+
+impl Redirect {
+    /// The target, or the text of a here-document.
+    pub(crate) fn word(&self) -> &Word {
+        self.here.as_ref().and_then(|here| here.body.get()).unwrap_or(&self.target)
+    }
+}
+
+/// A here-document. Its text comes after the line that announces it.
+#[derive(Debug)]
+pub(crate) struct Here {
+    /// The delimiter as written.
+    pub(crate) delimiter: Rc<str>,
+    /// `<<-`.
+    pub(crate) strip: bool,
+    pub(crate) body: OnceCell<Word>,
+}
+
+impl Here {
+    /// Whether nothing is expanded in the text.
+    pub(crate) fn quoted(&self) -> bool {
+        self.delimiter.contains(['\\', '\'', '"'])
+    }
 }
 
 /// Which descriptor is redirected.

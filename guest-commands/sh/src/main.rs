@@ -21,6 +21,7 @@ mod pattern;
 mod print;
 mod prompt;
 mod regex;
+mod script;
 mod shell;
 mod source;
 mod spare;

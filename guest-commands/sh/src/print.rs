@@ -10,9 +10,7 @@ use std::fmt::Write as _;
 pub(crate) fn function(name: &str, body: &Command) -> String {
     let mut p = Printer::default();
     p.definition(name, body);
-    if !p.bodies.is_empty() {
-        p.line();
-    }
+    p.here_documents();
     p.out.truncate(p.out.trim_end_matches('\n').len());
     p.out
 }
@@ -30,12 +28,20 @@ impl Printer {
         self.out.push_str(text);
     }
 
-    /// Ends the line, and with it the here-documents that began on it.
-    fn line(&mut self) {
-        self.out.push('\n');
+    /// The texts of the here-documents that began on the line.
+    fn here_documents(&mut self) {
+        if !self.bodies.is_empty() {
+            self.out.push('\n');
+        }
         for body in self.bodies.drain(..) {
             self.out.push_str(&body);
         }
+    }
+
+    /// Ends the line, and with it the here-documents that began on it.
+    fn line(&mut self) {
+        self.here_documents();
+        self.out.push('\n');
         let blanks = self.indent * 4;
         let _ = write!(self.out, "{:blanks$}", "");
     }
@@ -66,6 +72,13 @@ impl Printer {
         let last = list.items.len().saturating_sub(1);
         for (i, item) in list.items.iter().enumerate() {
             self.item(item);
+            if !self.bodies.is_empty() {
+                self.here_documents();
+                if i < last {
+                    self.line();
+                }
+                continue;
+            }
             match (item.background, i == last) {
                 (true, true) => self.text(" &"),
                 (true, false) => self.text(" & "),
@@ -149,6 +162,13 @@ impl Printer {
                 self.text("function ");
                 self.definition(name, body);
             }
+            Kind::Coproc { name, body } => {
+                self.text("coproc ");
+                if let Some(name) = name {
+                    let _ = write!(self.out, "{name} ");
+                }
+                self.command(body);
+            }
         }
         for (i, redirect) in command.redirects.iter().enumerate() {
             if i > 0 || !self.out.ends_with([' ', '\n']) {
@@ -201,7 +221,12 @@ impl Printer {
             self.line();
             let patterns: Vec<&str> = arm.patterns.iter().map(|p| &*p.raw).collect();
             let _ = write!(self.out, "{})", patterns.join(" | "));
-            self.block(|p| p.list(&arm.body, false));
+            if arm.body.items.is_empty() {
+                self.out.push('\n');
+                self.line();
+            } else {
+                self.block(|p| p.list(&arm.body, false));
+            }
             self.text(match arm.then {
                 Then::Leave => ";;",
                 Then::FallThrough => ";&",
@@ -279,24 +304,23 @@ impl Printer {
         }
         self.text(sign);
         if let RedirectKind::Here { newline: false } = redirect.kind {
-            return self.here_document(&redirect.target);
+            return self.here_document(redirect);
         }
         self.text(&redirect.target.raw);
     }
 
-    fn here_document(&mut self, body: &Word) {
-        let mut delimiter = "EOF".to_owned();
-        while body.raw.lines().any(|line| line == delimiter) {
-            delimiter.push('_');
+    fn here_document(&mut self, redirect: &Redirect) {
+        let Some(here) = &redirect.here else { return };
+        if here.strip {
+            self.text("-");
         }
-        // Text that stands for itself although it holds what is special was quoted.
-        let quoted = body.raw.contains(['$', '`', '\\']) && body.literal() == Some(&*body.raw);
-        if quoted {
-            let _ = write!(self.out, "'{delimiter}'");
+        let delimiter = crate::source::delimiter(&here.delimiter);
+        if here.quoted() {
+            self.text(&crate::expand_quote(&delimiter));
         } else {
             self.text(&delimiter);
         }
-        self.bodies.push(format!("{}{delimiter}\n", body.raw));
+        self.bodies.push(format!("{}{delimiter}\n", redirect.word().raw));
     }
 
     /// `outer`: how tightly the operator around binds; `||` 1, `&&` 2, `!` 3.

@@ -81,7 +81,7 @@ pub(crate) struct Shell {
     pub(crate) fixed_functions: std::collections::BTreeSet<String>,
     /// Changes with every definition, so that what was concluded from the functions can be kept until then.
     pub(crate) generation: u32,
-    pub(crate) aliases: HashMap<String, String>,
+    pub(crate) aliases: Rc<HashMap<String, String>>,
     pub(crate) args: Vec<String>,
     /// `set` gave the script or function of this depth of calls new arguments.
     pub(crate) args_set_in: Option<u32>,
@@ -143,7 +143,8 @@ pub(crate) struct Shell {
 pub(crate) fn syntax_message(error: &SyntaxError) -> String {
     match error {
         SyntaxError::Incomplete(what) | SyntaxError::Wrong(what, _) => what.clone(),
-        SyntaxError::Alias(_) => "alias".into(),
+        SyntaxError::Report(report) => report.messages.join(": "),
+        SyntaxError::More => "unexpected end of file".into(),
     }
 }
 
@@ -167,7 +168,7 @@ impl Shell {
             functions: HashMap::new(),
             fixed_functions: std::collections::BTreeSet::new(),
             generation: 0,
-            aliases: HashMap::new(),
+            aliases: Rc::default(),
             args: Vec::new(),
             args_set_in: None,
             source: Rc::from(zero.as_str()),
@@ -683,12 +684,18 @@ impl Shell {
 
     /// Reports an error the way bash does: name of the shell, line, message.
     pub(crate) fn error(&mut self, message: &str) {
+        self.error_in("", message);
+    }
+
+    /// The same about text that has a name of its own, as that of `eval`.
+    pub(crate) fn error_in(&mut self, name: &str, message: &str) {
+        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
         let prefix = if self.interactive {
-            format!("{}: ", self.zero)
+            format!("{}: {name}", self.zero)
         } else if self.command_string || self.zero_is_shell() {
-            format!("{}: line {}: ", self.zero, self.line)
+            format!("{}: {name}line {}: ", self.zero, self.line)
         } else {
-            format!("{}: line {}: ", self.source, self.line)
+            format!("{}: {name}line {}: ", self.source, self.line)
         };
         self.write_error(&format!("{prefix}{message}\n"));
     }

@@ -95,7 +95,7 @@ impl Shell {
         let pipestatus = self.pipestatus.clone();
         let tested = std::mem::take(&mut self.tested);
         self.traps.running += 1;
-        let result = self.eval(action);
+        let result = self.eval_as(action, "trap");
         self.traps.running -= 1;
         self.tested = tested;
         match result {
@@ -142,7 +142,7 @@ impl Shell {
     pub(crate) fn exit_trap(&mut self) -> i32 {
         if let Some(action) = self.traps.exit.take() {
             let status = self.status;
-            if let Err(flow) = self.eval(&action)
+            if let Err(flow) = self.eval_as(&action, "exit trap")
                 && flow == Flow::Exit
             {
                 return self.status;

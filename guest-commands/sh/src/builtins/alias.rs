@@ -44,7 +44,7 @@ pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
                 status = sh.complain("alias", &format!("`{name}': invalid alias name"));
             }
             Some((name, value)) if !name.is_empty() => {
-                sh.aliases.insert(name.to_owned(), value.to_owned());
+                Rc::make_mut(&mut sh.aliases).insert(name.to_owned(), value.to_owned());
                 sh.show_aliases();
             }
             _ => match sh.aliases.get(word) {
@@ -65,7 +65,7 @@ pub(super) fn unalias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         Err(status) => return Ok(status),
     };
     if !flags.is_empty() {
-        sh.aliases.clear();
+        Rc::make_mut(&mut sh.aliases).clear();
         sh.show_aliases();
         return Ok(0);
     }
@@ -74,7 +74,7 @@ pub(super) fn unalias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
     let mut status = 0;
     for word in words {
-        if sh.aliases.remove(word).is_none() {
+        if Rc::make_mut(&mut sh.aliases).remove(word).is_none() {
             status = sh.complain("unalias", &format!("{word}: not found"));
         }
     }

@@ -162,10 +162,7 @@ fn run(sh: &mut Shell, text: String) -> Result<(), Flow> {
                 }
                 return Ok(());
             }
-            Err(()) => {
-                sh.status = 1;
-                return Ok(());
-            }
+            Err(effect) => return sh.after_syntax_error(effect, true),
         }
     }
 }

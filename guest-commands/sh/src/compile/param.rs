@@ -40,23 +40,27 @@ fn name_len(text: &str) -> usize {
     }
 }
 
-/// The expansion `${text}`. A wrong one is reported when it is expanded, as bash does: its operation is then
-/// [`Op::Transform`] with 0.
-pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<Param> {
-    let raw: Rc<str> = Rc::from(text);
-    let bad = |raw| Param {
+/// An expansion that is wrong.
+pub(super) fn wrong(text: &str) -> Param {
+    Param {
         name: Name::Zero,
         index: None,
         indirect: false,
         braced: true,
         op: Op::Transform(0),
-        raw,
-    };
+        raw: Rc::from(text),
+    }
+}
+
+/// The expansion `${text}`. A wrong one is reported when it is expanded, as bash does: its operation is then
+/// [`Op::Transform`] with 0.
+pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<Param> {
+    let raw: Rc<str> = Rc::from(text);
     if let Some(rest) = text.strip_prefix('#')
         && !rest.is_empty()
     {
         let len = name_len(rest);
-        let Some((subscript, used)) = subscript(&rest[len..], line)? else { return Ok(bad(raw)) };
+        let Some((subscript, used)) = subscript(&rest[len..], line)? else { return Ok(wrong(text)) };
         if len > 0 && len + used == rest.len() {
             return Ok(Param {
                 name: name(&rest[..len]),
@@ -78,7 +82,7 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
     }
     let len = name_len(rest);
     if len == 0 {
-        return Ok(bad(raw));
+        return Ok(wrong(text));
     }
     let parameter = name(&rest[..len]);
     rest = &rest[len..];
@@ -92,14 +96,14 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
             raw,
         });
     }
-    let Some((at, used)) = subscript(rest, line)? else { return Ok(bad(raw)) };
+    let Some((at, used)) = subscript(rest, line)? else { return Ok(wrong(text)) };
     rest = &rest[used..];
     if indirect && rest.is_empty() && matches!(at, Some(Subscript::At | Subscript::Star)) {
         return Ok(Param { name: parameter, index: at, indirect: false, braced: true, op: Op::Keys, raw });
     }
     match operation(rest, line, quoted, depth)? {
         Some(op) => Ok(Param { name: parameter, index: at, indirect, braced: true, op, raw }),
-        None => Ok(bad(raw)),
+        None => Ok(wrong(text)),
     }
 }
 

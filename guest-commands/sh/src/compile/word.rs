@@ -96,6 +96,12 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
     Ok(Word { parts: b.parts, raw: Rc::from(text) })
 }
 
+/// A word whose expansion fails: `text` has the beginning of an expansion and not its end.
+pub(crate) fn wrong(text: &str) -> Word {
+    let inner = text.find("${").map_or(text, |at| &text[at + 2..]);
+    Word { parts: vec![Part::Param(Box::new(param::wrong(inner)), false)], raw: Rc::from(text) }
+}
+
 /// Whether a word is the text that it is written as: most are.
 fn is_plain(text: &str) -> bool {
     let special = |b| matches!(b, b'\\' | b'\'' | b'"' | b'`' | b'$' | b'~' | b'<' | b'>');
@@ -279,6 +285,9 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
 
 /// Commands that are parsed when first run.
 pub(super) fn subst(text: &str, line: u32) -> Rc<Subst> {
+    if let Some(known) = crate::source::known_subst(text) {
+        return known;
+    }
     Rc::new(Subst { text: Rc::from(text), line, list: OnceCell::new(), in_process: Cell::new(None) })
 }
 
@@ -310,7 +319,9 @@ fn dollar(b: &mut Builder, s: &Skipper<'_>, i: usize, quoted: bool) -> Result<us
             b.part(Part::Arith(Box::new(arith), quoted));
         }
         b'{' => {
-            let param = param::parse(&text[i + 2..end - 1], b.line, quoted, b.depth + 1)?;
+            let inner = &text[i + 2..end - 1];
+            let param =
+                param::parse(inner, b.line, quoted, b.depth + 1).unwrap_or_else(|_| param::wrong(inner));
             b.part(Part::Param(Box::new(param), quoted));
         }
         b'\'' if !quoted => quoted_text(b, &ansi(&text[i + 2..end - 1])),

@@ -77,6 +77,10 @@ impl Shell {
     /// Carries an assignment out.
     pub(crate) fn assign(&mut self, assign: &Assign) -> Run {
         let name = assign.name;
+        if let (Some(index), AssignValue::Array(_)) = (&assign.index, &assign.value) {
+            self.error(&format!("{}[{}]: cannot assign list to array member", name.name(), index.word.raw));
+            return Err(self.fatal());
+        }
         match &assign.value {
             AssignValue::Scalar(word) => {
                 if let [Part::Arith(arith, _)] = word.parts.as_slice()

@@ -40,10 +40,16 @@ impl Shell {
             Kind::While { until, condition, body } => self.run_while(*until, condition, body),
             Kind::For { var, words, body } => {
                 self.line = command.line;
+                if !crate::text::is_name(&var.name()) {
+                    return self.invalid_name(&var.name());
+                }
                 let list = self.loop_words(words.as_deref())?;
                 self.run_for(*var, words.as_deref(), list, body)
             }
             Kind::Select { var, words, body } => {
+                if !crate::text::is_name(&var.name()) {
+                    return self.invalid_name(&var.name());
+                }
                 let words = self.loop_words(words.as_deref())?;
                 self.run_select(*var, &words, body)
             }
@@ -70,18 +76,34 @@ impl Shell {
                 Ok(())
             }
             Kind::Function { name, body } => {
-                self.define(name, body);
+                self.line = command.line;
+                self.define(name, body)
+            }
+            Kind::Coproc { .. } => {
+                self.line = command.line;
+                self.error("coproc: not supported");
+                self.status = 1;
                 Ok(())
             }
         }
     }
 
     #[inline(never)]
-    fn define(&mut self, name: &Rc<str>, body: &Rc<Command>) {
+    fn define(&mut self, name: &Rc<str>, body: &Rc<Command>) -> Run {
+        let wrong = name.contains(['$', '\'', '"', '\\', '`', '<', '>'])
+            || self.opts.posix && !crate::text::is_name(name);
+        if wrong {
+            return self.invalid_name(name);
+        }
+        if self.opts.posix && crate::builtins::is_special(name) {
+            self.error(&format!("`{name}': is a special builtin"));
+            self.status = 2;
+            return Err(Flow::Exit);
+        }
         if self.fixed_functions.contains(&**name) {
             self.error(&format!("{name}: readonly function"));
             self.status = 1;
-            return;
+            return Ok(());
         }
         let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
         self.functions.insert(name.clone(), Rc::new(function));
@@ -90,6 +112,14 @@ impl Shell {
             self.vars.export_function(name, self.function_text(name));
         }
         self.status = 0;
+        Ok(())
+    }
+
+    /// A name that nothing can have; that ends a shell in POSIX mode.
+    fn invalid_name(&mut self, name: &str) -> Run {
+        self.error(&format!("`{name}': not a valid identifier"));
+        self.status = if self.opts.posix { 2 } else { 1 };
+        if self.opts.posix { Err(Flow::Exit) } else { Ok(()) }
     }
 
     #[inline(never)]

@@ -12,8 +12,7 @@ mod trace;
 
 use crate::ir::{Command, Item, Kind, List, Pipeline};
 use crate::shell::{Flow, Run, Shell};
-use crate::source::units::{Dialect, Next, Units};
-use std::rc::Rc;
+use crate::source::units::Units;
 
 impl Shell {
     /// Runs commands in sequence; `tail`: the process ends after them.
@@ -155,13 +154,19 @@ impl Shell {
         result
     }
 
-    /// Runs text in this shell, as `eval` and traps do.
-    #[inline(never)]
+    /// Runs text in this shell, as `eval` does.
     pub(crate) fn eval(&mut self, text: &str) -> Run {
+        self.eval_as(text, "eval")
+    }
+
+    /// The same for text that messages call otherwise.
+    #[inline(never)]
+    pub(crate) fn eval_as(&mut self, text: &str, name: &'static str) -> Run {
         self.check_depth()?;
         self.depth += 1;
         let line = self.line;
-        let mut units = Units::new(text.to_owned(), line.max(1));
+        let mut units =
+            Units::new(text.to_owned(), if name == "exit trap" { 1 } else { line.max(1) }).named(name);
         let mut empty = true;
         let result = loop {
             match self.next_unit(&mut units) {
@@ -177,31 +182,11 @@ impl Shell {
                     }
                     break Ok(());
                 }
-                Err(()) => {
-                    self.status = 2;
-                    break Ok(());
-                }
+                Err(effect) => break self.after_syntax_error(effect, name == "eval"),
             }
         };
         self.depth -= 1;
         self.line = line;
         result
-    }
-
-    /// The next command of a script; wrong text is reported.
-    pub(crate) fn next_unit(&mut self, units: &mut Units) -> Result<Option<Rc<List>>, ()> {
-        let aliases = (self.shopts.expand_aliases && !self.aliases.is_empty()).then_some(&self.aliases);
-        match units.next(Dialect { extglob: self.shopts.extglob, aliases }) {
-            Ok(Next::Unit(unit)) => Ok(Some(unit)),
-            Ok(Next::End | Next::More) => Ok(None),
-            Err(error) => {
-                self.line = match &error {
-                    crate::source::SyntaxError::Wrong(_, line) => *line,
-                    _ => units.line(),
-                };
-                self.error(&crate::shell::syntax_message(&error));
-                Err(())
-            }
-        }
     }
 }

@@ -119,11 +119,11 @@ impl Shell {
             && command
                 .redirects
                 .iter()
-                .all(|r| is_pure(&r.target) && !matches!(r.fd, crate::ir::RedirectFd::Named(_)))
+                .all(|r| is_pure(r.word()) && !matches!(r.fd, crate::ir::RedirectFd::Named(_)))
             && command
                 .redirects
                 .iter()
-                .all(|r| !r.target.literal().is_some_and(crate::builtins::test::is_fifo))
+                .all(|r| !r.word().literal().is_some_and(crate::builtins::test::is_fifo))
     }
 
     fn spawn_stage(

@@ -109,7 +109,7 @@ impl Shell {
     #[inline(never)]
     fn resolve(&mut self, redirect: &Redirect, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
         if let RedirectKind::Here { newline } = redirect.kind {
-            let mut text = self.expand_string(&redirect.target)?;
+            let mut text = self.expand_string(redirect.word())?;
             if newline {
                 text.push('\n');
             }

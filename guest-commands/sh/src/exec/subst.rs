@@ -3,6 +3,7 @@
 
 use crate::ir::{Command, Item, Kind, List, RedirectKind, Subst};
 use crate::shell::{Flow, Shell};
+use crate::source::Effect;
 use crate::source::units::Units;
 use agentos_guest::{fd, process, strerror};
 use std::rc::Rc;
@@ -15,40 +16,40 @@ const OUTSIDE: &[&str] = &[
 ];
 
 impl Shell {
-    fn parsed(&mut self, subst: &Subst) -> Result<Rc<List>, Flow> {
-        let parsed = subst.list.get_or_init(|| {
-            let mut units = Units::new(subst.text.to_string(), subst.line);
-            let mut items = Vec::new();
-            loop {
-                use crate::source::units::{Dialect, Next};
-                match units.next(Dialect { extglob: true, aliases: None }) {
-                    Ok(Next::Unit(unit)) => items.push(unit),
-                    Ok(Next::End | Next::More) => break,
-                    Err(error) => return Err(crate::shell::syntax_message(&error)),
-                }
-            }
-            let mut all = Vec::new();
-            for unit in items {
-                all.extend(Rc::into_inner(unit).map(|list| list.items).unwrap_or_default());
-            }
-            Ok(Rc::new(List { items: all }))
-        });
-        match parsed {
-            Ok(list) => Ok(list.clone()),
-            Err(message) => {
-                let message = message.clone();
-                self.error(&format!("command substitution: {message}"));
-                self.status = 2;
-                Err(Flow::Discard)
+    /// The commands of a substitution; wrong text is reported.
+    fn parsed(&mut self, subst: &Subst) -> Result<Rc<List>, Effect> {
+        let dialect = self.dialect();
+        // Aliases count when the commands run, in POSIX mode when they were read.
+        if dialect.aliases.is_none() || dialect.posix {
+            if let Some(list) = subst.list.get() {
+                return Ok(list.clone());
             }
         }
+        let keep = dialect.aliases.is_none();
+        let mut units = Units::new(subst.text.to_string(), subst.line).named("command substitution");
+        let mut all = Vec::new();
+        while let Some(unit) = self.next_unit(&mut units)? {
+            all.extend(Rc::into_inner(unit).map(|list| list.items).unwrap_or_default());
+        }
+        let list = Rc::new(List { items: all });
+        if keep {
+            let _ = subst.list.set(list.clone());
+        }
+        Ok(list)
     }
 
     /// The output of commands, without the newlines at its end.
     #[inline(never)]
     pub(crate) fn command_subst(&mut self, subst: &Subst) -> Result<String, Flow> {
         self.check_depth()?;
-        let list = self.parsed(subst)?;
+        let list = match self.parsed(subst) {
+            Ok(list) => list,
+            Err(_) => {
+                self.status = 2;
+                self.subst_status = Some(2);
+                return Ok(String::new());
+            }
+        };
         self.depth += 1;
         let line = self.line;
         let result = match self.file_of(&list) {
@@ -154,7 +155,7 @@ impl Shell {
             Kind::While { condition, body, .. } => all(&[condition, body]),
             Kind::For { body, .. } | Kind::Select { body, .. } | Kind::ForArith { body, .. } => all(&[body]),
             Kind::Case { arms, .. } => arms.iter().all(|arm| all(&[&arm.body])),
-            Kind::Function { .. } => false,
+            Kind::Function { .. } | Kind::Coproc { .. } => false,
         }
     }
 
@@ -233,7 +234,10 @@ impl Shell {
 
     /// Starts the commands of `<( )` or `>( )`; returns the path of the other end of their pipe.
     pub(crate) fn process_subst(&mut self, subst: &Subst, read: bool) -> Result<String, Flow> {
-        let list = self.parsed(subst)?;
+        let list = self.parsed(subst).map_err(|_| {
+            self.status = 1;
+            Flow::Discard
+        })?;
         let (reader, writer) = match fd::pipe(true) {
             Ok(ends) => ends,
             Err(error) => {

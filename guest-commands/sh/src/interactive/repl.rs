@@ -3,7 +3,7 @@
 
 use super::terminal::Terminal;
 use crate::shell::{Flow, Run, Shell};
-use crate::source::units::{Dialect, Next, Units};
+use crate::source::units::{Next, Units};
 use crate::symbols::sym;
 use std::borrow::Cow;
 
@@ -42,8 +42,8 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
     let mut pending = String::new();
     sh.history_switched();
     loop {
-        let aliases = (sh.shopts.expand_aliases && !sh.aliases.is_empty()).then_some(&sh.aliases);
-        let next = units.next(Dialect { extglob: sh.shopts.extglob, aliases });
+        let next = units.next(sh.dialect());
+        sh.show_warnings(&mut units);
         match next {
             Ok(Next::Unit(unit)) => {
                 sh.session.command_number += 1;
@@ -104,10 +104,9 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                 }
             }
             Err(error) => {
-                sh.line = units.line();
-                let message = crate::shell::syntax_message(&error);
-                sh.error(&message);
-                sh.status = 2;
+                let effect = sh.syntax_error("", units.line(), error);
+                // Giving up the line is all that a wrong script comes to here.
+                let _ = sh.after_script_error(effect);
                 if units.complete {
                     return Ok(());
                 }
@@ -171,7 +170,7 @@ impl Shell {
         self.session.history_number = self.next_history_number();
         for command in self.get_elements(sym("PROMPT_COMMAND")) {
             let (status, pipestatus) = (self.status, self.pipestatus.clone());
-            let result = self.eval(&command);
+            let result = self.eval_as(&command, "PROMPT_COMMAND");
             self.flush();
             if result == Err(Flow::Exit) && self.session.leaving {
                 self.session.leaving = false;

@@ -1,10 +1,9 @@
 //! Takes a script apart into complete commands, one at a time, as bash reads it. It does not run them.
 
-use super::SyntaxError;
-use super::mask::{Masked, Masker};
-use crate::compile;
+use super::lexer::Reader;
+use super::scan::Skip;
+use super::{Dialect, SyntaxError, known};
 use crate::ir::List;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 /// A script that is being read.
@@ -13,12 +12,12 @@ pub(crate) struct Units {
     text: String,
     at: usize,
     line: u32,
-    /// Aliases whose text is being read: up to where, and which.
-    active: Vec<(usize, String)>,
-    /// Where an alias ended in a blank: the next word may be one, too.
-    alias_next: Option<usize>,
     /// All of the script is here; what is incomplete stays so.
     pub(crate) complete: bool,
+    /// What the script is called in messages, if it is not a file: `-c`, `eval`.
+    pub(crate) name: &'static str,
+    /// What is to be printed before the command runs.
+    pub(crate) warnings: Vec<(u32, String)>,
 }
 
 /// What comes next.
@@ -32,18 +31,14 @@ pub(crate) enum Next {
     More,
 }
 
-/// What influences how text is read.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Dialect<'a> {
-    pub(crate) extglob: bool,
-    pub(crate) aliases: Option<&'a HashMap<String, String>>,
-}
-
-const MAX_ALIASES: usize = 1000;
-
 impl Units {
     pub(crate) fn new(text: String, line: u32) -> Self {
-        Units { text, at: 0, line, active: Vec::new(), alias_next: None, complete: true }
+        Units { text, at: 0, line, complete: true, name: "", warnings: Vec::new() }
+    }
+
+    /// The same with a name for messages.
+    pub(crate) fn named(self, name: &'static str) -> Self {
+        Units { name, ..self }
     }
 
     /// Adds text that was read.
@@ -51,8 +46,6 @@ impl Units {
         if self.at == self.text.len() {
             self.text.clear();
             self.at = 0;
-            self.active.clear();
-            self.alias_next = None;
         }
         self.text.push_str(text);
     }
@@ -78,113 +71,67 @@ impl Units {
     }
 
     /// The next complete command.
-    pub(crate) fn next(&mut self, dialect: Dialect<'_>) -> Result<Next, SyntaxError> {
-        let mut skip = 0;
-        let mut aliases_left = MAX_ALIASES;
-        let mut closed = false;
-        loop {
-            if self.at >= self.text.len() {
-                return Ok(Next::End);
-            }
-            let masker = Masker::new(&self.text, self.at, self.line).extglob(dialect.extglob).aliases(
-                dialect.aliases.filter(|_| aliases_left > 0),
-                &self.active,
-                self.alias_next,
-            );
-            let (masked, end, line) = match masker.unit(skip) {
-                Ok(unit) => unit,
-                Err(SyntaxError::Alias(range)) => {
-                    aliases_left -= 1;
-                    self.replace_alias(range, dialect);
-                    continue;
-                }
-                Err(SyntaxError::Incomplete(what))
-                    if self.complete && what.starts_with("here-document") && !closed =>
-                {
-                    // As bash: the end of the script ends a here-document. One within a substitution stays an error.
-                    closed = true;
-                    self.close_here_document();
-                    continue;
-                }
-                Err(error) => return self.incomplete(error),
-            };
-            match parse(&masked) {
-                Ok(list) => {
-                    self.at = end;
-                    self.line = line;
-                    if list.items.is_empty() {
-                        continue;
-                    }
-                    return Ok(Next::Unit(Rc::new(list)));
-                }
-                // The grammar wants more than the mask did, as after the head of a function.
-                Err(SyntaxError::Incomplete(_)) if end < self.text.len() => skip += 1,
-                Err(error) => return self.incomplete(error),
-            }
-        }
+    pub(crate) fn next(&mut self, dialect: Dialect) -> Result<Next, SyntaxError> {
+        let complete = self.complete;
+        self.read(dialect, &mut |begun| match (complete, begun) {
+            (true, _) => Ok(None),
+            (false, false) => Ok(None),
+            (false, true) => Err(SyntaxError::More),
+        })
     }
 
-    fn incomplete(&self, error: SyntaxError) -> Result<Next, SyntaxError> {
-        match error {
-            SyntaxError::Incomplete(_) if !self.complete => Ok(Next::More),
-            error => Err(error),
-        }
-    }
-
-    fn replace_alias(&mut self, range: std::ops::Range<usize>, dialect: Dialect<'_>) {
-        let Some(value) = dialect.aliases.and_then(|a| a.get(&self.text[range.clone()])).cloned() else {
-            return;
+    /// The next complete command; lines beyond those that are here are asked for. The argument tells whether a command
+    /// has begun that the line continues.
+    pub(crate) fn read(
+        &mut self,
+        dialect: Dialect,
+        source: &mut dyn FnMut(bool) -> Result<Option<String>, SyntaxError>,
+    ) -> Result<Next, SyntaxError> {
+        let mark = known::mark();
+        let text = &self.text;
+        let mut at = self.at;
+        let mut lines = |begun: bool| {
+            let rest = &text[at..];
+            if rest.is_empty() {
+                return source(begun);
+            }
+            let line = &rest[..rest.find('\n').map_or(rest.len(), |n| n + 1)];
+            at += line.len();
+            Ok(Some(line.to_owned()))
         };
-        let name = self.text[range.clone()].to_owned();
-        for (end, _) in &mut self.active {
-            if *end >= range.end {
-                *end = *end - range.len() + value.len();
+        let mut reader = Reader::new(dialect, self.line, &mut lines);
+        let result = reader.complete_command();
+        let line = reader.next_line();
+        let rest = reader.rest().to_owned();
+        self.warnings.append(&mut reader.warnings);
+        known::forget(mark);
+        match result {
+            Err(SyntaxError::More) => Ok(Next::More),
+            result => {
+                self.at = at;
+                self.line = line;
+                // Commands that an alias put behind the first.
+                if !rest.trim().is_empty() && result.is_ok() {
+                    self.text.replace_range(..self.at, &rest);
+                    self.at = 0;
+                    self.line = line - rest.lines().count() as u32;
+                }
+                match result? {
+                    Some(list) => Ok(Next::Unit(Rc::new(list))),
+                    None => Ok(Next::End),
+                }
             }
-        }
-        let end = range.start + value.len();
-        self.active.push((end, name));
-        self.alias_next = value.ends_with([' ', '\t']).then_some(end);
-        self.text.replace_range(range, &value);
-    }
-
-    fn close_here_document(&mut self) {
-        let masker = Masker::new(&self.text, self.at, self.line);
-        let delimiters = masker.open_delimiters();
-        if !self.text.ends_with('\n') {
-            self.text.push('\n');
-        }
-        for delimiter in delimiters {
-            self.text.push_str(&delimiter);
-            self.text.push('\n');
         }
     }
 }
 
-fn parse(masked: &Masked) -> Result<List, SyntaxError> {
-    let options = brush_parser::ParserOptions { enable_extended_globbing: false, ..Default::default() };
-    let mut parser = brush_parser::Parser::new(masked.text.as_bytes(), &options);
-    let line = |n: usize| masked.lines.get(n.saturating_sub(1)).or(masked.lines.last()).copied().unwrap_or(1);
-    match parser.parse_program() {
-        Ok(program) => compile::program(&program, masked),
-        Err(brush_parser::ParseError::ParsingNear(at)) => {
-            let rest: String = masked.text.chars().skip(at.index).collect();
-            let token: String = match rest.chars().next() {
-                Some('\n') | None => "newline".into(),
-                Some(c) if ";&|()<>".contains(c) => rest.chars().take_while(|d| *d == c).collect(),
-                Some(_) => {
-                    rest.chars().take_while(|c| !c.is_whitespace() && !";&|()<>".contains(*c)).collect()
-                }
-            };
-            let token: String =
-                token.chars().map(|c| if masked.segment(c).is_some() { '…' } else { c }).collect();
-            Err(SyntaxError::Wrong(format!("syntax error near unexpected token `{token}'"), line(at.line)))
-        }
-        Err(brush_parser::ParseError::ParsingAtEndOfInput) => {
-            Err(SyntaxError::Incomplete("syntax error: unexpected end of file".into()))
-        }
-        Err(brush_parser::ParseError::Tokenizing { inner, position }) => {
-            let at = position.map_or(1, |p| p.line);
-            Err(SyntaxError::Wrong(format!("syntax error: {inner}"), line(at)))
-        }
-    }
+/// Length of the commands at the start of `text` with the `)` that ends them.
+pub(super) fn command_len(text: &str, depth: u32) -> Skip {
+    let mut given = false;
+    let mut source = |_| Ok((!std::mem::replace(&mut given, true)).then(|| text.to_owned()));
+    let dialect = Dialect { extglob: true, ..Dialect::default() };
+    let mark = known::mark();
+    let end = Reader::new(dialect, 1, &mut source).nested(depth).substitution_end();
+    known::forget(mark);
+    end
 }

@@ -1,0 +1,111 @@
+//! Aliases: the text of one takes the place of the word in what is being read.
+
+use super::SyntaxError;
+use super::lexer::{Lexeme, Reader, Token};
+use super::skip::Skipper;
+
+/// How many aliases one command may use.
+const MAX: u32 = 10_000;
+
+/// Where the text of aliases is.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The aliases whose text reaches from here to there.
+    active: Vec<(usize, usize, String)>,
+    /// The end of an alias that ended in a blank: the word behind it may be one, too.
+    next: Option<usize>,
+    /// Aliases do not count while this is not 0.
+    pub(super) off: u32,
+    used: u32,
+}
+
+impl State {
+    /// Positions from `from` on have moved.
+    pub(super) fn moved(&mut self, from: usize, to: impl Fn(usize) -> usize) {
+        for (_, end, _) in self.active.iter_mut().filter(|(_, end, _)| *end >= from) {
+            *end = to(*end);
+        }
+        if let Some(next) = self.next.as_mut().filter(|next| **next >= from) {
+            *next = to(*next);
+        }
+    }
+
+    /// The text of the alias in which a position is.
+    pub(super) fn around(&self, at: usize) -> Option<std::ops::Range<usize>> {
+        self.active.iter().rev().find(|(start, end, _)| (*start..*end).contains(&at)).map(|a| a.0..a.1)
+    }
+}
+
+impl Reader<'_> {
+    /// The next token, after replacing aliases; `command`: the name of a command may stand here.
+    pub(super) fn peek_alias(&mut self, command: bool) -> Result<Lexeme, SyntaxError> {
+        loop {
+            let next = self.peek()?;
+            if self.dialect.aliases.is_none() || self.aliases.off > 0 {
+                return Ok(next);
+            }
+            let follows = match self.aliases.next {
+                Some(end) if next.start >= end => {
+                    self.aliases.next = None;
+                    true
+                }
+                _ => false,
+            };
+            if next.token != Token::Word || !(command || follows) || !self.replace_alias(next) {
+                return Ok(next);
+            }
+        }
+    }
+
+    fn replace_alias(&mut self, word: Lexeme) -> bool {
+        let name = self.str(word);
+        let active =
+            |(start, end, of): &(usize, usize, String)| (*start..*end).contains(&word.start) && of == name;
+        let Some(value) = self.dialect.aliases.as_ref().and_then(|aliases| aliases.get(name)) else {
+            return false;
+        };
+        if self.aliases.used >= MAX
+            || self.aliases.active.iter().any(active)
+            || self.dialect.posix && super::list::is_reserved(name)
+        {
+            return false;
+        }
+        let name = name.to_owned();
+        let mut value = value.clone();
+        let blank = value.ends_with([' ', '\t']);
+        // So that what follows is a word of its own; it is none within a quote that the alias begins.
+        if !value.ends_with([' ', '\t', '\n', ';', '&', '|', '<', '>', '(', ')']) && !opens_quote(&value) {
+            value.push(' ');
+        }
+        self.aliases.used += 1;
+        self.again();
+        self.splice(word.start, word.end, &value);
+        let end = word.start + value.len();
+        self.aliases.active.retain(|(_, end, _)| *end > word.start);
+        self.aliases.active.push((word.start, end, name));
+        if blank {
+            self.aliases.next = Some(end);
+        }
+        true
+    }
+}
+
+/// Whether text ends within a quote.
+fn opens_quote(text: &str) -> bool {
+    let s = Skipper::new(text);
+    let mut i = 0;
+    while i < s.b.len() {
+        let end = match s.b[i] {
+            b'\\' if i + 1 == s.b.len() => return true,
+            b'\\' => Ok(i + 2),
+            b'\'' => s.single(i),
+            b'"' => s.double(i),
+            _ => Ok(i + 1),
+        };
+        match end {
+            Ok(end) => i = end,
+            Err(_) => return true,
+        }
+    }
+    false
+}
