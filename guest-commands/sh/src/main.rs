@@ -26,6 +26,7 @@ mod shell;
 mod source;
 mod spare;
 mod strftime;
+mod stack;
 mod symbols;
 mod text;
 mod traps;
@@ -34,6 +35,7 @@ mod vars;
 use expand::{ansi_quote as expand_ansi_quote, double_quote as expand_double_quote, quote as expand_quote};
 
 fn main() {
+    stack::begin();
     let args: Vec<String> = std::env::args_os().map(text::from_os).collect();
     let status = invocation::run(args);
     agentos_guest::process::exit(status)

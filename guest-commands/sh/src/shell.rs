@@ -136,7 +136,6 @@ pub(crate) struct Shell {
     /// Copies of what redirections replaced for a while, innermost last.
     pub(crate) kept: Vec<agentos_guest::fd::Owned>,
     pub(crate) spare: Spare,
-    stack_base: usize,
 }
 
 /// How a wrong script is reported.
@@ -152,12 +151,6 @@ pub(crate) fn syntax_message(error: &SyntaxError) -> String {
 const MAX_DEPTH: u32 = 4000;
 /// How much of its stack (1 MiB in a VM) the shell uses before it gives up.
 const MAX_STACK: usize = 640 << 10;
-
-/// Where the stack is, near enough.
-fn stack_position() -> usize {
-    let here = 0u8;
-    std::ptr::from_ref(std::hint::black_box(&here)) as usize
-}
 
 impl Shell {
     pub(crate) fn new(zero: String) -> Self {
@@ -214,7 +207,6 @@ impl Shell {
             stderr: 2,
             kept: Vec::new(),
             spare: Spare::default(),
-            stack_base: stack_position(),
         };
         shell.import_environment();
         shell
@@ -223,7 +215,7 @@ impl Shell {
     /// Whether there is room to nest more deeply; if not, that is reported and the command given up.
     #[inline]
     pub(crate) fn check_depth(&mut self) -> Run {
-        if self.depth >= MAX_DEPTH || self.stack_base.abs_diff(stack_position()) > MAX_STACK {
+        if self.depth >= MAX_DEPTH || crate::stack::used() > MAX_STACK {
             return self.too_deep();
         }
         Ok(())

@@ -12,8 +12,8 @@ const MAX: u32 = 10_000;
 pub(super) struct State {
     /// The aliases whose text reaches from here to there.
     active: Vec<(usize, usize, String)>,
-    /// The end of an alias that ended in a blank: the word behind it may be one, too.
-    next: Option<usize>,
+    /// The ends of aliases that end in a blank: the word behind may be one, too.
+    next: Vec<usize>,
     /// Aliases do not count while this is not 0.
     pub(super) off: u32,
     used: u32,
@@ -25,9 +25,14 @@ impl State {
         for (_, end, _) in self.active.iter_mut().filter(|(_, end, _)| *end >= from) {
             *end = to(*end);
         }
-        if let Some(next) = self.next.as_mut().filter(|next| **next >= from) {
+        for next in self.next.iter_mut().filter(|next| **next >= from) {
             *next = to(*next);
         }
+    }
+
+    /// Whether the next word may be an alias because of the one before it.
+    pub(super) fn follow(&self) -> bool {
+        !self.next.is_empty()
     }
 
     /// The text of the alias in which a position is.
@@ -39,25 +44,25 @@ impl State {
 impl Reader<'_> {
     /// The next token, after replacing aliases; `command`: the name of a command may stand here.
     pub(super) fn peek_alias(&mut self, command: bool) -> Result<Lexeme, SyntaxError> {
+        let mut follows = false;
         loop {
             let next = self.peek()?;
             if self.dialect.aliases.is_none() || self.aliases.off > 0 {
                 return Ok(next);
             }
-            let follows = match self.aliases.next {
-                Some(end) if next.start >= end => {
-                    self.aliases.next = None;
-                    true
-                }
-                _ => false,
-            };
-            if next.token != Token::Word || !(command || follows) || !self.replace_alias(next) {
+            if !self.aliases.next.is_empty() {
+                let before = self.aliases.next.len();
+                self.aliases.next.retain(|end| *end > next.start);
+                follows |= self.aliases.next.len() < before;
+            }
+            if next.token != Token::Word || !(command || follows) || !self.replace_alias(next, command) {
                 return Ok(next);
             }
         }
     }
 
-    fn replace_alias(&mut self, word: Lexeme) -> bool {
+    #[inline(never)]
+    fn replace_alias(&mut self, word: Lexeme, command: bool) -> bool {
         let name = self.str(word);
         let active =
             |(start, end, of): &(usize, usize, String)| (*start..*end).contains(&word.start) && of == name;
@@ -66,7 +71,8 @@ impl Reader<'_> {
         };
         if self.aliases.used >= MAX
             || self.aliases.active.iter().any(active)
-            || self.dialect.posix && super::list::is_reserved(name)
+            || self.dialect.posix
+                && (command && super::list::is_reserved(name) || matches!(name, "in" | "do"))
         {
             return false;
         }
@@ -84,7 +90,7 @@ impl Reader<'_> {
         self.aliases.active.retain(|(_, end, _)| *end > word.start);
         self.aliases.active.push((word.start, end, name));
         if blank {
-            self.aliases.next = Some(end);
+            self.aliases.next.push(end);
         }
         true
     }

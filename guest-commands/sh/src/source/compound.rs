@@ -12,8 +12,8 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 
 impl Reader<'_> {
     /// The compound command that begins with the next token, and its redirections; `None` if that begins none.
+    #[inline(never)]
     pub(super) fn compound(&mut self) -> Result<Option<Command>> {
-        self.enter()?;
         let next = self.peek_alias(true)?;
         let line = self.line_at(next.start);
         let kind = match (next.token, self.str(next)) {
@@ -29,16 +29,13 @@ impl Reader<'_> {
             (Token::Word, "select") => self.select()?,
             (Token::Word, "case") => self.case()?,
             (Token::Word, "[[") => Kind::Cond(self.condition()?),
-            _ => {
-                self.nesting -= 1;
-                return Ok(None);
-            }
+            _ => return Ok(None),
         };
-        self.nesting -= 1;
         Ok(Some(Command { kind, redirects: self.redirects()?, line }))
     }
 
     /// `( … )`, or `(( … ))` where that is arithmetic.
+    #[inline(never)]
     fn parenthesis(&mut self, open: Lexeme) -> Result<Kind> {
         if let Some(text) = self.double_parenthesis(open)? {
             return Ok(Kind::Arith(Arith::new(&text, self.line_at(open.start))?));
@@ -50,6 +47,7 @@ impl Reader<'_> {
     }
 
     /// The text between `((` and `))`, if they are what stands here.
+    #[inline(never)]
     fn double_parenthesis(&mut self, open: Lexeme) -> Result<Option<String>> {
         if self.byte(open.end)? != b'(' {
             return Ok(None);
@@ -77,12 +75,14 @@ impl Reader<'_> {
     }
 
     /// What follows `{`.
+    #[inline(never)]
     fn braced(&mut self) -> Result<List> {
         let list = self.compound_list()?;
         self.expect_word("}")?;
         Ok(list)
     }
 
+    #[inline(never)]
     fn if_clause(&mut self) -> Result<Kind> {
         self.take()?;
         let mut arms = Vec::with_capacity(1);
@@ -104,6 +104,7 @@ impl Reader<'_> {
         }
     }
 
+    #[inline(never)]
     fn while_loop(&mut self, until: bool) -> Result<Kind> {
         self.take()?;
         let condition = self.compound_list()?;
@@ -114,8 +115,9 @@ impl Reader<'_> {
     }
 
     /// The body of a `for` or `select`: `do … done`, or in braces, which is in no standard.
+    #[inline(never)]
     fn loop_body(&mut self) -> Result<List> {
-        self.newlines()?;
+        self.command_start()?;
         if self.is_word("{")? {
             self.take()?;
             return self.braced();
@@ -126,6 +128,7 @@ impl Reader<'_> {
         Ok(body)
     }
 
+    #[inline(never)]
     fn for_loop(&mut self) -> Result<Kind> {
         let keyword = self.take()?;
         if self.is("(")? {
@@ -138,12 +141,14 @@ impl Reader<'_> {
         Ok(Kind::For { var, words, body: self.loop_body()? })
     }
 
+    #[inline(never)]
     fn select(&mut self) -> Result<Kind> {
         self.take()?;
         let (var, words) = self.loop_head()?;
         Ok(Kind::Select { var, words, body: self.loop_body()? })
     }
 
+    #[inline(never)]
     fn arithmetic_loop(&mut self, text: &str, line: u32) -> Result<Kind> {
         if self.is(";")? {
             self.take()?;
@@ -167,6 +172,7 @@ impl Reader<'_> {
     }
 
     /// The variable of a loop, and the words it takes if they are given.
+    #[inline(never)]
     fn loop_head(&mut self) -> Result<(Sym, Option<Vec<Word>>)> {
         let name = self.take()?;
         if name.token != Token::Word {
@@ -202,6 +208,7 @@ impl Reader<'_> {
         Ok((var, Some(words)))
     }
 
+    #[inline(never)]
     fn case(&mut self) -> Result<Kind> {
         self.take()?;
         self.assignments = Assignments::No;
@@ -237,6 +244,7 @@ impl Reader<'_> {
     }
 
     /// An item of `case`, and whether it is the last.
+    #[inline(never)]
     fn arm(&mut self) -> Result<(Arm, bool)> {
         if self.is("(")? {
             self.take()?;

@@ -12,6 +12,7 @@ const UNARY: &[u8] = b"abcdefghknoprstuvwxzGLNORS";
 
 impl Reader<'_> {
     /// `[[ … ]]`, with the opening word still to come.
+    #[inline(never)]
     pub(super) fn condition(&mut self) -> Result<Cond> {
         let open = self.take()?;
         let line = self.line_at(open.start);
@@ -32,6 +33,7 @@ impl Reader<'_> {
         Ok(cond)
     }
 
+    #[inline(never)]
     fn cond_error(&mut self, message: String, line: u32) -> SyntaxError {
         let messages = if message.is_empty() { Vec::new() } else { vec![message] };
         let ended = self.rest().is_empty() && !self.pull().unwrap_or(true);
@@ -48,6 +50,7 @@ impl Reader<'_> {
         }
     }
 
+    #[inline(never)]
     fn cond_or(&mut self) -> Result<Cond> {
         self.enter()?;
         let mut left = self.cond_and()?;
@@ -59,6 +62,7 @@ impl Reader<'_> {
         Ok(left)
     }
 
+    #[inline(never)]
     fn cond_and(&mut self) -> Result<Cond> {
         let mut left = self.cond_term()?;
         while self.is("&&")? {
@@ -83,6 +87,7 @@ impl Reader<'_> {
         Ok(if negate { Cond::Not(Box::new(cond)) } else { cond })
     }
 
+    #[inline(never)]
     fn cond_primary(&mut self) -> Result<Cond> {
         if self.is("(")? {
             let open = self.take()?;
@@ -121,6 +126,7 @@ impl Reader<'_> {
         self.cond_binary(left)
     }
 
+    #[inline(never)]
     fn cond_binary(&mut self, left: Word) -> Result<Cond> {
         let next = self.peek()?;
         let op = match (next.token, self.str(next)) {
@@ -151,6 +157,7 @@ impl Reader<'_> {
     }
 
     /// The operand of an operator.
+    #[inline(never)]
     fn operand(&mut self, kind: &str, regex: bool) -> Result<Word> {
         let next = if regex { self.regex()? } else { self.take()? };
         if matches!(next.token, Token::Word | Token::Number | Token::Named) && self.str(next) != "]]" {

@@ -11,6 +11,8 @@ pub(crate) type Source<'s> = dyn FnMut(bool) -> Result<Option<String>, SyntaxErr
 
 /// How deeply commands may nest: the guest's stack is small.
 const MAX_DEPTH: u32 = 500;
+/// How much of the stack reading may use: in a VM it has 1 MiB.
+const MAX_STACK: usize = if cfg!(target_family = "wasm") { 800 << 10 } else { 4 << 20 };
 
 /// What a token is; what it says is in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,13 +223,13 @@ impl<'s> Reader<'s> {
 
     /// Whether the next token is this operator.
     pub(super) fn is(&mut self, operator: &str) -> Result<bool, SyntaxError> {
-        let next = self.peek()?;
+        let next = self.peek_alias(false)?;
         Ok(next.token == Token::Operator && self.str(next) == operator)
     }
 
     /// Uses up newlines.
     pub(super) fn newlines(&mut self) -> Result<(), SyntaxError> {
-        while self.peek()?.token == Token::Newline {
+        while self.peek_alias(false)?.token == Token::Newline {
             self.take()?;
         }
         Ok(())
@@ -248,6 +250,7 @@ impl<'s> Reader<'s> {
         }
     }
 
+    #[inline(never)]
     fn lex(&mut self) -> Result<Lexeme, SyntaxError> {
         self.blanks()?;
         let start = self.at;
@@ -304,6 +307,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Past the word at `start`.
+    #[inline(never)]
     fn word_end(&mut self, start: usize) -> Skip {
         let mut i = start;
         loop {
@@ -351,6 +355,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Past the elements of an array that begin with the parenthesis at `open`.
+    #[inline(never)]
     fn array_end(&mut self, open: usize) -> Skip {
         let before = std::mem::replace(&mut self.assignments, Assignments::No);
         let mut i = open + 1;
@@ -411,6 +416,7 @@ impl<'s> Reader<'s> {
     }
 
     /// A token that cannot be here.
+    #[inline(never)]
     pub(super) fn unexpected(&self, lexeme: Lexeme) -> SyntaxError {
         if lexeme.token == Token::End {
             let message = if self.substitutions > 0 {
@@ -438,7 +444,7 @@ impl<'s> Reader<'s> {
     /// One level deeper, if there is room.
     pub(super) fn enter(&mut self) -> Result<(), SyntaxError> {
         self.nesting += 1;
-        if self.nesting > MAX_DEPTH {
+        if self.nesting > MAX_DEPTH || crate::stack::used() > MAX_STACK {
             return Err(SyntaxError::Wrong("commands nest too deeply".into(), self.line()));
         }
         Ok(())
@@ -468,6 +474,7 @@ impl Scan for Reader<'_> {
     }
 
     /// Parses the commands of a substitution, which are then known to what takes the word apart.
+    #[inline(never)]
     fn command(&mut self, i: usize) -> Skip {
         let peeked = self.peeked.take();
         let (at, pending) = (self.at, std::mem::take(&mut self.pending));

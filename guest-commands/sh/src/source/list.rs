@@ -28,7 +28,7 @@ fn closes(word: &str) -> bool {
 impl Reader<'_> {
     /// The next complete command: the lists of one line. Nothing at the end.
     pub(super) fn complete_command(&mut self) -> Result<Option<List>> {
-        self.newlines()?;
+        self.command_start()?;
         if self.peek()?.token == Token::End {
             return Ok(None);
         }
@@ -36,7 +36,7 @@ impl Reader<'_> {
         loop {
             let (item, separated) = self.item()?;
             items.push(item);
-            let next = if separated { self.peek()? } else { self.peek_alias(false)? };
+            let next = self.peek_alias(separated)?;
             match next.token {
                 Token::Newline => {
                     self.take()?;
@@ -50,6 +50,7 @@ impl Reader<'_> {
     }
 
     /// An and-or list and whether `;` or `&` follows it.
+    #[inline(never)]
     fn item(&mut self) -> Result<(Item, bool)> {
         let first = self.pipeline()?;
         let mut rest = Vec::new();
@@ -59,7 +60,7 @@ impl Reader<'_> {
                 break;
             }
             self.take()?;
-            self.newlines()?;
+            self.command_start()?;
             rest.push((and, self.pipeline()?));
         }
         let background = self.is("&")?;
@@ -71,16 +72,16 @@ impl Reader<'_> {
     }
 
     /// The commands within a compound command, up to the word or operator that ends them.
+    #[inline(never)]
     pub(super) fn compound_list(&mut self) -> Result<List> {
-        self.newlines()?;
+        self.command_start()?;
         let mut items = Vec::new();
         loop {
             let (item, separated) = self.item()?;
             items.push(item);
-            let mut more = separated;
-            while self.peek()?.token == Token::Newline {
-                self.take()?;
-                more = true;
+            let more = separated || self.peek_alias(false)?.token == Token::Newline;
+            if more {
+                self.command_start()?;
             }
             if !more || self.list_ends()? {
                 return Ok(List { items });
@@ -88,7 +89,16 @@ impl Reader<'_> {
         }
     }
 
+    /// Past newlines, also those that aliases have.
+    pub(super) fn command_start(&mut self) -> Result<()> {
+        while self.peek_alias(true)?.token == Token::Newline {
+            self.take()?;
+        }
+        Ok(())
+    }
+
     /// Whether what comes next cannot begin a command and may end a list.
+    #[inline(never)]
     pub(super) fn list_ends(&mut self) -> Result<bool> {
         let next = self.peek_alias(true)?;
         Ok(match next.token {
@@ -124,6 +134,7 @@ impl Reader<'_> {
         Err(self.unexpected(next))
     }
 
+    #[inline(never)]
     fn pipeline(&mut self) -> Result<Pipeline> {
         let (mut negate, mut timed, mut prefixed) = (false, None, false);
         loop {
@@ -164,7 +175,7 @@ impl Reader<'_> {
                 return Ok(Pipeline { negate, timed, stages });
             }
             self.take()?;
-            self.newlines()?;
+            self.command_start()?;
             if self.is_word("!")? {
                 let next = self.peek()?;
                 return Err(self.unexpected(next));
@@ -173,6 +184,7 @@ impl Reader<'_> {
     }
 
     /// Uses up `time`; in POSIX mode it is the name of a command if an option follows.
+    #[inline(never)]
     fn time_counts(&mut self) -> Result<bool> {
         let word = self.take()?;
         if !self.dialect.posix {
@@ -187,6 +199,7 @@ impl Reader<'_> {
     }
 
     /// One command with its redirections.
+    #[inline(never)]
     pub(super) fn single_command(&mut self) -> Result<Command> {
         self.enter()?;
         let next = self.peek_alias(true)?;
@@ -219,15 +232,16 @@ impl Reader<'_> {
             && (self.str(lexeme).starts_with(['<', '>']) || self.str(lexeme).starts_with("&>"))
     }
 
+    #[inline(never)]
     fn simple_or_function(&mut self) -> Result<Command> {
         let word = self.take()?;
         self.blanks()?;
-        if self.byte(self.at)? != b'(' || super::simple::is_assignment(self.str(word)) {
+        if super::simple::is_assignment(self.str(word)) || !self.opens_parenthesis()? {
             return self.simple(Some(word));
         }
         let name = self.str(word).to_owned();
         self.take()?;
-        let close = self.peek()?;
+        let close = self.peek_alias(false)?;
         if !self.is(")")? {
             return Err(self.unexpected(close));
         }
@@ -235,7 +249,24 @@ impl Reader<'_> {
         self.function_body(&name, word)
     }
 
+    /// Whether a parenthesis comes next. The word that comes instead is left to be read as an argument.
+    fn opens_parenthesis(&mut self) -> Result<bool> {
+        if self.byte(self.at)? == b'(' {
+            return Ok(true);
+        }
+        if !self.aliases.follow() {
+            return Ok(false);
+        }
+        let next = self.peek_alias(false)?;
+        let opens = next.token == Token::Operator && self.str(next) == "(";
+        if !opens {
+            self.again();
+        }
+        Ok(opens)
+    }
+
     /// `function name [()] body`.
+    #[inline(never)]
     fn function_keyword(&mut self) -> Result<Command> {
         self.take()?;
         let word = self.take()?;
@@ -254,10 +285,11 @@ impl Reader<'_> {
         self.function_body(&name, word)
     }
 
+    #[inline(never)]
     fn function_body(&mut self, name: &str, word: Lexeme) -> Result<Command> {
         let line = self.line_at(word.start);
-        self.newlines()?;
-        let next = self.peek_alias(true)?;
+        self.command_start()?;
+        let next = self.peek()?;
         match self.compound()? {
             Some(body) => {
                 let kind = Kind::Function { name: Rc::from(name), body: Rc::new(body) };
@@ -268,6 +300,7 @@ impl Reader<'_> {
     }
 
     /// `coproc [NAME] command`.
+    #[inline(never)]
     fn coprocess(&mut self) -> Result<Command> {
         let word = self.take()?;
         let line = self.line_at(word.start);

@@ -5,7 +5,7 @@ use super::SyntaxError;
 pub(crate) type Skip = Result<usize, SyntaxError>;
 
 /// How deeply expansions may nest: the guest's stack is small.
-const MAX_DEPTH: u32 = 300;
+const MAX_DEPTH: u32 = 250;
 
 /// Text that can be scanned; all of it is here, or more arrives on demand.
 pub(super) trait Scan {
@@ -80,6 +80,7 @@ pub(super) trait Scan {
     }
 
     /// Past the `"…"` at `i`.
+    #[inline(never)]
     fn double(&mut self, i: usize) -> Skip
     where
         Self: Sized,
@@ -113,6 +114,7 @@ pub(super) trait Scan {
     }
 
     /// Past the expansion whose `$` is at `i`; just past the `$` if there is none.
+    #[inline(never)]
     fn dollar(&mut self, i: usize, in_double: bool) -> Skip
     where
         Self: Sized,
@@ -147,6 +149,7 @@ pub(super) trait Scan {
     }
 
     /// Past the `close` that matches one `open` before `i`, minding quotes and expansions.
+    #[inline(never)]
     fn balanced(&mut self, i: usize, open: char, close: char) -> Skip
     where
         Self: Sized,
@@ -182,6 +185,7 @@ pub(super) trait Scan {
 
     /// Past the `}` of the `${` before `i`. Within double quotes a single quote is an ordinary character, except in the
     /// pattern operators.
+    #[inline(never)]
     fn brace(&mut self, i: usize, in_double: bool) -> Skip
     where
         Self: Sized,

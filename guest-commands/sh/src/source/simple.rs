@@ -15,6 +15,7 @@ const DECLARATIONS: &[&str] = &["alias", "declare", "eval", "export", "let", "lo
 
 impl Reader<'_> {
     /// A simple command; its first word may have been read already.
+    #[inline(never)]
     pub(super) fn simple(&mut self, first: Option<Lexeme>) -> Result<Command> {
         let mut out = Simple::default();
         let mut redirects = Vec::new();
@@ -72,6 +73,7 @@ impl Reader<'_> {
     }
 
     /// The redirections after a compound command.
+    #[inline(never)]
     pub(super) fn redirects(&mut self) -> Result<Vec<Redirect>> {
         let mut out = Vec::new();
         loop {
@@ -83,6 +85,7 @@ impl Reader<'_> {
         }
     }
 
+    #[inline(never)]
     fn redirect(&mut self) -> Result<Redirect> {
         let mut operator = self.take()?;
         let fd = match operator.token {
