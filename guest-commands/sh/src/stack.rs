@@ -15,8 +15,11 @@ pub(crate) fn begin() {
     BASE.store(position(), Ordering::Relaxed);
 }
 
-/// The bytes in use.
+/// The bytes in use; none while nobody counts.
 #[inline]
 pub(crate) fn used() -> usize {
-    BASE.load(Ordering::Relaxed).abs_diff(position())
+    match BASE.load(Ordering::Relaxed) {
+        0 => 0,
+        base => base.abs_diff(position()),
+    }
 }

@@ -20,10 +20,10 @@ impl Shell {
     fn parsed(&mut self, subst: &Subst) -> Result<Rc<List>, Effect> {
         let dialect = self.dialect();
         // Aliases count when the commands run, in POSIX mode when they were read.
-        if dialect.aliases.is_none() || dialect.posix {
-            if let Some(list) = subst.list.get() {
-                return Ok(list.clone());
-            }
+        if (dialect.aliases.is_none() || dialect.posix)
+            && let Some(list) = subst.list.get()
+        {
+            return Ok(list.clone());
         }
         let keep = dialect.aliases.is_none();
         let mut units = Units::new(subst.text.to_string(), subst.line).named("command substitution");

@@ -11,6 +11,8 @@ mod list;
 mod scan;
 mod simple;
 pub(crate) mod skip;
+#[cfg(test)]
+mod tests;
 pub(crate) mod units;
 
 pub(crate) use here::unquoted as delimiter;
