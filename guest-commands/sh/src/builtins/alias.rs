@@ -4,11 +4,16 @@ use super::getopt;
 use crate::shell::{Flow, Shell};
 use crate::symbols;
 use crate::vars::Value;
+use std::rc::Rc;
 
-/// An alias as a command that defines it.
-pub(super) fn definition(name: &str, value: &str) -> String {
-    let dashes = if name.starts_with('-') { "-- " } else { "" };
-    format!("alias {dashes}{name}='{}'", value.replace('\'', "'\\''"))
+/// An alias as a command that defines it, or in POSIX mode as an argument of one.
+pub(super) fn definition(posix: bool, name: &str, value: &str) -> String {
+    let command = match (posix, name.starts_with('-')) {
+        (true, _) => "",
+        (false, true) => "alias -- ",
+        (false, false) => "alias ",
+    };
+    format!("{command}{name}='{}'", value.replace('\'', "'\\''"))
 }
 
 /// Whether a word can be an alias: nothing in it means something to the grammar.
@@ -34,7 +39,8 @@ pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     if words.is_empty() || !flags.is_empty() {
         let mut all: Vec<_> = sh.aliases.iter().collect();
         all.sort();
-        let lines: String = all.iter().map(|(name, value)| definition(name, value) + "\n").collect();
+        let lines: String =
+            all.iter().map(|(name, value)| definition(sh.opts.posix, name, value) + "\n").collect();
         sh.print(&lines);
     }
     let mut status = 0;
@@ -49,7 +55,7 @@ pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
             _ => match sh.aliases.get(word) {
                 Some(value) => {
-                    let line = definition(word, value) + "\n";
+                    let line = definition(sh.opts.posix, word, value) + "\n";
                     sh.print(&line);
                 }
                 None => status = sh.complain("alias", &format!("{word}: not found")),

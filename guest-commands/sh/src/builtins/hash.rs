@@ -30,7 +30,7 @@ impl Shell {
         let Some(Value::Assoc(items)) = self.vars.slot(table).map(|slot| &slot.value) else { return };
         let items = items.iter().map(|(name, value)| (name.clone(), value.clone()));
         if table == symbols::BASH_ALIASES {
-            self.aliases = items.collect();
+            self.aliases = std::rc::Rc::new(items.collect());
         } else {
             let items: Vec<_> = items.take(MAX_HASHED).collect();
             let hits = |name: &str| self.hashed.get(name).map_or(0, |(_, hits)| *hits);

@@ -114,7 +114,7 @@ pub(super) fn command(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 
 fn short(name: &str, meaning: &Meaning) -> String {
     match meaning {
-        Meaning::Alias(value) => super::alias::definition(name, value),
+        Meaning::Alias(value) => super::alias::definition(false, name, value),
         Meaning::File(path) | Meaning::Hashed(path) => path.clone(),
         _ => name.to_owned(),
     }

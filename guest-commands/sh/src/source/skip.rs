@@ -30,6 +30,11 @@ impl<'a> Skipper<'a> {
         Scan::single(&mut self, i)
     }
 
+    /// Past the `$'…'` at `i`.
+    pub(crate) fn ansi(mut self, i: usize) -> Skip {
+        Scan::ansi(&mut self, i)
+    }
+
     /// Past the `"…"` at `i`.
     pub(crate) fn double(mut self, i: usize) -> Skip {
         Scan::double(&mut self, i)
