@@ -99,7 +99,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     let typed = !command && (stdin || rest.is_empty());
     let interactive = asked.unwrap_or_else(|| typed && fd::isatty(0) && fd::isatty(2));
     if interactive {
-        sh.become_interactive(typed, editing);
+        sh.become_interactive(editing);
     }
     sh.shopts.login_shell = startup.login;
     let started = sh.read_startup(&startup);
@@ -186,11 +186,10 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
         // One unit ahead, so that the last command can replace the shell; but not past an error, which must not come early.
         let last = units.at_end();
         let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, last) };
-        match result {
+        sh.session.command_number += 1;
+        match if sh.command_string { result } else { sh.goes_on(result) } {
             Ok(()) => {}
             Err(Flow::Discard) if !sh.command_string => {}
-            // An error only ends what a person started.
-            Err(Flow::Exit) if sh.session.active && !sh.session.leaving && !sh.command_string => {}
             Err(flow) => return Err(flow),
         }
         if !std::mem::replace(&mut remembers, sh.remembers()) && remembers {
@@ -267,7 +266,8 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
             Ok(Some(unit)) => {
                 sh.session.history_number = sh.history_number();
                 let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, false) };
-                match result {
+                sh.session.command_number += 1;
+                match sh.goes_on(result) {
                     Ok(()) => {}
                     Err(Flow::Discard) if !sh.command_string => {}
                     Err(flow) => return Err(flow),

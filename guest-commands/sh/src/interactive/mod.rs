@@ -16,7 +16,6 @@ mod width;
 
 use crate::shell::Shell;
 use crate::symbols::sym;
-use agentos_guest::fd;
 
 /// How a shell is used by a person.
 #[derive(Debug)]
@@ -52,8 +51,8 @@ impl Default for Session {
 }
 
 impl Shell {
-    /// Makes this an interactive shell; `typed`: its commands come from a person.
-    pub(crate) fn become_interactive(&mut self, typed: bool, editing: bool) {
+    /// Makes this an interactive shell.
+    pub(crate) fn become_interactive(&mut self, editing: bool) {
         self.interactive = true;
         self.session.active = true;
         self.shopts.expand_aliases = true;
@@ -61,7 +60,7 @@ impl Shell {
         self.opts.histexpand = true;
         self.opts.history = true;
         self.opts.emacs = editing;
-        self.session.edits = editing && typed && fd::isatty(0) && fd::isatty(2);
+        self.session.edits = editing;
         self.begin_job_control();
         if let Some(home) = self.vars.get(crate::symbols::HOME).map(std::borrow::Cow::into_owned)
             && !self.vars.is_set(sym("HISTFILE"))

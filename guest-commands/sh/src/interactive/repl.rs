@@ -46,10 +46,10 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
         sh.show_warnings(&mut units);
         match next {
             Ok(Next::Unit(unit)) => {
-                sh.session.command_number += 1;
                 sh.show_before_command();
                 let result = if sh.opts.noexec { Ok(()) } else { sh.run_list(&unit, false) };
                 let result = result.and_then(|()| sh.poll_traps());
+                sh.session.command_number += 1;
                 if sh.after_command(result)? {
                     units = fresh(units.line());
                     pending.clear();

@@ -87,7 +87,7 @@ pub(super) fn update_size(sh: &mut Shell) {
 impl Terminal {
     /// The terminal of standard input, if lines can be edited on it.
     pub(super) fn open(sh: &mut Shell) -> Option<Self> {
-        if !sh.session.edits {
+        if !(sh.session.edits && fd::isatty(INPUT) && fd::isatty(OUTPUT)) {
             return None;
         }
         let _ = signal::catch(Signal::SIGWINCH);
