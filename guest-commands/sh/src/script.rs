@@ -58,6 +58,11 @@ impl Shell {
         self.flush();
         let before = std::mem::replace(&mut self.line, report.line);
         for message in &report.messages {
+            if self.interactive && self.sources_active > 0 {
+                // Of a file a person wants to know the place.
+                self.write_error(&format!("{}: line {}: {message}\n", self.source, self.line));
+                continue;
+            }
             // A person has just typed the line.
             if !self.interactive || !message.starts_with('`') {
                 self.error_in(name, message);
