@@ -43,7 +43,7 @@ pub(super) fn echo(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 /// Decodes escapes as `echo -e` and `%b` do; false at `\c`, which ends all output.
-pub(super) fn expand_escapes(b: &[u8], out: &mut Vec<u8>) -> bool {
+fn expand_escapes(b: &[u8], out: &mut Vec<u8>) -> bool {
     let mut i = 0;
     while i < b.len() {
         if b[i] != b'\\' || i + 1 >= b.len() {

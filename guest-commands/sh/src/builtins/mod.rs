@@ -8,6 +8,7 @@ pub(crate) mod declare;
 mod dirs;
 mod echo;
 mod enable;
+mod extended;
 mod fc;
 mod flow;
 mod getopt;

@@ -1,11 +1,14 @@
-//! `printf`.
+//! `printf`. How floating-point numbers are read and written is in `extended`.
 
-use super::echo::expand_escapes;
-use crate::compile::word::escape;
+use super::extended::{self, Digits, Number};
+use super::getopt::Options;
 use crate::shell::{Flow, Shell};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The widest field: a format cannot make the shell fill its memory.
 const MAX_WIDTH: usize = 1 << 20;
+/// The longest date.
+const MAX_DATE: usize = 127;
 
 #[derive(Default)]
 struct Spec {
@@ -33,42 +36,33 @@ impl<'a> Args<'a> {
 }
 
 pub(super) fn printf(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut rest = &args[1..];
+    let mut options = Options::new(args);
     let mut variable = None;
     loop {
-        match rest.first().map(String::as_str) {
-            Some("-v") => {
-                variable = rest.get(1).cloned();
-                rest = rest.get(2..).unwrap_or_default();
-            }
-            Some("--") => {
-                rest = &rest[1..];
-                break;
-            }
-            Some(option) if option.starts_with("-v") && option.len() > 2 => {
-                variable = Some(option[2..].to_owned());
-                rest = &rest[1..];
-            }
-            _ => break,
+        match options.next(sh, "v:") {
+            Ok(Some((_, value))) => variable = value,
+            Ok(None) => break,
+            Err(status) => return Ok(status),
         }
     }
-    let Some(format) = rest.first() else {
-        sh.complain("printf", "usage: printf [-v var] format [arguments]");
+    if let Some(name) = variable.filter(|name| !super::read::is_target(name)) {
+        sh.complain("printf", &format!("`{name}': not a valid identifier"));
         return Ok(2);
-    };
+    }
+    let Some((format, list)) = options.rest().split_first() else { return Ok(sh.usage("printf")) };
     let format = crate::text::to_bytes(format).into_owned();
-    let mut list = Args { list: &rest[1..], at: 0, status: 0 };
+    let mut list = Args { list, at: 0, status: 0 };
     let mut out = Vec::new();
     loop {
         let before = list.at;
-        if !one_pass(sh, &format, &mut list, &mut out) || list.at >= list.list.len() || list.at == before {
+        if !one_pass(sh, &format, &mut list, &mut out)? || list.at >= list.list.len() || list.at == before {
             break;
         }
     }
     match variable {
         Some(name) => {
-            let text = crate::text::from_bytes(out);
-            list.status = list.status.max(super::assigned(sh.assign_text(&name, text))?);
+            let text = crate::text::from_bytes(out.into_iter().filter(|b| *b != 0).collect());
+            list.status = list.status.max(super::assigned(sh.assign_text(name, text))?);
         }
         None => sh.out.extend_from_slice(&out),
     }
@@ -76,18 +70,18 @@ pub(super) fn printf(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 /// Goes through the format once; false when output ends for good.
-fn one_pass(sh: &mut Shell, f: &[u8], args: &mut Args<'_>, out: &mut Vec<u8>) -> bool {
+fn one_pass(sh: &mut Shell, f: &[u8], args: &mut Args<'_>, out: &mut Vec<u8>) -> Result<bool, Flow> {
     let mut i = 0;
     while i < f.len() {
         match f[i] {
-            b'\\' if i + 1 < f.len() => i += escape(&f[i..], out, false),
+            b'\\' if i + 1 < f.len() => i += escape(sh, &f[i..], out, false),
             b'%' if f.get(i + 1) == Some(&b'%') => {
                 out.push(b'%');
                 i += 2;
             }
-            b'%' => match directive(sh, f, i + 1, args, out) {
+            b'%' => match directive(sh, f, i, args, out)? {
                 Some(next) => i = next,
-                None => return false,
+                None => return Ok(false),
             },
             b => {
                 out.push(b);
@@ -95,18 +89,103 @@ fn one_pass(sh: &mut Shell, f: &[u8], args: &mut Args<'_>, out: &mut Vec<u8>) ->
             }
         }
     }
+    Ok(true)
+}
+
+/// Decodes the escape at the start of `b`, of a format or of a `%b` argument; how many bytes it takes.
+fn escape(sh: &mut Shell, b: &[u8], out: &mut Vec<u8>, argument: bool) -> usize {
+    let digits = |from: usize, max: usize, radix: u32| -> (u32, usize) {
+        let text = b[from.min(b.len())..].iter().take(max).map_while(|c| (*c as char).to_digit(radix));
+        text.fold((0, 0), |(n, len), d| (n * radix + d, len + 1))
+    };
+    let one = match b.get(1).copied().unwrap_or(b'\\') {
+        b'a' => 7,
+        b'b' => 8,
+        b'e' | b'E' => 27,
+        b'f' => 12,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'v' => 11,
+        b'\\' => b'\\',
+        c @ (b'\'' | b'"' | b'?') if !argument => c,
+        c @ b'0'..=b'7' => {
+            let (n, len) = digits(1, if argument && c == b'0' { 4 } else { 3 }, 8);
+            out.push(n as u8);
+            return 1 + len;
+        }
+        b'x' => match digits(2, 2, 16) {
+            (_, 0) => {
+                sh.complain("printf", "missing hex digit for \\x");
+                out.push(b'\\');
+                return 1;
+            }
+            (n, len) => {
+                out.push(n as u8);
+                return 2 + len;
+            }
+        },
+        c @ (b'u' | b'U') => match digits(2, if c == b'u' { 4 } else { 8 }, 16) {
+            (_, 0) => {
+                sh.complain("printf", &format!("missing unicode digit for \\{}", c as char));
+                out.push(b'\\');
+                return 1;
+            }
+            (n, len) => {
+                let c = char::from_u32(n).unwrap_or(char::REPLACEMENT_CHARACTER);
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                return 2 + len;
+            }
+        },
+        _ => {
+            out.push(b'\\');
+            return 1;
+        }
+    };
+    out.push(one);
+    2
+}
+
+/// Decodes an argument of `%b`; false at `\c`, which ends all output.
+fn expand(sh: &mut Shell, b: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut i = 0;
+    while i < b.len() {
+        match b[i] {
+            b'\\' if b.get(i + 1) == Some(&b'c') => return false,
+            b'\\' if i + 1 < b.len() => i += escape(sh, &b[i..], out, true),
+            byte => {
+                out.push(byte);
+                i += 1;
+            }
+        }
+    }
     true
 }
 
-/// Prints the directive at `i`; the position after it, or `None` when output ends.
+/// A width or precision at `i`: digits, or `*` for an argument.
+fn count(sh: &mut Shell, f: &[u8], i: &mut usize, args: &mut Args<'_>) -> i64 {
+    if f.get(*i) == Some(&b'*') {
+        *i += 1;
+        return integer(sh, args, true) as i64;
+    }
+    let mut n = 0i64;
+    while let Some(d) = f.get(*i).filter(|b| b.is_ascii_digit()) {
+        n = (n * 10 + i64::from(d - b'0')).min(MAX_WIDTH as i64);
+        *i += 1;
+    }
+    n
+}
+
+/// Prints the directive at `start`; the position after it, or `None` when output ends.
 fn directive(
     sh: &mut Shell,
     f: &[u8],
-    mut i: usize,
+    start: usize,
     args: &mut Args<'_>,
     out: &mut Vec<u8>,
-) -> Option<usize> {
+) -> Result<Option<usize>, Flow> {
     let mut spec = Spec::default();
+    let mut i = start + 1;
     while let Some(b) = f.get(i) {
         match b {
             b'-' => spec.minus = true,
@@ -119,131 +198,154 @@ fn directive(
         }
         i += 1;
     }
-    let number = |i: &mut usize, args: &mut Args<'_>| -> i64 {
-        if f.get(*i) == Some(&b'*') {
-            *i += 1;
-            return args.next().and_then(|a| a.trim().parse().ok()).unwrap_or(0);
-        }
-        let mut n = 0i64;
-        while let Some(d) = f.get(*i).filter(|b| b.is_ascii_digit()) {
-            n = (n * 10 + i64::from(d - b'0')).min(MAX_WIDTH as i64);
-            *i += 1;
-        }
-        n
-    };
-    let width = number(&mut i, args);
+    let width = count(sh, f, &mut i, args);
     spec.minus |= width < 0;
-    spec.width = (width.unsigned_abs() as usize).min(MAX_WIDTH);
+    spec.width = width.unsigned_abs().min(MAX_WIDTH as u64) as usize;
     if f.get(i) == Some(&b'.') {
         i += 1;
-        let precision = number(&mut i, args);
+        let precision = count(sh, f, &mut i, args);
         spec.precision = usize::try_from(precision).ok().map(|p| p.min(MAX_WIDTH));
     }
-    while f.get(i).is_some_and(|b| b"lhjztLq".contains(b)) && f.get(i) != Some(&b'q') {
+    while f.get(i).is_some_and(|b| b"hjlLtz".contains(b)) {
         i += 1;
     }
     let Some(conversion) = f.get(i).copied() else {
-        sh.complain("printf", "`%': missing format character");
+        let text = crate::text::from_bytes(f[start..].to_vec());
+        sh.complain("printf", &format!("`{text}': missing format character"));
         args.status = 1;
-        return None;
+        return Ok(None);
     };
     i += 1;
+    let cut = |bytes: &[u8]| bytes[..spec.precision.unwrap_or(usize::MAX).min(bytes.len())].to_vec();
     match conversion {
         b's' => {
-            let text = args.next().unwrap_or_default();
-            let text: String = match spec.precision {
-                Some(p) => text.chars().take(p).collect(),
-                None => text.to_owned(),
-            };
-            pad_text(out, &text, &spec);
+            let text = cut(&crate::text::to_bytes(args.next().unwrap_or_default()));
+            pad(out, &text, &spec);
         }
         b'c' => {
-            let text: String = args.next().unwrap_or_default().chars().take(1).collect();
-            pad_text(out, &text, &spec);
+            let text = crate::text::to_bytes(args.next().unwrap_or_default());
+            pad(out, &[text.first().copied().unwrap_or(0)], &spec);
         }
         b'b' => {
             let mut bytes = Vec::new();
-            let goes_on = expand_escapes(&crate::text::to_bytes(args.next().unwrap_or_default()), &mut bytes);
-            pad_text(out, &crate::text::from_bytes(bytes), &spec);
+            let goes_on = expand(sh, &crate::text::to_bytes(args.next().unwrap_or_default()), &mut bytes);
+            pad(out, &cut(&bytes), &spec);
             if !goes_on {
-                return None;
+                return Ok(None);
             }
         }
-        b'q' | b'Q' => {
-            let text = shell_quote(args.next().unwrap_or_default());
-            pad_text(out, &text, &spec);
+        b'q' => pad(out, &cut(&crate::text::to_bytes(&shell_quote(args.next().unwrap_or_default()))), &spec),
+        b'Q' => {
+            let text = cut(&crate::text::to_bytes(args.next().unwrap_or_default()));
+            pad(out, &crate::text::to_bytes(&shell_quote(&crate::text::from_bytes(text))), &spec);
+        }
+        b'n' => {
+            if let Some(name) = args.next().filter(|name| !name.is_empty()) {
+                args.status = args.status.max(super::assigned(sh.assign_text(name, out.len().to_string()))?);
+            }
         }
         b'd' | b'i' | b'u' | b'o' | b'x' | b'X' => {
-            let n = integer(sh, args);
+            let n = integer(sh, args, matches!(conversion, b'd' | b'i'));
             pad_integer(out, n, conversion, &spec);
         }
         b'e' | b'E' | b'f' | b'F' | b'g' | b'G' | b'a' | b'A' => {
-            let n = float(sh, args);
-            pad_number(out, &format_float(n, conversion, &spec), n.is_sign_negative() && !n.is_nan(), &spec);
+            let (number, negative) = float(sh, args);
+            pad_number(out, &format_float(number, conversion, &spec), negative, &spec);
         }
-        b'(' => {
-            // `%(format)T`: the only date the shell prints itself is seconds since 1970.
-            let end = f[i..].iter().position(|b| *b == b')').map(|n| i + n);
-            let format = end.map_or(String::new(), |end| String::from_utf8_lossy(&f[i..end]).into_owned());
-            let seconds = match args.next().and_then(|a| a.parse::<i64>().ok()) {
-                Some(n) if n >= 0 => n,
-                _ => std::time::SystemTime::now()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .map_or(0, |d| d.as_secs() as i64),
-            };
-            let format = if format.is_empty() { "%X" } else { &format };
-            pad_text(out, &sh.date(format, seconds), &spec);
-            i = end.map_or(f.len(), |end| (end + 2).min(f.len()));
-        }
+        b'(' => return Ok(Some(date(sh, f, i, args, out, &spec))),
         other => {
-            sh.complain("printf", &format!("`{}': invalid format character", other as char));
+            sh.complain(
+                "printf",
+                &format!("`{}': invalid format character", crate::text::from_bytes(vec![other])),
+            );
             args.status = 1;
-            return None;
+            return Ok(None);
         }
     }
-    Some(i)
+    Ok(Some(i))
 }
 
-fn pad_text(out: &mut Vec<u8>, text: &str, spec: &Spec) {
-    let bytes = crate::text::to_bytes(text);
-    // Bash counts bytes here.
+/// `%(format)T`; the position after it.
+fn date(sh: &mut Shell, f: &[u8], from: usize, args: &mut Args<'_>, out: &mut Vec<u8>, spec: &Spec) -> usize {
+    let mut depth = 1;
+    let mut end = from;
+    while let Some(b) = f.get(end) {
+        match b {
+            b'(' => depth += 1,
+            b')' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+        end += 1;
+    }
+    if f.get(end + 1) != Some(&b'T') {
+        let found = crate::text::from_bytes(f.get(end + 1).copied().into_iter().collect());
+        sh.complain("printf", &format!("warning: `{found}': invalid time format specification"));
+        out.extend_from_slice(b"%(");
+        return from;
+    }
+    let now = SystemTime::now();
+    let given = if args.at < args.list.len() { integer(sh, args, true) as i64 } else { -1 };
+    let moment = match given {
+        -1 => now,
+        -2 => now.checked_sub(sh.started.elapsed()).unwrap_or(now),
+        _ => UNIX_EPOCH,
+    };
+    let seconds = match given {
+        -2 | -1 => moment.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64),
+        seconds => seconds,
+    };
+    let format = crate::text::from_bytes(f[from..end].to_vec());
+    let text = sh.date(if format.is_empty() { "%X" } else { &format }, seconds);
+    let mut text = crate::text::to_bytes(&text).into_owned();
+    if text.len() > MAX_DATE {
+        text.clear();
+    }
+    text.truncate(spec.precision.unwrap_or(usize::MAX));
+    pad(out, &text, spec);
+    end + 2
+}
+
+fn pad(out: &mut Vec<u8>, bytes: &[u8], spec: &Spec) {
     let fill = spec.width.saturating_sub(bytes.len());
     if !spec.minus {
         out.resize(out.len() + fill, b' ');
     }
-    out.extend_from_slice(&bytes);
+    out.extend_from_slice(bytes);
     if spec.minus {
         out.resize(out.len() + fill, b' ');
     }
 }
 
-fn pad_integer(out: &mut Vec<u8>, n: i64, conversion: u8, spec: &Spec) {
+fn pad_integer(out: &mut Vec<u8>, n: u64, conversion: u8, spec: &Spec) {
+    let signed = matches!(conversion, b'd' | b'i');
     let mut digits = match conversion {
-        b'd' | b'i' => n.unsigned_abs().to_string(),
-        b'u' => (n as u64).to_string(),
-        b'o' => format!("{:o}", n as u64),
-        b'x' => format!("{:x}", n as u64),
-        _ => format!("{:X}", n as u64),
+        b'd' | b'i' => (n as i64).unsigned_abs().to_string(),
+        b'u' => n.to_string(),
+        b'o' => format!("{n:o}"),
+        b'x' => format!("{n:x}"),
+        _ => format!("{n:X}"),
     };
     if let Some(precision) = spec.precision {
         digits = if precision == 0 && n == 0 { String::new() } else { format!("{digits:0>precision$}") };
     }
-    if spec.alternate && n != 0 {
+    if spec.alternate {
         match conversion {
-            b'o' => digits.insert(0, '0'),
-            b'x' => digits.insert_str(0, "0x"),
-            b'X' => digits.insert_str(0, "0X"),
+            b'o' if !digits.starts_with('0') => digits.insert(0, '0'),
+            b'x' if n != 0 => digits.insert_str(0, "0x"),
+            b'X' if n != 0 => digits.insert_str(0, "0X"),
             _ => {}
         }
     }
-    let signed = matches!(conversion, b'd' | b'i');
     let spec = Spec {
         plus: spec.plus && signed,
         space: spec.space && signed,
         zero: spec.zero && spec.precision.is_none(),
         ..*spec
     };
-    pad_number(out, &digits, signed && n < 0, &spec);
+    pad_number(out, &digits, signed && (n as i64) < 0, &spec);
 }
 
 /// Adds the sign and fills up to the width.
@@ -260,117 +362,182 @@ fn pad_number(out: &mut Vec<u8>, digits: &str, negative: bool, spec: &Spec) {
         out.resize(out.len() + fill, b' ');
     }
     out.extend_from_slice(sign.as_bytes());
+    let prefix = if zero && (digits.starts_with("0x") || digits.starts_with("0X")) { 2 } else { 0 };
+    out.extend_from_slice(&digits.as_bytes()[..prefix]);
     if zero {
-        let prefix = if digits.starts_with("0x") || digits.starts_with("0X") { 2 } else { 0 };
-        out.extend_from_slice(&digits.as_bytes()[..prefix]);
         out.resize(out.len() + fill, b'0');
-        out.extend_from_slice(&digits.as_bytes()[prefix..]);
-    } else {
-        out.extend_from_slice(digits.as_bytes());
     }
+    out.extend_from_slice(&digits.as_bytes()[prefix..]);
     if spec.minus {
         out.resize(out.len() + fill, b' ');
     }
 }
 
-fn integer(sh: &mut Shell, args: &mut Args<'_>) -> i64 {
-    let Some(text) = args.next() else { return 0 };
-    if let Some(quoted) = text.strip_prefix(['\'', '"']) {
-        return quoted.chars().next().map_or(0, |c| i64::from(c as u32));
+/// Reports an argument that is no number, or not as a whole.
+fn wrong_number(sh: &mut Shell, args: &mut Args<'_>, text: &str) {
+    let kind = match text.as_bytes() {
+        [b'0', d, ..] if d.is_ascii_digit() => "octal number",
+        [b'0', b'x', ..] => "hex number",
+        _ => "number",
+    };
+    sh.complain("printf", &format!("{text}: invalid {kind}"));
+    args.status = 1;
+}
+
+fn out_of_range(sh: &mut Shell, text: &str) {
+    sh.complain("printf", &format!("warning: {text}: Numerical result out of range"));
+}
+
+/// The value of the character after a quote.
+fn character(text: &str) -> Option<u32> {
+    let quoted = text.strip_prefix(['\'', '"'])?;
+    let bytes = crate::text::to_bytes(quoted);
+    match quoted.chars().next() {
+        Some(c) if c.len_utf8() == bytes.len().min(c.len_utf8()) && (c as u32) < 0x10_ff80 => Some(c as u32),
+        _ => Some(bytes.first().copied().map_or(0, u32::from)),
     }
-    let trimmed = text.trim_start();
+}
+
+fn integer(sh: &mut Shell, args: &mut Args<'_>, signed: bool) -> u64 {
+    let Some(text) = args.next() else { return 0 };
+    if let Some(value) = character(text) {
+        return u64::from(value);
+    }
+    let trimmed = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
     let (negative, digits) = match trimmed.strip_prefix('-') {
         Some(digits) => (true, digits),
         None => (false, trimmed.strip_prefix('+').unwrap_or(trimmed)),
     };
-    let (radix, digits, given) = match digits.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (16, &digits[2..], true),
-        [b'0', _, ..] => (8, &digits[1..], true),
-        _ => (10, digits, false),
+    let (radix, skip) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', d, ..] if d.is_ascii_hexdigit() => (16, 2),
+        [b'0', ..] => (8, 0),
+        _ => (10, 0),
     };
+    let digits = &digits[skip..];
     let len = digits.bytes().take_while(|b| (*b as char).is_digit(radix)).count();
-    if len < digits.len() || len == 0 && !given && !text.is_empty() {
-        sh.complain("printf", &format!("{text}: invalid number"));
-        args.status = 1;
+    if !text.is_empty() && (len < digits.len() || len == 0) {
+        wrong_number(sh, args, text);
     }
-    if text.is_empty() {
-        return 0;
-    }
-    let n = match i128::from_str_radix(&digits[..len], radix) {
+    let n = match u128::from_str_radix(&digits[..len], radix) {
         Ok(n) => n,
         Err(_) if len == 0 => 0,
-        Err(_) => i128::MAX,
+        Err(_) => u128::MAX,
     };
-    let n = if negative { -n } else { n };
-    if n > i128::from(u64::MAX) || n < i128::from(i64::MIN) {
-        return if negative { i64::MIN } else { i64::MAX };
+    let limit = match (signed, negative) {
+        (true, true) => 1 << 63,
+        (true, false) => (1 << 63) - 1,
+        (false, _) => u128::from(u64::MAX),
+    };
+    if n > limit {
+        out_of_range(sh, text);
+        return if signed && negative { i64::MIN as u64 } else { limit as u64 };
     }
-    n as i64
+    if negative { (n as u64).wrapping_neg() } else { n as u64 }
 }
 
-fn float(sh: &mut Shell, args: &mut Args<'_>) -> f64 {
-    let Some(text) = args.next() else { return 0.0 };
-    if let Some(quoted) = text.strip_prefix(['\'', '"']) {
-        return quoted.chars().next().map_or(0.0, |c| f64::from(c as u32));
+/// A floating-point argument, and whether it is negative.
+fn float(sh: &mut Shell, args: &mut Args<'_>) -> (Number, bool) {
+    let Some(text) = args.next() else { return (Number::Finite(0, 0), false) };
+    if let Some(value) = character(text) {
+        return (extended::parse(&value.to_string()).number, false);
     }
-    let text = text.trim();
-    if let Some(hex) = text.strip_prefix("0x")
-        && let Ok(n) = i64::from_str_radix(hex, 16)
-    {
-        return n as f64;
+    let trimmed = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let parsed = extended::parse(trimmed);
+    if !text.is_empty() && parsed.len < trimmed.len().max(1) {
+        wrong_number(sh, args, text);
+    } else if parsed.range {
+        out_of_range(sh, text);
     }
-    text.parse().unwrap_or_else(|_| {
-        if !text.is_empty() {
-            sh.complain("printf", &format!("{text}: invalid number"));
-            args.status = 1;
-        }
-        let end = text.bytes().take_while(|b| b.is_ascii_digit() || b".-+".contains(b)).count();
-        text[..end].parse().unwrap_or(0.0)
-    })
+    (parsed.number, parsed.negative)
 }
 
 /// The digits of a number as C's printf writes them, without a sign.
-fn format_float(n: f64, conversion: u8, spec: &Spec) -> String {
-    let upper = conversion.is_ascii_uppercase();
-    let n = n.abs();
-    let text = if n.is_nan() {
-        "nan".to_owned()
-    } else if n.is_infinite() {
-        "inf".to_owned()
-    } else {
-        let precision = spec.precision.unwrap_or(6);
-        match conversion.to_ascii_lowercase() {
-            b'f' => format!("{n:.precision$}"),
-            b'e' => exponent(n, precision),
-            _ => {
-                let significant = precision.max(1);
-                let text = exponent(n, significant - 1);
-                let power: i32 = text.split_once('e').and_then(|(_, e)| e.parse().ok()).unwrap_or(0);
-                if power < -4 || power >= significant as i32 {
-                    match text.split_once('e') {
-                        Some((digits, e)) if !spec.alternate => format!("{}e{e}", trim_zeros(digits)),
-                        _ => text,
-                    }
-                } else {
-                    let decimals = (significant as i32 - 1 - power).max(0) as usize;
-                    let text = format!("{n:.decimals$}");
-                    if spec.alternate { text } else { trim_zeros(&text).to_owned() }
+fn format_float(number: Number, conversion: u8, spec: &Spec) -> String {
+    let (mantissa, exponent) = match number {
+        Number::Nan => return if conversion.is_ascii_uppercase() { "NAN" } else { "nan" }.to_owned(),
+        Number::Infinite => return if conversion.is_ascii_uppercase() { "INF" } else { "inf" }.to_owned(),
+        Number::Finite(mantissa, exponent) => (mantissa, exponent),
+    };
+    let precision = spec.precision.unwrap_or(6);
+    let digits = || Digits::new(mantissa, exponent);
+    let text = match conversion.to_ascii_lowercase() {
+        b'f' => fixed(digits(), precision, spec.alternate),
+        b'e' => scientific(digits(), precision, spec.alternate),
+        b'a' => hexadecimal(mantissa, exponent, spec),
+        _ => {
+            let significant = precision.max(1);
+            let rounded = digits().rounded(significant as i64);
+            let power = if mantissa == 0 { 0 } else { rounded.point - 1 };
+            if power < -4 || power >= significant as i64 {
+                let text = scientific(digits(), significant - 1, spec.alternate);
+                match text.split_once('e') {
+                    Some((digits, e)) if !spec.alternate => format!("{}e{e}", trim_zeros(digits)),
+                    _ => text,
                 }
+            } else {
+                let decimals = (significant as i64 - 1 - power).max(0) as usize;
+                let text = fixed(digits(), decimals, spec.alternate);
+                if spec.alternate { text } else { trim_zeros(&text).to_owned() }
             }
         }
     };
-    if upper { text.to_uppercase() } else { text }
+    if conversion.is_ascii_uppercase() { text.to_uppercase() } else { text }
 }
 
-fn exponent(n: f64, precision: usize) -> String {
-    let text = format!("{n:.precision$e}");
-    match text.split_once('e') {
-        Some((digits, e)) => {
-            let power: i32 = e.parse().unwrap_or(0);
-            format!("{digits}e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs())
-        }
-        None => text,
+fn fixed(all: Digits, precision: usize, point: bool) -> String {
+    let keep = all.point.saturating_add(precision as i64);
+    let rounded = all.rounded(keep);
+    let digit = |at: i64| match usize::try_from(at) {
+        Ok(at) => rounded.digits.get(at).map_or('0', |d| *d as char),
+        Err(_) => '0',
+    };
+    let mut text: String =
+        if rounded.point > 0 { (0..rounded.point).map(digit).collect() } else { "0".into() };
+    if precision > 0 || point {
+        text.push('.');
     }
+    text.extend((rounded.point..rounded.point.saturating_add(precision as i64)).map(digit));
+    text
+}
+
+fn scientific(all: Digits, precision: usize, point: bool) -> String {
+    let zero = all.digits.is_empty();
+    let rounded = all.rounded(precision as i64 + 1);
+    let digit = |at: usize| rounded.digits.get(at).map_or('0', |d| *d as char);
+    let mut text = digit(0).to_string();
+    if precision > 0 || point {
+        text.push('.');
+    }
+    text.extend((1..=precision).map(digit));
+    let power = if zero { 0 } else { rounded.point - 1 };
+    format!("{text}e{}{:02}", if power < 0 { '-' } else { '+' }, power.abs())
+}
+
+fn hexadecimal(mantissa: u64, exponent: i32, spec: &Spec) -> String {
+    let mut power = if mantissa == 0 { 0 } else { i64::from(exponent) + 60 };
+    let mut mantissa = u128::from(mantissa);
+    let mut digits = 15;
+    if let Some(precision) = spec.precision.filter(|p| *p < 15) {
+        let drop = 4 * (15 - precision) as u32;
+        let (rest, half) = (mantissa & ((1 << drop) - 1), 1u128 << (drop - 1));
+        mantissa >>= drop;
+        if rest > half || rest == half && mantissa & 1 == 1 {
+            mantissa += 1;
+        }
+        if mantissa >> (4 * precision + 4) != 0 {
+            mantissa >>= 1;
+            power += 1;
+        }
+        digits = precision;
+    }
+    let text = format!("{mantissa:0width$x}", width = digits + 1);
+    let (whole, fraction) = text.split_at(1);
+    let fraction = match spec.precision {
+        None => fraction.trim_end_matches('0').to_owned(),
+        Some(precision) => format!("{fraction:0<precision$}"),
+    };
+    let point = if fraction.is_empty() && !spec.alternate { "" } else { "." };
+    format!("0x{whole}{point}{fraction}p{power:+}")
 }
 
 fn trim_zeros(digits: &str) -> &str {
@@ -378,23 +545,26 @@ fn trim_zeros(digits: &str) -> &str {
 }
 
 /// Text quoted with backslashes, as `%q` prints it.
-pub(crate) fn shell_quote(text: &str) -> String {
+fn shell_quote(text: &str) -> String {
     if text.is_empty() {
         return "''".into();
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(|c| c.is_control() || (0x10_ff80..=0x10_ffff).contains(&(c as u32))) {
         return crate::expand_ansi_quote(text);
     }
     let mut out = String::new();
-    for (i, c) in text.chars().enumerate() {
-        let plain = c.is_alphanumeric()
-            || "_-./:=@%+".contains(c)
-            || !c.is_ascii()
-            || (c == '~' || c == '#') && i > 0;
-        if !plain {
+    let mut before = None;
+    for c in text.chars() {
+        let special = match c {
+            '~' => matches!(before, None | Some('=' | ':')),
+            '#' => before.is_none(),
+            c => " \t\n|&;()<>!{}*[]?^$,\"'`\\".contains(c),
+        };
+        if special {
             out.push('\\');
         }
         out.push(c);
+        before = Some(c);
     }
     out
 }

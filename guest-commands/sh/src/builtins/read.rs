@@ -104,7 +104,7 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 /// Whether text names a variable or an element of an array.
-fn is_target(text: &str) -> bool {
+pub(super) fn is_target(text: &str) -> bool {
     match text.split_once('[') {
         Some((name, index)) => crate::text::is_name(name) && index.len() > 1 && index.ends_with(']'),
         None => crate::text::is_name(text),
