@@ -644,11 +644,21 @@ impl Shell {
 
     /// Writes what a builtin put into `out`; a failure becomes its status.
     pub(crate) fn flush(&mut self) -> bool {
+        self.flush_of("")
+    }
+
+    /// As [`Shell::flush`], for a builtin that a message names.
+    pub(crate) fn flush_of(&mut self, name: &str) -> bool {
         if self.out.is_empty() {
             return true;
         }
         let out = std::mem::take(&mut self.out);
-        let ok = self.write(1, &out);
+        let result = self.try_write(1, &out);
+        let ok = result.is_ok();
+        if let Err(error) = result {
+            let head = if name.is_empty() { String::new() } else { format!("{name}: ") };
+            self.error(&format!("{head}write error: {}", agentos_guest::strerror(&error)));
+        }
         self.out = out;
         self.out.clear();
         self.out.shrink_to(65_536);
@@ -656,22 +666,14 @@ impl Shell {
     }
 
     /// Writes to a descriptor, or to where it is captured.
-    pub(crate) fn write(&mut self, to: u32, bytes: &[u8]) -> bool {
+    fn try_write(&mut self, to: u32, bytes: &[u8]) -> std::io::Result<()> {
         if !self.capture.routes.is_empty()
             && let Some(buffer) = self.capture.route(to).and_then(|b| self.capture.buffers.get_mut(b))
         {
             buffer.extend_from_slice(bytes);
-            return true;
+            return Ok(());
         }
-        match fd::write_all(to, bytes) {
-            Ok(()) => true,
-            Err(error) => {
-                if to != self.stderr {
-                    self.error(&format!("write error: {}", agentos_guest::strerror(&error)));
-                }
-                false
-            }
-        }
+        fd::write_all(to, bytes)
     }
 
     /// Reports an error the way bash does: name of the shell, line, message.
@@ -698,7 +700,8 @@ impl Shell {
 
     pub(crate) fn write_error(&mut self, text: &str) {
         let bytes = crate::text::to_bytes(text).into_owned();
-        self.write(self.stderr, &bytes);
+        // Where messages go there is nobody to tell that they do not arrive.
+        let _ = self.try_write(self.stderr, &bytes);
     }
 }
 

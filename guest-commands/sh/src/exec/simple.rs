@@ -122,7 +122,7 @@ impl Shell {
             });
             run.and(status)
         };
-        let written = self.flush();
+        let written = self.flush_of(&args[0]);
         self.pop_some(saved);
         match result {
             Ok(status) => {
