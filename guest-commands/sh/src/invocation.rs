@@ -23,8 +23,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     sh.opts.interactive_comments = true;
     sh.session.name = sh.zero.clone();
     if name == "sh" {
-        sh.shopts.expand_aliases = true;
-        sh.opts.posix = true;
+        sh.set_option("posix", true);
     }
     let mut startup = Startup { sh: name == "sh", login: sh.zero.starts_with('-'), ..Startup::default() };
     let mut editing = true;
@@ -38,9 +37,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
                 i += 1;
                 break;
             }
-            "--posix" => {
-                sh.opts.posix = true;
-            }
+            "--posix" => drop(sh.set_option("posix", true)),
             "--version" => {
                 sh.print("AgentOs shell, compatible with GNU bash 5.2\n");
                 sh.flush();

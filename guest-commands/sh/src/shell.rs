@@ -98,6 +98,8 @@ pub(crate) struct Shell {
     /// The shell was started for a person, not a script: `$-` has `i`.
     pub(crate) interactive: bool,
     pub(crate) session: Session,
+    /// What runs is a builtin that is not special, or arithmetic: for POSIX, too, its errors do not end the shell.
+    pub(crate) tolerant: bool,
     pub(crate) history: History,
     pub(crate) completions: Completions,
     pub(crate) bindings: Bindings,
@@ -175,6 +177,7 @@ impl Shell {
             jobs: Jobs::default(),
             interactive: false,
             session: Session::default(),
+            tolerant: false,
             history: History::default(),
             completions: Completions::default(),
             bindings: Bindings::default(),
@@ -382,7 +385,7 @@ impl Shell {
     /// How an error leaves that POSIX wants to end a shell which is not interactive; bash by itself only gives up the
     /// command.
     pub(crate) fn fatal(&mut self) -> Flow {
-        if self.opts.posix && !self.session.active {
+        if self.opts.posix && !self.session.active && !self.tolerant {
             self.status = self.status_at_exit();
             return Flow::Exit;
         }

@@ -179,19 +179,14 @@ impl Shell {
             }
             _ => {
                 let message = format!("`{text}': not a valid identifier");
-                let status = self.complain(name, &message);
-                if self.opts.posix && matches!(name, "export" | "readonly") {
-                    self.status = 1;
-                    return Err(Flow::Exit);
-                }
-                Ok(status)
+                Ok(self.complain(name, &message))
             }
         }
     }
 
     /// A name without a value.
     fn declare_name(&mut self, written: Sym, want: &Want, name: &str) -> Result<i32, Flow> {
-        if self.is_scoped(want, name) && self.is_fixed(written, want, name) {
+        if self.is_scoped(want, name) && self.is_fixed(written, want, name)? {
             return Ok(1);
         }
         self.on_global(written, want, |sh| {
@@ -219,7 +214,7 @@ impl Shell {
         want: &Want,
         name: &str,
     ) -> Result<i32, Flow> {
-        if self.is_fixed(assign.name, want, name) {
+        if self.is_fixed(assign.name, want, name)? {
             return Ok(1);
         }
         if want.on & NAMEREF != 0 && (ready.is_none() || assign.index.is_some()) {
@@ -367,13 +362,19 @@ impl Shell {
 
     /// Whether a variable is a constant that cannot be assigned, which is reported. A local one may hide only what is
     /// local to a caller.
-    fn is_fixed(&mut self, var: Sym, want: &Want, name: &str) -> bool {
+    fn is_fixed(&mut self, var: Sym, want: &Want, name: &str) -> Result<bool, Flow> {
         let fixed = self.vars.flags(var) & READONLY != 0
             && (!self.is_scoped(want, name) || self.vars.is_local(var) || self.vars.is_global(var));
-        if fixed {
+        if fixed && matches!(name, "export" | "readonly") {
+            // These assign as a command without a name does, which POSIX wants to end the shell.
+            self.error(&format!("{}: readonly variable", var.name()));
+            if self.fatal() == Flow::Exit {
+                return Err(Flow::Exit);
+            }
+        } else if fixed {
             self.error(&format!("{name}: {}: readonly variable", var.name()));
         }
-        fixed
+        Ok(fixed)
     }
 
     fn is_scoped(&self, want: &Want, name: &str) -> bool {

@@ -108,7 +108,7 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             let message = agentos_guest::strerror(&error);
             sh.flush();
             sh.error(&format!("{name}: {message}"));
-            if sh.opts.posix && !sh.session.active {
+            if sh.opts.posix && !sh.session.active && !sh.tolerant {
                 sh.status = 1;
                 return Err(Flow::Exit);
             }

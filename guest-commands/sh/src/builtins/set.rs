@@ -124,6 +124,13 @@ impl Shell {
                 self.shopts.expand_aliases = true;
                 self.shopts.interactive_comments = true;
                 self.shopts.sourcepath = true;
+                self.shopts.shift_verbose = true;
+                self.vars.put_str(crate::symbols::sym("POSIXLY_CORRECT"), "y");
+            }
+            "posix" => {
+                self.shopts.expand_aliases = self.interactive;
+                self.shopts.shift_verbose = false;
+                self.vars.remove(crate::symbols::sym("POSIXLY_CORRECT"));
             }
             "history" => self.history_switched(),
             "interactive-comments" => self.shopts.interactive_comments = on,

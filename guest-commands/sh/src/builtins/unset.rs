@@ -42,16 +42,12 @@ pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         } else if !crate::text::is_name(word) {
             if both && sh.functions.contains_key(word.as_str()) {
                 status |= unset_function(sh, word);
-            } else if variables || sh.opts.posix {
+            } else if variables {
                 status |= sh.complain("unset", &format!("`{word}': not a valid identifier"));
             }
         } else {
             status |= unset_variable(sh, word, reference, both)?;
         }
-    }
-    if status != 0 && sh.opts.posix {
-        sh.status = status;
-        return Err(Flow::Exit);
     }
     Ok(status)
 }

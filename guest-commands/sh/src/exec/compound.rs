@@ -64,7 +64,10 @@ impl Shell {
             }
             Kind::Arith(arith) => {
                 self.line = command.line;
-                self.run_arith(arith)
+                let tolerant = std::mem::replace(&mut self.tolerant, true);
+                let result = self.run_arith(arith);
+                self.tolerant = tolerant;
+                result
             }
             Kind::Cond(cond) => {
                 self.line = command.line;

@@ -122,7 +122,12 @@ impl Shell {
             };
         }
         let mut fields = Vec::new();
-        self.expand_fields(&redirect.target, &mut fields)?;
+        // POSIX: only at a terminal are names of redirections patterns.
+        let noglob = self.opts.noglob;
+        self.opts.noglob |= self.opts.posix && !self.session.active;
+        let expanded = self.expand_fields(&redirect.target, &mut fields);
+        self.opts.noglob = noglob;
+        expanded?;
         let [target] = fields.as_slice() else {
             self.error(&format!("{}: ambiguous redirect", redirect.target.raw));
             return Ok(false);

@@ -108,29 +108,40 @@ impl Shell {
     #[inline(never)]
     fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
         let Some(saved) = self.push_some(&command.redirects)? else { return self.not_redirected(&args[0]) };
+        let special = self.opts.posix && builtins::is_special(&args[0]);
+        let run = |sh: &mut Shell| {
+            let tolerant = std::mem::replace(&mut sh.tolerant, !special);
+            let result = builtin(sh, args);
+            sh.tolerant = tolerant;
+            result
+        };
         let result = if simple.assigns.is_empty() {
-            builtin(self, args)
-        } else if self.opts.posix && builtins::is_special(&args[0]) {
+            run(self)
+        } else if special {
             // POSIX: assignments before a special builtin stay.
             let assigned = simple.assigns.iter().try_for_each(|assign| self.assign(assign));
-            assigned.and_then(|()| builtin(self, args))
+            assigned.and_then(|()| run(self))
         } else {
             let mut status = Ok(0);
-            let run = self.with_assigns(&simple.assigns, |sh| {
-                status = builtin(sh, args);
+            let assigned = self.with_assigns(&simple.assigns, |sh| {
+                status = run(sh);
                 Ok(())
             });
-            run.and(status)
+            assigned.and(status)
         };
         let written = self.flush_of(&args[0]);
         self.pop_some(saved);
-        match result {
-            Ok(status) => {
-                self.status = if written || status != 0 { status } else { 1 };
-                Ok(())
-            }
-            Err(flow) => Err(flow),
-        }
+        let status = result?;
+        self.status = if written || status != 0 { status } else { 1 };
+        // The status of these can also be that of what they ran.
+        let runs = matches!(args[0].as_str(), "eval" | "." | "source") && args.len() > 1;
+        self.after_special(special && !runs)
+    }
+
+    /// After a special builtin: POSIX wants that its wrong use ends a shell that is not interactive.
+    fn after_special(&self, special: bool) -> Run {
+        let ends = special && self.opts.posix && self.status == 2 && !self.session.active && !self.tolerant;
+        if ends { Err(Flow::Exit) } else { Ok(()) }
     }
 
     /// Applies redirections if there are any; `None` when one failed, which is then the command's status.
@@ -177,7 +188,7 @@ impl Shell {
         }
         let result = self.with_assigns(&simple.assigns, |sh| sh.exec_builtin(&args[1..]));
         self.pop_some(saved);
-        result
+        result.and_then(|()| self.after_special(true))
     }
 
     /// A command without a name: assignments stay, redirections are only tried.
@@ -197,15 +208,26 @@ impl Shell {
     #[inline(never)]
     fn run_declaration(&mut self, command: &Command, simple: &Simple) -> Run {
         let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
-        let result = self.with_assigns(&simple.assigns, |sh| {
-            sh.status = sh.declaration_builtin(&simple.args)?;
-            Ok(())
+        let name = simple.args.first().and_then(|arg| arg.word.literal());
+        let special = self.opts.posix && name.is_some_and(builtins::is_special);
+        let mut assigned = Ok(());
+        let mut assigns = simple.assigns.as_slice();
+        if special {
+            // POSIX: assignments before a special builtin stay.
+            assigned = assigns.iter().try_for_each(|assign| self.assign(assign));
+            assigns = &[];
+        }
+        let result = assigned.and_then(|()| {
+            self.with_assigns(assigns, |sh| {
+                sh.status = sh.declaration_builtin(&simple.args)?;
+                Ok(())
+            })
         });
         if !self.flush() {
             self.status = 1;
         }
         self.pop_some(saved);
         self.close_process_substs();
-        result
+        result.and_then(|()| self.after_special(special))
     }
 }
