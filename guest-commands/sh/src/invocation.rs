@@ -234,7 +234,8 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
     loop {
         pending.clear();
         let next = units.read(sh.dialect(), &mut |begun| {
-            if !begun {
+            // The first word of a command may itself go over several lines.
+            if !begun && !(sh.remembers() && crate::history::is_open(&pending)) {
                 pending.clear();
             }
             loop {

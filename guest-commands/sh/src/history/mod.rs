@@ -316,6 +316,12 @@ impl Shell {
     }
 }
 
+/// Whether text ends within a word, which the next line continues.
+pub(crate) fn is_open(text: &str) -> bool {
+    text.ends_with("\\\n")
+        || text.len() <= MAX_SCAN && !matches!(join::Place::after(text), join::Place::Code { .. })
+}
+
 /// The patterns of `HISTIGNORE`: between colons that are not quoted.
 fn split_patterns(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];
