@@ -6,6 +6,9 @@ pub(crate) mod control;
 mod editor;
 mod jobs;
 mod keys;
+#[cfg(test)]
+#[path = "../../tests/terminal/model.rs"]
+mod model;
 pub(crate) mod repl;
 mod screen;
 mod search;
