@@ -235,7 +235,7 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
         pending.clear();
         let next = units.read(sh.dialect(), &mut |begun| {
             // The first word of a command may itself go over several lines.
-            if !begun && !(sh.remembers() && crate::history::is_open(&pending)) {
+            if !(begun || sh.remembers() && crate::history::is_open(&pending)) {
                 pending.clear();
             }
             loop {
