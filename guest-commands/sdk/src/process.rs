@@ -109,6 +109,14 @@ pub fn wait_with(which: WaitFor, flags: u32) -> io::Result<Option<Waited>> {
     wait_raw(which, flags)
 }
 
+/// As [`try_wait`], but also reports children that stopped.
+///
+/// # Errors
+/// As [`try_wait`].
+pub fn try_wait_untraced(which: WaitFor) -> io::Result<Option<Waited>> {
+    wait_raw(which, WNOHANG | WUNTRACED)
+}
+
 /// Runs `f` in a child that has a copy of this process: its memory, descriptors and signal dispositions, as fork(2).
 ///
 /// The result of `f` becomes the child's exit status (its low 8 bits). Rust's and C's stdio are flushed first. The

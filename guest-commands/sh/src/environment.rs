@@ -48,17 +48,7 @@ impl Shell {
         if !self.vars.is_set(symbols::PATH) {
             self.vars.put_str(symbols::PATH, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         }
-        let level = match self.vars.integer(symbols::SHLVL).unwrap_or(0).saturating_add(1) {
-            ..=0 => 0,
-            level @ 1..1000 => level,
-            level => {
-                let message = format!("warning: shell level ({level}) too high, resetting to 1\n");
-                self.write_error(&format!("{}: {message}", self.zero));
-                1
-            }
-        };
-        self.vars.put_str(symbols::SHLVL, level.to_string());
-        self.vars.set_flags(symbols::SHLVL, vars::EXPORT, 0);
+        self.change_level(1);
         self.vars.put_str(symbols::BASH_VERSION, "5.2.15(1)-release");
         let names = agentos_guest::system::uname().unwrap_or_default();
         let machine = format!("{}-pc-linux-gnu", names.machine);
@@ -95,6 +85,21 @@ impl Shell {
         }
     }
 
+    /// Changes `SHLVL`, which stays between 0 and 999.
+    pub(crate) fn change_level(&mut self, by: i64) {
+        let text = self.vars.get(symbols::SHLVL).unwrap_or_default();
+        let mut level = text.trim().parse::<i64>().unwrap_or(0).saturating_add(by).max(0);
+        if level >= 1000 {
+            self.write_error(&format!(
+                "{}: warning: shell level ({level}) too high, resetting to 1\n",
+                self.zero
+            ));
+            level = 1;
+        }
+        self.vars.put_str(symbols::SHLVL, level.to_string());
+        self.vars.set_flags(symbols::SHLVL, vars::EXPORT, 0);
+    }
+
     /// Defines a function of the environment; text that is more or less than one definition is ignored.
     fn import_function(&mut self, name: &str, text: &str) {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:+".contains(&b);
@@ -112,7 +117,7 @@ impl Shell {
             && let crate::ir::Kind::Function { name, body } = &stage.kind
         {
             let function =
-                Function { name: name.clone(), body: body.clone(), source: Rc::from("environment") };
+                Function { name: name.clone(), body: body.clone(), source: Rc::from("environment"), line: 0 };
             self.functions.insert(name.clone(), Rc::new(function));
             self.vars.export_function(name, self.function_text(name));
         }

@@ -16,6 +16,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     }
     let zero = args.first().cloned().unwrap_or_else(|| "sh".into());
     let mut sh = Shell::new(zero);
+    sh.ignore_quit();
     let name = sh.zero.rsplit('/').next().unwrap_or("sh").trim_start_matches('-').to_owned();
     sh.opts.braceexpand = true;
     sh.opts.hashall = true;
@@ -111,10 +112,10 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         if let Some((zero, rest)) = rest.split_first() {
             sh.zero = zero.clone();
             sh.session.name = zero.clone();
-            sh.source = Rc::from(zero.as_str());
             sh.args = rest.to_vec();
         }
         sh.command_string = true;
+        sh.lowers = true;
         run_text(&mut sh, text.clone())
     } else if let (Some((file, rest)), false) = (rest.split_first(), stdin) {
         sh.args = rest.to_vec();
@@ -122,6 +123,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
             Ok(text) => {
                 sh.zero = file.clone();
                 sh.source = Rc::from(file.as_str());
+                sh.script = Some(sh.source.clone());
                 run_text(&mut sh, text)
             }
             Err(status) => return status,

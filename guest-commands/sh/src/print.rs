@@ -15,15 +15,68 @@ pub(crate) fn function(name: &str, body: &Command) -> String {
     p.out
 }
 
+/// A command as `BASH_COMMAND` shows it: of loops and `case` only the head.
+pub(crate) fn head(command: &Command) -> String {
+    let mut p = Printer { flat: true, ..Printer::default() };
+    let loop_head = |p: &mut Printer, keyword: &str, var: &str, words: Option<&[Word]>| {
+        let _ = write!(p.out, "{keyword} {var} in ");
+        match words {
+            Some(words) => p.words(words),
+            None => p.text("\"$@\""),
+        }
+    };
+    match &command.kind {
+        Kind::For { var, words, .. } => loop_head(&mut p, "for", &var.name(), words.as_deref()),
+        Kind::Select { var, words, .. } => loop_head(&mut p, "select", &var.name(), words.as_deref()),
+        Kind::Case { word, .. } => {
+            let _ = write!(p.out, "case {} in", word.raw);
+        }
+        _ => p.command(command),
+    }
+    p.finish()
+}
+
+/// A command of a job, as `jobs` shows it.
+pub(crate) fn job(item: &Item) -> String {
+    let mut p = Printer { flat: true, ..Printer::default() };
+    p.item(item);
+    p.finish()
+}
+
+/// An assignment as written.
+pub(crate) fn assign(assign: &Assign) -> String {
+    let mut p = Printer::default();
+    p.assign(assign);
+    p.out
+}
+
+/// One command as text.
+pub(crate) fn command(command: &Command) -> String {
+    let mut p = Printer { flat: true, ..Printer::default() };
+    p.command(command);
+    p.finish()
+}
+
 #[derive(Default)]
 struct Printer {
     out: String,
     indent: usize,
+    /// Groups are on one line: no function is being defined.
+    flat: bool,
     /// Here-documents whose bodies follow at the end of the line.
     bodies: Vec<String>,
 }
 
 impl Printer {
+    /// The text, with the bodies of here-documents at its end.
+    fn finish(mut self) -> String {
+        if !self.bodies.is_empty() {
+            self.line();
+            self.out.truncate(self.out.trim_end_matches('\n').len());
+        }
+        self.out
+    }
+
     fn text(&mut self, text: &str) {
         self.out.push_str(text);
     }
@@ -47,6 +100,7 @@ impl Printer {
     }
 
     fn definition(&mut self, name: &str, body: &Command) {
+        let flat = std::mem::take(&mut self.flat);
         let _ = write!(self.out, "{name} () ");
         self.line();
         if matches!(body.kind, Kind::Brace(_)) {
@@ -56,6 +110,7 @@ impl Printer {
             self.block(|p| p.command(body));
             self.text("}");
         }
+        self.flat = flat;
     }
 
     /// Indented lines, and the line after them begun.
@@ -84,6 +139,7 @@ impl Printer {
                 (true, false) => self.text(" & "),
                 (false, true) if closed => self.text(";"),
                 (false, true) => {}
+                (false, false) if self.flat => self.text("; "),
                 (false, false) => {
                     self.text(";");
                     self.line();
@@ -120,6 +176,11 @@ impl Printer {
     fn command(&mut self, command: &Command) {
         match &command.kind {
             Kind::Simple(simple) => self.simple(simple),
+            Kind::Brace(list) if self.flat => {
+                self.text("{ ");
+                self.list(list, true);
+                self.text(" }");
+            }
             Kind::Brace(list) => {
                 self.text("{ ");
                 self.block(|p| p.list(list, false));
@@ -371,7 +432,8 @@ pub(crate) fn array(elements: &[Element]) -> String {
     format!("({})", elements.iter().map(item).collect::<Vec<_>>().join(" "))
 }
 
-fn operator(op: CondOp) -> &'static str {
+/// A binary operator of `[[ ]]` as written.
+pub(crate) fn operator(op: CondOp) -> &'static str {
     match op {
         CondOp::Match => "==",
         CondOp::NoMatch => "!=",

@@ -15,7 +15,7 @@ use crate::traps::Traps;
 use crate::vars::{self, Key, Target, Value, Vars};
 use agentos_guest::fd;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -39,16 +39,29 @@ pub(crate) struct Function {
     pub(crate) name: Rc<str>,
     pub(crate) body: Rc<Command>,
     pub(crate) source: Rc<str>,
+    pub(crate) line: u32,
 }
 
-/// A call that is being executed.
+/// A call of a function or sourced file that is being executed.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     pub(crate) name: Rc<str>,
+    /// The file that its text came from.
     pub(crate) source: Rc<str>,
+    /// Where it was called.
     pub(crate) line: u32,
+    /// Its arguments, if `extdebug` was on.
+    pub(crate) args: Option<Vec<String>>,
     /// The options to bring back after it, if `local -` asked for that.
     pub(crate) opts: Option<Options>,
+}
+
+/// What `BASH_COMMAND` shows.
+#[derive(Debug, Clone)]
+pub(crate) enum Current {
+    Nothing,
+    Command(Rc<Command>),
+    Text(String),
 }
 
 /// Output that substitutions in this process collect instead of writing it.
@@ -81,12 +94,19 @@ pub(crate) struct Shell {
     pub(crate) fixed_functions: std::collections::BTreeSet<String>,
     /// Changes with every definition, so that what was concluded from the functions can be kept until then.
     pub(crate) generation: u32,
+    /// Functions that inherit the DEBUG and RETURN traps: `declare -ft`.
+    pub(crate) traced: HashSet<Rc<str>>,
     pub(crate) aliases: Rc<HashMap<String, String>>,
     pub(crate) args: Vec<String>,
     /// `set` gave the script or function of this depth of calls new arguments.
     pub(crate) args_set_in: Option<u32>,
+    /// The script's own arguments, for `BASH_ARGV`.
+    pub(crate) script_args: Option<Vec<String>>,
     pub(crate) zero: String,
+    /// The file that the running commands came from; empty if they came from none.
     pub(crate) source: Rc<str>,
+    /// The script file, if there is one.
+    pub(crate) script: Option<Rc<str>>,
     pub(crate) status: i32,
     /// Status of the last command substitution of the current command.
     pub(crate) subst_status: Option<i32>,
@@ -126,13 +146,29 @@ pub(crate) struct Shell {
     pub(crate) last_arg: String,
     pub(crate) command_string: bool,
     pub(crate) proc_fds: Vec<u32>,
+    /// The process group that the next process joins; 0: its own.
+    pub(crate) group: Option<u32>,
+    /// That process is started for the background.
+    pub(crate) in_background: bool,
+    /// How often the trace repeats the first character of its prefix.
+    pub(crate) indirection: u32,
+    /// A term of `[[ ]]` stands after `!`.
+    pub(crate) negated: bool,
+    /// The trace of a command that waits for that of its assignments.
+    pub(crate) trace_later: Option<String>,
+    /// `$?` before the last `return`.
+    pub(crate) before_return: i32,
+    /// A program that replaces this shell takes its place in `SHLVL`.
+    pub(crate) lowers: bool,
+    /// This is the child of `( )`.
+    pub(crate) parenthesized: bool,
     /// Builtins that `enable -n` switched off.
     pub(crate) disabled: BTreeSet<&'static str>,
     /// Where programs were found, and how often.
     pub(crate) hashed: BTreeMap<String, (String, u32)>,
     /// The working directory as it was reached.
     pub(crate) cwd: String,
-    pub(crate) current: String,
+    pub(crate) current: Current,
     /// Where messages go: 2, except about a program whose own standard error leads elsewhere.
     pub(crate) stderr: u32,
     /// Copies of what redirections replaced for a while, innermost last.
@@ -163,14 +199,17 @@ impl Shell {
             functions: HashMap::new(),
             fixed_functions: std::collections::BTreeSet::new(),
             generation: 0,
+            traced: HashSet::new(),
             aliases: Rc::default(),
             args: Vec::new(),
             args_set_in: None,
-            source: Rc::from(zero.as_str()),
+            script_args: None,
+            source: Rc::from(""),
+            script: None,
             zero,
             status: 0,
             subst_status: None,
-            pipestatus: vec![0],
+            pipestatus: Vec::new(),
             opts: Options::default(),
             shopts: Shopts::default(),
             traps: Traps::default(),
@@ -203,10 +242,18 @@ impl Shell {
             last_arg: String::new(),
             command_string: false,
             proc_fds: Vec::new(),
+            group: None,
+            in_background: false,
+            indirection: 0,
+            negated: false,
+            trace_later: None,
+            before_return: 0,
+            lowers: false,
+            parenthesized: false,
             disabled: BTreeSet::new(),
             hashed: BTreeMap::new(),
             cwd: String::new(),
-            current: String::new(),
+            current: Current::Nothing,
             stderr: 2,
             kept: Vec::new(),
             spare: Spare::default(),
@@ -297,11 +344,17 @@ impl Shell {
             symbols::SHELLOPTS => self.opts.list(),
             symbols::BASHOPTS => self.shopts.list(),
             symbols::HISTCMD => self.history_number().to_string(),
-            symbols::BASH_COMMAND => self.current.clone(),
+            symbols::BASH_COMMAND => match &self.current {
+                Current::Nothing => return None,
+                Current::Command(command) => crate::print::head(command),
+                Current::Text(text) => text.clone(),
+            },
             symbols::UNDERSCORE => self.last_arg.clone(),
             symbols::FUNCNAME
             | symbols::BASH_SOURCE
             | symbols::BASH_LINENO
+            | symbols::BASH_ARGC
+            | symbols::BASH_ARGV
             | symbols::PIPESTATUS
             | symbols::DIRSTACK
             | symbols::GROUPS => return self.computed_array(name)?.into_iter().next().map(Cow::Owned),
@@ -315,16 +368,29 @@ impl Shell {
         Some(match name {
             symbols::PIPESTATUS => self.pipestatus.iter().map(i32::to_string).collect(),
             symbols::FUNCNAME if self.functions_active == 0 => return None,
+            symbols::BASH_SOURCE | symbols::BASH_LINENO if self.script.is_none() && self.calls.is_empty() => {
+                return None;
+            }
             symbols::FUNCNAME => {
-                let main = (!self.command_string).then(|| "main".to_owned());
+                let main = self.script.as_ref().map(|_| "main".to_owned());
                 calls.map(|c| c.name.to_string()).chain(main).collect()
             }
-            symbols::BASH_SOURCE if self.command_string && self.calls.is_empty() => return None,
             symbols::BASH_SOURCE => {
-                let main = (!self.command_string).then(|| self.zero.clone());
+                let main = self.script.as_ref().map(|script| script.to_string());
                 calls.map(|c| c.source.to_string()).chain(main).collect()
             }
-            symbols::BASH_LINENO => calls.map(|c| c.line.to_string()).chain(["0".to_owned()]).collect(),
+            symbols::BASH_LINENO => {
+                let main = self.script.as_ref().map(|_| "0".to_owned());
+                calls.map(|c| c.line.to_string()).chain(main).collect()
+            }
+            symbols::BASH_ARGC => {
+                let main = self.script_args.as_ref().map(|args| args.len().to_string());
+                calls.filter_map(|c| c.args.as_ref().map(|args| args.len().to_string())).chain(main).collect()
+            }
+            symbols::BASH_ARGV => {
+                let own = calls.filter_map(|c| c.args.as_ref()).chain(&self.script_args);
+                own.flat_map(|args| args.iter().rev().cloned()).collect()
+            }
             symbols::DIRSTACK => {
                 let here = self.vars.get(symbols::PWD).map(Cow::into_owned).unwrap_or_default();
                 std::iter::once(here).chain(self.dirs.iter().rev().cloned()).collect()
@@ -687,18 +753,13 @@ impl Shell {
     /// The same about text that has a name of its own, as that of `eval`.
     pub(crate) fn error_in(&mut self, name: &str, message: &str) {
         let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
-        let prefix = if self.interactive {
-            format!("{}: {name}", self.zero)
-        } else if self.command_string || self.zero_is_shell() {
-            format!("{}: {name}line {}: ", self.zero, self.line)
+        let text = if self.interactive {
+            format!("{}: {name}{message}\n", self.zero)
         } else {
-            format!("{}: {name}line {}: ", self.source, self.line)
+            let source = if self.source.is_empty() { &*self.zero } else { &*self.source };
+            format!("{source}: {name}line {}: {message}\n", self.line)
         };
-        self.write_error(&format!("{prefix}{message}\n"));
-    }
-
-    fn zero_is_shell(&self) -> bool {
-        *self.source == *self.zero
+        self.write_error(&text);
     }
 
     pub(crate) fn write_error(&mut self, text: &str) {

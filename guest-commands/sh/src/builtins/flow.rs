@@ -2,6 +2,7 @@
 
 use crate::shell::{Call, Flow, Shell};
 use crate::source::units::Units;
+use crate::symbols;
 use std::rc::Rc;
 
 pub(super) fn truth(_: &mut Shell, _: &[String]) -> Result<i32, Flow> {
@@ -72,12 +73,19 @@ pub(super) fn return_from(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> 
         sh.complain("return", "can only `return' from a function or sourced script");
         return Ok(2);
     }
-    sh.status = wanted(sh, args);
+    sh.before_return = sh.status;
+    sh.status = match sh.traps.status_for_return() {
+        Some(status) if args.len() == 1 => status,
+        _ => wanted(sh, args),
+    };
     Err(Flow::Return)
 }
 
 pub(super) fn exit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    sh.status = wanted(sh, args);
+    sh.status = match sh.traps.status_for_exit() {
+        Some(status) if args.len() == 1 => status,
+        _ => wanted(sh, args),
+    };
     sh.leave()
 }
 
@@ -124,11 +132,23 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let line = sh.line;
     sh.sources_active += 1;
     sh.depth += 1;
-    sh.calls.push(Call { name: Rc::from("source"), source: sh.source.clone(), line, opts: None });
-    let before = std::mem::replace(&mut sh.source, Rc::from(path.as_str()));
-    let result = run(sh, text);
+    let file: Rc<str> = Rc::from(path.as_str());
+    let shown = sh.shopts.extdebug.then(|| words.to_vec());
+    sh.calls.push(Call { name: Rc::from("source"), source: file.clone(), line, args: shown, opts: None });
+    let before = std::mem::replace(&mut sh.source, file);
+    let debug = if sh.opts.functrace { None } else { sh.traps.debug.take() };
+    sh.indirection += 1;
+    let mut result = run(sh, text);
+    sh.indirection -= 1;
     sh.source = before;
     sh.calls.pop();
+    if matches!(result, Ok(()) | Err(Flow::Return)) && sh.traps.on_return.is_some() {
+        let returned = result.is_err();
+        result = sh.return_trap(returned);
+    }
+    if sh.traps.debug.is_none() {
+        sh.traps.debug = debug;
+    }
     sh.depth -= 1;
     sh.sources_active -= 1;
     sh.line = line;
@@ -218,14 +238,29 @@ pub(super) fn times(sh: &mut Shell, _: &[String]) -> Result<i32, Flow> {
 }
 
 pub(super) fn caller(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let n = args.get(1).and_then(|a| a.parse::<usize>().ok());
-    let calls: Vec<Call> = sh.calls.iter().rev().cloned().collect();
-    let Some(call) = calls.get(n.unwrap_or(0)) else { return Ok(1) };
-    let text = match n {
-        None => format!("{} {}\n", call.line, call.source),
-        Some(n) => {
-            let name = calls.get(n + 1).map_or("main".into(), |c| c.name.to_string());
-            format!("{} {name} {}\n", call.line, call.source)
+    let lines = sh.computed_array(symbols::BASH_LINENO).unwrap_or_default();
+    let sources = sh.computed_array(symbols::BASH_SOURCE).unwrap_or_default();
+    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    if sources.is_empty() {
+        return Ok(1);
+    }
+    let text = match words.first() {
+        None => {
+            let source = sources.get(1).map_or("NULL", String::as_str);
+            format!("{} {source}\n", lines.first().map_or("NULL", String::as_str))
+        }
+        Some(word) => {
+            let Ok(n) = word.trim().parse::<i64>() else {
+                sh.complain("caller", &format!("{word}: invalid number"));
+                return Ok(sh.usage("caller"));
+            };
+            let Ok(n) = usize::try_from(n) else { return Ok(1) };
+            let names = sh.computed_array(symbols::FUNCNAME).unwrap_or_default();
+            let above = n.saturating_add(1);
+            match (lines.get(n), names.get(above), sources.get(above)) {
+                (Some(line), Some(name), Some(source)) => format!("{line} {name} {source}\n"),
+                _ => return Ok(1),
+            }
         }
     };
     sh.print(&text);

@@ -33,8 +33,6 @@ mod unset;
 
 use crate::shell::{Flow, Run, Shell};
 
-pub(crate) use jobs::line as job_line;
-
 /// A builtin: gets its name and arguments.
 pub(crate) type Builtin = fn(&mut Shell, &[String]) -> Result<i32, Flow>;
 
@@ -83,7 +81,8 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "kill" => signals::kill,
         "wait" => jobs::wait,
         "jobs" => jobs::jobs,
-        "fg" | "bg" => jobs::no_job_control,
+        "fg" => jobs::fg,
+        "bg" => jobs::bg,
         "disown" => jobs::disown,
         "command" => lookup::command,
         "builtin" => lookup::builtin,

@@ -172,6 +172,7 @@ impl Shell {
         if name == "extdebug" {
             self.opts.functrace = on;
             self.opts.errtrace = on;
+            self.script_args = on.then(|| self.args.clone());
         }
         true
     }

@@ -49,8 +49,7 @@ pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         _ => {}
     }
     if print {
-        print_traps(sh, words);
-        return Ok(0);
+        return Ok(print_traps(sh, words));
     }
     // `trap SIGNAL`, `trap - SIGNAL` and `trap 2 3` reset.
     let first = words[0].as_str();
@@ -80,17 +79,33 @@ pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     Ok(status)
 }
 
-fn print_traps(sh: &mut Shell, only: &[String]) {
+fn print_traps(sh: &mut Shell, only: &[String]) -> i32 {
     // A subshell that has set none yet shows those of its parent, so that `saved=$(trap)` works.
     let lines = if sh.traps.former.is_empty() { sh.traps.lines() } else { sh.traps.former.clone() };
-    for (name, line) in lines {
-        let wanted = only
-            .iter()
-            .any(|o| *o == name || format!("SIG{o}") == name || by_text(o).is_some_and(|s| s.name() == name));
-        if only.is_empty() || wanted {
+    if only.is_empty() {
+        for (_, line) in lines {
             sh.print(&line);
         }
+        return 0;
     }
+    let mut status = 0;
+    for text in only {
+        let name = match event(text) {
+            Some(Event::Exit) => "EXIT",
+            Some(Event::Err) => "ERR",
+            Some(Event::Debug) => "DEBUG",
+            Some(Event::Return) => "RETURN",
+            Some(Event::Signal(which)) => which.name(),
+            None => {
+                status = sh.complain("trap", &format!("{text}: invalid signal specification"));
+                continue;
+            }
+        };
+        if let Some((_, line)) = lines.iter().find(|(own, _)| own == name) {
+            sh.print(line);
+        }
+    }
+    status
 }
 
 fn list_signals(sh: &mut Shell) {
@@ -157,25 +172,46 @@ pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
     let mut status = 0;
     for word in words {
-        let pid = if word.starts_with('%') {
-            sh.jobs.find(word).map(|job| job.pid() as i32)
+        let pids = if word.starts_with('%') {
+            match sh.jobs.find(word) {
+                Ok(number) => targets(sh, number),
+                Err(message) => {
+                    status = sh.complain("kill", &message);
+                    continue;
+                }
+            }
         } else {
-            word.parse::<i32>().ok()
+            match word.parse::<i32>() {
+                Ok(pid) => vec![pid],
+                Err(_) => {
+                    status = sh.complain("kill", &format!("{word}: arguments must be process or job IDs"));
+                    continue;
+                }
+            }
         };
-        let Some(pid) = pid else {
-            let message = if word.starts_with('%') {
-                format!("{word}: no such job")
-            } else {
-                format!("{word}: arguments must be process or job IDs")
-            };
-            status = sh.complain("kill", &message);
-            continue;
-        };
-        if let Err(error) = signal::kill(pid, which) {
-            status = sh.complain("kill", &format!("({pid}) - {}", agentos_guest::strerror(&error)));
+        for pid in pids {
+            if let Err(error) = signal::kill(pid, which) {
+                status = sh.complain(
+                    "kill",
+                    &format!(
+                        "({}) - {}",
+                        if word.starts_with('%') { pid.abs() } else { pid },
+                        agentos_guest::strerror(&error)
+                    ),
+                );
+            }
         }
     }
     Ok(status)
+}
+
+/// Whom a signal to a job goes to: its group if it has one of its own, else its processes.
+fn targets(sh: &mut Shell, number: u32) -> Vec<i32> {
+    match sh.jobs.get(number) {
+        Some(job) if job.grouped => vec![-(job.leader() as i32)],
+        Some(job) => job.processes.iter().filter(|p| p.status.is_none()).map(|p| p.pid as i32).collect(),
+        None => Vec::new(),
+    }
 }
 
 /// The signal of a name or number; 0 only checks.

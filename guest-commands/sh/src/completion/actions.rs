@@ -101,7 +101,7 @@ impl Shell {
             .list
             .iter()
             .filter(|job| !stopped && (action == "job" || job.ended().is_none()))
-            .filter_map(|job| job.text.split_whitespace().next().map(str::to_owned))
+            .filter_map(|job| job.text().split_whitespace().next().map(str::to_owned))
             .collect()
     }
 

@@ -14,6 +14,9 @@ impl Shell {
     pub(super) fn with_assigns(&mut self, assigns: &[Assign], f: impl FnOnce(&mut Self) -> Run) -> Run {
         if !assigns.is_empty() {
             self.push_assigns(assigns)?;
+            if let Some(text) = self.trace_later.take() {
+                self.trace_text(|| text);
+            }
         }
         let result = f(self);
         if !assigns.is_empty() {
@@ -93,7 +96,12 @@ impl Shell {
                     return self.set_integer(name, n);
                 }
                 let value = self.expand_string(word)?;
-                self.trace_text(|| format!("{}={}", name.name(), super::trace::shown(&value)));
+                self.trace_text(|| {
+                    let index =
+                        assign.index.as_ref().map(|i| format!("[{}]", i.word.raw)).unwrap_or_default();
+                    let sign = if assign.append { "+=" } else { "=" };
+                    format!("{}{index}{sign}{}", name.name(), super::trace::shown(&value))
+                });
                 if let Some(index) = &assign.index {
                     return match self.element_key(name, index) {
                         Ok(Key::Text(key)) if key.is_empty() => {
@@ -109,7 +117,10 @@ impl Shell {
                 }
                 self.append(name, value)
             }
-            AssignValue::Array(elements) => self.assign_array(name, elements, assign.append),
+            AssignValue::Array(elements) => {
+                self.trace_text(|| crate::print::assign(assign));
+                self.assign_array(name, elements, assign.append)
+            }
         }
     }
 

@@ -14,13 +14,13 @@ const REGEXES: usize = 32;
 
 impl Shell {
     /// Runs a compound command without its redirections.
-    pub(super) fn run_compound(&mut self, command: &Command, tail: bool) -> Run {
+    pub(super) fn run_compound(&mut self, command: &Rc<Command>, tail: bool) -> Run {
         match &command.kind {
             Kind::Simple(simple) => self.run_simple(command, simple, tail),
             Kind::Brace(list) => self.run_list(list, tail),
             Kind::Subshell(list) => {
                 self.line = command.line;
-                self.run_subshell(list, tail)
+                self.run_subshell(command, list)
             }
             Kind::If { arms, otherwise } => {
                 for (condition, body) in arms {
@@ -44,26 +44,36 @@ impl Shell {
                     return self.invalid_name(&var.name());
                 }
                 let list = self.loop_words(words.as_deref())?;
-                self.run_for(*var, words.as_deref(), list, body)
+                self.run_for(command, *var, list, body)
             }
             Kind::Select { var, words, body } => {
                 if !crate::text::is_name(&var.name()) {
                     return self.invalid_name(&var.name());
                 }
-                let words = self.loop_words(words.as_deref())?;
-                self.run_select(*var, &words, body)
-            }
-            Kind::ForArith { init, condition, step, body } => {
                 self.line = command.line;
-                self.run_for_arith([init.as_deref(), condition.as_deref(), step.as_deref()], body)
+                let words = self.loop_words(words.as_deref())?;
+                self.run_select(command, *var, &words, body)
             }
+            Kind::ForArith { init, condition, step, body } => self.run_for_arith(
+                command.line,
+                [init.as_deref(), condition.as_deref(), step.as_deref()],
+                body,
+            ),
             Kind::Case { word, arms } => {
                 self.line = command.line;
+                if !self.announce(command)? {
+                    self.status = 0;
+                    return Ok(());
+                }
                 self.trace_text(|| format!("case {} in", word.raw));
                 self.run_case(word, arms)
             }
             Kind::Arith(arith) => {
                 self.line = command.line;
+                if !self.announce(command)? {
+                    self.status = 0;
+                    return Ok(());
+                }
                 let tolerant = std::mem::replace(&mut self.tolerant, true);
                 let result = self.run_arith(arith);
                 self.tolerant = tolerant;
@@ -71,6 +81,10 @@ impl Shell {
             }
             Kind::Cond(cond) => {
                 self.line = command.line;
+                if !self.announce(command)? {
+                    self.status = 0;
+                    return Ok(());
+                }
                 self.status = match self.test_cond(cond)? {
                     Some(true) => 0,
                     Some(false) => 1,
@@ -78,21 +92,19 @@ impl Shell {
                 };
                 Ok(())
             }
+            Kind::Coproc { name, body } => {
+                self.line = command.line;
+                self.run_coproc(name.as_deref().unwrap_or("COPROC"), body)
+            }
             Kind::Function { name, body } => {
                 self.line = command.line;
-                self.define(name, body)
-            }
-            Kind::Coproc { .. } => {
-                self.line = command.line;
-                self.error("coproc: not supported");
-                self.status = 1;
-                Ok(())
+                self.define(name, body, command.line)
             }
         }
     }
 
     #[inline(never)]
-    fn define(&mut self, name: &Rc<str>, body: &Rc<Command>) -> Run {
+    fn define(&mut self, name: &Rc<str>, body: &Rc<Command>, line: u32) -> Run {
         let wrong = name.contains(['$', '\'', '"', '\\', '`', '<', '>'])
             || self.opts.posix && !crate::text::is_name(name);
         if wrong {
@@ -108,7 +120,7 @@ impl Shell {
             self.status = 1;
             return Ok(());
         }
-        let function = Function { name: name.clone(), body: body.clone(), source: self.source_name() };
+        let function = Function { name: name.clone(), body: body.clone(), source: self.source_name(), line };
         self.functions.insert(name.clone(), Rc::new(function));
         self.generation = self.generation.wrapping_add(1);
         if self.vars.exports_function(name) {
@@ -141,15 +153,15 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn run_for_arith(&mut self, [init, condition, step]: [Option<&Arith>; 3], body: &List) -> Run {
+    fn run_for_arith(&mut self, line: u32, [init, condition, step]: [Option<&Arith>; 3], body: &List) -> Run {
         if let Some(init) = init {
-            self.loop_arith(init)?;
+            self.loop_arith(init, line)?;
         }
         let mut status = 0;
         self.loops += 1;
         let result = loop {
             if let Some(condition) = condition {
-                match self.loop_arith(condition) {
+                match self.loop_arith(condition, line) {
                     Ok(0) => break Ok(()),
                     Ok(_) => {}
                     Err(flow) => break Err(flow),
@@ -164,7 +176,7 @@ impl Shell {
                 Err(flow) => break Err(flow),
             }
             if let Some(step) = step
-                && let Err(flow) = self.loop_arith(step)
+                && let Err(flow) = self.loop_arith(step, line)
             {
                 break Err(flow);
             }
@@ -176,7 +188,11 @@ impl Shell {
     }
 
     /// One of the three expressions of `for ((…))`.
-    fn loop_arith(&mut self, arith: &Arith) -> Result<i64, Flow> {
+    fn loop_arith(&mut self, arith: &Arith, line: u32) -> Result<i64, Flow> {
+        self.line = line;
+        if !self.announce_text(|| format!("(({}))", arith.text))? {
+            return Ok(0);
+        }
         self.trace_text(|| format!("(( {} ))", arith.text.trim()));
         self.arith(arith)
     }
@@ -202,6 +218,8 @@ impl Shell {
             match self.run_tested(condition) {
                 Ok(()) => {}
                 Err(Flow::Break(1)) => break Ok(()),
+                // As bash has it: the condition counts as true.
+                Err(Flow::Continue(1)) if until => break Ok(()),
                 Err(Flow::Continue(1)) => continue,
                 Err(Flow::Break(n)) => break Err(Flow::Break(n - 1)),
                 Err(Flow::Continue(n)) => break Err(Flow::Continue(n - 1)),
@@ -240,22 +258,21 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn run_for(
-        &mut self,
-        var: symbols::Sym,
-        written: Option<&[Word]>,
-        words: Vec<String>,
-        body: &List,
-    ) -> Run {
+    fn run_for(&mut self, command: &Rc<Command>, var: symbols::Sym, words: Vec<String>, body: &List) -> Run {
         self.status = 0;
         self.loops += 1;
         let mut result = Ok(());
         for word in words {
-            self.trace_text(|| {
-                let written =
-                    written.map(|words| words.iter().map(|w| &*w.raw).collect::<Vec<_>>().join(" "));
-                format!("for {} in {}", var.name(), written.as_deref().unwrap_or("\"$@\""))
-            });
+            self.line = command.line;
+            self.trace_text(|| crate::print::head(command));
+            match self.announce(command) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(flow) => {
+                    result = Err(flow);
+                    break;
+                }
+            }
             // A reference goes from one variable to the next.
             let set = match self.vars.last_reference(var) {
                 Some(reference) => match crate::text::is_reference(&word) {
@@ -291,23 +308,38 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn run_select(&mut self, var: symbols::Sym, words: &[String], body: &List) -> Run {
+    fn run_select(&mut self, command: &Rc<Command>, var: symbols::Sym, words: &[String], body: &List) -> Run {
+        self.trace_text(|| crate::print::head(command));
+        if !self.announce(command)? || words.is_empty() {
+            self.status = 0;
+            return Ok(());
+        }
         self.loops += 1;
+        let mut shows = true;
         let result = loop {
-            let menu: String = words.iter().enumerate().map(|(i, w)| format!("{}) {w}\n", i + 1)).collect();
+            if std::mem::take(&mut shows) {
+                let width = self.vars.integer(symbols::sym("COLUMNS")).unwrap_or(80);
+                self.write_error(&menu(words, usize::try_from(width).unwrap_or(80)));
+            }
             let prompt = self.vars.get(symbols::PS3).map_or_else(|| "#? ".to_owned(), |p| p.into_owned());
-            self.write_error(&format!("{menu}{prompt}"));
+            self.write_error(&prompt);
             let Some(line) = self.read_line() else {
+                self.print("\n");
+                self.flush();
                 self.status = 1;
                 break Ok(());
             };
+            if line.is_empty() {
+                shows = true;
+                continue;
+            }
             let choice = line.trim().parse::<usize>().ok().and_then(|n| words.get(n.wrapping_sub(1)));
             let choice = choice.cloned().unwrap_or_default();
             if let Err(flow) = self.set(symbols::REPLY, line).and_then(|()| self.set(var, choice)) {
                 break Err(flow);
             }
             match self.turn(body) {
-                Ok(true) => {}
+                Ok(true) => shows = self.vars.get(symbols::REPLY).is_some_and(|reply| reply.is_empty()),
                 Ok(false) => break Ok(()),
                 Err(flow) => break Err(flow),
             }
@@ -359,7 +391,12 @@ impl Shell {
     #[inline(never)]
     fn test_cond(&mut self, cond: &Cond) -> Result<Option<bool>, Flow> {
         Ok(match cond {
-            Cond::Not(inner) => self.test_cond(inner)?.map(|b| !b),
+            Cond::Not(inner) => {
+                self.negated = !self.negated;
+                let result = self.test_cond(inner);
+                self.negated = false;
+                result?.map(|b| !b)
+            }
             Cond::And(a, b) => match self.test_cond(a)? {
                 Some(true) => self.test_cond(b)?,
                 other => other,
@@ -368,10 +405,14 @@ impl Shell {
                 Some(false) => self.test_cond(b)?,
                 other => other,
             },
-            Cond::NonEmpty(word) => Some(!self.expand_string(word)?.is_empty()),
+            Cond::NonEmpty(word) => {
+                let text = self.expand_string(word)?;
+                self.trace_cond(|| format!("-n {}", super::trace::shown_or_empty(&text)));
+                Some(!text.is_empty())
+            }
             Cond::Unary(op, word) => {
                 let text = self.expand_string(word)?;
-                self.trace_text(|| format!("[[ -{} {} ]]", *op as char, super::trace::shown(&text)));
+                self.trace_cond(|| format!("-{} {}", *op as char, super::trace::shown_or_empty(&text)));
                 Some(self.unary_test(*op, &text)?)
             }
             Cond::Binary(op, left, right) => {
@@ -390,34 +431,36 @@ impl Shell {
             CondOp::Match | CondOp::NoMatch => {
                 let p = self.expand_pattern(right)?;
                 let sign = if op == CondOp::Match { "==" } else { "!=" };
-                self.trace_text(|| format!("[[ {} {sign} {p} ]]", super::trace::shown(left)));
+                self.trace_cond(|| {
+                    format!("{} {sign} {}", super::trace::shown_or_empty(left), super::trace::or_empty(&p))
+                });
                 let hit = pattern::matches(&p, left, pattern::Rules { nocase, groups: true });
                 self.spare.give(p);
                 return Ok(Some(hit == (op == CondOp::Match)));
             }
             CondOp::Regex => {
                 let source = self.expand_regex(right)?;
-                let shown = || source.replace(crate::regex::MARK, "\\");
-                self.trace_text(|| format!("[[ {} =~ {} ]]", super::trace::shown(left), shown()));
+                let shown = source.replace(crate::regex::MARK, "\\");
+                self.trace_cond(|| {
+                    format!("{} =~ {}", super::trace::shown_or_empty(left), super::trace::or_empty(&shown))
+                });
                 return Ok(self.match_regex(&source, left, nocase));
             }
             _ => {}
         }
         let right = self.expand_string(right)?;
-        let number = match op {
-            CondOp::Eq => "-eq",
-            CondOp::Ne => "-ne",
-            CondOp::Lt => "-lt",
-            CondOp::Le => "-le",
-            CondOp::Gt => "-gt",
-            CondOp::Ge => "-ge",
+        self.trace_cond(|| {
+            let [left, right] = [left, &right].map(super::trace::shown_or_empty);
+            format!("{left} {} {right}", crate::print::operator(op))
+        });
+        match op {
+            CondOp::Eq | CondOp::Ne | CondOp::Lt | CondOp::Le | CondOp::Gt | CondOp::Ge => {}
             CondOp::Before => return Ok(Some(left < right.as_str())),
             CondOp::After => return Ok(Some(left > right.as_str())),
             CondOp::Newer => return Ok(Some(crate::builtins::test::newer(left, &right))),
             CondOp::Older => return Ok(Some(crate::builtins::test::newer(&right, left))),
             _ => return Ok(Some(crate::shell::same_directory(left, &right))),
-        };
-        self.trace_text(|| format!("[[ {left} {number} {right} ]]"));
+        }
         let mut values = [0i64; 2];
         for (value, text) in values.iter_mut().zip([left, right.as_str()]) {
             *value = match self.eval_text(text, 0) {
@@ -463,4 +506,40 @@ impl Shell {
         self.vars.put(symbols::BASH_REMATCH, Value::Array(groups));
         Some(found)
     }
+}
+
+/// The menu of `select`: numbered words in columns.
+fn menu(words: &[String], width: usize) -> String {
+    let digits = |n: usize| n.to_string().len();
+    let longest = words.iter().map(|w| w.chars().count()).max().unwrap_or(0);
+    let cell = longest + digits(words.len()) + 4;
+    let columns = (width / cell).max(1);
+    let mut rows = words.len().div_ceil(columns);
+    let columns = words.len().div_ceil(rows.max(1));
+    if rows == 1 {
+        rows = columns;
+    }
+    let mut out = String::new();
+    for row in 0..rows {
+        let mut at = 0;
+        for i in (row..words.len()).step_by(rows) {
+            let own = digits(if at == 0 { rows } else { words.len() });
+            out += &format!("{:>own$}) {}", i + 1, words[i]);
+            if i + rows < words.len() {
+                let mut from = at + own + 2 + words[i].chars().count();
+                at += cell;
+                while from < at {
+                    if at / 8 > from / 8 {
+                        out.push('\t');
+                        from += 8 - from % 8;
+                    } else {
+                        out.push(' ');
+                        from += 1;
+                    }
+                }
+            }
+        }
+        out.push('\n');
+    }
+    out
 }

@@ -4,8 +4,8 @@ use super::redirect::FdMap;
 use crate::ir::{Command, Simple};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols;
-use agentos_guest::process::{self, Pid, WaitFor, WaitStatus};
-use agentos_guest::{Errno, Signal, errno_of, fd, strerror};
+use agentos_guest::process::{self, Pid};
+use agentos_guest::{Errno, errno_of, fd, strerror};
 use std::ffi::OsString;
 use std::io;
 use std::rc::Rc;
@@ -88,17 +88,20 @@ impl Shell {
     #[inline(never)]
     pub(super) fn run_external(
         &mut self,
-        command: &Command,
+        command: &Rc<Command>,
         simple: &Simple,
         args: &[String],
         tail: bool,
     ) -> Run {
         self.with_assigns(&simple.assigns, |sh| {
-            if tail && !sh.traps.any() && sh.in_process == 0 && sh.capture.routes.is_empty() {
+            if tail && sh.may_become() {
                 let Some(_saved) = sh.push_redirects(&command.redirects)? else {
                     sh.status = 1;
                     return Ok(());
                 };
+                if sh.lowers && command.redirects.is_empty() {
+                    sh.change_level(-1);
+                }
                 return sh.become_program(&args[0], args, true).and(Err(Flow::Exit));
             }
             let io = sh.child_io();
@@ -111,7 +114,7 @@ impl Shell {
                 Ok(pid) => {
                     drop(map);
                     sh.collect(io);
-                    sh.status = sh.wait_foreground(pid).shell_status();
+                    sh.status = sh.wait_command(pid, command);
                 }
                 Err(status) => sh.status = status,
             }
@@ -183,7 +186,10 @@ impl Shell {
                 None => command.close_fd(child),
             };
         }
-        command.spawn().map(|child| child.id())
+        if let Some(group) = self.group.or(self.opts.monitor.then_some(0)) {
+            command.process_group(group).foreground(self.session.active && !self.in_background);
+        }
+        self.with_quit(|_| command.spawn().map(|child| child.id()))
     }
 
     /// The file of a program: where it was found before, or is found now.
@@ -268,7 +274,8 @@ impl Shell {
         if named {
             env.push(crate::text::to_os(&format!("_={path}")));
         }
-        let error = process::exec(&*crate::text::os(&path), &argv, Some(env.as_slice()), true);
+        let error =
+            self.with_quit(|_| process::exec(&*crate::text::os(&path), &argv, Some(env.as_slice()), true));
         if errno_of(&error) == Some(Errno::ENOEXEC) {
             let path = self.find_program(program).unwrap_or(path);
             if looks_like_text(&path) {
@@ -331,8 +338,21 @@ impl Shell {
             self.status = 126;
             return Err(Flow::Exit);
         }
-        self.become_program(&program, &argv, false)?;
-        Err(Flow::Exit)
+        if !self.parenthesized {
+            self.change_level(-1);
+        }
+        let found = program.contains('/') || self.find_program(&program).is_some();
+        if found {
+            self.become_program(&program, &argv, false)?;
+        } else {
+            self.error(&format!("exec: {program}: not found"));
+            self.status = 127;
+        }
+        if !self.parenthesized {
+            self.change_level(1);
+        }
+        // What other programs need is as it was: a shell that goes on after this is the exception.
+        if self.shopts.execfail || self.session.active { Ok(()) } else { Err(Flow::Exit) }
     }
 
     /// The file that a name means, by PATH.
@@ -360,32 +380,6 @@ impl Shell {
         let file = |dir: &str| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") };
         path.split(':').map(file).collect::<Vec<_>>().into_iter()
     }
-
-    /// Waits for a child of the foreground.
-    pub(super) fn wait_foreground(&mut self, pid: Pid) -> WaitStatus {
-        loop {
-            match process::wait(WaitFor::Pid(pid)) {
-                Ok(waited) => {
-                    self.after_foreground(waited.status);
-                    return waited.status;
-                }
-                Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
-                Err(_) => return WaitStatus::Exited(127),
-            }
-        }
-    }
-
-    /// Tells of a program that a signal ended, as bash does for scripts.
-    fn after_foreground(&mut self, status: WaitStatus) {
-        let quiet = self.subshell > 0 || self.in_process > 0 || self.command_string;
-        if let WaitStatus::Signaled(raw) = status
-            && !quiet
-            && let Some(signal) = Signal::from_raw(raw)
-            && !matches!(signal, Signal::SIGINT | Signal::SIGPIPE)
-        {
-            self.error(signal.description());
-        }
-    }
 }
 
 /// Whether a file that cannot be executed may be a script.
@@ -407,7 +401,8 @@ impl Shell {
             Ok(pid) => {
                 drop(map);
                 self.collect(io);
-                self.status = self.wait_foreground(pid).shell_status();
+                let text = words.join(" ");
+                self.status = self.wait_foreground(&[pid], |_| text.clone()).0;
             }
             Err(status) => self.status = status,
         }

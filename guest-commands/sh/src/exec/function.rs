@@ -1,8 +1,7 @@
 //! Calls of functions, and subshells.
 
-use crate::ir::List;
+use crate::ir::{Command, List};
 use crate::shell::{Call, Flow, Function, Run, Shell};
-use agentos_guest::process;
 use std::rc::Rc;
 
 /// How deeply functions may call each other: the guest's stack is 1 MiB.
@@ -29,35 +28,54 @@ impl Shell {
         let outer = std::mem::replace(&mut self.args, args);
         let loops = std::mem::take(&mut self.loops);
         let getopts_at = self.getopts_at;
+        let line = self.line;
         self.functions_active += 1;
-        self.calls.push(Call {
-            name: function.name.clone(),
-            source: self.source.clone(),
-            line: self.line,
-            opts: None,
-        });
-        let source = std::mem::replace(&mut self.source, function.source.clone());
+        let shown = self.shopts.extdebug.then(|| self.args.clone());
+        let (name, file) = (function.name.clone(), function.source.clone());
+        self.calls.push(Call { name, source: file.clone(), line, args: shown, opts: None });
+        let source = std::mem::replace(&mut self.source, file);
+        let withheld = self.withhold_traps(self.traced.contains(&function.name));
         self.vars.push_scope();
-        let mut result = self.run_command(&function.body, false);
-        if result == Err(Flow::Return) {
-            result = Ok(());
-        }
-        if result.is_ok()
-            && let Some(action) = self.traps.on_return.take()
-        {
-            result = self.run_trap(&action);
-            self.traps.on_return.get_or_insert(action);
-        }
+        let result = self.run_body(function);
         self.vars.pop_scope();
+        self.restore_traps(withheld);
         self.source = source;
         if let Some(opts) = self.calls.pop().and_then(|call| call.opts) {
             self.opts = opts;
         }
         self.functions_active -= 1;
+        self.line = line;
         self.loops = loops;
         self.getopts_at = getopts_at;
         let used = std::mem::replace(&mut self.args, outer);
         self.spare.give_list(used);
+        result
+    }
+
+    /// The body of a function and the traps around it.
+    fn run_body(&mut self, function: &Rc<Function>) -> Run {
+        let mut result = Ok(());
+        let mut wanted = true;
+        if self.traps.debug.is_some() {
+            self.line = function.line;
+            match self.debug_trap() {
+                Ok(answer) => wanted = answer,
+                Err(flow) => result = Err(flow),
+            }
+        }
+        if wanted && result.is_ok() {
+            result = self.run_command(&function.body, false);
+        }
+        let returned = result == Err(Flow::Return);
+        if returned {
+            result = Ok(());
+        }
+        if result.is_ok() && self.traps.on_return.is_some() {
+            result = match self.return_trap(returned) {
+                Err(Flow::Return) => Ok(()),
+                other => other,
+            };
+        }
         result
     }
 
@@ -70,6 +88,11 @@ impl Shell {
         self.reset_traps();
         self.end_session();
         self.jobs.disown_all();
+        self.opts.monitor = false;
+        self.group = None;
+        self.lowers = true;
+        self.parenthesized = false;
+        self.in_background = false;
         self.loops = 0;
     }
 
@@ -85,21 +108,21 @@ impl Shell {
 
     /// `( … )`.
     #[inline(never)]
-    pub(super) fn run_subshell(&mut self, list: &List, tail: bool) -> Run {
-        let _ = tail;
+    pub(super) fn run_subshell(&mut self, command: &Rc<Command>, list: &List) -> Run {
         let io = self.child_io();
-        let started = process::fork_call(|| {
-            self.enter_subshell();
-            if !self.apply_io(&io) {
+        let started = self.fork(self.opts.monitor.then_some(0), |this| {
+            this.enter_subshell();
+            this.parenthesized = true;
+            if !this.apply_io(&io) {
                 return 1;
             }
-            let result = self.run_list(list, true);
-            self.finish_child(result)
+            let result = this.run_list(list, true);
+            this.finish_child(result)
         });
         match started {
             Ok(pid) => {
                 self.collect(io);
-                self.status = self.wait_foreground(pid).shell_status();
+                self.status = self.wait_command(pid, command);
             }
             Err(error) => {
                 self.error(&format!("fork: {}", agentos_guest::strerror(&error)));

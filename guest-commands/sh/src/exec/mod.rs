@@ -2,6 +2,7 @@
 
 mod assign;
 mod compound;
+mod coproc;
 mod external;
 mod function;
 mod pipeline;
@@ -9,10 +10,12 @@ mod redirect;
 mod simple;
 mod subst;
 mod trace;
+mod wait;
 
 use crate::ir::{Command, Item, Kind, List, Pipeline};
 use crate::shell::{Flow, Run, Shell};
 use crate::source::units::Units;
+use std::rc::Rc;
 
 impl Shell {
     /// Runs commands in sequence; `tail`: the process ends after them.
@@ -79,21 +82,26 @@ impl Shell {
             [one] => {
                 let checks =
                     matches!(one.kind, Kind::Simple(_) | Kind::Subshell(_) | Kind::Arith(_) | Kind::Cond(_));
+                // Only a trap that was set before the command is run after it.
+                let trapped = self.traps.err.is_some();
                 self.run_command(one, tail).and_then(|()| {
                     if checks {
                         self.pipestatus.clear();
                         self.pipestatus.push(self.status);
-                        self.check_failure()
+                        self.check_failure(trapped)
                     } else {
                         Ok(())
                     }
                 })
             }
-            stages => self.run_stages(stages).and_then(|()| self.check_failure()),
+            stages => {
+                let trapped = self.traps.err.is_some();
+                self.run_stages(stages).and_then(|()| self.check_failure(trapped))
+            }
         };
         if pipeline.negate {
             self.tested -= 1;
-            if result.is_ok() {
+            if matches!(result, Ok(()) | Err(Flow::Break(_) | Flow::Continue(_))) {
                 self.status = i32::from(self.status == 0);
             }
         }
@@ -105,13 +113,15 @@ impl Shell {
 
     /// After a command: runs the ERR trap and leaves the shell if a failure should end it.
     #[inline]
-    fn check_failure(&mut self) -> Run {
-        if self.status == 0 || self.tested > 0 { Ok(()) } else { self.failed() }
+    fn check_failure(&mut self, trapped: bool) -> Run {
+        if self.status == 0 || self.tested > 0 { Ok(()) } else { self.failed(trapped) }
     }
 
     #[inline(never)]
-    fn failed(&mut self) -> Run {
-        self.err_trap()?;
+    fn failed(&mut self, trapped: bool) -> Run {
+        if trapped {
+            self.err_trap()?;
+        }
         if self.opts.errexit {
             self.session.leaving = true;
             return Err(Flow::Exit);
@@ -129,25 +139,31 @@ impl Shell {
 
     /// Runs one command with its redirections.
     #[inline(never)]
-    pub(crate) fn run_command(&mut self, command: &Command, tail: bool) -> Run {
-        if let Kind::Simple(simple) = &command.kind {
-            return self.run_simple(command, simple, tail);
+    pub(crate) fn run_command(&mut self, command: &Rc<Command>, tail: bool) -> Run {
+        let substs = self.proc_fds.len();
+        let result = if let Kind::Simple(simple) = &command.kind {
+            self.run_simple(command, simple, tail)
+        } else {
+            self.check_depth()?;
+            self.depth += 1;
+            let result = self.run_redirected(command, tail);
+            self.depth -= 1;
+            result
+        };
+        if self.proc_fds.len() > substs {
+            self.close_process_substs(substs);
         }
-        self.check_depth()?;
-        self.depth += 1;
-        let result = self.run_redirected(command, tail);
-        self.depth -= 1;
         result
     }
 
-    fn run_redirected(&mut self, command: &Command, tail: bool) -> Run {
+    fn run_redirected(&mut self, command: &Rc<Command>, tail: bool) -> Run {
         if command.redirects.is_empty() {
             return self.run_compound(command, tail);
         }
         self.line = command.line;
         let Some(saved) = self.push_redirects(&command.redirects)? else {
             self.status = 1;
-            return self.check_failure();
+            return self.check_failure(self.traps.err.is_some());
         };
         let result = self.run_compound(command, false);
         self.pop_redirects(saved);
@@ -156,18 +172,18 @@ impl Shell {
 
     /// Runs text in this shell, as `eval` does.
     pub(crate) fn eval(&mut self, text: &str) -> Run {
-        self.eval_as(text, "eval")
+        self.eval_at(text, "eval", self.line)
     }
 
-    /// The same for text that messages call otherwise.
+    /// The same for text that messages call otherwise, and whose first line has a number.
     #[inline(never)]
-    pub(crate) fn eval_as(&mut self, text: &str, name: &'static str) -> Run {
+    pub(crate) fn eval_at(&mut self, text: &str, name: &'static str, first: u32) -> Run {
         self.check_depth()?;
         self.depth += 1;
         let line = self.line;
-        let mut units =
-            Units::new(text.to_owned(), if name == "exit trap" { 1 } else { line.max(1) }).named(name);
+        let mut units = Units::new(text.to_owned(), first.max(1)).named(name);
         let mut empty = true;
+        self.indirection += 1;
         let result = loop {
             match self.next_unit(&mut units) {
                 Ok(Some(unit)) => {
@@ -186,6 +202,7 @@ impl Shell {
             }
         };
         self.depth -= 1;
+        self.indirection -= 1;
         self.line = line;
         result
     }

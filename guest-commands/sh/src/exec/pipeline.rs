@@ -31,7 +31,12 @@ impl Shell {
         let mut running = Vec::with_capacity(stages.len());
         let mut input: Option<fd::Owned> = None;
         let last = stages.len() - 1;
+        let here = self.shopts.lastpipe && !self.opts.monitor && self.in_process == 0;
+        self.group = self.opts.monitor.then_some(0);
         for (i, stage) in stages.iter().enumerate() {
+            if i == last && here {
+                break;
+            }
             let pipe = if i < last { fd::pipe(true).map(Some) } else { Ok(None) };
             let pipe = match pipe {
                 Ok(pipe) => pipe,
@@ -48,35 +53,84 @@ impl Shell {
             let mut foreign: Vec<u32> = io.close_in_child().into_iter().collect();
             foreign.extend(pipe.as_ref().map(|(read, _)| read.raw()));
             let ends = Ends { map, foreign, io: &io };
-            running.push(self.start_stage(stage, &ends)?);
+            let started = self.start_stage(stage, &ends);
+            if started.is_err() {
+                self.group = None;
+            }
+            let started = started?;
+            if let (Some(0), Stage::Running(pid)) = (self.group, &started) {
+                self.group = Some(*pid);
+            }
+            running.push(started);
             input = pipe.map(|(read, _)| read);
+        }
+        self.group = None;
+        let mut result = Ok(());
+        if here {
+            result = self.run_last_stage(&stages[last], input.take());
+            running.push(Stage::Failed(self.status));
         }
         drop(input);
         self.collect(io);
-        let mut statuses = Vec::with_capacity(running.len());
-        for stage in running {
-            statuses.push(match stage {
-                Stage::Running(pid) => self.wait_foreground(pid).shell_status(),
-                Stage::Failed(status) => status,
-            });
-        }
-        self.status = statuses.last().copied().unwrap_or(0);
-        if self.opts.pipefail {
-            self.status = statuses.iter().rev().copied().find(|s| *s != 0).unwrap_or(0);
-        }
+        self.wait_stages(stages, &running);
+        result
+    }
+
+    /// With `lastpipe`: the last command of a pipeline in this shell.
+    fn run_last_stage(&mut self, stage: &Rc<Command>, input: Option<fd::Owned>) -> Run {
+        let Some(saved) = input.map(|read| self.push_input(read)) else { return Ok(()) };
+        let result = self.run_command(stage, false);
+        self.pop_redirects(saved);
+        result
+    }
+
+    fn wait_stages(&mut self, stages: &[Rc<Command>], running: &[Stage]) {
+        let at: Vec<usize> =
+            (0..running.len()).filter(|i| matches!(running[*i], Stage::Running(_))).collect();
+        let pids: Vec<Pid> = running
+            .iter()
+            .filter_map(|stage| match stage {
+                Stage::Running(pid) => Some(*pid),
+                Stage::Failed(_) => None,
+            })
+            .collect();
+        let (status, ended) = self.wait_foreground(&pids, |i| crate::print::command(&stages[at[i]]));
+        let mut ended = ended.into_iter();
+        let statuses: Vec<i32> = running
+            .iter()
+            .map(|stage| match stage {
+                Stage::Running(_) => ended.next().unwrap_or(127),
+                Stage::Failed(status) => *status,
+            })
+            .collect();
+        self.status = match running.last() {
+            _ if self.opts.pipefail => statuses.iter().rev().copied().find(|s| *s != 0).unwrap_or(0),
+            Some(Stage::Failed(status)) => *status,
+            _ => status,
+        };
         self.pipestatus = statuses;
-        Ok(())
     }
 
     fn start_stage(&mut self, command: &Rc<Command>, ends: &Ends<'_>) -> Result<Stage, Flow> {
-        if let Kind::Simple(simple) = &command.kind
-            && self.can_spawn(command, simple)
-            && let Some(stage) = self.spawn_stage(command, simple, ends)?
-        {
-            return Ok(stage);
+        if let Kind::Simple(simple) = &command.kind {
+            if self.can_spawn(command, simple)
+                && let Some(stage) = self.spawn_stage(command, simple, ends)?
+            {
+                return Ok(stage);
+            }
+            if self.traps.debug.is_some() {
+                // As in bash, this shell runs the trap of a simple command before the command has its process.
+                self.line = command.line;
+                if !self.announce(command)? {
+                    return Ok(Stage::Failed(0));
+                }
+            }
         }
-        let started = process::fork_call(|| {
-            self.enter_subshell();
+        let simple = matches!(command.kind, Kind::Simple(_));
+        let started = self.fork(self.group, |this| {
+            this.enter_subshell();
+            this.traps.debug_done = simple && this.traps.debug.is_some();
+            this.lowers = !simple;
             for (number, source) in &ends.map {
                 if fd::dup2(*source, *number, false).is_err() {
                     return 1;
@@ -91,11 +145,11 @@ impl Shell {
                 }
             }
             let _ = ends.io;
-            let result = self.run_command(command, true);
-            if result.is_ok() && self.status != 0 && self.opts.errexit {
-                return self.finish_child(Err(Flow::Exit));
+            let result = this.run_command(command, true);
+            if result.is_ok() && this.status != 0 && this.opts.errexit {
+                return this.finish_child(Err(Flow::Exit));
             }
-            self.finish_child(result)
+            this.finish_child(result)
         });
         Ok(match started {
             Ok(pid) => Stage::Running(pid),
@@ -151,49 +205,17 @@ impl Shell {
     #[inline(never)]
     pub(super) fn run_background(&mut self, item: &Item) -> Run {
         self.line = item.first.stages.first().map_or(self.line, |c| c.line);
-        let null = fd::open("/dev/null", fd::O_RDONLY | fd::O_CLOEXEC, 0).ok().map(fd::Owned::from_raw);
-        let single = item.rest.is_empty() && !item.first.negate && item.first.timed.is_none();
-        let mut started = None;
-        if single
-            && let [stage] = item.first.stages.as_slice()
-            && let Kind::Simple(simple) = &stage.kind
-            && self.can_spawn(stage, simple)
-        {
-            let io = ChildIo::default();
-            let map = null.iter().map(|n| (0, n.raw())).collect();
-            let ends = Ends { map, foreign: Vec::new(), io: &io };
-            // Without job control a background command ignores what the terminal sends.
-            let old = [Signal::SIGINT, Signal::SIGQUIT].map(|s| (s, signal::set(s, Disposition::Ignore)));
-            let stage = self.spawn_stage(stage, simple, &ends);
-            for (which, former) in old {
-                if let Ok(former) = former {
-                    let _ = signal::set(which, former);
-                }
-            }
-            match stage? {
-                Some(Stage::Running(pid)) => started = Some(Ok(pid)),
-                // As in bash, the failure is the job's.
-                Some(Stage::Failed(status)) => started = Some(process::fork_call(|| status)),
-                None => {}
-            }
-        }
-        let started = started.unwrap_or_else(|| {
-            process::fork_call(|| {
-                self.enter_subshell();
-                for which in [Signal::SIGINT, Signal::SIGQUIT] {
-                    let _ = signal::set(which, Disposition::Ignore);
-                }
-                if let Some(null) = &null {
-                    let _ = fd::dup2(null.raw(), 0, false);
-                }
-                let result = self.run_foreground(item);
-                self.finish_child(result)
-            })
-        });
-        match started {
+        self.in_background = true;
+        self.group = self.opts.monitor.then_some(0);
+        let started = self.start_background(item);
+        self.in_background = false;
+        self.group = None;
+        match started? {
             Ok(pid) => {
-                let text = describe(item);
-                self.jobs.add(&[pid], text);
+                let number = self.add_job(&[pid], &[], vec![crate::print::job(item)], false);
+                if self.session.active {
+                    self.write_error(&format!("[{number}] {pid}\n"));
+                }
                 self.status = 0;
             }
             Err(error) => {
@@ -203,16 +225,58 @@ impl Shell {
         }
         Ok(())
     }
-}
 
-/// The words of a job's first command, for `jobs`.
-fn describe(item: &Item) -> String {
-    match item.first.stages.first().map(|c| &c.kind) {
-        Some(Kind::Simple(simple)) => {
-            simple.args.iter().map(|a| a.word.raw.to_string()).collect::<Vec<_>>().join(" ")
+    fn start_background(&mut self, item: &Item) -> Result<std::io::Result<Pid>, Flow> {
+        let own_group = self.group.is_some();
+        // With job control the terminal keeps a background job from reading.
+        let redirected = match item.first.stages.as_slice() {
+            [stage] => stage.redirects.iter().any(|r| r.fd == crate::ir::RedirectFd::Number(0)),
+            _ => false,
+        };
+        let null = if own_group || redirected {
+            None
+        } else {
+            fd::open("/dev/null", fd::O_RDONLY | fd::O_CLOEXEC, 0).ok()
+        };
+        let null = null.map(fd::Owned::from_raw);
+        let single = item.rest.is_empty() && !item.first.negate && item.first.timed.is_none();
+        if single
+            && let [stage] = item.first.stages.as_slice()
+            && let Kind::Simple(simple) = &stage.kind
+            && self.can_spawn(stage, simple)
+        {
+            let io = ChildIo::default();
+            let map = null.iter().map(|n| (0, n.raw())).collect();
+            let ends = Ends { map, foreign: Vec::new(), io: &io };
+            // Without job control a background command ignores what the terminal sends.
+            let keys: &[Signal] = if own_group { &[] } else { &[Signal::SIGINT, Signal::SIGQUIT] };
+            let old: Vec<_> = keys.iter().map(|s| (*s, signal::set(*s, Disposition::Ignore))).collect();
+            let stage = self.spawn_stage(stage, simple, &ends);
+            for (which, former) in old {
+                if let Ok(former) = former {
+                    let _ = signal::set(which, former);
+                }
+            }
+            match stage? {
+                Some(Stage::Running(pid)) => return Ok(Ok(pid)),
+                // As in bash, the failure is the job's.
+                Some(Stage::Failed(status)) => return Ok(process::fork_call(|| status)),
+                None => {}
+            }
         }
-        Some(Kind::Subshell(_)) => "( … )".into(),
-        _ => "{ … }".into(),
+        Ok(self.fork(self.group, |this| {
+            this.enter_subshell();
+            this.lowers = single
+                && matches!(item.first.stages.as_slice(), [stage] if matches!(stage.kind, Kind::Simple(_)));
+            if !own_group {
+                this.ignore_keys();
+            }
+            if let Some(null) = &null {
+                let _ = fd::dup2(null.raw(), 0, false);
+            }
+            let result = this.run_foreground(item);
+            this.finish_child(result)
+        }))
     }
 }
 

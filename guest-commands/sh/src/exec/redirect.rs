@@ -93,6 +93,14 @@ fn keep(number: u32) -> io::Result<fd::Owned> {
     .map(fd::Owned::from_raw)
 }
 
+/// A copy with the highest free number up to 63, out of the way of the script's.
+pub(super) fn high(number: u32, cloexec: bool) -> io::Result<u32> {
+    match (OWN..=63).rev().find(|n| !fd::is_open(*n)) {
+        Some(free) if fd::dup2(number, free, cloexec).is_ok() => Ok(free),
+        _ => fd::dup(number, 3, cloexec),
+    }
+}
+
 /// A descriptor from which a here-document is read.
 fn here(text: &str) -> io::Result<fd::Owned> {
     let bytes = crate::text::to_bytes(text);
@@ -318,6 +326,13 @@ impl Shell {
             }
         }
         Ok(Some(saved))
+    }
+
+    /// Puts a file in the place of standard input.
+    pub(super) fn push_input(&mut self, file: fd::Owned) -> Saved {
+        let kept = matches!(self.keep_former(0), Some(Ok(())));
+        let _ = fd::dup2(file.raw(), 0, false);
+        Saved { fds: vec![(0, kept)], routes: None }
     }
 
     fn redirect_one(&mut self, number: u32, step: Step, redirect: &Redirect, saved: &mut Saved) -> bool {

@@ -7,16 +7,16 @@ use crate::shell::{Flow, Function, Run, Shell};
 use std::rc::Rc;
 
 impl Shell {
-    pub(super) fn run_simple(&mut self, command: &Command, simple: &Simple, tail: bool) -> Run {
+    pub(super) fn run_simple(&mut self, command: &Rc<Command>, simple: &Simple, tail: bool) -> Run {
         self.line = command.line;
-        if self.traps.debug.is_some() {
-            self.debug_trap()?;
+        if !self.announce(command)? {
+            self.status = 0;
+            return Ok(());
         }
         self.subst_status = None;
         if simple.args.is_empty() {
             let result = self.run_assignments(command, simple);
             self.last_arg.clear();
-            self.close_process_substs();
             return result;
         }
         let known = self.known_meaning(simple);
@@ -33,7 +33,6 @@ impl Shell {
             self.spare.give(former);
         }
         self.spare.give_list(args);
-        self.close_process_substs();
         result
     }
 
@@ -67,7 +66,7 @@ impl Shell {
 
     fn run_expanded(
         &mut self,
-        command: &Command,
+        command: &Rc<Command>,
         simple: &Simple,
         args: &mut Vec<String>,
         known: Option<Meaning>,
@@ -75,7 +74,7 @@ impl Shell {
     ) -> Run {
         let Some(name) = args.first() else { return self.run_assignments(command, simple) };
         let meaning = known.unwrap_or_else(|| self.meaning(name));
-        self.trace_args(args);
+        self.trace_args(args, !simple.assigns.is_empty());
         match meaning {
             Meaning::Function(function) => self.run_function(command, simple, &function, args),
             Meaning::Exec => self.run_exec(command, simple, args),
@@ -120,6 +119,9 @@ impl Shell {
         } else if special {
             // POSIX: assignments before a special builtin stay.
             let assigned = simple.assigns.iter().try_for_each(|assign| self.assign(assign));
+            if let Some(text) = self.trace_later.take() {
+                self.trace_text(|| text);
+            }
             assigned.and_then(|()| run(self))
         } else {
             let mut status = Ok(0);
@@ -227,7 +229,6 @@ impl Shell {
             self.status = 1;
         }
         self.pop_some(saved);
-        self.close_process_substs();
         result.and_then(|()| self.after_special(special))
     }
 }

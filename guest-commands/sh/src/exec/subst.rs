@@ -174,8 +174,10 @@ impl Shell {
             self.opts.errexit = false;
         }
         self.in_process += 1;
+        self.indirection += 1;
         let result = self.run_list(list, false);
         self.in_process -= 1;
+        self.indirection -= 1;
         if result == Err(Flow::Discard) && self.status == 0 {
             self.status = 1;
         }
@@ -205,6 +207,7 @@ impl Shell {
         let loops = self.loops;
         let started = process::fork_call(|| {
             self.enter_subshell();
+            self.indirection += 1;
             self.loops = loops;
             if !self.shopts.inherit_errexit && !self.opts.posix {
                 self.opts.errexit = false;
@@ -221,7 +224,7 @@ impl Shell {
             Ok(pid) => {
                 let bytes = fd::read_to_end(read.raw()).unwrap_or_default();
                 self.collect(io);
-                self.status = self.wait_foreground(pid).shell_status();
+                self.status = self.wait_child(pid).shell_status();
                 bytes
             }
             Err(error) => {
@@ -249,6 +252,8 @@ impl Shell {
         let (ours, theirs, number) = if read { (reader, writer, 1) } else { (writer, reader, 0) };
         let started = process::fork_call(|| {
             self.enter_subshell();
+            self.indirection += 1;
+            self.traps.former.clear();
             if fd::dup2(theirs.raw(), number, false).is_err() {
                 return 1;
             }
@@ -258,10 +263,10 @@ impl Shell {
         });
         drop(theirs);
         // As bash, out of the way of the script's numbers while the limit leaves room there.
-        let kept = |_| fd::dup(ours.raw(), 63, false).or_else(|_| fd::dup(ours.raw(), 3, false));
-        match started.and_then(|pid| Ok((pid, kept(())?))) {
+        match started.and_then(|pid| Ok((pid, super::redirect::high(ours.raw(), false)?))) {
             Ok((pid, kept)) => {
                 self.jobs.last = Some(pid);
+                self.jobs.last_subst = Some(pid);
                 self.proc_fds.push(kept);
                 Ok(format!("/dev/fd/{kept}"))
             }
@@ -273,9 +278,9 @@ impl Shell {
         }
     }
 
-    /// Closes the pipes that the command's process substitutions left open.
-    pub(super) fn close_process_substs(&mut self) {
-        for number in self.proc_fds.drain(..) {
+    /// Closes the pipes of the command's process substitutions, which are those after the first `before`.
+    pub(super) fn close_process_substs(&mut self, before: usize) {
+        for number in self.proc_fds.drain(before..) {
             let _ = fd::close(number);
         }
     }

@@ -24,18 +24,36 @@ impl Shell {
         let prefix = self.prompt(&prefix);
         self.opts.xtrace = true;
         let first =
-            prefix.chars().next().map_or(String::new(), |c| c.to_string().repeat(self.in_process as usize));
+            prefix.chars().next().map_or(String::new(), |c| c.to_string().repeat(self.indirection as usize));
         let line = format!("{first}{prefix}{}\n", text());
-        self.write_error(&line);
+        let to = self.vars.get(symbols::BASH_XTRACEFD).and_then(|n| n.parse::<u32>().ok());
+        match to.filter(|to| agentos_guest::fd::is_open(*to)) {
+            Some(to) => {
+                // As with messages, nobody is told of one that does not arrive.
+                let _ = agentos_guest::fd::write_all(to, &crate::text::to_bytes(&line));
+            }
+            None => self.write_error(&line),
+        }
     }
 
-    /// Prints the arguments of a simple command.
+    /// Prints the arguments of a simple command; `later`: after the assignments before it.
     #[inline(never)]
-    pub(super) fn trace_args(&mut self, args: &[String]) {
+    pub(super) fn trace_args(&mut self, args: &[String], later: bool) {
         if self.opts.xtrace {
-            let words: Vec<String> = args.iter().map(|a| shown(a)).collect();
-            self.trace_text(|| words.join(" "));
+            let words: Vec<String> = args.iter().map(|a| shown_or_empty(a)).collect();
+            let text = words.join(" ");
+            if later {
+                self.trace_later = Some(text);
+            } else {
+                self.trace_text(|| text);
+            }
         }
+    }
+
+    /// Prints a term of `[[ ]]`.
+    pub(super) fn trace_cond(&mut self, term: impl FnOnce() -> String) {
+        let not = if std::mem::take(&mut self.negated) { "! " } else { "" };
+        self.trace_text(|| format!("[[ {not}{} ]]", term()));
     }
 
     /// Prints what `time` measured.
@@ -47,19 +65,94 @@ impl Shell {
             (now.utime_us + now.cutime_us).saturating_sub(before.utime_us + before.cutime_us) as f64 / 1e6;
         let system =
             (now.stime_us + now.cstime_us).saturating_sub(before.stime_us + before.cstime_us) as f64 / 1e6;
+        let times = [real, user, system];
         let text = match timed {
             Timed::Posix => format!("real {real:.2}\nuser {user:.2}\nsys {system:.2}\n"),
-            Timed::Bash => {
-                let show = |s: f64| format!("{}m{:.3}s", (s / 60.0) as u64, s % 60.0);
-                format!("\nreal\t{}\nuser\t{}\nsys\t{}\n", show(real), show(user), show(system))
-            }
+            Timed::Bash => match self.vars.get(symbols::TIMEFORMAT) {
+                None => formatted("\nreal\t%3lR\nuser\t%3lU\nsys\t%3lS", times).unwrap_or_default(),
+                Some(format) if format.is_empty() => return,
+                Some(format) => match formatted(&format, times) {
+                    Ok(text) => text,
+                    Err(c) => {
+                        self.error(&format!("TIMEFORMAT: `{c}': invalid format character"));
+                        return;
+                    }
+                },
+            },
         };
         self.write_error(&text);
     }
 }
 
-/// A word as the trace shows it: quoted if need be.
+/// `TIMEFORMAT` filled in; the error is a character that it does not know.
+fn formatted(format: &str, [real, user, system]: [f64; 3]) -> Result<String, char> {
+    let mut out = String::new();
+    let mut chars = format.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        let digit = chars.next_if(char::is_ascii_digit);
+        let precision = digit.and_then(|d| d.to_digit(10)).map_or(3, |d| d.min(3)) as usize;
+        let long = chars.next_if_eq(&'l').is_some();
+        let seconds = match chars.next() {
+            Some('%') if digit.is_none() && !long => {
+                out.push('%');
+                continue;
+            }
+            Some('P') if !long => {
+                let share = if real > 0.0 { (user + system) * 100.0 / real } else { 0.0 };
+                out += &format!("{share:.2}");
+                continue;
+            }
+            Some('R') => real,
+            Some('U') => user,
+            Some('S') => system,
+            Some(other) => return Err(other),
+            None => {
+                out.push('%');
+                break;
+            }
+        };
+        let scale = 10f64.powi(precision as i32);
+        let cut = (seconds * scale).floor() / scale;
+        if long {
+            out += &format!("{}m{:.precision$}s", (cut / 60.0) as u64, cut % 60.0);
+        } else {
+            out += &format!("{cut:.precision$}");
+        }
+    }
+    out.push('\n');
+    Ok(out)
+}
+
+/// A value as the trace shows it: quoted if need be.
 pub(super) fn shown(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-+=:,./%@^".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { crate::expand_quote(text) }
+    if text.chars().any(char::is_control) {
+        return crate::expand_ansi_quote(text);
+    }
+    if text == "'" {
+        return "\\'".to_owned();
+    }
+    let mut before = None;
+    let special = text.chars().any(|c| {
+        let former = before.replace(c);
+        match c {
+            '~' => matches!(former, None | Some('=' | ':')),
+            '#' => matches!(former, None | Some(' ' | '\t')),
+            c => " \t\n'\"\\|&;()<>!{}*[]?^$`".contains(c),
+        }
+    });
+    if special { format!("'{}'", text.replace('\'', "'\\''")) } else { text.to_owned() }
+}
+
+/// As [`shown`]; nothing becomes a pair of quotes.
+pub(super) fn shown_or_empty(text: &str) -> String {
+    if text.is_empty() { "''".to_owned() } else { shown(text) }
+}
+
+/// A pattern, or a pair of quotes.
+pub(super) fn or_empty(text: &str) -> &str {
+    if text.is_empty() { "''" } else { text }
 }

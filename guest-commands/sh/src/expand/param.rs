@@ -446,9 +446,13 @@ impl Shell {
         }
     }
 
-    /// The name of the shell or script, for `${BASH_SOURCE}` and messages.
+    /// What `BASH_SOURCE` names for a function that is defined now.
     pub(crate) fn source_name(&self) -> Rc<str> {
-        self.source.clone()
+        match &*self.source {
+            "" if self.command_string => Rc::from("environment"),
+            "" => Rc::from("main"),
+            _ => self.source.clone(),
+        }
     }
 }
 

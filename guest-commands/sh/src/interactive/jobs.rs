@@ -1,7 +1,6 @@
 //! What a person is told about jobs, and what jobs mean for leaving the shell.
 
 use crate::shell::{Flow, Shell};
-use agentos_guest::process::{self, WaitFor};
 
 impl Shell {
     /// The number that the next entry of the history gets.
@@ -10,17 +9,16 @@ impl Shell {
     }
 
     /// Tells of jobs that ended, before a prompt.
-    pub(super) fn report_jobs(&mut self) {
-        while let Ok(Some(ended)) = process::try_wait(WaitFor::Any) {
-            self.jobs.note(ended.pid, ended.status);
-        }
-        let last = self.jobs.list.len();
-        let ended = self.jobs.list.iter().enumerate().filter(|(_, job)| job.ended().is_some());
-        let text: String = ended.map(|(i, job)| crate::builtins::job_line(job, last - i)).collect();
+    pub(super) fn tell_of_jobs(&mut self) {
+        self.reap();
+        let here = self.vars.get(crate::symbols::PWD).unwrap_or_default().into_owned();
+        let ended = self.jobs.list.iter().filter(|job| job.ended().is_some());
+        let text: String = ended.map(|job| job.line(self.jobs.mark(job.number), false, &here)).collect();
         if !text.is_empty() {
             self.write_error(&text);
-            self.jobs.list.retain(|job| job.ended().is_none());
+            self.jobs.remove(|job| job.ended().is_some());
         }
+        self.drop_coprocs();
     }
 
     /// Leaves the shell, as `exit` does.

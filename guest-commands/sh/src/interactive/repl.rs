@@ -166,11 +166,11 @@ impl Shell {
 
     /// What happens before a new command is asked for: news of jobs, `PROMPT_COMMAND`.
     fn before_prompt(&mut self) {
-        self.report_jobs();
+        self.tell_of_jobs();
         self.session.history_number = self.next_history_number();
         for command in self.get_elements(sym("PROMPT_COMMAND")) {
             let (status, pipestatus) = (self.status, self.pipestatus.clone());
-            let result = self.eval_as(&command, "PROMPT_COMMAND");
+            let result = self.eval_at(&command, "PROMPT_COMMAND", self.line);
             self.flush();
             if result == Err(Flow::Exit) && self.session.leaving {
                 self.session.leaving = false;
