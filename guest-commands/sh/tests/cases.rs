@@ -81,6 +81,12 @@ fn corners() {
     check("corners.cases");
 }
 
+/// The history, completion, keys, and what POSIX mode changes.
+#[test]
+fn history() {
+    check("history.cases");
+}
+
 #[test]
 fn idioms() {
     check("idioms.cases");

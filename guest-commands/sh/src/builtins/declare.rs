@@ -369,6 +369,7 @@ impl Shell {
             // These assign as a command without a name does, which POSIX wants to end the shell.
             self.error(&format!("{}: readonly variable", var.name()));
             if self.fatal() == Flow::Exit {
+                self.status = 1;
                 return Err(Flow::Exit);
             }
         } else if fixed {

@@ -196,6 +196,8 @@ pub(super) fn let_arith(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     for text in &args[1..] {
         match sh.eval_text(text, 0) {
             Ok(n) => value = n,
+            // An assignment to a constant, which has been reported.
+            Err(crate::arith::eval::ArithError::Flow(Flow::Discard)) => return Ok(1),
             Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
             Err(crate::arith::eval::ArithError::Message(message)) => {
                 sh.complain("let", &message);
@@ -220,8 +222,8 @@ pub(super) fn shift(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             sh.args.drain(..n);
             Ok(0)
         }
-        Ok(_) => Ok(1),
-        Err(_) => {
+        Ok(_) if !sh.shopts.shift_verbose => Ok(1),
+        _ => {
             sh.complain("shift", &format!("{n}: shift count out of range"));
             Ok(1)
         }

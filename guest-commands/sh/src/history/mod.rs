@@ -296,14 +296,19 @@ impl Shell {
 
     /// Applies `HISTSIZE`.
     pub(crate) fn stifle(&mut self) {
-        let size = self.vars.get(symbols::HISTSIZE).unwrap_or_default().into_owned();
-        self.limit_history(&size);
+        if let Some(size) = self.vars.get(symbols::HISTSIZE).and_then(|size| size.trim().parse().ok()) {
+            self.history.limit(size);
+        }
     }
 
-    /// Applies a value of `HISTSIZE`; what is no number that is 0 or more sets no limit.
+    /// Applies a new value of `HISTSIZE`; what is no number that is 0 or more sets no limit.
     pub(crate) fn limit_history(&mut self, size: &str) {
-        if let Ok(size) = size.trim().parse() {
+        let Ok(size) = size.trim().parse() else { return };
+        let over = self.history.len().saturating_sub(size);
+        if over > 0 {
             self.history.limit(size);
+            // As bash: what is left is numbered from how many went.
+            self.history.base = over;
         }
     }
 
