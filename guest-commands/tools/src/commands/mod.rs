@@ -21,8 +21,10 @@ mod owner;
 mod ps;
 mod rev;
 mod sed;
+mod setsid;
 mod sleep;
 mod stat;
+mod stty;
 mod tac;
 mod tail;
 mod test;
@@ -126,6 +128,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("rmdir", uu!("rmdir", uu_rmdir)),
     ("sed", Run::Upstream("sed", sed::run)),
     ("seq", uu!("seq", uu_seq)),
+    ("setsid", Run::Own(setsid::main)),
     ("sha1sum", uu!("sha1sum", uu_sha1sum)),
     ("sha224sum", uu!("sha224sum", uu_sha224sum)),
     ("sha256sum", uu!("sha256sum", uu_sha256sum)),
@@ -136,6 +139,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("sort", uu!("sort", uu_sort)),
     ("split", uu!("split", uu_split)),
     ("stat", Run::Own(stat::main)),
+    ("stty", Run::Own(stty::main)),
     ("sum", uu!("sum", uu_sum)),
     ("sync", Run::Own(machine::sync)),
     ("tac", Run::Own(tac::main)),
