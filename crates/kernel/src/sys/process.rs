@@ -185,12 +185,26 @@ impl Kernel {
 
     /// Sends a signal to a process and tells its parent of a stop or continuation.
     pub fn deliver(&self, target: &Process, signal: Signal) {
+        if self.stop_is_lost(target, signal) {
+            return;
+        }
         let change = match target.post(signal) {
             Posted::Stopped => WaitStatus::Stopped(signal.raw()),
             Posted::Continued => WaitStatus::Continued,
             Posted::Act | Posted::Held | Posted::Discarded => return,
         };
         self.tell_parent(target, change);
+    }
+
+    /// POSIX 2.4.3: the stops of a terminal do nothing by default where nobody could continue the process.
+    fn stop_is_lost(&self, target: &Process, signal: Signal) -> bool {
+        if !matches!(signal, Signal::SIGTSTP | Signal::SIGTTIN | Signal::SIGTTOU)
+            || target.signal_state().disposition(signal) != Disposition::Default
+        {
+            return false;
+        }
+        let table = self.table.lock();
+        table.get(target.pid).is_some_and(|e| table.is_orphaned(e.pgid))
     }
 
     /// Tells the parent of a stop or continuation.

@@ -8,6 +8,7 @@ use agentos_abi::tty::cc::{
     VEOF, VEOL, VEOL2, VERASE, VINTR, VKILL, VLNEXT, VMIN, VQUIT, VREPRINT, VSTART, VSTOP, VSUSP, VTIME,
     VWERASE,
 };
+use agentos_abi::tty::cflag::{CREAD, CS8, CSIZE, PARENB};
 use agentos_abi::tty::iflag::{ICRNL, IGNCR, INLCR, ISTRIP, IUCLC, IXANY, IXON};
 use agentos_abi::tty::lflag::{ECHO, ECHOCTL, ECHOE, ECHOK, ECHOKE, ECHONL, ICANON, IEXTEN, ISIG, NOFLSH};
 use agentos_abi::tty::{Termios, VDISABLE};
@@ -75,6 +76,8 @@ impl Discipline {
     pub(super) fn set_termios(&mut self, termios: &Termios) {
         let was = self.local(ICANON);
         self.termios = *termios;
+        // There is no line that could have other ones.
+        self.termios.cflag = termios.cflag & !(CSIZE | PARENB) | CS8 | CREAD;
         let is = self.local(ICANON);
         if was != is {
             self.lines.clear();

@@ -3,7 +3,7 @@
 mod modes;
 
 use crate::context::{Cx, End, Outcome};
-use crate::os::OsStrExt;
+use crate::os::{OsStrExt, os};
 use crate::quote::{quote, quotef};
 use agentos_guest::fd::{self, Owned};
 use agentos_guest::tty::{self, NCCS, Termios, VDISABLE, When, Winsize, lflag};
@@ -73,7 +73,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             }
             bytes => {
                 if let Some(path) = bytes.strip_prefix(b"--file=").or_else(|| bytes.strip_prefix(b"-F")) {
-                    device = Some(OsStrExt::from_bytes(path));
+                    device = Some(os(path));
                 } else {
                     settings.push(arg.to_string_lossy().into_owned());
                 }
@@ -209,7 +209,7 @@ struct Lines {
 impl Lines {
     fn word(&mut self, word: &str) {
         if self.column > 0 {
-            if self.width.saturating_sub(self.column) <= word.len() + 1 {
+            if self.width.saturating_sub(self.column) < word.len() {
                 self.end();
             } else {
                 self.text.push(' ');

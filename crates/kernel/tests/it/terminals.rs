@@ -137,6 +137,16 @@ async fn typed_signals_reach_the_foreground_group_only() {
 }
 
 #[tokio::test]
+async fn a_group_that_nobody_can_continue_is_not_stopped_from_the_terminal() {
+    let (kernel, terminal, shell) = shell().await;
+    terminal.write(b"\x1a").await.unwrap();
+    assert_eq!(shell.pending_interrupt(), None);
+    let stop = Some(Signal::SIGSTOP);
+    kernel.kill(&shell, shell.pid.0 as i32, stop).unwrap();
+    assert_eq!(shell.pending_interrupt(), Some(Interrupt::Stopped), "but by SIGSTOP it is");
+}
+
+#[tokio::test]
 async fn a_window_change_is_told_once() {
     let (_kernel, terminal, shell) = shell().await;
     shell.set_disposition(Signal::SIGWINCH, Disposition::Catch);
