@@ -25,7 +25,7 @@ use crate::vm::Vm;
 /// Mounts of one VM.
 const MOST_MOUNTS: usize = 256;
 /// Places that must stay what they are.
-const RESERVED: [&[u8]; 2] = [b"/proc", b"/dev"];
+const RESERVED: [&[u8]; 3] = [b"/proc", b"/dev", b"/dev/pts"];
 
 /// Checks mounts of a configuration before anything is made.
 pub(crate) fn check(mounts: &[MountSpec]) -> Result<(), WireError> {
@@ -88,8 +88,8 @@ async fn mount_point(vm: &Vm, path: &GuestPath) -> Result<(), WireError> {
     }
 }
 
-/// A mount at `/` takes the place of the root, and nothing is made in it: `/proc` is there if it has such a directory; devices
-/// and programs are what it brings.
+/// A mount at `/` takes the place of the root, and nothing is made in it: `/proc` and `/dev/pts` are there if it has such
+/// directories; devices and programs are what it brings.
 async fn replace_root(
     vm: &Vm,
     fs: Arc<dyn FileSystem>,
