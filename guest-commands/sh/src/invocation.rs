@@ -188,7 +188,7 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
         sh.session.command_number += 1;
         match if sh.command_string { result } else { sh.goes_on(result) } {
             Ok(()) => {}
-            Err(Flow::Discard) if !sh.command_string => {}
+            Err(Flow::Discard) => {}
             Err(flow) => return Err(flow),
         }
         if !std::mem::replace(&mut remembers, sh.remembers()) && remembers {
@@ -269,7 +269,7 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
                 sh.session.command_number += 1;
                 match sh.goes_on(result) {
                     Ok(()) => {}
-                    Err(Flow::Discard) if !sh.command_string => {}
+                    Err(Flow::Discard) => {}
                     Err(flow) => return Err(flow),
                 }
             }

@@ -77,7 +77,7 @@ impl Shell {
         match effect {
             Effect::Ends => {
                 self.status = 2;
-                if builtin && self.opts.posix { Err(Flow::Exit) } else { Ok(()) }
+                if builtin && self.opts.posix && !self.tolerant { Err(Flow::Exit) } else { Ok(()) }
             }
             Effect::Unclosed | Effect::EndsQuietly => {
                 self.status = 2;

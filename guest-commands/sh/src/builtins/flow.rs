@@ -40,6 +40,9 @@ pub(super) fn continue_loop(sh: &mut Shell, args: &[String]) -> Result<i32, Flow
 
 fn leave(sh: &mut Shell, args: &[String], flow: fn(u32) -> Flow) -> Result<i32, Flow> {
     if sh.loops == 0 {
+        if !sh.opts.posix {
+            sh.complain(&args[0], "only meaningful in a `for', `while', or `until' loop");
+        }
         return Ok(0);
     }
     match count(sh, args) {
@@ -48,7 +51,11 @@ fn leave(sh: &mut Shell, args: &[String], flow: fn(u32) -> Flow) -> Result<i32, 
             Err(flow(n.min(sh.loops)))
         }
         Err(status) => {
+            // Bash leaves the shell for a word that is no number, and the loops for one that is no count.
             sh.status = status;
+            if status == 128 {
+                return sh.leave();
+            }
             Err(Flow::Break(sh.loops))
         }
     }

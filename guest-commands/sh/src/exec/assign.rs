@@ -51,11 +51,11 @@ impl Shell {
             };
         }
         if self.vars.flags(name) & vars::READONLY != 0 {
-            // Bash runs the command without the assignment; POSIX wants the shell to end.
+            // Bash runs the command without the assignment; in POSIX mode it gives the line up.
             return match self.check_writable(name) {
                 Err(Flow::Exit) => {
                     self.status = 1;
-                    Err(Flow::Exit)
+                    Err(Flow::Discard)
                 }
                 _ => Ok(()),
             };

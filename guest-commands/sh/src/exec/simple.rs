@@ -209,8 +209,10 @@ impl Shell {
 
     #[inline(never)]
     fn run_declaration(&mut self, command: &Command, simple: &Simple) -> Run {
-        let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
         let name = simple.args.first().and_then(|arg| arg.word.literal());
+        let Some(saved) = self.push_some(&command.redirects)? else {
+            return self.not_redirected(name.unwrap_or_default());
+        };
         let special = self.opts.posix && name.is_some_and(builtins::is_special);
         let mut assigned = Ok(());
         let mut assigns = simple.assigns.as_slice();

@@ -111,7 +111,7 @@ impl Reader<'_> {
 
     /// The commands of a substitution, which may be none.
     pub(super) fn substitution_list(&mut self) -> Result<List> {
-        self.newlines()?;
+        self.command_start()?;
         if self.is(")")? {
             return Ok(List::default());
         }
