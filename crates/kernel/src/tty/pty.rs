@@ -13,7 +13,7 @@ use super::{INPUT_BYTES, OUTPUT_BYTES, output};
 use crate::{Errno, Kernel, Pid, Result, Signal, Waiters};
 
 /// Bytes that are typed before others get their turn: one may cost as much as a line is long.
-const PIECE: usize = 1024;
+const PIECE: usize = 256;
 
 /// Owner and permission bits of `/dev/pts/N`.
 #[derive(Clone, Copy, Debug)]

@@ -332,3 +332,54 @@ fn a_session_has_one_terminal_and_a_terminal_one_session() {
     assert!(registry.of_session(Pid(5)).is_none());
     assert_eq!(registry.give(b.pty(), Pid(5), Pid(5)), Ok(()));
 }
+
+/// Whatever is typed, set and read in whatever order: no panic, and every queue stays within its bound.
+#[test]
+fn random_use_stays_within_bounds() {
+    use rand::{Rng, SeedableRng, rngs::StdRng};
+    for seed in 0..8 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (master, slave) = pair();
+        let mut buf = vec![0; 3000];
+        for _ in 0..300 {
+            match random.random_range(0..8) {
+                0 => {
+                    let mut termios = Termios::default();
+                    termios.iflag ^= random.random::<u32>() & random.random::<u32>() & 0o77777;
+                    termios.oflag ^= random.random::<u32>() & random.random::<u32>() & 0o177_777;
+                    termios.lflag ^= random.random::<u32>() & random.random::<u32>() & 0o177_777;
+                    termios.cc[random.random_range(0..17)] = random.random();
+                    master.pty().set_termios(&termios, random.random_bool(0.2));
+                }
+                1 => master.pty().hold(random.random_bool(0.3)),
+                2 | 3 => {
+                    let n = random.random_range(0..buf.len());
+                    let _ = slave.try_read(&mut buf[..n]);
+                }
+                4 => {
+                    let n = random.random_range(0..buf.len());
+                    let _ = master.try_read(&mut buf[..n]);
+                }
+                5 => {
+                    let data: Vec<u8> =
+                        (0..random.random_range(0..20_000)).map(|_| random.random()).collect();
+                    let _ = slave.try_write(&data);
+                }
+                _ => {
+                    // Mostly control characters and letters, which do more than others.
+                    let most = if random.random_bool(0.5) { 32 } else { 255 };
+                    let data: Vec<u8> = (0..3000).map(|_| random.random_range(0..=most)).collect();
+                    let _ = master.try_write(&data);
+                }
+            }
+        }
+        master.pty().hold(false);
+        let mut all = vec![0; 4 * OUTPUT_BYTES];
+        let shown = master.try_read(&mut all).unwrap_or(0);
+        assert!(shown <= OUTPUT_BYTES + INPUT_BYTES, "{shown}");
+        let mut raw = Termios::default();
+        raw.make_raw();
+        master.pty().set_termios(&raw, false);
+        assert!(slave.try_read(&mut all).unwrap_or(0) <= INPUT_BYTES);
+    }
+}
