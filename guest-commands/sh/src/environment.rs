@@ -74,7 +74,7 @@ impl Shell {
         for table in [symbols::BASH_ALIASES, symbols::BASH_CMDS] {
             self.vars.put(table, Value::Assoc(crate::assoc::Assoc::default()));
         }
-        self.vars.put_str(sym("COMP_WORDBREAKS"), " \t\n\"'><=;|&(:");
+        self.vars.put_str(sym("COMP_WORDBREAKS"), " \t\n\"'@><=;|&(:");
         for (name, value) in [("TERM", "dumb"), ("SHELL", "/bin/bash")] {
             if !self.vars.is_set(sym(name)) {
                 self.vars.put_str(sym(name), value);

@@ -1,5 +1,6 @@
 //! The command line: which script is run, and how it is read. Options of `set` are applied by that builtin's code.
 
+use crate::cmdline;
 use crate::input::Input;
 use crate::interactive::repl;
 use crate::interactive::startup::Startup;
@@ -26,81 +27,24 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     if name == "sh" {
         sh.set_option("posix", true);
     }
-    let mut startup = Startup { sh: name == "sh", login: sh.zero.starts_with('-'), ..Startup::default() };
-    let mut editing = true;
-    let mut asked = None;
-    let mut command = false;
-    let mut stdin = false;
-    let mut i = 1;
-    while let Some(word) = args.get(i) {
-        match word.as_str() {
-            "--" | "-" => {
-                i += 1;
-                break;
-            }
-            "--posix" => drop(sh.set_option("posix", true)),
-            "--version" => {
-                sh.print("AgentOs shell, compatible with GNU bash 5.2\n");
-                sh.flush();
-                return 0;
-            }
-            "--login" => startup.login = true,
-            "--norc" => startup.no_rc = true,
-            "--noprofile" => startup.no_profile = true,
-            "--noediting" => editing = false,
-            "--verbose" => sh.opts.verbose = true,
-            "--restricted" => {}
-            "--rcfile" | "--init-file" => {
-                i += 1;
-                startup.rc = args.get(i).cloned();
-                if startup.rc.is_none() {
-                    let message = format!("{}: {word}: option requires an argument\n", sh.zero);
-                    sh.write_error(&message);
-                    return 2;
-                }
-            }
-            word if word.len() > 1 && word.starts_with(['-', '+']) && !word.starts_with("--") => {
-                let mut rest = String::from(&word[..1]);
-                for letter in word[1..].chars() {
-                    match letter {
-                        'c' => command = true,
-                        's' => stdin = true,
-                        'l' => startup.login = word.starts_with('-'),
-                        'i' => asked = Some(word.starts_with('-')),
-                        'r' => {}
-                        'O' => {
-                            if let Some(name) = args.get(i + 1) {
-                                sh.shopts.set_by_name(name, word.starts_with('-'));
-                                i += 1;
-                            }
-                        }
-                        letter => rest.push(letter),
-                    }
-                }
-                if rest.len() > 1 {
-                    match sh.apply_option(&rest, args.get(i + 1..).unwrap_or_default()) {
-                        Ok(used) => i += used,
-                        Err(status) => return status,
-                    }
-                }
-            }
-            word if word.starts_with("--") => {
-                let message = format!("{}: {word}: invalid option\n", sh.zero);
-                sh.write_error(&message);
-                return 2;
-            }
-            _ => break,
-        }
-        i += 1;
-    }
-    let rest = args.get(i..).unwrap_or_default();
+    sh.inherit_options();
+    let startup = Startup { sh: name == "sh", login: sh.zero.starts_with('-'), ..Startup::default() };
+    let mut asked = match cmdline::parse(&mut sh, &args, startup) {
+        Ok(asked) => asked,
+        Err(status) => return status,
+    };
+    let (command, stdin) = (asked.command, asked.stdin);
+    let rest = args.get(asked.len..).unwrap_or_default();
     let typed = !command && (stdin || rest.is_empty());
-    let interactive = asked.unwrap_or_else(|| typed && fd::isatty(0) && fd::isatty(2));
+    let interactive = asked.interactive.unwrap_or_else(|| typed && fd::isatty(0) && fd::isatty(2));
     if interactive {
-        sh.become_interactive(editing);
+        sh.become_interactive(!asked.plain_lines);
     }
-    sh.shopts.login_shell = startup.login;
-    let started = sh.read_startup(&startup);
+    sh.shopts.login_shell = asked.startup.login;
+    if let Err(status) = asked.apply_shopts(&mut sh) {
+        return status;
+    }
+    let started = sh.read_startup(&asked.startup);
     let result = if started.is_err() {
         started
     } else if command {
@@ -116,6 +60,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         }
         sh.command_string = true;
         sh.lowers = true;
+        sh.vars.put_str(crate::symbols::sym("BASH_EXECUTION_STRING"), text.as_str());
         run_text(&mut sh, text.clone())
     } else if let (Some((file, rest)), false) = (rest.split_first(), stdin) {
         sh.args = rest.to_vec();
@@ -158,14 +103,13 @@ fn script(sh: &mut Shell, file: &str) -> Result<String, i32> {
         path = sh.find_program(file).unwrap_or(path);
     }
     let bytes = std::fs::read(&*crate::text::os(&path)).map_err(|error| {
-        let zero = sh.zero.clone();
+        let zero = if crate::builtins::test::is_dir(&path) { file } else { &sh.zero };
         sh.write_error(&format!("{zero}: {file}: {}\n", agentos_guest::strerror(&error)));
         if errno_of(&error) == Some(Errno::ENOENT) { 127 } else { 126 }
     })?;
     let head = &bytes[..bytes.len().min(80)];
     if head.split(|b| *b == b'\n').next().is_some_and(|line| line.contains(&0)) {
-        let zero = sh.zero.clone();
-        sh.write_error(&format!("{zero}: {file}: cannot execute binary file\n"));
+        sh.write_error(&format!("{file}: {file}: cannot execute binary file\n"));
         return Err(126);
     }
     Ok(crate::text::from_bytes(bytes))
@@ -173,7 +117,8 @@ fn script(sh: &mut Shell, file: &str) -> Result<String, i32> {
 
 fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
     if sh.opts.verbose {
-        sh.write_error(&text);
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        sh.write_error(&format!("{text}{end}"));
     }
     let mut units = Units::new(text, 1).named(if sh.command_string { "-c" } else { "" });
     let mut remembers = sh.remembers();
@@ -190,6 +135,9 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
             Ok(()) => {}
             Err(Flow::Discard) => {}
             Err(flow) => return Err(flow),
+        }
+        if sh.opts.onecmd && !sh.command_string {
+            return Err(Flow::Exit);
         }
         if !std::mem::replace(&mut remembers, sh.remembers()) && remembers {
             return run_rest(sh, &units);
@@ -271,6 +219,9 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
                     Ok(()) => {}
                     Err(Flow::Discard) => {}
                     Err(flow) => return Err(flow),
+                }
+                if sh.opts.onecmd {
+                    return Err(Flow::Exit);
                 }
             }
             Ok(None) => return sh.poll_traps(),

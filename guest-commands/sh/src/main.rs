@@ -5,6 +5,7 @@
 mod arith;
 mod assoc;
 mod builtins;
+mod cmdline;
 mod compile;
 mod completion;
 mod environment;

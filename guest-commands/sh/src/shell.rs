@@ -341,6 +341,7 @@ impl Shell {
             symbols::EPOCHSECONDS => since().as_secs().to_string(),
             symbols::EPOCHREALTIME => format!("{}.{:06}", since().as_secs(), since().subsec_micros()),
             symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
+            symbols::BASH_ARGV0 => self.zero.clone(),
             symbols::SHELLOPTS => self.opts.list(),
             symbols::BASHOPTS => self.shopts.list(),
             symbols::HISTCMD => self.history_number().to_string(),
@@ -472,7 +473,14 @@ impl Shell {
                     value.parse::<i64>().unwrap_or(0) - self.started.elapsed().as_secs() as i64;
             }
             symbols::OPTIND => self.getopts_at = 0,
-            symbols::PATH => self.hashed.clear(),
+            symbols::BASH_ARGV0 => value.clone_into(&mut self.zero),
+            symbols::POSIXLY_CORRECT if !self.opts.posix => {
+                self.set_option("posix", true);
+            }
+            symbols::PATH if !self.hashed.is_empty() => {
+                self.hashed.clear();
+                self.show_hashed();
+            }
             symbols::HISTSIZE => self.limit_history(value),
             symbols::HISTFILESIZE => self.limit_history_file(value),
             _ => {}

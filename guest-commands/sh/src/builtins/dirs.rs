@@ -76,7 +76,7 @@ pub(super) fn pushd(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
         words = &words[1..];
     }
-    if words.len() > 1 {
+    if words.len() > 1 && !keep {
         return Ok(sh.complain("pushd", "too many arguments"));
     }
     if let Some(turn) = turn {

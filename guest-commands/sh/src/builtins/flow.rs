@@ -1,5 +1,6 @@
 //! Builtins that steer execution: `break`, `return`, `exit`, `eval`, `.`, `let`, `shift`, and the trivial ones.
 
+use super::getopt;
 use crate::shell::{Call, Flow, Shell};
 use crate::source::units::Units;
 use crate::symbols;
@@ -97,16 +98,25 @@ pub(super) fn exit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 pub(super) fn eval(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    let words = match getopt::flags(sh, args, "") {
+        Ok((_, words)) => words,
+        Err(status) => return Ok(status),
+    };
+    if words.is_empty() {
+        return Ok(0);
+    }
     sh.eval(&words.join(" "))?;
     Ok(sh.status)
 }
 
 pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    let words = match getopt::flags(sh, args, "") {
+        Ok((_, words)) => words,
+        Err(status) => return Ok(status),
+    };
     let Some(name) = words.first() else {
         sh.complain(&args[0], "filename argument required");
-        return Ok(2);
+        return Ok(sh.usage(&args[0]));
     };
     let path = if name.contains('/') {
         name.clone()
@@ -120,9 +130,13 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let text = match std::fs::read(&*crate::text::os(&path)) {
         Ok(bytes) => crate::text::from_bytes(bytes),
         Err(error) => {
-            let message = agentos_guest::strerror(&error);
+            let message = if super::test::is_dir(&path) {
+                format!("{}: {name}: is a directory", args[0])
+            } else {
+                format!("{name}: {}", agentos_guest::strerror(&error))
+            };
             sh.flush();
-            sh.error(&format!("{name}: {message}"));
+            sh.error(&message);
             if sh.opts.posix && !sh.session.active && !sh.tolerant {
                 sh.status = 1;
                 return Err(Flow::Exit);
@@ -195,6 +209,7 @@ fn run(sh: &mut Shell, text: String) -> Result<(), Flow> {
 }
 
 pub(super) fn let_arith(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let args = if args.get(1).is_some_and(|a| a == "--") { &args[1..] } else { args };
     if args.len() < 2 {
         sh.complain("let", "expression expected");
         return Ok(1);
@@ -216,13 +231,17 @@ pub(super) fn let_arith(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 }
 
 pub(super) fn shift(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let n = match args.get(1).map(|t| t.parse::<i64>()) {
-        None => 1,
-        Some(Ok(n)) => n,
-        Some(Err(_)) => {
-            sh.complain("shift", &format!("{}: numeric argument required", args[1]));
-            return Ok(1);
-        }
+    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    let n = match words {
+        [] => 1,
+        [text, rest @ ..] => match getopt::number(text) {
+            None => return Ok(sh.complain("shift", &format!("{text}: numeric argument required"))),
+            Some(_) if !rest.is_empty() => {
+                sh.status = sh.complain("shift", "too many arguments");
+                return Err(Flow::Discard);
+            }
+            Some(n) => n,
+        },
     };
     match usize::try_from(n) {
         Ok(n) if n <= sh.args.len() => {
@@ -237,7 +256,10 @@ pub(super) fn shift(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
 }
 
-pub(super) fn times(sh: &mut Shell, _: &[String]) -> Result<i32, Flow> {
+pub(super) fn times(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    if let Err(status) = getopt::flags(sh, args, "") {
+        return Ok(status);
+    }
     let t = agentos_guest::system::times().unwrap_or_default();
     let show = |us: u64| format!("{}m{:.3}s", us / 60_000_000, (us % 60_000_000) as f64 / 1e6);
     let text =

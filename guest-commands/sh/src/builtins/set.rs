@@ -125,12 +125,12 @@ impl Shell {
                 self.shopts.interactive_comments = true;
                 self.shopts.sourcepath = true;
                 self.shopts.shift_verbose = true;
-                self.vars.put_str(crate::symbols::sym("POSIXLY_CORRECT"), "y");
+                self.vars.put_str(crate::symbols::POSIXLY_CORRECT, "y");
             }
             "posix" => {
                 self.shopts.expand_aliases = self.interactive;
                 self.shopts.shift_verbose = false;
-                self.vars.remove(crate::symbols::sym("POSIXLY_CORRECT"));
+                self.vars.remove(crate::symbols::POSIXLY_CORRECT);
             }
             "history" => self.history_switched(),
             "interactive-comments" => self.shopts.interactive_comments = on,
@@ -139,12 +139,19 @@ impl Shell {
         true
     }
 
-    fn print_options(&mut self, table: bool) {
+    /// Lists the options of `set`.
+    pub(crate) fn print_options(&mut self, table: bool) {
         for name in Options::NAMES {
             let on = self.opts.by_name(name).unwrap_or(false);
             let line = option_line(name, on, !table, true);
             self.print(&line);
         }
+    }
+
+    /// Prints an option of `shopt`, for `reusable` as a command.
+    pub(crate) fn print_shopt(&mut self, name: &str, reusable: bool) {
+        let on = self.shopts.by_name(name).unwrap_or(false);
+        self.print(&option_line(name, on, reusable, false));
     }
 
     /// Switches an option of `shopt`; false if there is none of that name.

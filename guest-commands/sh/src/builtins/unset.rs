@@ -84,6 +84,9 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
     }
     if sh.vars.is_set(name) || sh.vars.flags(name) != 0 || sh.vars.is_local(name) {
         sh.vars.unset(name);
+        if name == crate::symbols::POSIXLY_CORRECT {
+            sh.opts.posix = false;
+        }
         return Ok(0);
     }
     Ok(if both { unset_function(sh, word) } else { 0 })

@@ -364,6 +364,9 @@ pub(crate) fn quote(text: &str) -> String {
     if text.chars().any(is_unprintable) {
         return ansi_quote(text);
     }
+    if text == "'" {
+        return "\\'".into();
+    }
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
