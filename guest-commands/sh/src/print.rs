@@ -29,7 +29,7 @@ pub(crate) fn head(command: &Command) -> String {
         Kind::For { var, words, .. } => loop_head(&mut p, "for", &var.name(), words.as_deref()),
         Kind::Select { var, words, .. } => loop_head(&mut p, "select", &var.name(), words.as_deref()),
         Kind::Case { word, .. } => {
-            let _ = write!(p.out, "case {} in", word.raw);
+            let _ = write!(p.out, "case {} in ", word.raw);
         }
         _ => p.command(command),
     }

@@ -92,6 +92,12 @@ fn idioms() {
     check("idioms.cases");
 }
 
+/// Jobs, traps, the call stack, coprocesses, the trace.
+#[test]
+fn processes() {
+    check("processes.cases");
+}
+
 /// The script that the shell has to get right in a VM, too.
 #[test]
 fn acceptance() {

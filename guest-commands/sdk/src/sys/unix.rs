@@ -290,6 +290,10 @@ pub(crate) fn clone(entry: Entry<'_>, pgid: i32, flags: u32) -> io::Result<u32> 
         // SAFETY: ends the child without running the parent's exit handlers.
         unsafe { libc::_exit(status) };
     }
+    if pid > 0 && pgid != PGID_INHERIT {
+        // The parent does it, too: whichever comes first, the group exists when this returns.
+        let _ = setpgid(pid as u32, pgid as u32);
+    }
     check_u32(pid)
 }
 

@@ -262,6 +262,7 @@ pub(super) fn jobs(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
     let here = sh.vars.get(crate::symbols::PWD).unwrap_or_default().into_owned();
     let mut lines = String::new();
+    let mut shown = Vec::new();
     for number in &wanted {
         let mark = sh.jobs.mark(*number);
         let Some(job) = sh.jobs.get(*number) else { continue };
@@ -269,11 +270,12 @@ pub(super) fn jobs(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         if only.is_some_and(|only| only != state) || new && state == State::Running {
             continue;
         }
+        shown.push(*number);
         lines += &if pids { format!("{}\n", job.leader()) } else { job.line(mark, long, &here) };
     }
     sh.print(&lines);
     if !pids && !sh.jobs.foreign {
-        sh.jobs.remove(|job| wanted.contains(&job.number) && job.ended().is_some());
+        sh.jobs.remove(|job| shown.contains(&job.number) && job.ended().is_some());
     }
     Ok(status)
 }

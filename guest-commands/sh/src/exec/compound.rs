@@ -407,12 +407,12 @@ impl Shell {
             },
             Cond::NonEmpty(word) => {
                 let text = self.expand_string(word)?;
-                self.trace_cond(|| format!("-n {}", super::trace::shown_or_empty(&text)));
+                self.trace_cond(|| format!("-n {}", super::trace::or_empty(&text)));
                 Some(!text.is_empty())
             }
             Cond::Unary(op, word) => {
                 let text = self.expand_string(word)?;
-                self.trace_cond(|| format!("-{} {}", *op as char, super::trace::shown_or_empty(&text)));
+                self.trace_cond(|| format!("-{} {}", *op as char, super::trace::or_empty(&text)));
                 Some(self.unary_test(*op, &text)?)
             }
             Cond::Binary(op, left, right) => {
@@ -432,7 +432,7 @@ impl Shell {
                 let p = self.expand_pattern(right)?;
                 let sign = if op == CondOp::Match { "==" } else { "!=" };
                 self.trace_cond(|| {
-                    format!("{} {sign} {}", super::trace::shown_or_empty(left), super::trace::or_empty(&p))
+                    format!("{} {sign} {}", super::trace::or_empty(left), super::trace::or_empty(&p))
                 });
                 let hit = pattern::matches(&p, left, pattern::Rules { nocase, groups: true });
                 self.spare.give(p);
@@ -442,7 +442,7 @@ impl Shell {
                 let source = self.expand_regex(right)?;
                 let shown = source.replace(crate::regex::MARK, "\\");
                 self.trace_cond(|| {
-                    format!("{} =~ {}", super::trace::shown_or_empty(left), super::trace::or_empty(&shown))
+                    format!("{} =~ {}", super::trace::or_empty(left), super::trace::or_empty(&shown))
                 });
                 return Ok(self.match_regex(&source, left, nocase));
             }
@@ -450,7 +450,7 @@ impl Shell {
         }
         let right = self.expand_string(right)?;
         self.trace_cond(|| {
-            let [left, right] = [left, &right].map(super::trace::shown_or_empty);
+            let [left, right] = [left, &right].map(super::trace::or_empty);
             format!("{left} {} {right}", crate::print::operator(op))
         });
         match op {

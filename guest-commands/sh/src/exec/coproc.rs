@@ -17,17 +17,17 @@ impl Shell {
     /// `coproc NAME command`.
     #[inline(never)]
     pub(super) fn run_coproc(&mut self, name: &str, body: &Rc<Command>) -> Run {
-        if !crate::text::is_name(name) {
-            self.error(&format!("`{name}': not a valid identifier"));
-            self.status = 1;
-            return Ok(());
-        }
         self.reap();
         self.drop_coprocs();
         if let Some(other) = self.jobs.coprocs.last() {
             let message =
                 format!("warning: execute_coproc: coproc [{}:{}] still exists", other.pid, other.name);
             self.error(&message);
+        }
+        if !crate::text::is_name(name) {
+            self.error(&format!("`{name}': not a valid identifier"));
+            self.status = 1;
+            return Ok(());
         }
         if self.jobs.coprocs.len() >= MAX_COPROCS {
             self.error(&format!("coproc: {name}: too many coprocesses"));

@@ -116,7 +116,12 @@ impl Shell {
                     sh.collect(io);
                     sh.status = sh.wait_command(pid, command);
                 }
-                Err(status) => sh.status = status,
+                Err(status) => {
+                    // The message may have gone where the output is collected.
+                    drop(map);
+                    sh.collect(io);
+                    sh.status = status;
+                }
             }
             Ok(())
         })
@@ -404,7 +409,11 @@ impl Shell {
                 let text = words.join(" ");
                 self.status = self.wait_foreground(&[pid], |_| text.clone()).0;
             }
-            Err(status) => self.status = status,
+            Err(status) => {
+                drop(map);
+                self.collect(io);
+                self.status = status;
+            }
         }
     }
 

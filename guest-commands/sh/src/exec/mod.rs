@@ -146,6 +146,8 @@ impl Shell {
         } else {
             self.check_depth()?;
             self.depth += 1;
+            // Only a simple command takes the shell's place in `SHLVL`.
+            self.lowers &= !tail;
             let result = self.run_redirected(command, tail);
             self.depth -= 1;
             result

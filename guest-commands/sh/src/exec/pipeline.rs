@@ -251,7 +251,9 @@ impl Shell {
             // Without job control a background command ignores what the terminal sends.
             let keys: &[Signal] = if own_group { &[] } else { &[Signal::SIGINT, Signal::SIGQUIT] };
             let old: Vec<_> = keys.iter().map(|s| (*s, signal::set(*s, Disposition::Ignore))).collect();
+            self.change_level(-1);
             let stage = self.spawn_stage(stage, simple, &ends);
+            self.change_level(1);
             for (which, former) in old {
                 if let Ok(former) = former {
                     let _ = signal::set(which, former);

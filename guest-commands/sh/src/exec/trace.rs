@@ -148,11 +148,11 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// As [`shown`]; nothing becomes a pair of quotes.
-pub(super) fn shown_or_empty(text: &str) -> String {
+fn shown_or_empty(text: &str) -> String {
     if text.is_empty() { "''".to_owned() } else { shown(text) }
 }
 
-/// A pattern, or a pair of quotes.
+/// A term of `[[ ]]`, or a pair of quotes.
 pub(super) fn or_empty(text: &str) -> &str {
     if text.is_empty() { "''" } else { text }
 }
