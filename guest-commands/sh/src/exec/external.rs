@@ -136,6 +136,10 @@ impl Shell {
             map.pairs().find(|(child, _)| *child == 2).map_or(2, |(_, source)| source.unwrap_or(u32::MAX));
         let result = self.started(started, args, &env, map);
         self.stderr = 2;
+        if result.is_err() {
+            // A process that came no further may have been given it already.
+            self.give_terminal(None);
+        }
         result
     }
 
