@@ -61,6 +61,11 @@ fn scripts() {
 }
 
 #[test]
+fn syntax() {
+    check("syntax.cases");
+}
+
+#[test]
 fn language() {
     check("language.cases");
 }
