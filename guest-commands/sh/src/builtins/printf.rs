@@ -357,7 +357,7 @@ fn pad_number(out: &mut Vec<u8>, digits: &str, negative: bool, spec: &Spec) {
         _ => "",
     };
     let fill = spec.width.saturating_sub(digits.len() + sign.len());
-    let zero = spec.zero && !spec.minus && digits.bytes().any(|b| b.is_ascii_digit());
+    let zero = spec.zero && !spec.minus && !matches!(digits, "inf" | "nan" | "INF" | "NAN");
     if !spec.minus && !zero {
         out.resize(out.len() + fill, b' ');
     }
