@@ -123,14 +123,17 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     } else {
         let path = sh.vars.get(crate::symbols::PATH).unwrap_or_default().into_owned();
         path.split(':')
-            .map(|dir| format!("{dir}/{name}"))
+            .map(|dir| if dir.is_empty() { format!("./{name}") } else { format!("{dir}/{name}") })
             .find(|f| super::test::is_file(f))
-            .unwrap_or_else(|| name.clone())
+            // POSIX knows no file of the working directory.
+            .unwrap_or_else(|| if sh.opts.posix { String::new() } else { name.clone() })
     };
     let text = match std::fs::read(&*crate::text::os(&path)) {
         Ok(bytes) => crate::text::from_bytes(bytes),
         Err(error) => {
-            let message = if super::test::is_dir(&path) {
+            let message = if path.is_empty() {
+                format!("{}: {name}: file not found", args[0])
+            } else if super::test::is_dir(&path) {
                 format!("{}: {name}: is a directory", args[0])
             } else {
                 format!("{name}: {}", agentos_guest::strerror(&error))

@@ -84,7 +84,7 @@ fn print_traps(sh: &mut Shell, only: &[String]) -> i32 {
     let lines = if sh.traps.former.is_empty() { sh.traps.lines() } else { sh.traps.former.clone() };
     if only.is_empty() {
         for (_, line) in lines {
-            sh.print(&line);
+            print_trap(sh, &line);
         }
         return 0;
     }
@@ -102,16 +102,40 @@ fn print_traps(sh: &mut Shell, only: &[String]) -> i32 {
             }
         };
         if let Some((_, line)) = lines.iter().find(|(own, _)| own == name) {
-            sh.print(line);
+            print_trap(sh, line);
         }
     }
     status
 }
 
+/// Prints the command that makes a trap; POSIX names signals without their prefix.
+fn print_trap(sh: &mut Shell, line: &str) {
+    match line.rsplit_once(" SIG").filter(|(_, name)| sh.opts.posix && !name.contains('\'')) {
+        Some((action, name)) => sh.print(&format!("{action} {name}")),
+        None => sh.print(line),
+    }
+}
+
 fn list_signals(sh: &mut Shell) {
-    for chunk in Signal::ALL.chunks(5) {
-        let line: Vec<String> = chunk.iter().map(|s| format!("{:2}) {}", s.raw(), s.name())).collect();
-        sh.print(&(line.join("\t") + "\n"));
+    if sh.opts.posix {
+        let names: Vec<String> =
+            names().iter().filter_map(|name| name.strip_prefix("SIG")).map(str::to_owned).collect();
+        let known: Vec<&str> =
+            names.iter().map(String::as_str).filter(|name| !name.starts_with("JUNK")).collect();
+        sh.print(&(known.join(" ") + "\n"));
+        return;
+    }
+    // The kernel's list has a gap where the C library keeps two for itself.
+    let all = names();
+    let numbered: Vec<String> = (1..)
+        .zip(all.iter().filter(|name| name.starts_with("SIG")))
+        .filter(|(_, name)| !name.starts_with("SIGJUNK"))
+        .map(|(number, name)| format!("{number:2}) {name}"))
+        .collect();
+    for chunk in numbered.chunks(5) {
+        // As bash, a tab follows each but the fifth.
+        let end = if chunk.len() < 5 { "\t\n" } else { "\n" };
+        sh.print(&(chunk.join("\t") + end));
     }
 }
 
