@@ -33,6 +33,7 @@ pub(crate) const FILES: &[(&str, u32, &str)] = &[
          export LANG=\"${LANG:-C.UTF-8}\"\n\
          umask 022\n",
     ),
+    ("bash.bashrc", 0o644, "PS1='\\u@\\h:\\w\\$ '\n"),
 ];
 
 /// What agents are told about the machine; sessions append to a copy of it.
