@@ -351,6 +351,11 @@ pub(super) fn fg(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
     };
     sh.give_terminal(None);
+    match sh.jobs.get(number).map(|job| job.state()) {
+        Some(State::Ended(how)) => sh.interrupted_with(how),
+        Some(State::Stopped) if sh.session.active => sh.tell_job(number),
+        _ => {}
+    }
     sh.jobs.remove(|job| job.number == number && job.ended().is_some());
     Ok(status)
 }

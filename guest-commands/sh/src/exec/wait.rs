@@ -78,6 +78,7 @@ impl Shell {
         }
         if self.opts.monitor {
             self.give_terminal(None);
+            self.interrupted_with(decisive);
         }
         if let Some(stop) = ended.iter().find(|s| matches!(s, WaitStatus::Stopped(_))).copied() {
             let texts = (0..pids.len()).map(text).collect();
@@ -141,7 +142,7 @@ impl Shell {
     }
 
     /// Prints the line of a job to standard error.
-    fn tell_job(&mut self, number: u32) {
+    pub(crate) fn tell_job(&mut self, number: u32) {
         let here = self.vars.get(symbols::PWD).unwrap_or_default().into_owned();
         let mark = self.jobs.mark(number);
         let line = self.jobs.get(number).map(|job| job.line(mark, false, &here));

@@ -2,7 +2,7 @@
 //! die of. What becomes of jobs is in `exec`.
 
 use crate::shell::{Flow, Run, Shell};
-use agentos_guest::process::{self, Pid};
+use agentos_guest::process::{self, Pid, WaitStatus};
 use agentos_guest::signal::{self, Disposition};
 use agentos_guest::{Signal, strerror, tty};
 
@@ -104,6 +104,17 @@ impl Shell {
         self.hang_up_jobs();
         self.session.leaving = true;
         Err(Flow::Exit)
+    }
+
+    /// What a person interrupts is the whole command, and not only the program that has the terminal.
+    pub(crate) fn interrupted_with(&mut self, status: WaitStatus) {
+        if !self.session.active || status != WaitStatus::Signaled(Signal::SIGINT.raw()) {
+            return;
+        }
+        if !self.interrupts(Signal::SIGINT) {
+            self.write_error("\n");
+        }
+        self.traps.note(Signal::SIGINT);
     }
 
     /// Passes a hang-up on to all jobs; those that are stopped go on, to notice it.

@@ -1,5 +1,6 @@
 //! What a person is told about jobs, and what jobs mean for leaving the shell.
 
+use crate::jobs::State;
 use crate::shell::{Flow, Shell};
 
 impl Shell {
@@ -21,12 +22,26 @@ impl Shell {
         self.drop_coprocs();
     }
 
+    /// Whether the shell may end: the first attempt only warns of stopped jobs, unless nothing was done in between.
+    pub(super) fn may_leave(&mut self) -> bool {
+        let stopped = self.jobs.list.iter().any(|job| job.state() == State::Stopped);
+        if !stopped || self.session.warned.is_some_and(|at| at + 1 >= self.session.command_number) {
+            return true;
+        }
+        self.session.warned = Some(self.session.command_number);
+        self.write_error("There are stopped jobs.\n");
+        false
+    }
+
     /// Leaves the shell, as `exit` does.
     pub(crate) fn leave(&mut self) -> Result<i32, Flow> {
         if self.session.active {
             let word = if self.shopts.login_shell { "logout\n" } else { "exit\n" };
             self.flush();
             self.write_error(word);
+            if !self.may_leave() {
+                return Ok(1);
+            }
         }
         self.session.leaving = true;
         Err(Flow::Exit)

@@ -33,6 +33,8 @@ pub(crate) struct Session {
     pub(crate) edits: bool,
     /// The number of the command that is being read.
     pub(crate) command_number: u32,
+    /// The number of the command that was last told of stopped jobs instead of ending the shell.
+    pub(crate) warned: Option<u32>,
     /// Something asked for the end, which is more than an error.
     pub(crate) leaving: bool,
     /// The number that the next entry of the history gets.
@@ -47,6 +49,7 @@ impl Default for Session {
             name: String::new(),
             edits: false,
             command_number: 1,
+            warned: None,
             leaving: false,
             history_number: 1,
         }

@@ -244,6 +244,6 @@ impl Shell {
             return false;
         }
         self.write_error(if login { "logout\n" } else { "exit\n" });
-        true
+        self.may_leave()
     }
 }
