@@ -198,7 +198,12 @@ impl Shell {
         if let Some(group) = self.group.or(self.opts.monitor.then_some(0)) {
             command.process_group(group).foreground(self.session.active && !self.in_background);
         }
-        self.with_quit(|_| command.spawn().map(|child| child.id()))
+        let started = self.with_quit(|_| command.spawn().map(|child| child.id()));
+        if started.is_err() && self.group.is_none_or(|group| group == 0) && !self.in_background {
+            // The child may have had the terminal before it turned out that there is no such program.
+            self.give_terminal(None);
+        }
+        started
     }
 
     /// The file of a program: where it was found before, or is found now.
