@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-#[path = "../../guest-commands/sh/tests/format.rs"]
+#[path = "../../guest-commands/sh/tests/format/mod.rs"]
 mod format;
 
 use format::{Case, Cases, Outcome};

@@ -1,5 +1,5 @@
 //! Runs the recorded cases: scripts with the output and status that bash 5.2 gave. It needs no bash.
-//! `cargo xtask record` writes the results; `format.rs` says how the files look.
+//! `cargo xtask record` writes the results; `format/mod.rs` says how the files look.
 
 mod format;
 
