@@ -1,5 +1,8 @@
 //! Shell patterns: `*`, `?`, brackets, extended groups. A backslash quotes the next character. It reads no directories.
 
+use crate::regex::Regex;
+use std::cell::Cell;
+
 /// How patterns match.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rules {
@@ -8,8 +11,35 @@ pub(crate) struct Rules {
     pub(crate) groups: bool,
 }
 
+thread_local! {
+    /// How many more steps a match may take that has to try one way after the other.
+    static STEPS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// What one operation may take.
+const MAX_STEPS: u32 = 20_000_000;
+
 /// Whether `pattern` matches the whole of `text`.
 pub(crate) fn matches(pattern: &str, text: &str, how: Rules) -> bool {
+    // One way after the other would take forever with groups.
+    if how.groups
+        && pattern.contains('(')
+        && let Some(regex) = Regex::of_pattern(pattern, how, false)
+    {
+        let count = text.chars().count();
+        return regex.prefix(text.chars(), true) == Some(count);
+    }
+    STEPS.set(MAX_STEPS);
+    run_all(pattern, text, how)
+}
+
+/// A test whose calls share one allowance of steps.
+fn budgeted<T>(test: impl Fn(&T) -> bool) -> impl FnMut(&T) -> bool {
+    STEPS.set(MAX_STEPS);
+    move |item| test(item)
+}
+
+fn run_all(pattern: &str, text: &str, how: Rules) -> bool {
     if how.nocase {
         // What stands in a class is no text.
         let folded = if pattern.contains("[:") { pattern.to_owned() } else { crate::text::lower(pattern) };
@@ -117,6 +147,11 @@ fn run(mut p: &[u8], mut t: &[u8], how: Rules, depth: u32) -> bool {
     // Where to go on when the text after the last star did not match.
     let mut star: Option<(&[u8], &[u8])> = None;
     loop {
+        let left = STEPS.get();
+        if left == 0 {
+            return false;
+        }
+        STEPS.set(left - 1);
         let step = match p.first() {
             None if t.is_empty() => return true,
             None => None,
@@ -314,8 +349,12 @@ pub(crate) fn prefix(pattern: &str, text: &str, longest: bool, how: Rules) -> Op
     if !is_special(pattern) && !how.nocase {
         return text.starts_with(pattern).then_some(pattern.len());
     }
+    if let Some(regex) = Regex::of_pattern(pattern, how, false) {
+        let count = regex.prefix(text.chars(), longest)?;
+        return Some(text.char_indices().nth(count).map_or(text.len(), |(i, _)| i));
+    }
     let mut cuts = text.char_indices().map(|(i, _)| i).chain([text.len()]);
-    let hit = |i: &usize| matches(pattern, &text[..*i], how);
+    let hit = budgeted(|i: &usize| run_all(pattern, &text[..*i], how));
     if longest { cuts.collect::<Vec<_>>().into_iter().rev().find(hit) } else { cuts.find(hit) }
 }
 
@@ -324,23 +363,58 @@ pub(crate) fn suffix(pattern: &str, text: &str, longest: bool, how: Rules) -> Op
     if !is_special(pattern) && !how.nocase {
         return text.ends_with(pattern).then(|| text.len() - pattern.len());
     }
+    if let Some(regex) = Regex::of_pattern(pattern, how, true) {
+        let count = regex.prefix(text.chars().rev(), longest)?;
+        return Some(
+            count
+                .checked_sub(1)
+                .and_then(|n| text.char_indices().rev().nth(n))
+                .map_or(text.len(), |(i, _)| i),
+        );
+    }
     let mut cuts = text.char_indices().map(|(i, _)| i).chain([text.len()]);
-    let hit = |i: &usize| matches(pattern, &text[*i..], how);
+    let hit = budgeted(|i: &usize| run_all(pattern, &text[*i..], how));
     if longest { cuts.find(hit) } else { cuts.collect::<Vec<_>>().into_iter().rev().find(hit) }
 }
 
-/// The first match in `text` from `from` on: start and end, the longest at its start.
-pub(crate) fn find(pattern: &str, text: &str, from: usize, how: Rules) -> Option<(usize, usize)> {
+/// The matches in `text`, one after the other, each the longest at its start; only the first unless `all`.
+pub(crate) fn find_all(pattern: &str, text: &str, all: bool, how: Rules) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
     if !is_special(pattern) && !how.nocase {
-        return text[from..].find(pattern).map(|i| (from + i, from + i + pattern.len()));
-    }
-    let starts = text[from..].char_indices().map(|(i, _)| from + i);
-    for start in starts {
-        if let Some(len) = prefix(pattern, &text[start..], true, how) {
-            return Some((start, start + len));
+        let mut found = text.match_indices(pattern).map(|(i, part)| (i, i + part.len()));
+        if all {
+            out.extend(found)
+        } else {
+            out.extend(found.next())
         }
+        return out;
     }
-    None
+    let places: Vec<usize> = text.char_indices().map(|(i, _)| i).chain([text.len()]).collect();
+    let chars: Vec<char> = text.chars().collect();
+    let regex = Regex::of_pattern(pattern, how, false);
+    let mut at = 0;
+    // An empty match is none at the end of the text, and the next one begins a character later.
+    while at < chars.len() {
+        let found = match &regex {
+            Some(regex) => regex.find(&chars, at),
+            None => slow_find(pattern, text, &places, at, how),
+        };
+        let Some((start, end)) = found.filter(|(start, _)| *start < chars.len()) else { break };
+        out.push((places[start], places[end]));
+        if !all {
+            break;
+        }
+        at = if end > start { end } else { end + 1 };
+    }
+    out
+}
+
+fn slow_find(pattern: &str, text: &str, places: &[usize], from: usize, how: Rules) -> Option<(usize, usize)> {
+    let mut hit =
+        budgeted(|(start, end): &(usize, usize)| run_all(pattern, &text[places[*start]..places[*end]], how));
+    (from..places.len())
+        .flat_map(|start| (start..places.len()).rev().map(move |end| (start, end)))
+        .find(|span| hit(span))
 }
 
 #[cfg(test)]

@@ -64,6 +64,15 @@ impl Shell {
             }
         }
         let name = args.first().and_then(|a| a.word.literal()).unwrap_or("declare").to_owned();
+        self.last_arg = match words.last() {
+            Some(What::Text(text)) => text.clone(),
+            Some(What::Assign(i, value)) => {
+                let assigned = args.get(*i).and_then(|a| a.assign.as_ref()).map(|a| a.name.name());
+                let assigned = assigned.unwrap_or_default();
+                value.as_ref().map_or_else(|| assigned.to_string(), |value| format!("{assigned}={value}"))
+            }
+            None => name.clone(),
+        };
         self.declare(&name, words, args)
     }
 

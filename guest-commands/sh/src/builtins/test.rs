@@ -278,7 +278,7 @@ impl Shell {
             b'v' => self.is_set_text(text)?,
             b'R' => {
                 let name = crate::symbols::sym(text);
-                self.vars.flags(name) & crate::vars::NAMEREF != 0
+                self.vars.flags(name) & crate::vars::NAMEREF != 0 && self.vars.is_set(name)
             }
             _ => false,
         })

@@ -129,7 +129,12 @@ fn sequence(text: &str) -> Option<Vec<String>> {
     let (a, b) = (letter(from)?, letter(to)?);
     let sign = if b >= a { step } else { -step };
     let count = ((b - a).abs() / step + 1) as usize;
-    let quote = |c: char| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("\\{c}") };
+    // A backslash among the characters quotes nothing but its own word away.
+    let quote = |c: char| match c {
+        '\\' => "''".to_owned(),
+        c if c.is_ascii_alphanumeric() => c.to_string(),
+        c => format!("\\{c}"),
+    };
     Some((0..count).map(|k| quote((a + sign * k as i128) as u8 as char)).collect())
 }
 

@@ -154,7 +154,12 @@ fn operation(rest: &str, line: u32, quoted: bool, depth: u32) -> Result<Option<O
                 _ => (false, Anchor::Anywhere, 1),
             };
             let (from, to) = split_replacement(&rest[from..], anchor != Anchor::Anywhere);
-            Op::Replace { all, anchor, pattern: pattern(from)?, with: replacement(to, line, depth)? }
+            // After the sign of an anchor `~` is no longer at the start.
+            let from = match from.strip_prefix('~') {
+                Some(rest) if anchor != Anchor::Anywhere => pattern(&format!("\\~{rest}"))?,
+                _ => pattern(from)?,
+            };
+            Op::Replace { all, anchor, pattern: from, with: replacement(to, line, depth)? }
         }
         b'^' | b',' | b'~' => {
             let all = second == first;

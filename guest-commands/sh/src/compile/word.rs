@@ -358,6 +358,23 @@ pub(crate) fn ansi(raw: &str) -> String {
     crate::text::from_bytes(out)
 }
 
+/// Adds a number in the form of UTF-8, be it a character or not.
+fn push_code(n: u32, out: &mut Vec<u8>) {
+    if let Some(c) = char::from_u32(n) {
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        return;
+    }
+    let (head, more) = match n {
+        0..=0xffff => (0xe0, 2),
+        0x1_0000..=0x1f_ffff => (0xf0, 3),
+        0x20_0000..=0x3ff_ffff => (0xf8, 4),
+        0x400_0000..=0x7fff_ffff => (0xfc, 5),
+        _ => return,
+    };
+    out.push(head | (n >> (6 * more)) as u8);
+    out.extend((0..more).rev().map(|i| 0x80 | (n >> (6 * i) & 0x3f) as u8));
+}
+
 /// Decodes the backslash escape at the start of `b` (as `$'…'`, `echo -e`, `printf`) and returns its length. `zero`: octal
 /// numbers need a leading 0 (`echo -e`, `%b`).
 pub(crate) fn escape(b: &[u8], out: &mut Vec<u8>, zero: bool) -> usize {
@@ -413,8 +430,7 @@ pub(crate) fn escape(b: &[u8], out: &mut Vec<u8>, zero: bool) -> usize {
                 2
             }
             (n, len) => {
-                let c = char::from_u32(n).unwrap_or(char::REPLACEMENT_CHARACTER);
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                push_code(n, out);
                 2 + len
             }
         },
@@ -422,7 +438,10 @@ pub(crate) fn escape(b: &[u8], out: &mut Vec<u8>, zero: bool) -> usize {
             let (c, len) = match b.get(2).copied() {
                 Some(b'\\') if b.get(3) == Some(&b'\\') => (b'\\', 4),
                 Some(c) => (c, 3),
-                None => (b'\\', 2),
+                None => {
+                    out.extend_from_slice(b"\\c");
+                    return 2;
+                }
             };
             out.push(if c == b'?' { 0x7f } else { c & 0x1f });
             len

@@ -181,8 +181,10 @@ impl Shell {
             return self.not_redirected("exec");
         };
         if args.len() == 1 {
-            for assign in &simple.assigns {
-                self.assign(assign)?;
+            if self.opts.posix {
+                simple.assigns.iter().try_for_each(|assign| self.assign(assign))?;
+            } else {
+                self.with_assigns(&simple.assigns, |_| Ok(()))?;
             }
             self.keep_redirects(&mut saved);
             self.status = 0;

@@ -10,6 +10,16 @@ impl Shell {
     /// Applies the operation of a parameter to its value.
     #[inline(never)]
     pub(super) fn apply(&mut self, param: &Param, value: Val) -> Result<Val, Flow> {
+        // Nothing is left to do, and the pattern is not even expanded.
+        let nothing = match &value {
+            Val::Unset => true,
+            Val::One(text) => text.is_empty(),
+            Val::Many(..) => false,
+        };
+        if nothing && matches!(param.op, Op::RemovePrefix { .. } | Op::RemoveSuffix { .. } | Op::Case { .. })
+        {
+            return Ok(value);
+        }
         let how = self.pattern_rules(false);
         let nocase = self.pattern_rules(true);
         Ok(match &param.op {
@@ -272,36 +282,25 @@ fn replace(text: &str, p: &str, with: &str, all: bool, anchor: Anchor, how: Rule
         };
     }
     if text.is_empty() {
-        let hit = pattern::matches(p, "", how);
+        // Bash looks for nothing in nothing only when a star leads.
+        let hit = (anchor == Anchor::End || p.starts_with('*')) && pattern::matches(p, "", how);
         return if hit { substitute(with, "") } else { String::new() };
     }
+    let found = match anchor {
+        Anchor::Start => pattern::prefix(p, text, true, how).map(|len| (0, len)).into_iter().collect(),
+        Anchor::End => {
+            pattern::suffix(p, text, true, how).map(|from| (from, text.len())).into_iter().collect()
+        }
+        Anchor::Anywhere => pattern::find_all(p, text, all, how),
+    };
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
-    loop {
-        let found = match anchor {
-            Anchor::Start => pattern::prefix(p, text, true, how).map(|len| (0, len)),
-            Anchor::End => pattern::suffix(p, text, true, how).map(|from| (from, text.len())),
-            Anchor::Anywhere => pattern::find(p, text, at, how),
-        };
-        let Some((start, end)) = found else { break };
+    for (start, end) in found {
         out.push_str(&text[at..start]);
         out.push_str(&substitute(with, &text[start..end]));
         at = end;
-        if start == end {
-            // An empty match: go on after the next character.
-            match text[at..].chars().next() {
-                Some(c) => {
-                    out.push(c);
-                    at += c.len_utf8();
-                }
-                None => break,
-            }
-        }
-        if !all || at >= text.len() {
-            break;
-        }
     }
-    out.push_str(&text[at.min(text.len())..]);
+    out.push_str(&text[at..]);
     out
 }
 

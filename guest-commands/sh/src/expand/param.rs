@@ -41,7 +41,12 @@ impl Shell {
                     .filter(|(name, sym)| name.starts_with(&*prefix) && self.vars.is_set(*sym))
                     .map(|(name, _)| name.to_string())
                     .collect();
-                self.push(Val::Many(names, *star), quoted, sink);
+                // Unquoted they are one word when nothing separates.
+                let names = match *star && !quoted && self.joiner().is_empty() {
+                    true => Val::One(names.concat()),
+                    false => Val::Many(names, *star),
+                };
+                self.push(names, quoted, sink);
                 return Ok(());
             }
             Op::Keys => {
@@ -52,7 +57,11 @@ impl Shell {
                     None => self.vars.keys(name),
                 };
                 let star = matches!(param.index, Some(Subscript::Star));
-                self.push(Val::Many(keys, star), quoted, sink);
+                let keys = match star && !quoted && self.joiner().is_empty() {
+                    true => Val::One(keys.join(" ")),
+                    false => Val::Many(keys, star),
+                };
+                self.push(keys, quoted, sink);
                 return Ok(());
             }
             // Counted where they are: a loop up to `${#a[@]}` would copy the array at every turn.
@@ -250,6 +259,13 @@ impl Shell {
         match value {
             Val::One(target) if !target.is_empty() => self.lookup_text(&target),
             Val::Many(items, _) if items.len() == 1 => self.lookup_text(&items[0]),
+            // An element that is missing of a variable that is there.
+            Val::Unset
+                if matches!((param.name, &param.index), (Name::Var(name), Some(Subscript::Index(_)))
+                    if self.vars.is_set(self.vars.resolve(name))) =>
+            {
+                Ok(Val::Unset)
+            }
             _ => {
                 let name = shown(param);
                 self.error(&format!("{name}: invalid indirect expansion"));
@@ -356,6 +372,9 @@ impl Shell {
         let missing = match &value {
             Val::Unset => true,
             Val::One(text) => colon && text.is_empty(),
+            Val::Many(items, true) if quoted => {
+                items.is_empty() || colon && items.join(&self.joiner()).is_empty()
+            }
             Val::Many(items, _) => match items.as_slice() {
                 [] => true,
                 [one] => colon && one.is_empty(),

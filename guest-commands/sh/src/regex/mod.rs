@@ -3,6 +3,7 @@
 
 mod parse;
 mod run;
+mod shell;
 
 /// Stands before a quoted character, which then matches itself.
 pub(crate) const MARK: char = '\u{10ff00}';
@@ -57,6 +58,21 @@ impl Regex {
     /// Compiles an expression; `None` if it is wrong.
     pub(crate) fn new(source: &str, nocase: bool) -> Option<Self> {
         parse::compile(source, nocase)
+    }
+
+    /// Compiles a shell pattern; `None` if it cannot be written as an expression.
+    pub(crate) fn of_pattern(pattern: &str, how: crate::pattern::Rules, backwards: bool) -> Option<Self> {
+        shell::compile(pattern, how, backwards)
+    }
+
+    /// Where the first match from `from` on starts and ends, the longest at its start.
+    pub(crate) fn find(&self, text: &[char], from: usize) -> Option<(usize, usize)> {
+        run::span(self, text, from)
+    }
+
+    /// The length of the longest or shortest match at the start of the text.
+    pub(crate) fn prefix(&self, text: impl Iterator<Item = char>, longest: bool) -> Option<usize> {
+        run::prefix(self, text, longest)
     }
 
     /// The text of the match and of its groups; `None` if there is no match.

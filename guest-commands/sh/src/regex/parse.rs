@@ -7,8 +7,9 @@ const MAX_DEPTH: u32 = 100;
 const MAX_REPEAT: u32 = 32_767;
 const MAX_STEPS: usize = 100_000;
 
+/// A part of an expression.
 #[derive(Debug)]
-enum Node {
+pub(super) enum Node {
     Empty,
     Step(Step),
     Group(usize, Box<Node>),
@@ -247,7 +248,8 @@ fn single(name: &str) -> Option<char> {
     chars.next().filter(|_| chars.next().is_none())
 }
 
-fn emit(node: &Node, out: &mut Vec<Step>) -> Option<()> {
+/// Adds the steps of a part; nothing if they are too many.
+pub(super) fn emit(node: &Node, out: &mut Vec<Step>) -> Option<()> {
     if out.len() > MAX_STEPS {
         return None;
     }

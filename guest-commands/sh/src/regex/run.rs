@@ -16,7 +16,7 @@ pub(super) fn find(regex: &Regex, text: &[char]) -> Option<Slots> {
     if regex.back {
         return with_references(regex, text);
     }
-    let (start, end) = span(regex, text)?;
+    let (start, end) = span(regex, text, 0)?;
     let mut slots = vec![None; regex.groups * 2];
     slots[0] = Some(start);
     slots[1] = Some(end);
@@ -102,12 +102,12 @@ impl Ways {
 }
 
 /// Start and end of the leftmost, longest match.
-fn span(regex: &Regex, text: &[char]) -> Option<(usize, usize)> {
+pub(super) fn span(regex: &Regex, text: &[char], from: usize) -> Option<(usize, usize)> {
     let mut now = Ways::new(regex.steps.len());
     let mut next = Ways::new(regex.steps.len());
     let last = regex.steps.len() - 1;
     let mut best: Option<(usize, usize)> = None;
-    for at in 0..=text.len() {
+    for at in from..=text.len() {
         if best.is_none() {
             now.add(regex, text, at, 0, at);
         }
@@ -128,6 +128,39 @@ fn span(regex: &Regex, text: &[char]) -> Option<(usize, usize)> {
         if now.list.is_empty() && best.is_some() {
             break;
         }
+    }
+    best
+}
+
+/// The length of the longest or shortest match at the start of a text. There are no anchors in it.
+pub(super) fn prefix(regex: &Regex, text: impl Iterator<Item = char>, longest: bool) -> Option<usize> {
+    let mut now = Ways::new(regex.steps.len());
+    let mut next = Ways::new(regex.steps.len());
+    let last = regex.steps.len() - 1;
+    let mut best = None;
+    now.add(regex, &[], 0, 0, 0);
+    let mut len = 0;
+    let mut text = text;
+    loop {
+        if now.start[last] != usize::MAX {
+            best = Some(len);
+            if !longest {
+                break;
+            }
+        }
+        if now.list.is_empty() {
+            break;
+        }
+        let Some(c) = text.next() else { break };
+        for i in 0..now.list.len() {
+            let step = now.list[i];
+            if takes(regex, &regex.steps[step], c) {
+                next.add(regex, &[], 0, step + 1, 0);
+            }
+        }
+        len += 1;
+        now.clear();
+        std::mem::swap(&mut now, &mut next);
     }
     best
 }
