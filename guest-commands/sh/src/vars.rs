@@ -391,6 +391,14 @@ impl Vars {
         self.call_scope().is_some_and(|scope| self.scopes[scope].has(sym))
     }
 
+    /// The variables of the innermost call, with a value or without, by name.
+    pub(crate) fn locals(&self) -> Vec<(Rc<str>, Sym)> {
+        let scope = self.call_scope().map(|scope| &self.scopes[scope]);
+        let mut all: Vec<_> = scope.into_iter().flat_map(|s| &s.outer).map(|(s, _)| (s.name(), *s)).collect();
+        all.sort();
+        all
+    }
+
     /// Whether no scope has a variable of that name.
     pub(crate) fn is_global(&self, sym: Sym) -> bool {
         !self.scopes.iter().any(|scope| scope.has(sym))

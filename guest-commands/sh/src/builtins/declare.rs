@@ -15,7 +15,7 @@ pub(crate) fn is_declaration(name: &str) -> bool {
     matches!(name, "export" | "declare" | "typeset" | "local" | "readonly")
 }
 
-enum What {
+pub(crate) enum What {
     Text(String),
     /// The assignment that an argument is, and its value unless that is a list.
     Assign(usize, Option<String>),
@@ -46,8 +46,8 @@ pub(super) fn declaration(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> 
 }
 
 impl Shell {
-    /// Runs a declaration builtin; assignments among its arguments are carried out unsplit.
-    pub(crate) fn declaration_builtin(&mut self, args: &[Arg]) -> Result<i32, Flow> {
+    /// Expands the arguments of a declaration builtin; the values of assignments are not split.
+    pub(crate) fn declaration_words(&mut self, args: &[Arg]) -> Result<Vec<What>, Flow> {
         let mut words = Vec::new();
         for (i, arg) in args.iter().enumerate().skip(1) {
             if let Some(assign) = &arg.assign {
@@ -63,6 +63,11 @@ impl Shell {
                 words.extend(fields.into_iter().map(What::Text));
             }
         }
+        Ok(words)
+    }
+
+    /// Runs a declaration builtin, whose arguments are expanded.
+    pub(crate) fn declaration_builtin(&mut self, words: Vec<What>, args: &[Arg]) -> Result<i32, Flow> {
         let name = args.first().and_then(|a| a.word.literal()).unwrap_or("declare").to_owned();
         self.last_arg = match words.last() {
             Some(What::Text(text)) => text.clone(),
@@ -200,7 +205,10 @@ impl Shell {
         }
         self.on_global(written, want, |sh| {
             let Some(var) = sh.declared(written, want, name) else { return Ok(1) };
-            if !sh.prepare(var, want, name) {
+            // `readonly -a` makes no array of what has no value.
+            let list = !(name == "readonly" && sh.vars.slot(var).is_none_or(|s| s.value == Value::Unset));
+            if !sh.prepare(var, &Want { array: want.array && list, assoc: want.assoc && list, ..*want }, name)
+            {
                 return Ok(1);
             }
             if want.on & NAMEREF != 0

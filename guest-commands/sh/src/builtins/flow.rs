@@ -197,8 +197,11 @@ fn run(sh: &mut Shell, text: String) -> Result<(), Flow> {
         match sh.next_unit(&mut units) {
             Ok(Some(unit)) => {
                 empty = false;
+                let (loops, tested) = (sh.loops, sh.tested);
                 let result = sh.run_list(&unit, false);
+                let result = sh.given_up(result);
                 sh.goes_on(result)?;
+                (sh.loops, sh.tested) = (loops, tested);
             }
             Ok(None) => {
                 if empty {

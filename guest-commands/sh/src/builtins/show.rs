@@ -11,6 +11,7 @@ impl Shell {
     pub(super) fn print_one(&mut self, text: &str, name: &str) -> i32 {
         let known = sym(text);
         if crate::text::is_name(text)
+            && (name != "local" || self.vars.is_local(known))
             && let Some(line) = self.declaration_of(known)
         {
             self.print(&(line + "\n"));
@@ -25,16 +26,14 @@ impl Shell {
             "readonly" => READONLY,
             _ => want.on,
         };
-        let bare = wanted == 0 && !want.print && !want.array && !want.assoc;
-        for (_, var) in self.vars.all() {
+        let bare = wanted == 0 && !want.print && !want.array && !want.assoc && name != "local";
+        let vars = if name == "local" { self.vars.locals() } else { self.vars.all() };
+        for (_, var) in vars {
             let flags = self.vars.flags(var);
             let array = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Array(_)));
             let assoc = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Assoc(_)));
             let kind = !(want.array || want.assoc) || want.array && array || want.assoc && assoc;
             if wanted != 0 && flags & wanted == 0 || !kind {
-                continue;
-            }
-            if name == "local" && !self.vars.is_local(var) {
                 continue;
             }
             let line = if bare {
@@ -51,7 +50,7 @@ impl Shell {
                 self.print(&(line + "\n"));
             }
         }
-        if bare && !matches!(name, "local" | "export" | "readonly") && !self.opts.posix {
+        if bare && !matches!(name, "export" | "readonly") && !self.opts.posix {
             self.print_functions();
         }
     }

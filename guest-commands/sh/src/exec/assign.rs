@@ -184,7 +184,7 @@ impl Shell {
             }
         }
         let flags = self.vars.flags(name);
-        let mut keyed: Vec<(Option<i64>, bool, String)> = Vec::with_capacity(items.len());
+        let mut keyed: Vec<(Option<&crate::ir::Index>, bool, String)> = Vec::with_capacity(items.len());
         for (element, mut value) in items {
             let append = element.is_some_and(|e| e.append);
             if flags & !(vars::EXPORT | vars::NOVALUE) != 0 && !(append && flags & vars::INTEGER != 0) {
@@ -198,10 +198,7 @@ impl Shell {
                 self.bad_subscript(element);
                 continue;
             }
-            match self.try_arith(&index.arith) {
-                Ok(n) => keyed.push((Some(n), append, value)),
-                Err(error) => return self.arith_failed(error),
-            }
+            keyed.push((Some(index), append, value));
         }
         // Appending works on the array itself: a copy would make loops that collect into one quadratic.
         let slot = self.vars.slot_mut(name);
@@ -215,12 +212,29 @@ impl Shell {
         };
         let mut next = array.keys().next_back().map_or(0, |n: &i64| n.saturating_add(1));
         for (key, add, value) in keyed {
-            let mut at = key.unwrap_or(next);
+            // A subscript sees the elements that stand before it in the list.
+            let mut at = next;
+            if let Some(index) = key {
+                self.vars.put(name, Value::Array(array));
+                let result = self.try_arith(&index.arith);
+                array = match std::mem::take(&mut self.vars.slot_mut(name).value) {
+                    Value::Array(array) => array,
+                    _ => BTreeMap::new(),
+                };
+                at = match result {
+                    Ok(n) => n,
+                    Err(error) => {
+                        self.vars.put(name, Value::Array(array));
+                        return self.arith_failed(error);
+                    }
+                };
+            }
+            let given = at;
             if at < 0 {
                 at += array.keys().next_back().map_or(0, |n: &i64| n.saturating_add(1));
             }
             if at < 0 {
-                self.error(&format!("[{}]={value}: bad array subscript", key.unwrap_or_default()));
+                self.error(&format!("[{}]={value}: bad array subscript", given));
                 continue;
             }
             if add {
@@ -278,7 +292,7 @@ impl Shell {
             for element in elements {
                 let value = self.expand_string(&element.word)?;
                 let Some(index) = &element.key else {
-                    let text = crate::expand_quote(&value);
+                    let text = &element.word.raw;
                     let name = name.name();
                     self.error(&format!(
                         "{name}: {text}: must use subscript when assigning associative array"
@@ -296,17 +310,20 @@ impl Shell {
         let flags = self.vars.flags(name);
         let slot = self.vars.slot_mut(name);
         slot.flags &= !vars::NOVALUE;
-        let mut items = match std::mem::take(&mut slot.value) {
-            Value::Assoc(old) if append => old,
-            _ => Assoc::default(),
+        let (mut items, old) = match std::mem::take(&mut slot.value) {
+            Value::Assoc(old) if append => (old, None),
+            Value::Assoc(old) => (Assoc::default(), Some(old)),
+            _ => (Assoc::default(), Some(Assoc::default())),
         };
         let mut result = Ok(());
         for (key, add, value) in pairs {
+            // What is appended to is what the array had, not what the list has given it.
+            let before = if add { old.as_ref().unwrap_or(&items).get(&key) } else { None };
             let value = match add {
                 true if flags & vars::INTEGER != 0 => {
-                    format!("{}+({value})", items.get(&key).map_or("0", String::as_str))
+                    format!("{}+({value})", before.map_or("0", String::as_str))
                 }
-                true => items.get(&key).cloned().unwrap_or_default() + &value,
+                true => before.cloned().unwrap_or_default() + &value,
                 false => value,
             };
             match self.with_attributes(flags, value) {

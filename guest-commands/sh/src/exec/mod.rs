@@ -177,6 +177,19 @@ impl Shell {
         self.eval_at(text, "eval", self.line)
     }
 
+    /// What an error that gives a command up comes to in the text that `eval`, `.` or a trap runs: the text goes on with
+    /// its next command. A subshell ends.
+    pub(crate) fn given_up(&mut self, result: Run) -> Run {
+        let interrupted = self.session.active && self.status > 128;
+        match result {
+            Err(Flow::Discard) if self.subshell == 0 && self.in_process == 0 && !interrupted => {
+                self.status = 1;
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// The same for text that messages call otherwise, and whose first line has a number.
     #[inline(never)]
     pub(crate) fn eval_at(&mut self, text: &str, name: &'static str, first: u32) -> Run {
@@ -190,9 +203,12 @@ impl Shell {
             match self.next_unit(&mut units) {
                 Ok(Some(unit)) => {
                     empty = false;
-                    if let Err(flow) = self.run_list(&unit, false) {
+                    let (loops, tested) = (self.loops, self.tested);
+                    let result = self.run_list(&unit, false);
+                    if let Err(flow) = self.given_up(result) {
                         break Err(flow);
                     }
+                    (self.loops, self.tested) = (loops, tested);
                 }
                 Ok(None) => {
                     if empty {

@@ -73,6 +73,14 @@ impl Shell {
         drop(input);
         self.collect(io);
         self.wait_stages(stages, &running);
+        if let Some(line) = stages.iter().rev().find(|s| matches!(s.kind, Kind::Simple(_))).map(|s| s.line) {
+            self.line = line;
+        }
+        // As bash, a subshell that ends the pipeline has its own run of the trap.
+        let failed = self.pipestatus.last().is_some_and(|status| *status != 0);
+        if failed && self.tested == 0 && matches!(stages[last].kind, Kind::Subshell(_)) {
+            self.err_trap()?;
+        }
         result
     }
 
@@ -276,7 +284,11 @@ impl Shell {
             if let Some(null) = &null {
                 let _ = fd::dup2(null.raw(), 0, false);
             }
-            let result = this.run_foreground(item);
+            let result = match item.first.stages.as_slice() {
+                // No ERR trap sees the failure of a simple command in the background.
+                [stage] if single && matches!(stage.kind, Kind::Simple(_)) => this.run_command(stage, true),
+                _ => this.run_foreground(item),
+            };
             this.finish_child(result)
         }))
     }

@@ -224,8 +224,10 @@ impl Shell {
             assigns = &[];
         }
         let result = assigned.and_then(|()| {
+            // The arguments do not see the assignments before the name.
+            let words = self.declaration_words(&simple.args)?;
             self.with_assigns(assigns, |sh| {
-                sh.status = sh.declaration_builtin(&simple.args)?;
+                sh.status = sh.declaration_builtin(words, &simple.args)?;
                 Ok(())
             })
         });

@@ -133,8 +133,8 @@ impl Shell {
                     }
                     _ => items.into_iter().enumerate().map(|(i, v)| (i as i64, v)).collect::<Vec<_>>(),
                 };
-                let end = keyed.last().map_or(0, |(k, _)| k + 1);
-                let start = if offset < 0 { offset + end } else { offset };
+                let end = keyed.last().map_or(0, |(k, _)| k.wrapping_add(1));
+                let start = if offset < 0 { offset.wrapping_add(end) } else { offset };
                 if start < 0 {
                     return Ok(Val::Many(Vec::new(), star));
                 }
