@@ -133,7 +133,7 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
         sh.session.command_number += 1;
         match if sh.command_string { result } else { sh.goes_on(result) } {
             Ok(()) => {}
-            Err(Flow::Discard) => {}
+            Err(Flow::Discard) => units.goes_on_after(sh.line),
             Err(flow) => return Err(flow),
         }
         if sh.opts.onecmd && !sh.command_string {
@@ -217,7 +217,7 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
                 sh.session.command_number += 1;
                 match sh.goes_on(result) {
                     Ok(()) => {}
-                    Err(Flow::Discard) => {}
+                    Err(Flow::Discard) => units.goes_on_after(sh.line),
                     Err(flow) => return Err(flow),
                 }
                 if sh.opts.onecmd {

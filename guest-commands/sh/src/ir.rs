@@ -176,7 +176,6 @@ pub(crate) enum Part {
 #[derive(Debug)]
 pub(crate) struct Subst {
     pub(crate) text: Rc<str>,
-    pub(crate) line: u32,
     pub(crate) list: OnceCell<Rc<List>>,
     /// Whether it may run in this process, for a generation of functions.
     pub(crate) in_process: Cell<Option<(u32, bool)>>,
@@ -345,6 +344,8 @@ pub(crate) enum RedirectKind {
 #[derive(Debug)]
 pub(crate) enum Cond {
     Not(Box<Cond>),
+    /// In parentheses.
+    Group(Box<Cond>),
     And(Box<Cond>, Box<Cond>),
     Or(Box<Cond>, Box<Cond>),
     Unary(u8, Word),

@@ -1,9 +1,12 @@
 //! Writes commands as script text again, in the shape of bash's `declare -f`. Words are as they were written.
 
+use crate::compile::word;
 use crate::ir::{
     Arm, Assign, AssignValue, Command, Cond, CondOp, Element, Item, Kind, List, Pipeline, Redirect,
     RedirectFd, RedirectKind, Simple, Then, Timed, Word,
 };
+use crate::source::skip::Skipper;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// The definition of a function, without a newline at its end.
@@ -29,7 +32,7 @@ pub(crate) fn head(command: &Command) -> String {
         Kind::For { var, words, .. } => loop_head(&mut p, "for", &var.name(), words.as_deref()),
         Kind::Select { var, words, .. } => loop_head(&mut p, "select", &var.name(), words.as_deref()),
         Kind::Case { word, .. } => {
-            let _ = write!(p.out, "case {} in ", word.raw);
+            let _ = write!(p.out, "case {} in ", shown(word));
         }
         _ => p.command(command),
     }
@@ -65,6 +68,8 @@ struct Printer {
     flat: bool,
     /// Here-documents whose bodies follow at the end of the line.
     bodies: Vec<String>,
+    /// The text of a here-document came last, which does for one semicolon.
+    separated: bool,
 }
 
 impl Printer {
@@ -127,31 +132,44 @@ impl Printer {
         let last = list.items.len().saturating_sub(1);
         for (i, item) in list.items.iter().enumerate() {
             self.item(item);
-            if !self.bodies.is_empty() {
-                self.here_documents();
-                if i < last {
-                    self.line();
-                }
-                continue;
-            }
-            match (item.background, i == last) {
-                (true, true) => self.text(" &"),
-                (true, false) => self.text(" & "),
-                (false, true) if closed => self.text(";"),
-                (false, true) => {}
-                (false, false) if self.flat => self.text("; "),
-                (false, false) => {
+            if item.background {
+                let more = i < last && self.bodies.is_empty();
+                self.sign(if more { " & " } else { " &" }, if i < last { "  " } else { "" });
+            } else if i < last {
+                if !self.bodies.is_empty() {
+                    self.sign("", "");
+                } else if !std::mem::take(&mut self.separated) {
                     self.text(";");
+                }
+                if self.flat {
+                    self.text(" ");
+                } else {
                     self.line();
                 }
+            } else if !self.bodies.is_empty() {
+                self.sign("", "");
+            } else if closed && !self.out.ends_with(['\n', '&']) {
+                self.text(";");
             }
         }
+    }
+
+    /// What joins two commands. The texts of here-documents come between the sign and the second command, which has
+    /// `margin` before it.
+    fn sign(&mut self, sign: &str, margin: &str) {
+        if self.bodies.is_empty() {
+            return self.text(sign);
+        }
+        self.text(sign);
+        self.here_documents();
+        self.text(margin);
+        self.separated = true;
     }
 
     fn item(&mut self, item: &Item) {
         self.pipeline(&item.first);
         for (and, pipeline) in &item.rest {
-            self.text(if *and { " && " } else { " || " });
+            self.sign(if *and { " && " } else { " || " }, " ");
             self.pipeline(pipeline);
         }
     }
@@ -167,7 +185,7 @@ impl Printer {
         }
         for (i, stage) in pipeline.stages.iter().enumerate() {
             if i > 0 {
-                self.text(" | ");
+                self.sign(if self.bodies.is_empty() { " | " } else { " |" }, "  ");
             }
             self.command(stage);
         }
@@ -205,7 +223,7 @@ impl Printer {
             }
             Kind::ForArith { init, condition, step, body } => {
                 let part = |a: &Option<Box<crate::arith::Arith>>| {
-                    a.as_ref().map_or_else(|| "1".to_owned(), |a| a.text.trim().to_owned())
+                    a.as_ref().map_or_else(|| "1".to_owned(), |a| a.text.trim_start().to_owned())
                 };
                 let _ = write!(self.out, "for (({}; {}; {}))", part(init), part(condition), part(step));
                 self.do_group(body);
@@ -216,7 +234,7 @@ impl Printer {
             }
             Kind::Cond(cond) => {
                 self.text("[[ ");
-                self.cond(cond, 0);
+                self.cond(cond);
                 self.text(" ]]");
             }
             Kind::Function { name, body } => {
@@ -231,6 +249,7 @@ impl Printer {
                 self.command(body);
             }
         }
+        self.separated &= command.redirects.is_empty();
         for (i, redirect) in command.redirects.iter().enumerate() {
             if i > 0 || !self.out.ends_with([' ', '\n']) {
                 self.text(" ");
@@ -276,11 +295,11 @@ impl Printer {
     }
 
     fn case(&mut self, word: &Word, arms: &[Arm]) {
-        let _ = write!(self.out, "case {} in ", word.raw);
+        let _ = write!(self.out, "case {} in ", shown(word));
         self.indent += 1;
         for arm in arms {
             self.line();
-            let patterns: Vec<&str> = arm.patterns.iter().map(|p| &*p.raw).collect();
+            let patterns: Vec<_> = arm.patterns.iter().map(shown).collect();
             let _ = write!(self.out, "{})", patterns.join(" | "));
             if arm.body.items.is_empty() {
                 self.out.push('\n');
@@ -304,7 +323,7 @@ impl Printer {
             if i > 0 {
                 self.text(" ");
             }
-            self.text(&word.raw);
+            self.text(&shown(word));
         }
     }
 
@@ -321,7 +340,7 @@ impl Printer {
             }
             match &arg.assign {
                 Some(assign) if matches!(assign.value, AssignValue::Array(_)) => self.assign(assign),
-                _ => self.text(&arg.word.raw),
+                _ => self.text(&shown(&arg.word)),
             }
         }
     }
@@ -333,7 +352,7 @@ impl Printer {
         }
         self.text(if assign.append { "+=" } else { "=" });
         match &assign.value {
-            AssignValue::Scalar(word) => self.text(&word.raw),
+            AssignValue::Scalar(word) => self.text(&shown(word)),
             AssignValue::Array(elements) => {
                 self.text(&array(elements));
             }
@@ -367,7 +386,7 @@ impl Printer {
         if let RedirectKind::Here { newline: false } = redirect.kind {
             return self.here_document(redirect);
         }
-        self.text(&redirect.target.raw);
+        self.text(&shown(&redirect.target));
     }
 
     fn here_document(&mut self, redirect: &Redirect) {
@@ -384,40 +403,71 @@ impl Printer {
         self.bodies.push(format!("{}{delimiter}\n", redirect.word().raw));
     }
 
-    /// `outer`: how tightly the operator around binds; `||` 1, `&&` 2, `!` 3.
-    fn cond(&mut self, cond: &Cond, outer: u8) {
-        let binds = match cond {
-            Cond::Or(..) => 1,
-            Cond::And(..) => 2,
-            _ => 3,
-        };
-        if binds < outer {
-            self.text("( ");
-        }
+    fn cond(&mut self, cond: &Cond) {
         match cond {
             Cond::Not(inner) => {
                 self.text("! ");
-                self.cond(inner, 3);
+                self.cond(inner);
+            }
+            Cond::Group(inner) => {
+                self.text("( ");
+                self.cond(inner);
+                self.text(" )");
             }
             Cond::And(a, b) | Cond::Or(a, b) => {
-                self.cond(a, binds);
-                self.text(if binds == 2 { " && " } else { " || " });
-                self.cond(b, binds);
+                self.cond(a);
+                self.text(if matches!(cond, Cond::And(..)) { " && " } else { " || " });
+                self.cond(b);
             }
             Cond::Unary(op, word) => {
-                let _ = write!(self.out, "-{} {}", *op as char, word.raw);
+                let _ = write!(self.out, "-{} {}", *op as char, shown(word));
             }
             Cond::Binary(op, left, right) => {
-                let _ = write!(self.out, "{} {} {}", left.raw, operator(*op), right.raw);
+                let _ = write!(self.out, "{} {} {}", shown(left), operator(*op), shown(right));
             }
             Cond::NonEmpty(word) => {
-                let _ = write!(self.out, "-n {}", word.raw);
+                let _ = write!(self.out, "-n {}", shown(word));
             }
         }
-        if binds < outer {
-            self.text(" )");
-        }
     }
+}
+
+/// A word as bash keeps it: what `$'…'` stands for in single quotes, and `$"…"` in double quotes.
+fn shown(word: &Word) -> Cow<'_, str> {
+    plain(&word.raw)
+}
+
+fn plain(raw: &str) -> Cow<'_, str> {
+    if !raw.contains("$'") && !raw.contains("$\"") {
+        return Cow::Borrowed(raw);
+    }
+    let s = Skipper::new(raw);
+    let mut out = String::with_capacity(raw.len());
+    let mut i = 0;
+    while i < s.b.len() {
+        let end = match s.b[i] {
+            b'\\' => Ok(s.char_end(i + 1).min(s.b.len())),
+            b'\'' => s.single(i),
+            b'"' => s.double(i),
+            b'`' => s.backquote(i),
+            b'$' => s.dollar(i, false),
+            _ => Ok(s.char_end(i)),
+        };
+        let Ok(end) = end else { return Cow::Borrowed(raw) };
+        match &raw[i..end] {
+            text if text.starts_with("$'") => {
+                let text = word::ansi(&text[2..text.len() - 1]);
+                let _ = write!(out, "'{}'", text.replace('\'', "'\\''"));
+            }
+            text if text.starts_with("${") => {
+                let _ = write!(out, "${{{}}}", plain(&text[2..text.len() - 1]));
+            }
+            text if text.starts_with("$\"") => out.push_str(&text[1..]),
+            text => out.push_str(text),
+        }
+        i = end;
+    }
+    Cow::Owned(out)
 }
 
 /// The list of an array as text.
@@ -425,9 +475,9 @@ pub(crate) fn array(elements: &[Element]) -> String {
     let item = |element: &Element| match &element.key {
         Some(key) => {
             let sign = if element.append { "+=" } else { "=" };
-            format!("[{}]{sign}{}", key.word.raw, element.word.raw)
+            format!("[{}]{sign}{}", key.word.raw, shown(&element.word))
         }
-        None => element.word.raw.to_string(),
+        None => shown(&element.word).into_owned(),
     };
     format!("({})", elements.iter().map(item).collect::<Vec<_>>().join(" "))
 }

@@ -10,7 +10,12 @@ impl Shell {
     /// What influences how a script is read.
     pub(crate) fn dialect(&self) -> Dialect {
         let aliases = (self.shopts.expand_aliases && !self.aliases.is_empty()).then(|| self.aliases.clone());
-        Dialect { extglob: self.shopts.extglob, posix: self.opts.posix, aliases }
+        Dialect {
+            extglob: self.shopts.extglob,
+            posix: self.opts.posix,
+            no_braces: !self.opts.braceexpand,
+            aliases,
+        }
     }
 
     /// The next command of a script; wrong text is reported.

@@ -125,6 +125,8 @@ pub(crate) struct Shell {
     pub(crate) bindings: Bindings,
     pub(crate) pid: u32,
     pub(crate) line: u32,
+    /// What is added to the lines of the commands that run: those of a substitution count from where it is expanded.
+    pub(crate) line_offset: u32,
     pub(crate) calls: Vec<Call>,
     pub(crate) functions_active: u32,
     pub(crate) sources_active: u32,
@@ -222,6 +224,7 @@ impl Shell {
             bindings: Bindings::default(),
             pid,
             line: 1,
+            line_offset: 0,
             calls: Vec::new(),
             functions_active: 0,
             sources_active: 0,
@@ -269,6 +272,11 @@ impl Shell {
             return self.too_deep();
         }
         Ok(())
+    }
+
+    /// The line at which a command that was read at a line runs.
+    pub(crate) fn line_of(&self, line: u32) -> u32 {
+        line.wrapping_add(self.line_offset)
     }
 
     #[cold]
@@ -330,9 +338,11 @@ impl Shell {
         }
     }
 
-    fn computed(&self, name: Sym) -> Option<Cow<'_, str>> {
+    /// The value of a variable that is computed when it is asked for.
+    pub(crate) fn computed(&self, name: Sym) -> Option<Cow<'_, str>> {
         let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(Cow::Owned(match name {
+            _ if self.vars.flags(name) & vars::ORDINARY != 0 => return None,
             symbols::LINENO => self.line.to_string(),
             symbols::RANDOM => (self.next_random() >> 8 & 0x7fff).to_string(),
             symbols::SRANDOM => self.next_random().to_string(),
@@ -350,6 +360,7 @@ impl Shell {
                 Current::Command(command) => crate::print::head(command),
                 Current::Text(text) => text.clone(),
             },
+            symbols::UNDERSCORE if self.vars.flags(name) & vars::READONLY != 0 => return None,
             symbols::UNDERSCORE => self.last_arg.clone(),
             symbols::FUNCNAME
             | symbols::BASH_SOURCE
@@ -467,6 +478,8 @@ impl Shell {
 
     fn note_special(&mut self, name: Sym, value: &str) {
         match name {
+            _ if self.vars.flags(name) & vars::ORDINARY != 0 => {}
+            symbols::UNDERSCORE => self.last_arg = value.to_owned(),
             symbols::RANDOM => self.random.set(value.parse::<i64>().unwrap_or(1) as u32 ^ 0x9e37_79b9),
             symbols::SECONDS => {
                 self.seconds_base =

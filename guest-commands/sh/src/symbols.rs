@@ -98,6 +98,11 @@ known! {
 /// The last name whose value is computed when asked for.
 pub(crate) const LAST_DYNAMIC: Sym = SRANDOM;
 
+/// Whether a computed variable is an ordinary one once it was unset, or where it is local.
+pub(crate) fn may_be_ordinary(name: Sym) -> bool {
+    matches!(name, RANDOM | SRANDOM | SECONDS | LINENO | BASHPID | EPOCHSECONDS | EPOCHREALTIME | HISTCMD)
+}
+
 thread_local! {
     static TABLE: RefCell<Table> = RefCell::new({
         let mut table = Table::default();

@@ -24,6 +24,8 @@ pub(crate) const NOVALUE: Flags = 64;
 /// The first letter becomes a capital.
 pub(crate) const CAPITAL: Flags = 128;
 pub(crate) const TRACE: Flags = 256;
+/// A variable that once computed its value: it was unset, or a local one hides it.
+pub(crate) const ORDINARY: Flags = 512;
 
 /// How many name references may lead from one to the next.
 const MAX_REFERENCES: usize = 8;
@@ -204,6 +206,8 @@ impl Vars {
 
     pub(crate) fn set_flags(&mut self, sym: Sym, on: Flags, off: Flags) {
         let slot = self.slot_mut(sym);
+        // What is written to `_` lasts for one command; only `readonly` does more.
+        let on = if sym == symbols::UNDERSCORE { on & READONLY } else { on };
         slot.flags = (slot.flags | on) & !off;
         if (on | off) & EXPORT != 0 {
             self.env = None;
@@ -318,7 +322,7 @@ impl Vars {
     pub(crate) fn remove(&mut self, sym: Sym) {
         let slot = self.slot_mut(sym);
         slot.value = Value::Unset;
-        slot.flags = 0;
+        slot.flags = if symbols::may_be_ordinary(sym) { ORDINARY } else { 0 };
     }
 
     // --- scopes
@@ -460,7 +464,8 @@ impl Vars {
             self.slots.resize_with(i + 1, Slot::default);
         }
         // The new variable counts as noted: the scope ends before the substitution does.
-        let fresh = Slot { epoch: self.epoch, ..Slot::default() };
+        let flags = if symbols::may_be_ordinary(sym) { ORDINARY } else { 0 };
+        let fresh = Slot { epoch: self.epoch, flags, ..Slot::default() };
         let old = std::mem::replace(&mut self.slots[i], fresh);
         if old.flags & EXPORT != 0 {
             self.env = None;
@@ -554,7 +559,7 @@ impl Vars {
             .slots
             .iter()
             .enumerate()
-            .filter(|(_, s)| s.value != Value::Unset || s.flags != 0)
+            .filter(|(i, s)| s.value != Value::Unset || s.flags != 0 || *i == symbols::UNDERSCORE.index())
             .map(|(i, _)| (Sym(i as u32).name(), Sym(i as u32)))
             .collect();
         all.sort();

@@ -103,6 +103,12 @@ fn processes() {
     check("processes.cases");
 }
 
+/// Quotes, here-documents, line numbers, the last argument, printed functions.
+#[test]
+fn words() {
+    check("words.cases");
+}
+
 /// The script that the shell has to get right in a VM, too.
 #[test]
 fn acceptance() {

@@ -69,7 +69,7 @@ impl Shell {
     /// Runs a declaration builtin, whose arguments are expanded.
     pub(crate) fn declaration_builtin(&mut self, words: Vec<What>, args: &[Arg]) -> Result<i32, Flow> {
         let name = args.first().and_then(|a| a.word.literal()).unwrap_or("declare").to_owned();
-        self.last_arg = match words.last() {
+        let last = match words.last() {
             Some(What::Text(text)) => text.clone(),
             Some(What::Assign(i, value)) => {
                 let assigned = args.get(*i).and_then(|a| a.assign.as_ref()).map(|a| a.name.name());
@@ -78,7 +78,9 @@ impl Shell {
             }
             None => name.clone(),
         };
-        self.declare(&name, words, args)
+        let result = self.declare(&name, words, args);
+        self.last_arg = last;
+        result
     }
 
     fn declare(&mut self, name: &str, words: Vec<What>, args: &[Arg]) -> Result<i32, Flow> {

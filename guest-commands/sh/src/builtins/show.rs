@@ -3,7 +3,7 @@
 use super::declare::Want;
 use crate::expand_double_quote;
 use crate::shell::Shell;
-use crate::symbols::{Sym, sym};
+use crate::symbols::{LAST_DYNAMIC, Sym, UNDERSCORE, sym};
 use crate::vars::{EXPORT, NOVALUE, READONLY, Value};
 
 impl Shell {
@@ -68,10 +68,11 @@ impl Shell {
 
     /// A variable as `set` prints it.
     pub(super) fn set_line(&self, var: Sym) -> Option<String> {
-        let value = match &self.vars.slot(var)?.value {
+        let last = if var == UNDERSCORE { Value::Str(self.get(var)?.into_owned()) } else { Value::Unset };
+        let value = match if var == UNDERSCORE { &last } else { &self.vars.slot(var)?.value } {
             Value::Unset => return None,
             Value::Str(_) | Value::Int(_) => {
-                let text = self.vars.get(var)?.into_owned();
+                let text = self.get(var)?.into_owned();
                 let plain = text.chars().all(|c| c.is_alphanumeric() || "_-+=:,./%@^".contains(c));
                 if plain { text } else { crate::expand_quote(&text) }
             }
@@ -109,9 +110,9 @@ impl Shell {
                 items.iter().enumerate().map(|(i, v)| format!("[{i}]={}", expand_double_quote(v))).collect();
             return Some(format!("declare -a {}=({})", var.name(), items.join(" ")));
         }
-        if var <= crate::symbols::LAST_DYNAMIC && self.vars.slot(var).is_none_or(|s| s.value == Value::Unset)
+        if var <= LAST_DYNAMIC
+            && let Some(value) = self.computed(var)
         {
-            let value = self.get(var)?;
             let letters = self.attributes(var);
             let letters = if letters.is_empty() { "-".to_owned() } else { letters };
             return Some(format!("declare -{letters} {}={}", var.name(), expand_double_quote(&value)));

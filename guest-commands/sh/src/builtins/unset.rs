@@ -2,7 +2,7 @@
 
 use crate::compile;
 use crate::shell::{Flow, Shell};
-use crate::symbols::{Sym, sym};
+use crate::symbols::{self, Sym, sym};
 use crate::vars::{Key, NAMEREF, READONLY, Target, Value};
 
 pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
@@ -82,9 +82,13 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
     if sh.vars.flags(name) & READONLY != 0 {
         return Ok(sh.complain("unset", &format!("{}: cannot unset: readonly variable", name.name())));
     }
-    if sh.vars.is_set(name) || sh.vars.flags(name) != 0 || sh.vars.is_local(name) {
+    if sh.vars.is_set(name)
+        || sh.vars.flags(name) != 0
+        || sh.vars.is_local(name)
+        || symbols::may_be_ordinary(name)
+    {
         sh.vars.unset(name);
-        if name == crate::symbols::POSIXLY_CORRECT {
+        if name == symbols::POSIXLY_CORRECT {
             sh.opts.posix = false;
         }
         return Ok(0);

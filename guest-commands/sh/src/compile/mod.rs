@@ -32,7 +32,8 @@ pub(crate) fn elements(text: &str, line: u32) -> Result<Vec<Element>> {
                 }
             }
         }
-        for one in expand_braces(raw) {
+        let words = if crate::source::braces() { expand_braces(raw) } else { vec![raw.to_owned()] };
+        for one in words {
             out.push(Element { key: None, append: false, word: word::parse(&one, line, word::Mode::Word)? });
         }
     }

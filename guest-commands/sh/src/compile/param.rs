@@ -53,8 +53,8 @@ pub(super) fn wrong(text: &str) -> Param {
 }
 
 /// The expansion `${text}`. A wrong one is reported when it is expanded, as bash does: its operation is then
-/// [`Op::Transform`] with 0.
-pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<Param> {
+/// [`Op::Transform`] with 0. `mode` is that of a word that stands for a value.
+pub(super) fn parse(text: &str, line: u32, mode: Mode, depth: u32) -> Result<Param> {
     let raw: Rc<str> = Rc::from(text);
     if let Some(rest) = text.strip_prefix('#')
         && !rest.is_empty()
@@ -76,12 +76,13 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
     let mut indirect = false;
     if let Some(after) = text.strip_prefix('!')
         && name_len(after) > 0
+        && !after.starts_with(['-', '$', '!'])
     {
         indirect = true;
         rest = after;
     }
     let len = name_len(rest);
-    if len == 0 {
+    if len == 0 || text == "#=" {
         return Ok(wrong(text));
     }
     let parameter = name(&rest[..len]);
@@ -101,7 +102,7 @@ pub(super) fn parse(text: &str, line: u32, quoted: bool, depth: u32) -> Result<P
     if indirect && rest.is_empty() && matches!(at, Some(Subscript::At | Subscript::Star)) {
         return Ok(Param { name: parameter, index: at, indirect: false, braced: true, op: Op::Keys, raw });
     }
-    match operation(rest, line, quoted, depth)? {
+    match operation(rest, line, mode, depth)? {
         Some(op) => Ok(Param { name: parameter, index: at, indirect, braced: true, op, raw }),
         None => Ok(wrong(text)),
     }
@@ -123,9 +124,8 @@ fn subscript(text: &str, line: u32) -> Result<Option<(Option<Subscript>, usize)>
 }
 
 /// The operation that `rest` writes; `None` if it is wrong.
-fn operation(rest: &str, line: u32, quoted: bool, depth: u32) -> Result<Option<Op>> {
-    let value =
-        |text: &str| word::parse_at(text, line, if quoted { Mode::Braced } else { Mode::Word }, depth);
+fn operation(rest: &str, line: u32, mode: Mode, depth: u32) -> Result<Option<Op>> {
+    let value = |text: &str| word::parse_at(text, line, mode, depth);
     let pattern = |text: &str| word::parse_at(text, line, Mode::Word, depth);
     let b = rest.as_bytes();
     let Some(first) = b.first().copied() else { return Ok(Some(Op::None)) };

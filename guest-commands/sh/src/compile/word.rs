@@ -38,6 +38,8 @@ pub(super) struct Builder {
     quoted: bool,
     /// Within a here-document.
     here: bool,
+    /// The value of an assignment.
+    assign: bool,
     pub(super) line: u32,
     pub(super) depth: u32,
 }
@@ -82,6 +84,7 @@ pub(super) fn parse_at(text: &str, line: u32, mode: Mode, depth: u32) -> Result<
         text: String::new(),
         quoted: false,
         here: mode == Mode::HereDoc,
+        assign: mode == Mode::Assign,
         line,
         depth,
     };
@@ -179,7 +182,7 @@ fn unquoted(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
             b'$' => i = dollar(b, &s, i, false)?,
             b'<' | b'>' if s.at(i + 1) == b'(' => {
                 let end = s.command(i + 2)?;
-                let subst = subst(&text[i + 2..end - 1], b.line);
+                let subst = subst(&text[i + 2..end - 1]);
                 b.part(Part::Process(subst, c == b'<'));
                 i = end;
             }
@@ -261,16 +264,18 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
                 backquoted(b, &text[i + 1..end - 1], true);
                 i = end;
             }
-            b'$' if mode == Mode::Braced && s.at(i + 1) == b'\'' => match s.ansi(i) {
-                Ok(end) => {
-                    b.push(&ansi(&text[i + 2..end - 1]), true);
-                    i = end;
+            b'$' if mode == Mode::Braced && s.at(i + 1) == b'\'' && !crate::source::posix() => {
+                match s.ansi(i) {
+                    Ok(end) => {
+                        b.push(&ansi(&text[i + 2..end - 1]), true);
+                        i = end;
+                    }
+                    Err(_) => {
+                        b.push("$", true);
+                        i += 1;
+                    }
                 }
-                Err(_) => {
-                    b.push("$", true);
-                    i += 1;
-                }
-            },
+            }
             b'$' if mode == Mode::Braced && s.at(i + 1) == b'"' => i += 1,
             b'$' => i = dollar(b, &s, i, true)?,
             _ => {
@@ -284,11 +289,11 @@ fn double(b: &mut Builder, text: &str, mode: Mode) -> Result<()> {
 }
 
 /// Commands that are parsed when first run.
-pub(super) fn subst(text: &str, line: u32) -> Rc<Subst> {
+pub(super) fn subst(text: &str) -> Rc<Subst> {
     if let Some(known) = crate::source::known_subst(text) {
         return known;
     }
-    Rc::new(Subst { text: Rc::from(text), line, list: OnceCell::new(), in_process: Cell::new(None) })
+    Rc::new(Subst { text: Rc::from(text), list: OnceCell::new(), in_process: Cell::new(None) })
 }
 
 fn backquoted(b: &mut Builder, raw: &str, in_double: bool) {
@@ -301,7 +306,7 @@ fn backquoted(b: &mut Builder, raw: &str, in_double: bool) {
             _ => text.push(c),
         }
     }
-    b.part(Part::Subst(subst(&text, b.line), in_double));
+    b.part(Part::Subst(subst(&text), in_double));
 }
 
 /// The expansion at `i`; returns the position after it.
@@ -313,15 +318,20 @@ fn dollar(b: &mut Builder, s: &Skipper<'_>, i: usize, quoted: bool) -> Result<us
             let arith = Arith::new(&text[i + 3..end - 2], b.line)?;
             b.part(Part::Arith(Box::new(arith), quoted));
         }
-        b'(' => b.part(Part::Subst(subst(&text[i + 2..end - 1], b.line), quoted)),
+        b'(' => b.part(Part::Subst(subst(&text[i + 2..end - 1]), quoted)),
         b'[' => {
             let arith = Arith::new(&text[i + 2..end - 1], b.line)?;
             b.part(Part::Arith(Box::new(arith), quoted));
         }
         b'{' => {
             let inner = &text[i + 2..end - 1];
+            let mode = match (quoted, b.assign) {
+                (true, _) => Mode::Braced,
+                (_, true) => Mode::Assign,
+                _ => Mode::Word,
+            };
             let param =
-                param::parse(inner, b.line, quoted, b.depth + 1).unwrap_or_else(|_| param::wrong(inner));
+                param::parse(inner, b.line, mode, b.depth + 1).unwrap_or_else(|_| param::wrong(inner));
             b.part(Part::Param(Box::new(param), quoted));
         }
         b'\'' if !quoted => quoted_text(b, &ansi(&text[i + 2..end - 1])),

@@ -19,7 +19,7 @@ impl Shell {
             Kind::Simple(simple) => self.run_simple(command, simple, tail),
             Kind::Brace(list) => self.run_list(list, tail),
             Kind::Subshell(list) => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 self.run_subshell(command, list)
             }
             Kind::If { arms, otherwise } => {
@@ -39,7 +39,7 @@ impl Shell {
             }
             Kind::While { until, condition, body } => self.run_while(*until, condition, body),
             Kind::For { var, words, body } => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 if !crate::text::is_name(&var.name()) {
                     return self.invalid_name(&var.name());
                 }
@@ -50,7 +50,7 @@ impl Shell {
                 if !crate::text::is_name(&var.name()) {
                     return self.invalid_name(&var.name());
                 }
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 let words = self.loop_words(words.as_deref())?;
                 self.run_select(command, *var, &words, body)
             }
@@ -60,7 +60,7 @@ impl Shell {
                 body,
             ),
             Kind::Case { word, arms } => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 if !self.announce(command)? {
                     self.status = 0;
                     return Ok(());
@@ -69,7 +69,7 @@ impl Shell {
                 self.run_case(word, arms)
             }
             Kind::Arith(arith) => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 if !self.announce(command)? {
                     self.status = 0;
                     return Ok(());
@@ -80,7 +80,7 @@ impl Shell {
                 result
             }
             Kind::Cond(cond) => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 if !self.announce(command)? {
                     self.status = 0;
                     return Ok(());
@@ -93,11 +93,11 @@ impl Shell {
                 Ok(())
             }
             Kind::Coproc { name, body } => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 self.run_coproc(name.as_deref().unwrap_or("COPROC"), body)
             }
             Kind::Function { name, body } => {
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 self.define(name, body, command.line)
             }
         }
@@ -189,7 +189,7 @@ impl Shell {
 
     /// One of the three expressions of `for ((…))`.
     fn loop_arith(&mut self, arith: &Arith, line: u32) -> Result<i64, Flow> {
-        self.line = line;
+        self.line = self.line_of(line);
         if !self.announce_text(|| format!("(({}))", arith.text))? {
             return Ok(0);
         }
@@ -263,7 +263,7 @@ impl Shell {
         self.loops += 1;
         let mut result = Ok(());
         for word in words {
-            self.line = command.line;
+            self.line = self.line_of(command.line);
             self.trace_text(|| crate::print::head(command));
             match self.announce(command) {
                 Ok(true) => {}
@@ -352,8 +352,9 @@ impl Shell {
     fn run_case(&mut self, word: &Word, arms: &[Arm]) -> Run {
         let text = self.expand_string(word)?;
         let how = self.pattern_rules(true);
-        self.status = 0;
         let mut fall = false;
+        // Whether the last item that was chosen has no commands; until there are some, the status stays as it was.
+        let mut empty = true;
         for arm in arms {
             let mut hit = fall;
             for p in &arm.patterns {
@@ -373,17 +374,18 @@ impl Shell {
             if !hit {
                 continue;
             }
-            if arm.then == Then::Leave {
-                self.spare.give(text);
-                return self.run_list(&arm.body, false);
-            }
+            empty = arm.body.items.is_empty();
             self.run_list(&arm.body, false)?;
             match arm.then {
-                Then::Leave => {}
+                Then::Leave => break,
                 Then::FallThrough => fall = true,
                 Then::TestNext => fall = false,
             }
         }
+        if empty {
+            self.status = 0;
+        }
+        self.spare.give(text);
         Ok(())
     }
 
@@ -397,6 +399,7 @@ impl Shell {
                 self.negated = false;
                 result?.map(|b| !b)
             }
+            Cond::Group(inner) => self.test_cond(inner)?,
             Cond::And(a, b) => match self.test_cond(a)? {
                 Some(true) => self.test_cond(b)?,
                 other => other,

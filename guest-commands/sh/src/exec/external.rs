@@ -106,7 +106,7 @@ impl Shell {
             }
             let io = sh.child_io();
             let mut map = FdMap::new(io.map.clone());
-            if !sh.map_redirects(&command.redirects, &mut map)? {
+            if !sh.map_in_child(&command.redirects, &mut map) {
                 sh.status = 1;
                 return Ok(());
             }

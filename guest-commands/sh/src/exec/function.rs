@@ -29,6 +29,7 @@ impl Shell {
         let loops = std::mem::take(&mut self.loops);
         let getopts_at = self.getopts_at;
         let line = self.line;
+        let offset = std::mem::take(&mut self.line_offset);
         self.functions_active += 1;
         let shown = self.shopts.extdebug.then(|| self.args.clone());
         let (name, file) = (function.name.clone(), function.source.clone());
@@ -45,6 +46,7 @@ impl Shell {
         }
         self.functions_active -= 1;
         self.line = line;
+        self.line_offset = offset;
         self.loops = loops;
         self.getopts_at = getopts_at;
         let used = std::mem::replace(&mut self.args, outer);

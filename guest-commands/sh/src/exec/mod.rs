@@ -162,7 +162,7 @@ impl Shell {
         if command.redirects.is_empty() {
             return self.run_compound(command, tail);
         }
-        self.line = command.line;
+        self.line = self.line_of(command.line);
         let Some(saved) = self.push_redirects(&command.redirects)? else {
             self.status = 1;
             return self.check_failure(self.traps.err.is_some());
@@ -196,6 +196,7 @@ impl Shell {
         self.check_depth()?;
         self.depth += 1;
         let line = self.line;
+        let offset = std::mem::take(&mut self.line_offset);
         let mut units = Units::new(text.to_owned(), first.max(1)).named(name);
         let mut empty = true;
         self.indirection += 1;
@@ -222,6 +223,7 @@ impl Shell {
         self.depth -= 1;
         self.indirection -= 1;
         self.line = line;
+        self.line_offset = offset;
         result
     }
 }

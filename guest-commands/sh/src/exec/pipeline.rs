@@ -128,7 +128,7 @@ impl Shell {
             }
             if self.traps.debug.is_some() {
                 // As in bash, this shell runs the trap of a simple command before the command has its process.
-                self.line = command.line;
+                self.line = self.line_of(command.line);
                 if !self.announce(command)? {
                     return Ok(Stage::Failed(0));
                 }
@@ -194,13 +194,13 @@ impl Shell {
         simple: &Simple,
         ends: &Ends<'_>,
     ) -> Result<Option<Stage>, Flow> {
-        self.line = command.line;
+        self.line = self.line_of(command.line);
         let mut args = Vec::with_capacity(simple.args.len());
         for arg in &simple.args {
             self.expand_fields(&arg.word, &mut args)?;
         }
         let mut map = FdMap::new(ends.map.clone());
-        if !self.map_redirects(&command.redirects, &mut map)? {
+        if !self.map_in_child(&command.redirects, &mut map) {
             return Ok(Some(Stage::Failed(1)));
         }
         Ok(Some(match self.spawn(&args, &map) {
@@ -212,7 +212,7 @@ impl Shell {
     /// Starts a command in the background.
     #[inline(never)]
     pub(super) fn run_background(&mut self, item: &Item) -> Run {
-        self.line = item.first.stages.first().map_or(self.line, |c| c.line);
+        self.line = item.first.stages.first().map_or(self.line, |c| self.line_of(c.line));
         self.in_background = true;
         self.group = self.opts.monitor.then_some(0);
         let started = self.start_background(item);

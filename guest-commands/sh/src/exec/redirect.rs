@@ -266,6 +266,18 @@ impl Shell {
         }
     }
 
+    /// As [`Shell::map_redirects`], for a program of its own process: what an expansion assigns is not seen here, and an
+    /// error ends the command alone.
+    pub(super) fn map_in_child(&mut self, redirects: &[Redirect], map: &mut FdMap) -> bool {
+        if redirects.is_empty() {
+            return true;
+        }
+        let mark = self.vars.begin();
+        let mapped = self.map_redirects(redirects, map);
+        self.vars.undo(mark);
+        mapped == Ok(true)
+    }
+
     /// Adds redirections to a program's descriptors; false when one failed.
     pub(super) fn map_redirects(&mut self, redirects: &[Redirect], map: &mut FdMap) -> Result<bool, Flow> {
         for redirect in redirects {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 impl Shell {
     pub(super) fn run_simple(&mut self, command: &Rc<Command>, simple: &Simple, tail: bool) -> Run {
-        self.line = command.line;
+        self.line = self.line_of(command.line);
         if !self.announce(command)? {
             self.status = 0;
             return Ok(());
@@ -198,12 +198,12 @@ impl Shell {
     /// A command without a name: assignments stay, redirections are only tried.
     #[inline(never)]
     fn run_assignments(&mut self, command: &Command, simple: &Simple) -> Run {
+        for assign in &simple.assigns {
+            self.assign(assign)?;
+        }
         if !command.redirects.is_empty() {
             let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
             self.pop_some(saved);
-        }
-        for assign in &simple.assigns {
-            self.assign(assign)?;
         }
         self.status = self.subst_status.unwrap_or(0);
         Ok(())

@@ -3,7 +3,6 @@
 
 use crate::ir::{Command, Item, Kind, List, RedirectKind, Subst};
 use crate::shell::{Flow, Shell};
-use crate::source::Effect;
 use crate::source::units::Units;
 use agentos_guest::{fd, process, strerror};
 use std::rc::Rc;
@@ -16,55 +15,70 @@ const OUTSIDE: &[&str] = &[
 ];
 
 impl Shell {
-    /// The commands of a substitution; wrong text is reported.
-    fn parsed(&mut self, subst: &Subst) -> Result<Rc<List>, Effect> {
+    /// The commands of a substitution, and whether wrong text follows them, which is reported.
+    fn parsed(&mut self, subst: &Subst) -> (Rc<List>, bool) {
         let dialect = self.dialect();
         // Aliases count when the commands run, in POSIX mode when they were read.
         if (dialect.aliases.is_none() || dialect.posix)
             && let Some(list) = subst.list.get()
         {
-            return Ok(list.clone());
+            return (list.clone(), false);
         }
         let keep = dialect.aliases.is_none();
-        let mut units = Units::new(subst.text.to_string(), subst.line).named("command substitution");
+        let mut units = Units::new(subst.text.to_string(), self.line).named("command substitution");
         let mut all = Vec::new();
-        while let Some(unit) = self.next_unit(&mut units)? {
-            all.extend(Rc::into_inner(unit).map(|list| list.items).unwrap_or_default());
-        }
+        let wrong = loop {
+            match self.next_unit(&mut units) {
+                Ok(Some(unit)) => {
+                    all.extend(Rc::into_inner(unit).map(|list| list.items).unwrap_or_default());
+                }
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
         let list = Rc::new(List { items: all });
-        if keep {
+        if keep && !wrong {
             let _ = subst.list.set(list.clone());
         }
-        Ok(list)
+        (list, wrong)
     }
 
     /// The output of commands, without the newlines at its end.
     #[inline(never)]
     pub(crate) fn command_subst(&mut self, subst: &Subst) -> Result<String, Flow> {
         self.check_depth()?;
-        let list = match self.parsed(subst) {
-            Ok(list) => list,
-            Err(_) => {
-                self.status = 2;
-                self.subst_status = Some(2);
-                return Ok(String::new());
-            }
-        };
+        let (list, wrong) = self.parsed(subst);
+        if matches!(&*subst.text, "" | "\n") {
+            // Nothing runs: a status from before stays.
+            return Ok(String::new());
+        }
+        if list.items.is_empty() {
+            self.status = if wrong { 2 } else { 0 };
+            self.subst_status = Some(self.status);
+            return Ok(String::new());
+        }
         self.depth += 1;
         let line = self.line;
+        let first = list.items.first().and_then(|item| item.first.stages.first()).map_or(line, |c| c.line);
+        let offset = std::mem::replace(&mut self.line_offset, line.wrapping_sub(first));
         let result = match self.file_of(&list) {
             Some(_) => self.read_file(&list),
             None if self.may_stay(subst, &list) => Ok(self.run_captured(&list)),
             None => Ok(self.run_forked(&list)),
         };
         self.line = line;
+        self.line_offset = offset;
         self.depth -= 1;
         let mut bytes = result?;
         while bytes.last() == Some(&b'\n') {
             bytes.pop();
         }
         if bytes.contains(&0) {
+            self.error("warning: command substitution: ignored null byte in input");
             bytes.retain(|b| *b != 0);
+        }
+        if wrong {
+            self.status = 2;
         }
         self.subst_status = Some(self.status);
         Ok(crate::text::from_bytes(bytes))
@@ -237,10 +251,11 @@ impl Shell {
 
     /// Starts the commands of `<( )` or `>( )`; returns the path of the other end of their pipe.
     pub(crate) fn process_subst(&mut self, subst: &Subst, read: bool) -> Result<String, Flow> {
-        let list = self.parsed(subst).map_err(|_| {
+        let (list, wrong) = self.parsed(subst);
+        if wrong {
             self.status = 1;
-            Flow::Discard
-        })?;
+            return Err(Flow::Discard);
+        }
         let (reader, writer) = match fd::pipe(true) {
             Ok(ends) => ends,
             Err(error) => {

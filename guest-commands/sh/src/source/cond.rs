@@ -101,7 +101,7 @@ impl Reader<'_> {
                 });
             }
             self.newlines()?;
-            return Ok(inner);
+            return Ok(Cond::Group(Box::new(inner)));
         }
         let first = self.take()?;
         let line = self.line_at(first.start);

@@ -102,6 +102,18 @@ pub(crate) fn unquoted(raw: &str) -> String {
     let mut quote = None;
     while let Some(c) = chars.next() {
         match (quote, c) {
+            (None, '$') if chars.peek() == Some(&'"') => {}
+            (None, '$') if chars.peek() == Some(&'\'') => {
+                chars.next();
+                let mut text = String::new();
+                while let Some(c) = chars.next().filter(|c| *c != '\'') {
+                    text.push(c);
+                    if c == '\\' {
+                        text.extend(chars.next());
+                    }
+                }
+                out.push_str(&word::ansi(&text));
+            }
             (None, '\'' | '"') => quote = Some(c),
             (Some(q), c) if q == c => quote = None,
             (None, '\\') => out.extend(chars.next()),

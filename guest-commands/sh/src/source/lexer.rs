@@ -488,7 +488,6 @@ impl Scan for Reader<'_> {
         self.enter()?;
         self.at = i;
         let outer = std::mem::replace(&mut self.known, known::mark());
-        let line = self.line_at(i);
         let list = self.substitution_list()?;
         let close = self.take()?;
         if self.str(close) != ")" || close.token != Token::Operator {
@@ -506,7 +505,7 @@ impl Scan for Reader<'_> {
         }
         let text = Rc::from(&self.text[i..close.start]);
         let parsed = OnceCell::from(Rc::new(list));
-        known::add(Rc::new(Subst { text, line, list: parsed, in_process: Cell::new(None) }));
+        known::add(Rc::new(Subst { text, list: parsed, in_process: Cell::new(None) }));
         self.pending.splice(0..0, pending);
         (self.assignments, self.extglob) = (assignments, extglob);
         self.at = at;

@@ -17,6 +17,7 @@ pub(crate) mod units;
 
 pub(crate) use here::unquoted as delimiter;
 pub(crate) use known::find as known_subst;
+pub(crate) use scan::{braces, posix};
 
 /// Why text is not a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,5 +60,7 @@ pub(crate) enum Effect {
 pub(crate) struct Dialect {
     pub(crate) extglob: bool,
     pub(crate) posix: bool,
+    /// Braces are not expanded.
+    pub(crate) no_braces: bool,
     pub(crate) aliases: Option<std::rc::Rc<std::collections::HashMap<String, String>>>,
 }

@@ -1,11 +1,33 @@
 //! Finds where quotes and expansions end. It does not interpret what is inside; commands within are the parser's work.
 
 use super::SyntaxError;
+use std::cell::Cell;
 
 pub(crate) type Skip = Result<usize, SyntaxError>;
 
 /// How deeply expansions may nest: the guest's stack is small.
 const MAX_DEPTH: u32 = 250;
+
+thread_local! {
+    static POSIX: Cell<bool> = const { Cell::new(false) };
+    static BRACES: Cell<bool> = const { Cell::new(true) };
+}
+
+/// How text is read from here on: in POSIX mode, with brace expansion.
+pub(super) fn set_manner(posix: bool, braces: bool) {
+    POSIX.set(posix);
+    BRACES.set(braces);
+}
+
+/// Whether the text that is taken apart was read while braces counted.
+pub(crate) fn braces() -> bool {
+    BRACES.get()
+}
+
+/// Whether the text that is taken apart was read in POSIX mode.
+pub(crate) fn posix() -> bool {
+    POSIX.get()
+}
 
 /// Text that can be scanned; all of it is here, or more arrives on demand.
 pub(super) trait Scan {
@@ -183,8 +205,8 @@ pub(super) trait Scan {
         })
     }
 
-    /// Past the `}` of the `${` before `i`. Within double quotes a single quote is an ordinary character, except in the
-    /// pattern operators.
+    /// Past the `}` of the `${` before `i`. In POSIX mode a single quote within double quotes is an ordinary character,
+    /// except in the pattern operators.
     #[inline(never)]
     fn brace(&mut self, i: usize, in_double: bool) -> Skip
     where
@@ -192,15 +214,16 @@ pub(super) trait Scan {
     {
         let start = i;
         let mut i = i;
+        let lenient = !in_double || !posix();
         let mut quotes = !in_double;
         loop {
             match self.byte(i)? {
                 0 => return Err(self.missing('}', start.saturating_sub(2))),
                 b'\\' => i = self.escaped(i)?,
-                b'\'' if quotes => i = self.single(i)?,
+                b'\'' if quotes || lenient => i = self.single(i)?,
                 b'"' => i = self.double(i)?,
                 b'`' => i = self.backquote(i)?,
-                b'$' => i = self.dollar(i, in_double && !quotes)?,
+                b'$' => i = self.dollar(i, !quotes && !lenient)?,
                 b'<' | b'>' if !in_double && self.byte(i + 1)? == b'(' => {
                     i = self.deeper(|s| s.command(i + 2))?;
                 }

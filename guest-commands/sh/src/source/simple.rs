@@ -56,7 +56,9 @@ impl Reader<'_> {
                 out.assigns.push(assign);
             } else if named && let Some(assign) = assignment(raw, at)? {
                 let raw = raw.to_owned();
-                argument(&raw, assign, at, &mut out.args)?;
+                let declares = !self.dialect.posix || declares_at_last(&out.args);
+                let mode = if declares { Mode::NameAndValue } else { Mode::Word };
+                argument(&raw, assign, at, mode, &mut out.args)?;
             } else {
                 if !named {
                     declares = DECLARATIONS.contains(&raw);
@@ -151,7 +153,7 @@ impl Reader<'_> {
 }
 
 fn words(raw: &str, line: u32, mut push: impl FnMut(Word)) -> Result<()> {
-    if !raw.contains('{') {
+    if !raw.contains('{') || !crate::source::braces() {
         push(word::parse(raw, line, Mode::Word)?);
         return Ok(());
     }
@@ -161,13 +163,19 @@ fn words(raw: &str, line: u32, mut push: impl FnMut(Word)) -> Result<()> {
     Ok(())
 }
 
+/// Whether the words name a declaration builtin, perhaps after `command`.
+fn declares_at_last(args: &[Arg]) -> bool {
+    let name = args.iter().map(|arg| &*arg.word.raw).find(|name| *name != "command");
+    name.is_some_and(crate::builtins::declare::is_declaration)
+}
+
 /// The argument that has the form of an assignment.
-fn argument(raw: &str, assign: Assign, line: u32, out: &mut Vec<Arg>) -> Result<()> {
+fn argument(raw: &str, assign: Assign, line: u32, mode: Mode, out: &mut Vec<Arg>) -> Result<()> {
     let array = matches!(assign.value, AssignValue::Array(_));
     let assign = Some(Box::new(assign));
     let raw = if array { raw.split_inclusive('=').next().unwrap_or(raw) } else { raw };
     if array || !raw.contains('{') {
-        out.push(Arg { word: word::parse(raw, line, Mode::NameAndValue)?, assign });
+        out.push(Arg { word: word::parse(raw, line, mode)?, assign });
         return Ok(());
     }
     let mut all = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::lexer::Reader;
 use super::scan::Skip;
-use super::{Dialect, SyntaxError, known};
+use super::{Dialect, SyntaxError, known, scan};
 use crate::ir::List;
 use std::rc::Rc;
 
@@ -70,6 +70,11 @@ impl Units {
         self.line
     }
 
+    /// The line of the command that was given up; as in bash, lines are counted on from there.
+    pub(crate) fn goes_on_after(&mut self, line: u32) {
+        self.line = self.line.min(line.saturating_add(1));
+    }
+
     /// The next complete command.
     pub(crate) fn next(&mut self, dialect: Dialect) -> Result<Next, SyntaxError> {
         let complete = self.complete;
@@ -88,6 +93,7 @@ impl Units {
         source: &mut dyn FnMut(bool) -> Result<Option<String>, SyntaxError>,
     ) -> Result<Next, SyntaxError> {
         let mark = known::mark();
+        scan::set_manner(dialect.posix, !dialect.no_braces);
         let text = &self.text;
         let mut at = self.at;
         let mut lines = |begun: bool| {
