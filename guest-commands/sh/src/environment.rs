@@ -71,10 +71,17 @@ impl Shell {
         self.vars.put_str(symbols::HOSTTYPE, names.machine.clone());
         self.vars.put_str(symbols::MACHTYPE, machine);
         self.vars.set_flags(symbols::OPTIND, vars::INTEGER, 0);
+        for number in [symbols::BASHPID, symbols::HISTCMD, symbols::RANDOM, symbols::SRANDOM] {
+            self.vars.set_flags(number, vars::INTEGER, 0);
+        }
+        self.vars.put_str(
+            sym("BASH_LOADABLES_PATH"),
+            "/usr/local/lib/bash:/usr/lib/bash:/opt/local/lib/bash:/usr/pkg/lib/bash:/opt/pkg/lib/bash:.",
+        );
         for table in [symbols::BASH_ALIASES, symbols::BASH_CMDS] {
             self.vars.put(table, Value::Assoc(crate::assoc::Assoc::default()));
         }
-        self.vars.put_str(sym("COMP_WORDBREAKS"), " \t\n\"'@><=;|&(:");
+        self.vars.put_str(symbols::COMP_WORDBREAKS, " \t\n\"'@><=;|&(:");
         for (name, value) in [("TERM", "dumb"), ("SHELL", "/bin/bash")] {
             if !self.vars.is_set(sym(name)) {
                 self.vars.put_str(sym(name), value);

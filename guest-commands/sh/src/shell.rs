@@ -146,6 +146,8 @@ pub(crate) struct Shell {
     pub(crate) dirs: Vec<String>,
     pub(crate) getopts_at: usize,
     pub(crate) last_arg: String,
+    /// The builtin that assigns, which errors of its arithmetic name.
+    pub(crate) assigns_for: Option<&'static str>,
     pub(crate) command_string: bool,
     pub(crate) proc_fds: Vec<u32>,
     /// The process group that the next process joins; 0: its own.
@@ -243,6 +245,7 @@ impl Shell {
             dirs: Vec::new(),
             getopts_at: 0,
             last_arg: String::new(),
+            assigns_for: None,
             command_string: false,
             proc_fds: Vec::new(),
             group: None,
@@ -377,6 +380,9 @@ impl Shell {
     /// The elements of a computed array.
     pub(crate) fn computed_array(&self, name: Sym) -> Option<Vec<String>> {
         let calls = self.calls.iter().rev();
+        if self.vars.is_ordinary(name) {
+            return None;
+        }
         Some(match name {
             symbols::PIPESTATUS => self.pipestatus.iter().map(i32::to_string).collect(),
             symbols::FUNCNAME if self.functions_active == 0 => return None,
@@ -596,8 +602,11 @@ impl Shell {
                 Ok(n) => Ok(n.to_string()),
                 Err(crate::arith::eval::ArithError::Flow(flow)) => Err(flow),
                 Err(crate::arith::eval::ArithError::Message(message)) => {
-                    self.error(&message);
-                    Err(self.fatal())
+                    let name = self.assigns_for.map_or(String::new(), |name| format!("{name}: "));
+                    self.error(&format!("{name}{message}"));
+                    let flow = self.fatal();
+                    // Of the text of `-c` bash runs nothing more.
+                    Err(if self.command_string { Flow::Exit } else { flow })
                 }
             };
         }
@@ -654,6 +663,15 @@ impl Shell {
     pub(crate) fn set_element(&mut self, name: Sym, key: Key, value: String, append: bool) -> Run {
         let name = self.array_target(name)?;
         self.check_writable(name)?;
+        if let (symbols::DIRSTACK, Key::Number(n), false) = (name, &key, self.vars.is_ordinary(name)) {
+            // The first is the working directory, which only `cd` changes.
+            let from_top = usize::try_from(*n).ok().filter(|n| *n > 0);
+            let at = from_top.and_then(|n| self.dirs.len().checked_sub(n));
+            if let Some(dir) = at.and_then(|at| self.dirs.get_mut(at)) {
+                *dir = value;
+            }
+            return Ok(());
+        }
         let flags = self.vars.flags(name);
         let value = if append {
             let old = self.vars.element(name, &key).map(Cow::into_owned).unwrap_or_default();
@@ -662,12 +680,8 @@ impl Shell {
             value
         };
         let value = self.with_attributes(flags, value)?;
-        let export = self.opts.allexport;
         let slot = self.vars.slot_mut(name);
         slot.flags &= !vars::NOVALUE;
-        if export {
-            slot.flags |= vars::EXPORT;
-        }
         match (&mut slot.value, key) {
             (Value::Assoc(items), Key::Text(k)) => {
                 items.insert(k, value);

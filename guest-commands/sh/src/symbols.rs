@@ -93,14 +93,26 @@ known! {
     GLOBIGNORE = "GLOBIGNORE";
     BASH_ALIASES = "BASH_ALIASES";
     BASH_CMDS = "BASH_CMDS";
+    COMP_WORDBREAKS = "COMP_WORDBREAKS";
 }
 
 /// The last name whose value is computed when asked for.
 pub(crate) const LAST_DYNAMIC: Sym = SRANDOM;
 
-/// Whether a computed variable is an ordinary one once it was unset, or where it is local.
+/// Whether a name's value is computed only until the variable is unset, or where no local one hides it.
 pub(crate) fn may_be_ordinary(name: Sym) -> bool {
-    matches!(name, RANDOM | SRANDOM | SECONDS | LINENO | BASHPID | EPOCHSECONDS | EPOCHREALTIME | HISTCMD)
+    name <= LAST_DYNAMIC
+        && !matches!(
+            name,
+            BASH_SOURCE
+                | BASH_LINENO
+                | BASH_ARGC
+                | BASH_ARGV
+                | PIPESTATUS
+                | SHELLOPTS
+                | BASHOPTS
+                | UNDERSCORE
+        )
 }
 
 thread_local! {

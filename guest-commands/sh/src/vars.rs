@@ -24,8 +24,10 @@ pub(crate) const NOVALUE: Flags = 64;
 /// The first letter becomes a capital.
 pub(crate) const CAPITAL: Flags = 128;
 pub(crate) const TRACE: Flags = 256;
-/// A variable that once computed its value: it was unset, or a local one hides it.
-pub(crate) const ORDINARY: Flags = 512;
+/// Declared without a value.
+pub(crate) const DECLARED: Flags = 512;
+/// A variable with a computed value that was unset or made local, and so computes nothing any more.
+pub(crate) const ORDINARY: Flags = 1024;
 
 /// How many name references may lead from one to the next.
 const MAX_REFERENCES: usize = 8;
@@ -325,6 +327,11 @@ impl Vars {
         slot.flags = if symbols::may_be_ordinary(sym) { ORDINARY } else { 0 };
     }
 
+    /// Whether a variable with a computed value has become one like others.
+    pub(crate) fn is_ordinary(&self, sym: Sym) -> bool {
+        self.flags(sym) & ORDINARY != 0
+    }
+
     // --- scopes
 
     pub(crate) fn push_scope(&mut self) {
@@ -395,12 +402,12 @@ impl Vars {
         self.call_scope().is_some_and(|scope| self.scopes[scope].has(sym))
     }
 
-    /// The variables of the innermost call, with a value or without, by name.
-    pub(crate) fn locals(&self) -> Vec<(Rc<str>, Sym)> {
-        let scope = self.call_scope().map(|scope| &self.scopes[scope]);
-        let mut all: Vec<_> = scope.into_iter().flat_map(|s| &s.outer).map(|(s, _)| (s.name(), *s)).collect();
+    /// The variables of the innermost call, by name.
+    pub(crate) fn locals(&self) -> Vec<Sym> {
+        let scope = self.call_scope().map(|scope| &self.scopes[scope].outer);
+        let mut all: Vec<_> = scope.into_iter().flatten().map(|(sym, _)| (sym.name(), *sym)).collect();
         all.sort();
-        all
+        all.into_iter().map(|(_, sym)| sym).collect()
     }
 
     /// Whether no scope has a variable of that name.
@@ -446,7 +453,9 @@ impl Vars {
                 return;
             }
         }
+        let exported = self.flags(sym) & EXPORT;
         self.hide(sym, call);
+        self.slots[sym.index()].flags |= exported;
     }
 
     /// Makes a variable for the command that follows.
@@ -559,7 +568,10 @@ impl Vars {
             .slots
             .iter()
             .enumerate()
-            .filter(|(i, s)| s.value != Value::Unset || s.flags != 0 || *i == symbols::UNDERSCORE.index())
+            .filter(|(i, s)| {
+                let computed = *i <= symbols::LAST_DYNAMIC.index() && s.flags & ORDINARY == 0;
+                computed || s.value != Value::Unset || s.flags & !ORDINARY != 0
+            })
             .map(|(i, _)| (Sym(i as u32).name(), Sym(i as u32)))
             .collect();
         all.sort();

@@ -154,3 +154,8 @@ fn wrong_text_is_an_error() {
         assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"));
     }
 }
+
+#[test]
+fn usage() {
+    check("usage.cases");
+}

@@ -36,11 +36,14 @@ pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         Ok(found) => found,
         Err(status) => return Ok(status),
     };
+    let short = sh.opts.posix && flags.is_empty();
     if words.is_empty() || !flags.is_empty() {
+        if sh.aliases.is_empty() {
+            return Ok(0);
+        }
         let mut all: Vec<_> = sh.aliases.iter().collect();
         all.sort();
-        let lines: String =
-            all.iter().map(|(name, value)| definition(sh.opts.posix, name, value) + "\n").collect();
+        let lines: String = all.iter().map(|(name, value)| definition(short, name, value) + "\n").collect();
         sh.print(&lines);
     }
     let mut status = 0;
@@ -55,7 +58,7 @@ pub(super) fn alias(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
             _ => match sh.aliases.get(word) {
                 Some(value) => {
-                    let line = definition(sh.opts.posix, word, value) + "\n";
+                    let line = definition(short, word, value) + "\n";
                     sh.print(&line);
                 }
                 None => status = sh.complain("alias", &format!("{word}: not found")),

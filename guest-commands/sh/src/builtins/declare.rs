@@ -7,7 +7,7 @@ use crate::ir::{Arg, Assign, AssignValue};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{Sym, sym};
 use crate::vars::{
-    CAPITAL, EXPORT, Flags, INTEGER, LOWER, NAMEREF, NOVALUE, READONLY, TRACE, Target, UPPER, Value,
+    CAPITAL, DECLARED, EXPORT, Flags, INTEGER, LOWER, NAMEREF, NOVALUE, READONLY, TRACE, Target, UPPER, Value,
 };
 
 /// Whether a name is a builtin whose arguments can be assignments.
@@ -108,6 +108,7 @@ impl Shell {
                     words.next();
                     break;
                 }
+                b"--help" => return Ok(self.print_help(name)),
                 b"-" if name == "local" => {
                     let opts = self.opts;
                     if let Some(call) = self.calls.last_mut() {
@@ -124,8 +125,7 @@ impl Shell {
                 if !want.set(letter, on, name) {
                     let message = format!("{}{letter}: invalid option", if on { '-' } else { '+' });
                     self.complain(name, &message);
-                    self.write_error(&format!("{name}: usage: {}\n", usage(name)));
-                    return Ok(2);
+                    return Ok(self.usage(name));
                 }
             }
             words.next();
@@ -148,6 +148,10 @@ impl Shell {
         let mut status = 0;
         for word in words {
             let one = match word {
+                What::Assign(i, Some(value)) if want.print && !matches!(name, "export" | "readonly") => {
+                    let target = args.get(i).and_then(|a| a.assign.as_deref()).map(assigned_to);
+                    self.complain(name, &format!("{}{value}: not found", target.unwrap_or_default()))
+                }
                 What::Assign(i, value) => match args.get(i).and_then(|a| a.assign.as_deref()) {
                     Some(assign) => self.declare_assign(assign, value, &want, name)?,
                     None => 0,
@@ -193,6 +197,10 @@ impl Shell {
                 let want = Want { subscript: true, ..*want };
                 self.declare_name(sym(&text[..len]), &want, name)
             }
+            Ok(Some(_)) => {
+                let target = text.split('=').next().unwrap_or_default();
+                Ok(self.complain(name, &format!("`{target}': not a valid identifier")))
+            }
             _ => {
                 let message = format!("`{text}': not a valid identifier");
                 Ok(self.complain(name, &message))
@@ -207,10 +215,9 @@ impl Shell {
         }
         self.on_global(written, want, |sh| {
             let Some(var) = sh.declared(written, want, name) else { return Ok(1) };
-            // `readonly -a` makes no array of what has no value.
-            let list = !(name == "readonly" && sh.vars.slot(var).is_none_or(|s| s.value == Value::Unset));
-            if !sh.prepare(var, &Want { array: want.array && list, assoc: want.assoc && list, ..*want }, name)
-            {
+            // These make no array without a value.
+            let kind = !matches!(name, "export" | "readonly");
+            if kind && !sh.prepare(var, want, name) {
                 return Ok(1);
             }
             if want.on & NAMEREF != 0
@@ -220,7 +227,10 @@ impl Shell {
             {
                 return Ok(1);
             }
-            sh.vars.set_flags(var, want.on, want.off);
+            let known = sh.vars.is_set(var) || sh.vars.flags(var) != 0;
+            let export = sh.opts.allexport && !known && !sh.is_scoped(want, name);
+            let fresh = if want.off & EXPORT != 0 && name == "export" { 0 } else { DECLARED };
+            sh.vars.set_flags(var, want.on | fresh | if export { EXPORT } else { 0 }, want.off);
             sh.keep_temporary(var, name);
             Ok(0)
         })
@@ -233,6 +243,11 @@ impl Shell {
         want: &Want,
         name: &str,
     ) -> Result<i32, Flow> {
+        if assign.index.is_some() && matches!(name, "export" | "readonly") {
+            let target = assigned_to(assign);
+            let target = target.trim_end_matches(['=', '+']);
+            return Ok(self.complain(name, &format!("`{target}': not a valid identifier")));
+        }
         if self.is_fixed(assign.name, want, name)? {
             return Ok(1);
         }
@@ -269,13 +284,22 @@ impl Shell {
                 return Ok(1);
             }
             let list = Want { subscript: assign.index.is_some(), ..*want };
+            if let (None, Some(why)) = (&ready, sh.cannot_convert(var, want)) {
+                // A list is assigned before the builtin runs, whose name bash then does not give.
+                sh.error(&format!("{}: {why}", var.name()));
+                return Err(sh.fatal());
+            }
             if !sh.prepare(var, &list, name) {
                 return Ok(1);
             }
             sh.vars.set_flags(var, want.on & !READONLY, want.off);
-            let status = match sh.declare_value(var, assign, ready, want) {
+            let own = ready.is_some().then(|| super::table::own_name(name)).flatten();
+            let before = std::mem::replace(&mut sh.assigns_for, own);
+            let result = sh.declare_value(var, assign, ready, want);
+            sh.assigns_for = before;
+            let status = match result {
                 Ok(()) => 0,
-                Err(Flow::Discard) if assign.index.is_some() || want.on & INTEGER != 0 => 1,
+                Err(Flow::Discard) if assign.index.is_some() && want.on & INTEGER == 0 => 1,
                 Err(flow) => return Err(flow),
             };
             sh.vars.set_flags(var, want.on, 0);
@@ -417,17 +441,11 @@ impl Shell {
                 self.complain(name, &format!("{}: reference variable cannot be an array", var.name()));
                 return false;
             }
-            Some((Value::Array(_), _)) if want.assoc => {
-                let message = format!("{}: cannot convert indexed to associative array", var.name());
-                self.complain(name, &message);
+            Some((Value::Array(_) | Value::Assoc(_), _)) => {
+                let Some(why) = self.cannot_convert(var, want) else { return true };
+                self.complain(name, &format!("{}: {why}", var.name()));
                 return false;
             }
-            Some((Value::Assoc(_), _)) if want.array && !want.assoc => {
-                let message = format!("{}: cannot convert associative to indexed array", var.name());
-                self.complain(name, &message);
-                return false;
-            }
-            Some((Value::Array(_) | Value::Assoc(_), _)) => return true,
             Some((Value::Unset, _)) | None => true,
             Some(_) => false,
         };
@@ -450,6 +468,17 @@ impl Shell {
         true
     }
 
+    /// Why an array cannot become one of the other kind.
+    fn cannot_convert(&self, var: Sym, want: &Want) -> Option<&'static str> {
+        match self.vars.slot(var)?.value {
+            Value::Array(_) if want.assoc => Some("cannot convert indexed to associative array"),
+            Value::Assoc(_) if want.array && !want.assoc => {
+                Some("cannot convert associative to indexed array")
+            }
+            _ => None,
+        }
+    }
+
     fn declare_functions(&mut self, words: &[What], want: &Want, name: &str) -> i32 {
         let mut names: Vec<String> =
             words.iter().filter_map(|w| if let What::Text(t) = w { Some(t.clone()) } else { None }).collect();
@@ -466,11 +495,10 @@ impl Shell {
                 if !want.names_only {
                     self.print_function(&function);
                 }
-                let mut letters = String::from("f");
-                letters.extend(self.fixed_functions.contains(&function).then_some('r'));
-                letters.extend(self.vars.exports_function(&function).then_some('x'));
-                if want.names_only || letters.len() > 1 {
-                    self.print(&format!("declare -{letters} {function}\n"));
+                let marked =
+                    self.fixed_functions.contains(&function) || self.vars.exports_function(&function);
+                if want.names_only || marked {
+                    self.print_attributes(&function);
                 }
             }
             return 0;
@@ -480,6 +508,8 @@ impl Shell {
             if !self.functions.contains_key(function.as_str()) {
                 if matches!(name, "export" | "readonly") {
                     self.complain(name, &format!("{function}: not a function"));
+                } else if want.print {
+                    self.complain(name, &format!("{function}: not found"));
                 }
                 status = 1;
             } else if name == "export" || (want.on | want.off) & EXPORT != 0 {
@@ -487,6 +517,8 @@ impl Shell {
                 self.vars.export_function(&function, text);
             } else if want.on & READONLY != 0 {
                 self.fixed_functions.insert(function);
+            } else if want.names_only && want.print {
+                self.print_attributes(&function);
             } else if want.names_only {
                 self.print(&format!("{function}\n"));
             } else {
@@ -494,6 +526,14 @@ impl Shell {
             }
         }
         status
+    }
+
+    /// A function's attributes, as a command.
+    fn print_attributes(&mut self, function: &str) {
+        let mut letters = String::from("f");
+        letters.extend(self.fixed_functions.contains(function).then_some('r'));
+        letters.extend(self.vars.exports_function(function).then_some('x'));
+        self.print(&format!("declare -{letters} {function}\n"));
     }
 
     /// The definition of a function as script text.
@@ -508,14 +548,10 @@ impl Shell {
     }
 }
 
-/// What the usage message says.
-fn usage(name: &str) -> String {
-    match name {
-        "export" => "export [-fn] [name[=value] ...] or export -p".into(),
-        "readonly" => "readonly [-aAf] [name[=value] ...] or readonly -p".into(),
-        "local" => "local [option] name[=value] ...".into(),
-        _ => format!("{name} [-aAfFgiIlnrtux] [name[=value] ...] or {name} -p [-aAfFilnrtux] [name ...]"),
-    }
+/// What stands before the value of an assignment.
+fn assigned_to(assign: &Assign) -> String {
+    let index = assign.index.as_ref().map_or(String::new(), |index| format!("[{}]", index.word.raw));
+    format!("{}{index}{}=", assign.name.name(), if assign.append { "+" } else { "" })
 }
 
 impl Want {

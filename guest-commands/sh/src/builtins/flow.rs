@@ -277,10 +277,13 @@ pub(super) fn times(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
 pub(super) fn caller(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let lines = sh.computed_array(symbols::BASH_LINENO).unwrap_or_default();
     let sources = sh.computed_array(symbols::BASH_SOURCE).unwrap_or_default();
-    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
     if sources.is_empty() {
         return Ok(1);
     }
+    let words = match super::getopt::flags(sh, args, "") {
+        Ok((_, words)) => words,
+        Err(status) => return Ok(status),
+    };
     let text = match words.first() {
         None => {
             let source = sources.get(1).map_or("NULL", String::as_str);

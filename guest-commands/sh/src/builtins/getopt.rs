@@ -3,7 +3,7 @@
 use crate::shell::Shell;
 
 /// The words of a builtin whose options are being taken.
-pub(super) struct Options<'a> {
+pub(crate) struct Options<'a> {
     words: &'a [String],
     at: usize,
     /// Where in its word the next letter is; 0 between words.
@@ -12,13 +12,13 @@ pub(super) struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// Of a builtin's name and arguments.
-    pub(super) fn new(words: &'a [String]) -> Self {
+    pub(crate) fn new(words: &'a [String]) -> Self {
         Options { words, at: 1, offset: 0 }
     }
 
     /// The next option with its argument, or `None` after the last. In `spec`, `:` follows a letter that takes an argument
     /// and `;` one whose argument may be missing. A wrong option is reported; the error is the builtin's status.
-    pub(super) fn next(
+    pub(crate) fn next(
         &mut self,
         sh: &mut Shell,
         spec: &str,
@@ -67,7 +67,7 @@ impl<'a> Options<'a> {
     }
 
     /// The words after the options.
-    pub(super) fn rest(&self) -> &'a [String] {
+    pub(crate) fn rest(&self) -> &'a [String] {
         self.words.get(self.at..).unwrap_or_default()
     }
 }

@@ -4,11 +4,11 @@ use crate::shell::{Flow, Shell};
 use crate::symbols;
 
 pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
-    let [spec, name, rest @ ..] = words else {
-        sh.complain("getopts", "usage: getopts optstring name [arg ...]");
-        return Ok(2);
+    let words = match super::getopt::flags(sh, args, "") {
+        Ok((_, words)) => words,
+        Err(status) => return Ok(status),
     };
+    let [spec, name, rest @ ..] = words else { return Ok(sh.usage("getopts")) };
     let list = if rest.is_empty() { sh.args.clone() } else { rest.to_vec() };
     let silent = spec.starts_with(':');
     let quiet = silent || sh.vars.get(symbols::OPTERR).is_some_and(|v| v == "0");
@@ -79,6 +79,9 @@ pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         }
     }
     match argument {
+        Some(_) if sh.vars.flags(symbols::OPTARG) & crate::vars::READONLY != 0 => {
+            sh.error("OPTARG: readonly variable");
+        }
         Some(text) => sh.vars.put_str(symbols::OPTARG, text),
         None => sh.vars.remove(symbols::OPTARG),
     }

@@ -47,6 +47,9 @@ impl Shell {
 
     fn print_hashed(&mut self, reusable: bool) {
         if self.hashed.is_empty() {
+            if self.opts.posix && !reusable {
+                return;
+            }
             self.print("hash: hash table empty\n");
             return;
         }
@@ -122,7 +125,7 @@ pub(super) fn hash(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             }
             true
         } else if delete {
-            let known = sh.hashed.remove(name).is_some();
+            let known = sh.hashed.is_empty() || sh.hashed.remove(name).is_some();
             sh.show_hashed();
             known
         } else if name.contains('/') || sh.builtin(name).is_some() || sh.functions.contains_key(name.as_str())

@@ -68,6 +68,16 @@ pub(super) fn help(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     Ok(1)
 }
 
+impl Shell {
+    /// What `--help` of a builtin prints; returns the status.
+    pub(crate) fn print_help(&mut self, name: &str) -> i32 {
+        if let Some((name, synopsis, line)) = TOPICS.iter().find(|(topic, ..)| *topic == name) {
+            self.print(&format!("{name}: {synopsis}\n    {line}\n"));
+        }
+        2
+    }
+}
+
 /// All topics in two columns.
 fn overview(sh: &Shell) -> String {
     let version = sh.vars.get(crate::symbols::BASH_VERSION).unwrap_or_default();

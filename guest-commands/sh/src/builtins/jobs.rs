@@ -186,7 +186,7 @@ fn wait_next(sh: &mut Shell, words: &[String], variable: Option<String>) -> Resu
             if sh.jobs.knows(pid) {
                 wanted.push(pid);
             } else {
-                sh.complain("wait", &format!("pid {pid} is not a child of this shell"));
+                sh.complain("wait", &format!("{pid}: no such job"));
             }
         } else {
             sh.complain("wait", &format!("`{word}': not a pid or valid job spec"));

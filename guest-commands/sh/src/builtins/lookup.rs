@@ -142,10 +142,10 @@ impl Shell {
         match self.builtin(&words[0]) {
             Some(_) if words[0] == "exec" => {
                 self.flush();
-                self.exec_words(&words[1..])?;
+                self.exec_words(words)?;
                 Ok(self.status)
             }
-            Some(builtin) => builtin(self, words),
+            Some(builtin) => self.call_builtin(builtin, words),
             None => {
                 self.flush();
                 let path = self.standard_program(&words[0]).filter(|_| standard);
@@ -181,7 +181,7 @@ pub(super) fn builtin(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     };
     let Some(name) = words.first() else { return Ok(0) };
     match sh.builtin(name) {
-        Some(found) => found(sh, words),
+        Some(found) => sh.call_builtin(found, words),
         None => Ok(sh.complain("builtin", &format!("{name}: not a shell builtin"))),
     }
 }

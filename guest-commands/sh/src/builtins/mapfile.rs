@@ -3,7 +3,7 @@
 use super::getopt::{Options, number};
 use crate::input::Input;
 use crate::shell::{Flow, Shell};
-use crate::symbols::sym;
+use crate::symbols::{self, sym};
 use crate::vars::{Key, READONLY, Value};
 use agentos_guest::{Errno, errno_of, fd};
 use std::collections::BTreeMap;
@@ -44,11 +44,9 @@ impl<'a> Wanted<'a> {
 
     fn text(&self, line: &[u8]) -> String {
         let line = if self.strip { line.strip_suffix(&[self.delimiter]).unwrap_or(line) } else { line };
-        let mut line = line.to_vec();
-        if line.contains(&0) {
-            line.retain(|b| *b != 0);
-        }
-        crate::text::from_bytes(line)
+        // As in bash, a line ends where a text of C would.
+        let text = line.split(|b| *b == 0).next().unwrap_or_default();
+        crate::text::from_bytes(text.to_vec())
     }
 }
 
@@ -85,6 +83,19 @@ pub(super) fn mapfile(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         return Ok(sh.complain(&args[0], &format!("`{array}': not a valid identifier")));
     }
     let name = sh.vars.resolve(sym(array));
+    let reserved = matches!(
+        name,
+        symbols::FUNCNAME
+            | symbols::GROUPS
+            | symbols::BASH_SOURCE
+            | symbols::BASH_LINENO
+            | symbols::BASH_ARGC
+            | symbols::BASH_ARGV
+    );
+    if reserved && !sh.vars.is_ordinary(name) {
+        // Bash does not say why.
+        return Ok(1);
+    }
     if sh.vars.flags(name) & READONLY != 0 {
         sh.error(&format!("{array}: readonly variable"));
         return Ok(1);

@@ -11,13 +11,14 @@ mod enable;
 mod extended;
 mod fc;
 mod flow;
-mod getopt;
+pub(crate) mod getopt;
 mod getopts;
 mod hash;
 mod help;
 mod history;
 mod jobs;
 mod keys;
+mod kill;
 mod limits;
 pub(crate) mod lookup;
 mod mapfile;
@@ -78,7 +79,7 @@ pub(crate) fn find(name: &str) -> Option<Builtin> {
         "fc" => fc::fc,
         "getopts" => getopts::getopts,
         "trap" => signals::trap,
-        "kill" => signals::kill,
+        "kill" => kill::kill,
         "wait" => jobs::wait,
         "jobs" => jobs::jobs,
         "fg" => jobs::fg,
@@ -118,6 +119,11 @@ pub(crate) fn is_special(name: &str) -> bool {
     )
 }
 
+/// Whether `--help` is more than an argument to a builtin.
+fn takes_options(name: &str) -> bool {
+    !matches!(name, ":" | "true" | "false" | "echo" | "test" | "[")
+}
+
 /// The status of a builtin that assigns: a constant is not assigned to, which is a failure and no more.
 fn assigned(result: Run) -> Result<i32, Flow> {
     match result {
@@ -133,6 +139,14 @@ impl Shell {
         self.flush();
         self.error(&format!("{name}: {message}"));
         1
+    }
+
+    /// Runs a builtin; `--help` as its first argument asks for its text instead, of those that take options.
+    pub(crate) fn call_builtin(&mut self, builtin: Builtin, args: &[String]) -> Result<i32, Flow> {
+        if args.get(1).is_some_and(|word| word == "--help") && takes_options(&args[0]) {
+            return Ok(self.print_help(&args[0]));
+        }
+        builtin(self, args)
     }
 
     /// Adds text to a builtin's output.

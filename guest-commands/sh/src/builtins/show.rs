@@ -3,8 +3,15 @@
 use super::declare::Want;
 use crate::expand_double_quote;
 use crate::shell::Shell;
-use crate::symbols::{LAST_DYNAMIC, Sym, UNDERSCORE, sym};
-use crate::vars::{EXPORT, NOVALUE, READONLY, Value};
+use crate::symbols::{
+    BASH_ARGC, BASH_ARGV, BASH_LINENO, BASH_SOURCE, BASHOPTS, COMP_WORDBREAKS, DIRSTACK, FUNCNAME, GROUPS,
+    LAST_DYNAMIC, PIPESTATUS, SHELLOPTS, Sym, UNDERSCORE, sym,
+};
+use crate::vars::{EXPORT, NOVALUE, ORDINARY, READONLY, Value};
+
+/// The arrays whose elements are computed.
+const COMPUTED_ARRAYS: &[Sym] =
+    &[BASH_ARGC, BASH_ARGV, BASH_LINENO, BASH_SOURCE, DIRSTACK, FUNCNAME, GROUPS, PIPESTATUS];
 
 impl Shell {
     /// `declare -p name`.
@@ -26,11 +33,20 @@ impl Shell {
             "readonly" => READONLY,
             _ => want.on,
         };
-        let bare = wanted == 0 && !want.print && !want.array && !want.assoc && name != "local";
-        let vars = if name == "local" { self.vars.locals() } else { self.vars.all() };
-        for (_, var) in vars {
+        if name == "local" {
+            for var in self.vars.locals() {
+                if wanted == 0 || self.vars.flags(var) & wanted != 0 {
+                    let line = self.declaration(var);
+                    self.print(&(line + "\n"));
+                }
+            }
+            return;
+        }
+        let bare = wanted == 0 && !want.print && !want.array && !want.assoc;
+        for (_, var) in self.vars.all() {
             let flags = self.vars.flags(var);
-            let array = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Array(_)));
+            let array = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Array(_)))
+                || COMPUTED_ARRAYS.contains(&var) && !self.vars.is_ordinary(var);
             let assoc = matches!(self.vars.slot(var).map(|s| &s.value), Some(Value::Assoc(_)));
             let kind = !(want.array || want.assoc) || want.array && array || want.assoc && assoc;
             if wanted != 0 && flags & wanted == 0 || !kind {
@@ -44,7 +60,7 @@ impl Shell {
                     format!("{name} {rest}")
                 })
             } else {
-                self.declaration_of(var)
+                self.listed(var)
             };
             if let Some(line) = line {
                 self.print(&(line + "\n"));
@@ -68,8 +84,13 @@ impl Shell {
 
     /// A variable as `set` prints it.
     pub(super) fn set_line(&self, var: Sym) -> Option<String> {
-        let last = if var == UNDERSCORE { Value::Str(self.get(var)?.into_owned()) } else { Value::Unset };
-        let value = match if var == UNDERSCORE { &last } else { &self.vars.slot(var)?.value } {
+        let value = match &self.vars.slot(var)?.value {
+            _ if var == COMP_WORDBREAKS => return None,
+            _ if self.is_computed(var) => match var {
+                UNDERSCORE | SHELLOPTS | BASHOPTS => self.get(var)?.into_owned(),
+                var if COMPUTED_ARRAYS.contains(&var) => self.listed(var)?.split_once('=')?.1.to_owned(),
+                _ => return None,
+            },
             Value::Unset => return None,
             Value::Str(_) | Value::Int(_) => {
                 let text = self.get(var)?.into_owned();
@@ -80,6 +101,27 @@ impl Shell {
             Value::Array(_) | Value::Assoc(_) => self.array_text(var),
         };
         Some(format!("{}={value}", var.name()))
+    }
+
+    /// Whether a variable's value is computed when somebody asks for it.
+    fn is_computed(&self, var: Sym) -> bool {
+        var <= LAST_DYNAMIC && !self.vars.is_ordinary(var)
+    }
+
+    /// A variable as lists of declarations show it. As in bash, what is computed on demand is not for a list.
+    fn listed(&self, var: Sym) -> Option<String> {
+        let own = matches!(var, UNDERSCORE | SHELLOPTS | BASHOPTS | BASH_SOURCE | BASH_LINENO | PIPESTATUS);
+        if var != COMP_WORDBREAKS && (own || !self.is_computed(var)) {
+            return self.declaration_of(var).or_else(|| Some(format!("declare -a {}=()", var.name())));
+        }
+        let letters = self.attributes(var);
+        let name = var.name();
+        Some(match var {
+            FUNCNAME => return self.declaration_of(var).or_else(|| Some(format!("declare -a {name}"))),
+            var if COMPUTED_ARRAYS.contains(&var) => format!("declare -a {name}=()"),
+            _ if letters.is_empty() => format!("declare -- {name}"),
+            _ => format!("declare -{letters} {name}"),
+        })
     }
 
     fn array_text(&self, var: Sym) -> String {
@@ -113,11 +155,15 @@ impl Shell {
         if var <= LAST_DYNAMIC
             && let Some(value) = self.computed(var)
         {
-            let letters = self.attributes(var);
+            let mut letters = self.attributes(var);
+            if var == UNDERSCORE {
+                // Each command's last argument is a new value, which is not exported.
+                letters.retain(|letter| letter == 'r');
+            }
             let letters = if letters.is_empty() { "-".to_owned() } else { letters };
             return Some(format!("declare -{letters} {}={}", var.name(), expand_double_quote(&value)));
         }
-        let known = self.vars.is_set(var) || self.vars.flags(var) != 0 || self.vars.is_local(var);
+        let known = self.vars.is_set(var) || self.vars.flags(var) & !ORDINARY != 0 || self.vars.is_local(var);
         known.then(|| self.declaration(var))
     }
 

@@ -1,7 +1,7 @@
 //! `trap` and `kill`.
 
 use crate::shell::{Flow, Shell};
-use agentos_guest::{Signal, signal};
+use agentos_guest::Signal;
 use std::rc::Rc;
 
 enum Event {
@@ -31,23 +31,15 @@ fn by_text(text: &str) -> Option<Signal> {
 }
 
 pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut words = &args[1..];
-    let mut print = words.is_empty();
-    match words.first().map(String::as_str) {
-        Some("-p") => {
-            print = true;
-            words = &words[1..];
-        }
-        Some("-l") => {
-            list_signals(sh);
-            return Ok(0);
-        }
-        Some("--") => {
-            words = &words[1..];
-            print = words.is_empty();
-        }
-        _ => {}
+    let (flags, words) = match super::getopt::flags(sh, args, "lp") {
+        Ok(found) => found,
+        Err(status) => return Ok(status),
+    };
+    if flags.contains('l') {
+        list_signals(sh);
+        return Ok(0);
     }
+    let print = words.is_empty() || flags.contains('p');
     if print {
         return Ok(print_traps(sh, words));
     }
@@ -60,8 +52,7 @@ pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         ((first != "-").then_some(first), &words[1..])
     };
     if events.is_empty() {
-        sh.complain("trap", "usage: trap [-lp] [[arg] signal_spec ...]");
-        return Ok(2);
+        return Ok(sh.usage("trap"));
     }
     sh.traps.former.clear();
     let mut status = 0;
@@ -116,7 +107,8 @@ fn print_trap(sh: &mut Shell, line: &str) {
     }
 }
 
-fn list_signals(sh: &mut Shell) {
+/// Lists all signals.
+pub(super) fn list_signals(sh: &mut Shell) {
     if sh.opts.posix {
         let names: Vec<String> =
             names().iter().filter_map(|name| name.strip_prefix("SIG")).map(str::to_owned).collect();
@@ -137,111 +129,6 @@ fn list_signals(sh: &mut Shell) {
         let end = if chunk.len() < 5 { "\t\n" } else { "\n" };
         sh.print(&(chunk.join("\t") + end));
     }
-}
-
-pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
-    let mut words = &args[1..];
-    let mut which = Some(Signal::SIGTERM);
-    match words.first().map(String::as_str) {
-        Some("-l" | "-L") => {
-            if words.len() == 1 {
-                list_signals(sh);
-                return Ok(0);
-            }
-            for word in &words[1..] {
-                let line = match word.parse::<u32>() {
-                    Ok(n) => Signal::from_raw((n & 0x7f) as u8).map(|s| s.name()[3..].to_owned()),
-                    Err(_) => Signal::from_name(word).map(|s| s.raw().to_string()),
-                };
-                match line {
-                    Some(line) => sh.print(&(line + "\n")),
-                    None => return Ok(sh.complain("kill", &format!("{word}: invalid signal specification"))),
-                }
-            }
-            return Ok(0);
-        }
-        Some(option @ ("-s" | "-n")) => {
-            let Some(name) = words.get(1) else {
-                return Ok(sh.complain("kill", &format!("{option}: option requires an argument")));
-            };
-            match number(name) {
-                Some(found) => which = found,
-                None => return Ok(sh.complain("kill", &format!("{name}: invalid signal specification"))),
-            }
-            words = &words[2..];
-        }
-        Some("--") => words = &words[1..],
-        Some(option) if option.len() > 1 && option.starts_with('-') && words.len() > 1 => {
-            match number(&option[1..]) {
-                Some(found) => which = found,
-                None => {
-                    return Ok(
-                        sh.complain("kill", &format!("{}: invalid signal specification", &option[1..]))
-                    );
-                }
-            }
-            words = &words[1..];
-        }
-        _ => {}
-    }
-    if words.first().is_some_and(|w| w == "--") {
-        words = &words[1..];
-    }
-    if words.is_empty() {
-        sh.complain(
-            "kill",
-            "usage: kill [-s sigspec | -n signum | -sigspec] pid | jobspec ... or kill -l [sigspec]",
-        );
-        return Ok(2);
-    }
-    let mut status = 0;
-    for word in words {
-        let pids = if word.starts_with('%') {
-            match sh.jobs.find(word) {
-                Ok(number) => targets(sh, number),
-                Err(message) => {
-                    status = sh.complain("kill", &message);
-                    continue;
-                }
-            }
-        } else {
-            match word.parse::<i32>() {
-                Ok(pid) => vec![pid],
-                Err(_) => {
-                    status = sh.complain("kill", &format!("{word}: arguments must be process or job IDs"));
-                    continue;
-                }
-            }
-        };
-        for pid in pids {
-            if let Err(error) = signal::kill(pid, which) {
-                status = sh.complain(
-                    "kill",
-                    &format!(
-                        "({}) - {}",
-                        if word.starts_with('%') { pid.abs() } else { pid },
-                        agentos_guest::strerror(&error)
-                    ),
-                );
-            }
-        }
-    }
-    Ok(status)
-}
-
-/// Whom a signal to a job goes to: its group if it has one of its own, else its processes.
-fn targets(sh: &mut Shell, number: u32) -> Vec<i32> {
-    match sh.jobs.get(number) {
-        Some(job) if job.grouped => vec![-(job.leader() as i32)],
-        Some(job) => job.processes.iter().filter(|p| p.status.is_none()).map(|p| p.pid as i32).collect(),
-        None => Vec::new(),
-    }
-}
-
-/// The signal of a name or number; 0 only checks.
-#[expect(clippy::option_option, reason = "no such signal, the null signal, a signal")]
-fn number(text: &str) -> Option<Option<Signal>> {
-    if text == "0" || text == "EXIT" { Some(None) } else { by_text(text).map(Some) }
 }
 
 /// The names of all events of `trap`, as completion lists them.

@@ -107,6 +107,11 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     TOPICS.iter().map(|(name, ..)| *name).filter(|name| !GRAMMAR.contains(name))
 }
 
+/// The name of a builtin as the table has it.
+pub(crate) fn own_name(name: &str) -> Option<&'static str> {
+    names().find(|known| *known == name)
+}
+
 /// How a builtin is called.
 pub(crate) fn synopsis(name: &str) -> &'static str {
     TOPICS.iter().find(|(topic, ..)| *topic == name).map_or("", |(_, synopsis, _)| synopsis)

@@ -3,7 +3,7 @@
 use crate::compile;
 use crate::shell::{Flow, Shell};
 use crate::symbols::{self, Sym, sym};
-use crate::vars::{Key, NAMEREF, READONLY, Target, Value};
+use crate::vars::{Key, NAMEREF, ORDINARY, READONLY, Target, Value};
 
 pub(super) fn unset(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let (mut variables, mut functions, mut reference) = (false, false, false);
@@ -82,10 +82,13 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
     if sh.vars.flags(name) & READONLY != 0 {
         return Ok(sh.complain("unset", &format!("{}: cannot unset: readonly variable", name.name())));
     }
-    if sh.vars.is_set(name)
-        || sh.vars.flags(name) != 0
+    if matches!(name, symbols::BASH_SOURCE | symbols::BASH_LINENO | symbols::BASH_ARGC | symbols::BASH_ARGV) {
+        return Ok(sh.complain("unset", &format!("{word}: cannot unset")));
+    }
+    if symbols::may_be_ordinary(name) && !sh.vars.is_ordinary(name)
+        || sh.vars.is_set(name)
+        || sh.vars.flags(name) & !ORDINARY != 0
         || sh.vars.is_local(name)
-        || symbols::may_be_ordinary(name)
     {
         sh.vars.unset(name);
         if name == symbols::POSIXLY_CORRECT {
@@ -109,7 +112,7 @@ fn unset_element(sh: &mut Shell, written: Sym, key: &str) -> Result<i32, Flow> {
         }
         return Ok(0);
     }
-    if !sh.vars.is_set(name) {
+    if !sh.vars.is_set(name) || key.is_empty() {
         return Ok(0);
     }
     if !assoc && !sh.vars.is_array(name) && key != "0" {

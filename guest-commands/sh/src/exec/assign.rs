@@ -11,15 +11,21 @@ use std::collections::BTreeMap;
 
 impl Shell {
     /// Runs `f` with assignments that last only as long, and are exported.
-    pub(super) fn with_assigns(&mut self, assigns: &[Assign], f: impl FnOnce(&mut Self) -> Run) -> Run {
-        if !assigns.is_empty() {
-            self.push_assigns(assigns)?;
+    pub(super) fn with_assigns<'a>(
+        &mut self,
+        assigns: impl IntoIterator<Item = &'a Assign>,
+        f: impl FnOnce(&mut Self) -> Run,
+    ) -> Run {
+        let mut assigns = assigns.into_iter().peekable();
+        let some = assigns.peek().is_some();
+        if some {
+            self.push_assigns(&mut assigns)?;
             if let Some(text) = self.trace_later.take() {
                 self.trace_text(|| text);
             }
         }
         let result = f(self);
-        if !assigns.is_empty() {
+        if some {
             self.vars.pop_scope();
         }
         result
@@ -27,13 +33,16 @@ impl Shell {
 
     /// Makes assignments in a scope of their own, which is gone again if one fails.
     #[inline(never)]
-    fn push_assigns(&mut self, assigns: &[Assign]) -> Run {
+    fn push_assigns(&mut self, assigns: &mut dyn Iterator<Item = &Assign>) -> Run {
         self.vars.push_temporary();
-        let result = assigns.iter().try_for_each(|assign| self.assign_temporary(assign));
-        if result.is_err() {
-            self.vars.pop_scope();
+        for assign in assigns {
+            let result = self.assign_temporary(assign);
+            if result.is_err() {
+                self.vars.pop_scope();
+                return result;
+            }
         }
-        result
+        Ok(())
     }
 
     #[inline(never)]
@@ -70,7 +79,10 @@ impl Shell {
             value = if flags & vars::INTEGER != 0 { format!("{old}+({value})") } else { old + &value };
         }
         self.trace_text(|| format!("{}={}", name.name(), super::trace::shown(&value)));
-        let value = self.with_attributes(flags, value)?;
+        // Of the attributes only the integer counts, and that for what is appended.
+        if assign.append {
+            value = self.with_attributes(flags & vars::INTEGER, value)?;
+        }
         self.vars.make_temporary(name);
         self.set(name, value)?;
         self.vars.set_flags(name, vars::EXPORT, 0);
@@ -147,7 +159,10 @@ impl Shell {
             return self.set(name, format!("{}+({value})", if old.is_empty() { "0" } else { &old }));
         }
         // Appending in place keeps loops that build a string linear.
-        if self.vars.flags(target) & !vars::EXPORT == 0 && target > crate::symbols::OPTIND {
+        if self.vars.flags(target) & !vars::EXPORT == 0
+            && target > crate::symbols::OPTIND
+            && !self.opts.allexport
+        {
             let slot = self.vars.slot_mut(target);
             if let Value::Str(text) = &mut slot.value {
                 text.push_str(&value);
@@ -257,9 +272,6 @@ impl Shell {
             next = at.saturating_add(1);
         }
         self.vars.put(name, Value::Array(array));
-        if self.opts.allexport {
-            self.vars.set_flags(name, vars::EXPORT, 0);
-        }
         Ok(())
     }
 
@@ -335,9 +347,6 @@ impl Shell {
             }
         }
         self.vars.put(name, Value::Assoc(items));
-        if self.opts.allexport {
-            self.vars.set_flags(name, vars::EXPORT, 0);
-        }
         result
     }
 

@@ -1,6 +1,7 @@
 //! Programs: starting them with a descriptor map, becoming them, and waiting for them.
 
 use super::redirect::FdMap;
+use crate::builtins::getopt::Options;
 use crate::ir::{Command, Simple};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols;
@@ -307,33 +308,23 @@ impl Shell {
         Ok(())
     }
 
-    /// `exec program …`.
+    /// `exec program …`, with the name `exec`.
     pub(super) fn exec_builtin(&mut self, args: &[String]) -> Run {
-        let mut args = args;
-        let mut zero = None;
-        let mut clear = false;
-        while let Some(option) = args.first().filter(|a| a.starts_with('-') && a.len() > 1) {
-            match option.as_str() {
-                "--" => {
-                    args = &args[1..];
-                    break;
-                }
-                "-a" => {
-                    zero = args.get(1).cloned();
-                    args = args.get(2..).unwrap_or_default();
-                }
-                "-c" => {
-                    clear = true;
-                    args = &args[1..];
-                }
-                "-l" => args = &args[1..],
-                _ => {
-                    self.error(&format!("exec: {option}: invalid option"));
-                    self.status = 2;
+        let (mut zero, mut clear, mut login) = (None, false, false);
+        let mut options = Options::new(args);
+        loop {
+            match options.next(self, "cla:") {
+                Ok(Some(('c', _))) => clear = true,
+                Ok(Some(('l', _))) => login = true,
+                Ok(Some((_, name))) => zero = name.map(str::to_owned),
+                Ok(None) => break,
+                Err(status) => {
+                    self.status = status;
                     return Ok(());
                 }
             }
         }
+        let args = options.rest();
         let Some(program) = args.first().cloned() else {
             self.status = 0;
             return Ok(());
@@ -341,6 +332,9 @@ impl Shell {
         let mut argv = args.to_vec();
         if let Some(zero) = zero {
             argv[0] = zero;
+        }
+        if login {
+            argv[0].insert(0, '-');
         }
         if clear {
             let names: Vec<_> = self.vars.all();

@@ -19,6 +19,9 @@ impl Shell {
             self.last_arg.clear();
             return result;
         }
+        if self.opts.keyword && simple.args.iter().any(|arg| arg.assign.is_some()) {
+            return self.run_keywords(command, simple);
+        }
         let known = self.known_meaning(simple);
         if let Some(Meaning::Declaration(_)) = known {
             return self.run_declaration(command, simple);
@@ -33,6 +36,21 @@ impl Shell {
             self.spare.give(former);
         }
         self.spare.give_list(args);
+        result
+    }
+
+    /// A command some of whose arguments are assignments for it, as `set -k` wants.
+    fn run_keywords(&mut self, command: &Rc<Command>, simple: &Simple) -> Run {
+        let mut args = Vec::new();
+        for arg in simple.args.iter().filter(|arg| arg.assign.is_none()) {
+            self.expand_fields(&arg.word, &mut args)?;
+        }
+        let result = self.with_assigns(simple.args.iter().filter_map(|arg| arg.assign.as_deref()), |sh| {
+            sh.run_expanded(command, simple, &mut args, None, false)
+        });
+        if let Some(last) = args.pop() {
+            self.last_arg = last;
+        }
         result
     }
 
@@ -110,7 +128,7 @@ impl Shell {
         let special = self.opts.posix && builtins::is_special(&args[0]);
         let run = |sh: &mut Shell| {
             let tolerant = std::mem::replace(&mut sh.tolerant, !special);
-            let result = builtin(sh, args);
+            let result = sh.call_builtin(builtin, args);
             sh.tolerant = tolerant;
             result
         };
@@ -190,7 +208,14 @@ impl Shell {
             self.status = 0;
             return Ok(());
         }
-        let result = self.with_assigns(&simple.assigns, |sh| sh.exec_builtin(&args[1..]));
+        let result = self.with_assigns(&simple.assigns, |sh| {
+            if args[1] == "--help" {
+                sh.status = sh.print_help("exec");
+                sh.flush();
+                return Ok(());
+            }
+            sh.exec_builtin(args)
+        });
         self.pop_some(saved);
         result.and_then(|()| self.after_special(true))
     }
