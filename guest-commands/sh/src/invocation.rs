@@ -134,6 +134,7 @@ fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {
         match if sh.command_string { result } else { sh.goes_on(result) } {
             Ok(()) => {}
             Err(Flow::Discard) => units.goes_on_after(sh.line),
+            Err(Flow::Abandon) if !sh.command_string => units.goes_on_after(sh.line),
             Err(flow) => return Err(flow),
         }
         if sh.opts.onecmd && !sh.command_string {
@@ -217,7 +218,7 @@ fn run_numbered(sh: &mut Shell, read: &mut dyn FnMut() -> Option<String>, first:
                 sh.session.command_number += 1;
                 match sh.goes_on(result) {
                     Ok(()) => {}
-                    Err(Flow::Discard) => units.goes_on_after(sh.line),
+                    Err(Flow::Discard | Flow::Abandon) => units.goes_on_after(sh.line),
                     Err(flow) => return Err(flow),
                 }
                 if sh.opts.onecmd {

@@ -28,6 +28,8 @@ pub(crate) enum Flow {
     Exit,
     /// The complete command is given up; a script goes on with the next.
     Discard,
+    /// As that, but the text of `eval`, `.` and `-c` is given up as a whole.
+    Abandon,
 }
 
 /// The result of executing something.
@@ -120,6 +122,12 @@ pub(crate) struct Shell {
     pub(crate) session: Session,
     /// What runs is a builtin that is not special, or arithmetic: for POSIX, too, its errors do not end the shell.
     pub(crate) tolerant: bool,
+    /// Children that `BASH_SUBSHELL` does not count.
+    pub(crate) uncounted: u32,
+    /// One of them is to be counted when the words of the next simple command are expanded.
+    pub(crate) counts_later: bool,
+    /// Standard error as it was before the redirections of the command that is being traced.
+    pub(crate) trace_fd: Option<u32>,
     pub(crate) history: History,
     pub(crate) completions: Completions,
     pub(crate) bindings: Bindings,
@@ -255,6 +263,9 @@ impl Shell {
             trace_later: None,
             before_return: 0,
             lowers: false,
+            trace_fd: None,
+            uncounted: 0,
+            counts_later: false,
             parenthesized: false,
             disabled: BTreeSet::new(),
             hashed: BTreeMap::new(),
@@ -353,7 +364,7 @@ impl Shell {
             symbols::BASHPID => agentos_guest::process::id().to_string(),
             symbols::EPOCHSECONDS => since().as_secs().to_string(),
             symbols::EPOCHREALTIME => format!("{}.{:06}", since().as_secs(), since().subsec_micros()),
-            symbols::BASH_SUBSHELL => (self.subshell + self.in_process).to_string(),
+            symbols::BASH_SUBSHELL => (self.subshell + self.in_process - self.uncounted).to_string(),
             symbols::BASH_ARGV0 => self.zero.clone(),
             symbols::SHELLOPTS => self.opts.list(),
             symbols::BASHOPTS => self.shopts.list(),
@@ -455,7 +466,7 @@ impl Shell {
     pub(crate) fn check_writable(&mut self, name: Sym) -> Run {
         if self.vars.flags(name) & vars::READONLY != 0 {
             self.error(&format!("{}: readonly variable", name.name()));
-            return Err(self.fatal());
+            return Err(self.serious());
         }
         Ok(())
     }
@@ -475,6 +486,16 @@ impl Shell {
         }
         self.status = 1;
         Flow::Discard
+    }
+
+    /// As [`Shell::fatal`] for the errors that with `set -e` end the shell even where a failure is tested.
+    pub(crate) fn serious(&mut self) -> Flow {
+        if self.opts.errexit {
+            self.status = 1;
+            self.session.leaving = true;
+            return Flow::Exit;
+        }
+        self.fatal()
     }
 
     /// The status of a shell that an error ends. Bash gives 127 for the text of `-c`, 1 otherwise.

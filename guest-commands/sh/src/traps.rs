@@ -266,7 +266,7 @@ impl Shell {
         if self.poll_traps() == Err(Flow::Exit) {
             self.traps.pending.clear();
         }
-        if let Some(action) = self.traps.exit.take()
+        if let Some(action) = self.traps.exit.clone()
             && !action.is_empty()
         {
             let status = self.status;
@@ -275,6 +275,7 @@ impl Shell {
             self.traps.running.push((Running::Exit, status));
             let result = self.eval_at(&action, "exit trap", 1);
             self.traps.running.pop();
+            self.traps.exit = None;
             if matches!(result, Err(Flow::Exit | Flow::Return)) {
                 return self.status;
             }

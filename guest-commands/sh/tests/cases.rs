@@ -93,6 +93,11 @@ fn history() {
 }
 
 #[test]
+fn running() {
+    check("running.cases");
+}
+
+#[test]
 fn idioms() {
     check("idioms.cases");
 }

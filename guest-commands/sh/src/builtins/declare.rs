@@ -3,7 +3,8 @@
 use crate::assoc::Assoc;
 use crate::compile;
 use crate::compile::word::{self, Mode};
-use crate::ir::{Arg, Assign, AssignValue};
+use crate::exec::trace::{shown, shown_or_empty};
+use crate::ir::{Arg, Assign, AssignValue, Element, Word};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{Sym, sym};
 use crate::vars::{
@@ -37,6 +38,25 @@ pub(super) struct Want {
     inherit: bool,
     /// A subscript makes it an array.
     subscript: bool,
+}
+
+/// The elements of a list as the trace shows them.
+fn traced_elements(elements: &[Element]) -> String {
+    let quoted = |word: &Word| match word.literal() {
+        Some(text) => format!("'{}'", text.replace('\'', "'\\''")),
+        None => word.raw.to_string(),
+    };
+    let shown: Vec<String> = elements
+        .iter()
+        .map(|element| match &element.key {
+            Some(key) => {
+                let sign = if element.append { "+=" } else { "=" };
+                format!("['{}']{sign}{}", key.word.raw, quoted(&element.word))
+            }
+            None => quoted(&element.word),
+        })
+        .collect();
+    shown.join(" ")
 }
 
 /// Called by name through `command` or `builtin`: arguments are text.
@@ -78,9 +98,50 @@ impl Shell {
             }
             None => name.clone(),
         };
+        if self.opts.xtrace {
+            self.trace_declaration(&name, &words, args);
+        }
+        self.trace_fd = None;
         let result = self.declare(&name, words, args);
         self.last_arg = last;
         result
+    }
+
+    /// What `set -x` shows of a declaration: lists come first, then the words, then what `export` and `readonly` assign.
+    #[inline(never)]
+    fn trace_declaration(&mut self, name: &str, words: &[What], args: &[Arg]) {
+        let mut line = name.to_owned();
+        let mut assigned = Vec::new();
+        for word in words {
+            line.push(' ');
+            match word {
+                What::Text(text) => line += &shown_or_empty(text),
+                What::Assign(i, value) => {
+                    let Some(assign) = args.get(*i).and_then(|a| a.assign.as_deref()) else { continue };
+                    let variable = assign.name.name();
+                    let index =
+                        assign.index.as_ref().map(|i| format!("[{}]", i.word.raw)).unwrap_or_default();
+                    let sign = if assign.append { "+=" } else { "=" };
+                    match (value, &assign.value) {
+                        (None, AssignValue::Array(elements)) => {
+                            self.trace_text(|| format!("{variable}{sign}({})", traced_elements(elements)));
+                            line += &variable;
+                        }
+                        (value, _) => {
+                            let value = value.as_deref().unwrap_or_default();
+                            line += &shown(&format!("{variable}{index}{sign}{value}"));
+                            assigned.push(format!("{variable}{sign}{}", shown(value)));
+                        }
+                    }
+                }
+            }
+        }
+        self.trace_text(|| line);
+        if matches!(name, "export" | "readonly") {
+            for text in assigned {
+                self.trace_text(|| text);
+            }
+        }
     }
 
     fn declare(&mut self, name: &str, words: Vec<What>, args: &[Arg]) -> Result<i32, Flow> {
@@ -411,7 +472,7 @@ impl Shell {
         if fixed && matches!(name, "export" | "readonly") {
             // These assign as a command without a name does, which POSIX wants to end the shell.
             self.error(&format!("{}: readonly variable", var.name()));
-            if self.fatal() == Flow::Exit {
+            if self.serious() == Flow::Exit {
                 self.status = 1;
                 return Err(Flow::Exit);
             }

@@ -14,6 +14,12 @@ pub(super) fn falsehood(_: &mut Shell, _: &[String]) -> Result<i32, Flow> {
     Ok(1)
 }
 
+/// More arguments than the builtin takes: bash gives up everything that runs.
+fn too_many(sh: &mut Shell, name: &str) -> Result<i32, Flow> {
+    sh.status = sh.complain(name, "too many arguments");
+    Err(Flow::Abandon)
+}
+
 fn count(sh: &mut Shell, args: &[String]) -> Result<u32, i32> {
     match args.get(1) {
         None => Ok(1),
@@ -47,6 +53,7 @@ fn leave(sh: &mut Shell, args: &[String], flow: fn(u32) -> Flow) -> Result<i32, 
         return Ok(0);
     }
     match count(sh, args) {
+        Ok(_) if args.len() > 2 => too_many(sh, &args[0]),
         Ok(n) => {
             sh.status = 0;
             Err(flow(n.min(sh.loops)))
@@ -63,28 +70,30 @@ fn leave(sh: &mut Shell, args: &[String], flow: fn(u32) -> Flow) -> Result<i32, 
 }
 
 /// The status that `return` or `exit` names.
-fn wanted(sh: &mut Shell, args: &[String]) -> i32 {
-    let args = if args.get(1).is_some_and(|a| a == "--") { &args[1..] } else { args };
-    match args.get(1).map(|text| (text, text.trim().parse::<i64>())) {
-        None => sh.status,
-        Some((_, Ok(n))) => (n & 0xff) as i32,
+fn wanted(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
+    let name = &args[0];
+    let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
+    match words.first().map(|text| (text, text.trim().parse::<i64>())) {
+        None => Ok(sh.status),
         Some((text, Err(_))) => {
-            let message = format!("{text}: numeric argument required");
-            sh.complain(if args[0] == "--" { "exit" } else { &args[0] }, &message);
-            2
+            sh.complain(name, &format!("{text}: numeric argument required"));
+            Ok(2)
         }
+        Some(_) if words.len() > 1 => too_many(sh, name),
+        Some((_, Ok(n))) => Ok((n & 0xff) as i32),
     }
 }
 
 pub(super) fn return_from(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     if sh.functions_active == 0 && sh.sources_active == 0 {
+        wanted(sh, args)?;
         sh.complain("return", "can only `return' from a function or sourced script");
         return Ok(2);
     }
     sh.before_return = sh.status;
     sh.status = match sh.traps.status_for_return() {
         Some(status) if args.len() == 1 => status,
-        _ => wanted(sh, args),
+        _ => wanted(sh, args)?,
     };
     Err(Flow::Return)
 }
@@ -92,7 +101,7 @@ pub(super) fn return_from(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> 
 pub(super) fn exit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     sh.status = match sh.traps.status_for_exit() {
         Some(status) if args.len() == 1 => status,
-        _ => wanted(sh, args),
+        _ => wanted(sh, args)?,
     };
     sh.leave()
 }
@@ -242,10 +251,7 @@ pub(super) fn shift(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         [] => 1,
         [text, rest @ ..] => match getopt::number(text) {
             None => return Ok(sh.complain("shift", &format!("{text}: numeric argument required"))),
-            Some(_) if !rest.is_empty() => {
-                sh.status = sh.complain("shift", "too many arguments");
-                return Err(Flow::Discard);
-            }
+            Some(_) if !rest.is_empty() => return too_many(sh, "shift"),
             Some(n) => n,
         },
     };

@@ -26,6 +26,10 @@ impl Shell {
             if !self.wait_any() {
                 return Err(Waited::NoChild);
             }
+            // One that the ended child itself has sent came first.
+            if let Some(signal) = self.caught() {
+                return Err(Waited::Signal(128 + i32::from(signal.raw())));
+            }
         }
     }
 

@@ -48,6 +48,8 @@ pub(super) fn kill(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     if words.is_empty() {
         return Ok(sh.usage("kill"));
     }
+    // What has ended cannot be sent anything.
+    sh.reap();
     let mut sent = false;
     for word in words {
         let pids = if word.starts_with('%') {

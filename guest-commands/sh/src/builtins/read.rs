@@ -26,6 +26,8 @@ enum End {
     File,
     TimedOut,
     Signal(i32),
+    /// A trap left what was running.
+    Left(Flow),
 }
 
 impl Shell {
@@ -100,7 +102,17 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         End::File => 1,
         End::TimedOut => 142,
         End::Signal(n) => 128 + n,
+        End::Left(flow) => return Err(flow),
     })
+}
+
+/// What a signal that was caught comes to: its trap runs and the reading goes on, but in POSIX mode that ends.
+fn interrupted(sh: &mut Shell) -> Option<End> {
+    let signal = sh.caught()?;
+    if sh.opts.posix {
+        return Some(End::Signal(i32::from(signal.raw())));
+    }
+    sh.poll_traps().err().map(End::Left)
 }
 
 /// Whether text names a variable or an element of an array.
@@ -178,8 +190,8 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
                 Ok(true) => {}
                 Ok(false) => return (out, End::TimedOut),
                 Err(_) => {
-                    if let Some(signal) = sh.caught() {
-                        return (out, End::Signal(i32::from(signal.raw())));
+                    if let Some(end) = interrupted(sh) {
+                        return (out, end);
                     }
                     continue;
                 }
@@ -189,8 +201,8 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
             Ok(None) => return (out, End::File),
             Ok(Some(byte)) => byte,
             Err(error) if errno_of(&error) == Some(Errno::EINTR) => {
-                if let Some(signal) = sh.caught() {
-                    return (out, End::Signal(i32::from(signal.raw())));
+                if let Some(end) = interrupted(sh) {
+                    return (out, end);
                 }
                 continue;
             }

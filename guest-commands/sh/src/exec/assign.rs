@@ -62,7 +62,8 @@ impl Shell {
         if self.vars.flags(name) & vars::READONLY != 0 {
             // Bash runs the command without the assignment; in POSIX mode it gives the line up.
             return match self.check_writable(name) {
-                Err(Flow::Exit) => {
+                Err(Flow::Exit) if self.session.leaving => Err(Flow::Exit),
+                _ if self.opts.posix => {
                     self.status = 1;
                     Err(Flow::Discard)
                 }
@@ -355,7 +356,7 @@ impl Shell {
         match error {
             ArithError::Message(m) if m.ends_with("bad array subscript") => {
                 self.error(&format!("{}[{raw}]: bad array subscript", name.name()));
-                Err(self.fatal())
+                Err(self.serious())
             }
             error => self.arith_failed(error),
         }

@@ -139,7 +139,7 @@ impl Shell {
 
     #[inline(never)]
     fn run_arith(&mut self, arith: &Arith) -> Run {
-        self.trace_text(|| format!("(( {} ))", arith.text.trim()));
+        self.trace_text(|| format!("(( {} ))", arith.text));
         match self.try_arith(arith) {
             Ok(n) => self.status = i32::from(n == 0),
             Err(crate::arith::eval::ArithError::Flow(Flow::Discard)) => self.status = 1,

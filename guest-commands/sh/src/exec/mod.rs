@@ -9,7 +9,7 @@ mod pipeline;
 mod redirect;
 mod simple;
 mod subst;
-mod trace;
+pub(crate) mod trace;
 mod wait;
 
 use crate::ir::{Command, Item, Kind, List, Pipeline};
@@ -74,7 +74,9 @@ impl Shell {
             None => (None, Default::default()),
         };
         let tail = tail && !pipeline.negate && clock.is_none();
-        if pipeline.negate {
+        // Without `set -e` a `!` only excuses the pipeline itself, not what runs within.
+        let excused = pipeline.negate && self.opts.errexit;
+        if excused {
             self.tested += 1;
         }
         let result = match pipeline.stages.as_slice() {
@@ -88,7 +90,7 @@ impl Shell {
                     if checks {
                         self.pipestatus.clear();
                         self.pipestatus.push(self.status);
-                        self.check_failure(trapped)
+                        if pipeline.negate { Ok(()) } else { self.check_failure(trapped) }
                     } else {
                         Ok(())
                     }
@@ -96,14 +98,15 @@ impl Shell {
             }
             stages => {
                 let trapped = self.traps.err.is_some();
-                self.run_stages(stages).and_then(|()| self.check_failure(trapped))
+                self.run_stages(stages)
+                    .and_then(|()| if pipeline.negate { Ok(()) } else { self.check_failure(trapped) })
             }
         };
-        if pipeline.negate {
+        if excused {
             self.tested -= 1;
-            if matches!(result, Ok(()) | Err(Flow::Break(_) | Flow::Continue(_))) {
-                self.status = i32::from(self.status == 0);
-            }
+        }
+        if pipeline.negate && matches!(result, Ok(()) | Err(Flow::Break(_) | Flow::Continue(_))) {
+            self.status = i32::from(self.status == 0);
         }
         if let (Some(clock), Some(timed)) = (clock, pipeline.timed) {
             self.report_times(clock, times, timed);

@@ -153,6 +153,7 @@ impl Shell {
                 }
             }
             let _ = ends.io;
+            this.count_later(command);
             let result = this.run_command(command, true);
             if result.is_ok() && this.status != 0 && this.opts.errexit {
                 return this.finish_child(Err(Flow::Exit));
@@ -166,6 +167,18 @@ impl Shell {
                 Stage::Failed(254)
             }
         })
+    }
+
+    /// In the child of a command: `( )` is no second level, and the words of a simple command belong to the level outside.
+    fn count_later(&mut self, command: &Command) {
+        match command.kind {
+            Kind::Subshell(_) => self.uncounted += 1,
+            Kind::Simple(_) => {
+                self.uncounted += 1;
+                self.counts_later = true;
+            }
+            _ => {}
+        }
     }
 
     /// Whether a command is a program whose words can be expanded here without the script noticing.
@@ -283,6 +296,11 @@ impl Shell {
             }
             if let Some(null) = &null {
                 let _ = fd::dup2(null.raw(), 0, false);
+            }
+            if single
+                && matches!(item.first.stages.as_slice(), [stage] if matches!(stage.kind, Kind::Subshell(_)))
+            {
+                this.uncounted += 1;
             }
             let result = match item.first.stages.as_slice() {
                 // No ERR trap sees the failure of a simple command in the background.

@@ -234,9 +234,13 @@ impl Shell {
         let RedirectFd::Named(name) = own else { return Ok(true) };
         match fd::dup(source, OWN, false) {
             Ok(copy) => {
-                if let Err(flow) = self.set(name, copy.to_string()) {
+                if let Err(flow) = self.assign_text(&name.name(), copy.to_string()) {
                     let _ = fd::close(copy);
-                    return Err(flow);
+                    if flow == Flow::Exit {
+                        return Err(flow);
+                    }
+                    self.error(&format!("{}: cannot assign fd to variable", name.name()));
+                    return Ok(false);
                 }
                 Ok(true)
             }
@@ -257,11 +261,22 @@ impl Shell {
         fd::is_open(number) && !self.kept.iter().any(|own| own.raw() == number)
     }
 
+    /// The value of the variable or element that text names.
+    fn value_of_text(&mut self, text: &str) -> Option<String> {
+        let Some((name, rest)) = text.split_once('[') else {
+            return self.get(crate::symbols::sym(text)).map(std::borrow::Cow::into_owned);
+        };
+        let name = crate::symbols::sym(name);
+        let index = crate::compile::index(rest.strip_suffix(']')?, self.line).ok()?;
+        let key = self.element_key(name, &index).ok()?;
+        self.get_element(name, &key)
+    }
+
     /// The number a redirection is about; `None` for `{name}` that is to be given one.
-    fn redirect_number(&self, own: RedirectFd, closing: bool) -> Option<u32> {
+    fn redirect_number(&mut self, own: RedirectFd, closing: bool) -> Option<u32> {
         match own {
             RedirectFd::Number(n) => Some(n),
-            RedirectFd::Named(name) if closing => self.vars.get(name)?.parse().ok(),
+            RedirectFd::Named(name) if closing => self.value_of_text(&name.name())?.parse().ok(),
             RedirectFd::Named(_) => None,
         }
     }
@@ -405,6 +420,14 @@ impl Shell {
             Err(error) if errno_of(&error) == Some(Errno::EBADF) => None,
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// The copy of what standard error was before redirections.
+    #[inline(never)]
+    pub(super) fn former_error(&self, saved: &Saved) -> Option<u32> {
+        let at = saved.fds.iter().position(|fd| *fd == (2, true))?;
+        let after = saved.fds[at..].iter().filter(|(_, kept)| *kept).count();
+        self.kept.get(self.kept.len().checked_sub(after)?).map(fd::Owned::raw)
     }
 
     /// Undoes redirections.

@@ -90,6 +90,9 @@ impl Shell {
         known: Option<Meaning>,
         tail: bool,
     ) -> Run {
+        if std::mem::take(&mut self.counts_later) {
+            self.uncounted -= 1;
+        }
         let Some(name) = args.first() else { return self.run_assignments(command, simple) };
         let meaning = known.unwrap_or_else(|| self.meaning(name));
         self.trace_args(args, !simple.assigns.is_empty());
@@ -116,7 +119,12 @@ impl Shell {
         let mut given = std::mem::replace(args, self.spare.list());
         let name = given.remove(0);
         self.spare.give(name);
-        let result = self.with_assigns(&simple.assigns, |sh| sh.call(function, given));
+        self.trace_fd = self.former_error(&saved);
+        let result = self.with_assigns(&simple.assigns, |sh| {
+            sh.trace_fd = None;
+            sh.call(function, given)
+        });
+        self.trace_fd = None;
         args.extend(last);
         self.pop_some(saved);
         result
@@ -126,7 +134,9 @@ impl Shell {
     fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
         let Some(saved) = self.push_some(&command.redirects)? else { return self.not_redirected(&args[0]) };
         let special = self.opts.posix && builtins::is_special(&args[0]);
+        self.trace_fd = self.former_error(&saved);
         let run = |sh: &mut Shell| {
+            sh.trace_fd = None;
             let tolerant = std::mem::replace(&mut sh.tolerant, !special);
             let result = sh.call_builtin(builtin, args);
             sh.tolerant = tolerant;
@@ -149,6 +159,7 @@ impl Shell {
             });
             assigned.and(status)
         };
+        self.trace_fd = None;
         let written = self.flush_of(&args[0]);
         self.pop_some(saved);
         let status = result?;
@@ -241,6 +252,7 @@ impl Shell {
             return self.not_redirected(name.unwrap_or_default());
         };
         let special = self.opts.posix && name.is_some_and(builtins::is_special);
+        self.trace_fd = self.former_error(&saved);
         let mut assigned = Ok(());
         let mut assigns = simple.assigns.as_slice();
         if special {
@@ -256,6 +268,7 @@ impl Shell {
                 Ok(())
             })
         });
+        self.trace_fd = None;
         if !self.flush() {
             self.status = 1;
         }

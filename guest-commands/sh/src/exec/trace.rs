@@ -9,7 +9,7 @@ use std::time::Instant;
 impl Shell {
     /// Prints an executed command if `set -x` is on.
     #[inline]
-    pub(super) fn trace_text(&mut self, text: impl FnOnce() -> String) {
+    pub(crate) fn trace_text(&mut self, text: impl FnOnce() -> String) {
         if self.opts.xtrace {
             self.trace_slowly(text);
         }
@@ -32,7 +32,10 @@ impl Shell {
                 // As with messages, nobody is told of one that does not arrive.
                 let _ = agentos_guest::fd::write_all(to, &crate::text::to_bytes(&line));
             }
-            None => self.write_error(&line),
+            None => match self.trace_fd {
+                Some(former) => drop(agentos_guest::fd::write_all(former, &crate::text::to_bytes(&line))),
+                None => self.write_error(&line),
+            },
         }
     }
 
@@ -128,7 +131,7 @@ fn formatted(format: &str, [real, user, system]: [f64; 3]) -> Result<String, cha
 }
 
 /// A value as the trace shows it: quoted if need be.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     if text.chars().any(char::is_control) {
         return crate::expand_ansi_quote(text);
     }
@@ -148,7 +151,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// As [`shown`]; nothing becomes a pair of quotes.
-fn shown_or_empty(text: &str) -> String {
+pub(crate) fn shown_or_empty(text: &str) -> String {
     if text.is_empty() { "''".to_owned() } else { shown(text) }
 }
 

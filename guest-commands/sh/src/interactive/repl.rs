@@ -215,7 +215,11 @@ impl Shell {
     /// What an error in a sourced file comes to: for a person only the command of the file ends.
     pub(crate) fn goes_on(&self, result: Run) -> Run {
         match result {
-            Err(Flow::Discard | Flow::Exit) if self.session.active && !self.session.leaving => Ok(()),
+            Err(Flow::Discard | Flow::Abandon | Flow::Exit)
+                if self.session.active && !self.session.leaving =>
+            {
+                Ok(())
+            }
             other => other,
         }
     }
