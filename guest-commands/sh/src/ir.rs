@@ -282,6 +282,8 @@ pub(crate) struct Redirect {
     pub(crate) fd: RedirectFd,
     pub(crate) kind: RedirectKind,
     pub(crate) target: Word,
+    /// Whether braces make several words of the target, which is then none.
+    pub(crate) several: bool,
     /// What the target of a here-document is.
     pub(crate) here: Option<Rc<Here>>,
 }

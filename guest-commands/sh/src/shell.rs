@@ -498,6 +498,16 @@ impl Shell {
         self.fatal()
     }
 
+    /// Reports an error of an expansion, which gives the command up; with `set -e` it ends the shell.
+    pub(crate) fn give_up(&mut self, message: &str) -> Flow {
+        self.error(message);
+        if self.opts.errexit {
+            return self.serious();
+        }
+        self.status = 1;
+        Flow::Discard
+    }
+
     /// The status of a shell that an error ends. Bash gives 127 for the text of `-c`, 1 otherwise.
     pub(crate) fn status_at_exit(&self) -> i32 {
         if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 }
@@ -666,6 +676,12 @@ impl Shell {
             return Ok(name);
         }
         match self.vars.target(name) {
+            // An array cannot be a reference.
+            Target::Var(target) if target == name => {
+                self.error(&format!("warning: {}: removing nameref attribute", name.name()));
+                self.vars.set_flags(name, 0, vars::NAMEREF);
+                Ok(name)
+            }
             Target::Var(target) => Ok(target),
             Target::Element(text) => {
                 self.error(&format!("`{text}': not a valid identifier"));
@@ -760,7 +776,8 @@ impl Shell {
             crate::arith::eval::ArithError::Flow(flow) => Err(flow),
             crate::arith::eval::ArithError::Message(message) => {
                 self.error(&message);
-                Err(self.fatal())
+                self.status = 1;
+                Err(Flow::Discard)
             }
         }
     }

@@ -249,6 +249,11 @@ impl Vars {
         }
     }
 
+    /// Whether the variable is there, be it without a value.
+    pub(crate) fn is_declared(&self, sym: Sym) -> bool {
+        self.slot(sym).is_some_and(|s| s.value != Value::Unset || s.flags != 0)
+    }
+
     pub(crate) fn is_set(&self, sym: Sym) -> bool {
         self.slot(sym).is_some_and(|s| s.value != Value::Unset)
     }

@@ -86,7 +86,7 @@ impl Parser<'_, '_> {
     }
 
     fn blanks(&mut self) {
-        while matches!(self.s.at(self.at.i), b' ' | b'\t' | b'\n' | b'\r') {
+        while matches!(self.s.at(self.at.i), b' ' | b'\t' | b'\n') {
             self.at.i += 1;
         }
     }
@@ -137,7 +137,7 @@ impl Parser<'_, '_> {
                     return Err(self.error(&format!("{sign}: assignment requires lvalue")));
                 } else {
                     let mut j = start + 2;
-                    while matches!(self.s.at(j), b' ' | b'\t' | b'\n' | b'\r') {
+                    while matches!(self.s.at(j), b' ' | b'\t' | b'\n') {
                         j += 1;
                     }
                     if self.s.at(j) == b'_' || self.s.at(j).is_ascii_alphabetic() {

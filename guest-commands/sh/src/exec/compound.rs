@@ -154,16 +154,22 @@ impl Shell {
 
     #[inline(never)]
     fn run_for_arith(&mut self, line: u32, [init, condition, step]: [Option<&Arith>; 3], body: &List) -> Run {
-        if let Some(init) = init {
-            self.loop_arith(init, line)?;
+        if let Some(init) = init
+            && self.loop_arith(init, line)?.is_none()
+        {
+            return Ok(());
         }
         let mut status = 0;
         self.loops += 1;
         let result = loop {
             if let Some(condition) = condition {
                 match self.loop_arith(condition, line) {
-                    Ok(0) => break Ok(()),
-                    Ok(_) => {}
+                    Ok(Some(0)) => break Ok(()),
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        status = 1;
+                        break Ok(());
+                    }
                     Err(flow) => break Err(flow),
                 }
             }
@@ -175,10 +181,15 @@ impl Shell {
                 }
                 Err(flow) => break Err(flow),
             }
-            if let Some(step) = step
-                && let Err(flow) = self.loop_arith(step, line)
-            {
-                break Err(flow);
+            if let Some(step) = step {
+                match self.loop_arith(step, line) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => {
+                        status = 1;
+                        break Ok(());
+                    }
+                    Err(flow) => break Err(flow),
+                }
             }
         };
         self.loops -= 1;
@@ -187,14 +198,21 @@ impl Shell {
         Ok(())
     }
 
-    /// One of the three expressions of `for ((…))`.
-    fn loop_arith(&mut self, arith: &Arith, line: u32) -> Result<i64, Flow> {
+    /// One of the three expressions of `for ((…))`; `None` and a status of 1 if it is wrong, which is reported.
+    fn loop_arith(&mut self, arith: &Arith, line: u32) -> Result<Option<i64>, Flow> {
         self.line = self.line_of(line);
         if !self.announce_text(|| format!("(({}))", arith.text))? {
-            return Ok(0);
+            return Ok(Some(0));
         }
         self.trace_text(|| format!("(( {} ))", arith.text.trim()));
-        self.arith(arith)
+        match self.try_arith(arith) {
+            Ok(n) => return Ok(Some(n)),
+            Err(crate::arith::eval::ArithError::Flow(Flow::Discard)) => {}
+            Err(crate::arith::eval::ArithError::Flow(flow)) => return Err(flow),
+            Err(crate::arith::eval::ArithError::Message(message)) => self.error(&format!("((: {message}")),
+        }
+        self.status = 1;
+        Ok(None)
     }
 
     /// Runs the body of a loop once; false when the loop ends.

@@ -181,11 +181,12 @@ impl Shell {
     }
 
     /// What an error that gives a command up comes to in the text that `eval`, `.` or a trap runs: the text goes on with
-    /// its next command. A subshell ends.
+    /// its next command. A subshell ends, and a shell in POSIX mode gives up all of it.
     pub(crate) fn given_up(&mut self, result: Run) -> Run {
         let interrupted = self.session.active && self.status > 128;
+        let below = self.subshell > 0 || self.in_process > 0;
         match result {
-            Err(Flow::Discard) if self.subshell == 0 && self.in_process == 0 && !interrupted => {
+            Err(Flow::Discard) if !below && !interrupted && !self.opts.posix => {
                 self.status = 1;
                 Ok(())
             }

@@ -117,7 +117,13 @@ impl Shell {
     #[inline(never)]
     fn resolve(&mut self, redirect: &Redirect, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
         if let RedirectKind::Here { newline } = redirect.kind {
-            let mut text = self.expand_string(redirect.word())?;
+            let tolerant = std::mem::replace(&mut self.tolerant, true);
+            let expanded = self.expand_string(redirect.word());
+            self.tolerant = tolerant;
+            let mut text = match expanded {
+                Err(Flow::Discard) if !self.session.active => return Ok(false),
+                other => other?,
+            };
             if newline {
                 text.push('\n');
             }
@@ -128,6 +134,10 @@ impl Shell {
                     Ok(false)
                 }
             };
+        }
+        if redirect.several && self.opts.braceexpand {
+            self.error(&format!("{}: ambiguous redirect", redirect.target.raw));
+            return Ok(false);
         }
         let mut fields = Vec::new();
         // POSIX: only at a terminal are names of redirections patterns.

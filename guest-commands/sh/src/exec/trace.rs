@@ -132,9 +132,6 @@ fn formatted(format: &str, [real, user, system]: [f64; 3]) -> Result<String, cha
 
 /// A value as the trace shows it: quoted if need be.
 pub(crate) fn shown(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        return crate::expand_ansi_quote(text);
-    }
     if text == "'" {
         return "\\'".to_owned();
     }
@@ -147,7 +144,13 @@ pub(crate) fn shown(text: &str) -> String {
             c => " \t\n'\"\\|&;()<>!{}*[]?^$`".contains(c),
         }
     });
-    if special { format!("'{}'", text.replace('\'', "'\\''")) } else { text.to_owned() }
+    if special {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    } else if text.chars().any(char::is_control) {
+        crate::expand_ansi_quote(text)
+    } else {
+        text.to_owned()
+    }
 }
 
 /// As [`shown`]; nothing becomes a pair of quotes.

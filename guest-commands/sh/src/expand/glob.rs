@@ -2,7 +2,7 @@
 
 use super::sink::Field;
 use crate::pattern::{self, Rules};
-use crate::shell::{Flow, Run, Shell};
+use crate::shell::{Run, Shell};
 use crate::symbols;
 
 /// How many paths one pattern may become, and how deep `**` looks.
@@ -38,9 +38,7 @@ impl Shell {
             paths.sort_unstable();
             out.append(&mut paths);
         } else if self.shopts.failglob {
-            self.error(&format!("no match: {}", field.to_text()));
-            self.status = 1;
-            return Err(Flow::Discard);
+            return Err(self.give_up(&format!("no match: {}", field.to_text())));
         } else if !self.shopts.nullglob {
             out.push(field.to_text());
         }

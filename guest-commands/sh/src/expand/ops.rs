@@ -43,6 +43,8 @@ impl Shell {
                 let with = if self.shopts.patsub_replacement { with } else { literal_replacement(&with) };
                 map(value, |text| replace(text, &p, &with, *all, *anchor, nocase))
             }
+            // Nothing is evaluated for what has no value.
+            Op::Substring { .. } if value == Val::Unset => value,
             Op::Substring { offset, length } => {
                 let offset = self.bound(param, offset)?;
                 let length = length.as_ref().map(|l| self.bound(param, l)).transpose()?;
@@ -177,6 +179,10 @@ impl Shell {
                     Name::At | Name::Star if kind == b'A' && value != Val::Many(Vec::new(), false) => {
                         let Val::Many(items, _) = value else { return Ok(value) };
                         let items: Vec<String> = items.iter().map(|i| quote(i)).collect();
+                        if param.name == Name::At && self.ifs().has(' ') {
+                            let start = ["set", "--"].map(str::to_owned);
+                            return Ok(Val::Many(start.into_iter().chain(items).collect(), false));
+                        }
                         return Ok(Val::One(format!("set -- {}", items.join(" "))));
                     }
                     _ if kind == b'a' => return Ok(map(value, |_| String::new())),
@@ -191,12 +197,25 @@ impl Shell {
                             _ => Val::One(letters),
                         }
                     }
-                    b'A' => self.assignment_form(name, value, list),
+                    b'A' => {
+                        let each = matches!(param.index, Some(Subscript::At));
+                        self.apart(self.assignment_form(name, value, list), each)
+                    }
                     _ => self.pairs(name, value, list, kind == b'K'),
                 }
             }
             _ => value,
         })
+    }
+
+    /// The words of a declaration that `[@]` asked for: quotes do not hold together the command and its options.
+    fn apart(&self, declaration: Val, each: bool) -> Val {
+        match declaration {
+            Val::One(text) if each && text.starts_with("declare -") && self.ifs().has(' ') => {
+                Val::Many(text.splitn(3, ' ').map(str::to_owned).collect(), false)
+            }
+            other => other,
+        }
     }
 
     /// `${x@A}`: an assignment that makes the variable what it is.

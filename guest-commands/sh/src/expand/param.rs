@@ -199,7 +199,7 @@ impl Shell {
 
     fn bad_substitution(&mut self, param: &Param) -> Run {
         self.error(&format!("${{{}}}: bad substitution", param.raw));
-        Err(self.fatal())
+        Err(self.serious())
     }
 
     /// What `${x?}` names in its message: of an indirect parameter, what it leads to.
@@ -259,18 +259,17 @@ impl Shell {
         match value {
             Val::One(target) if !target.is_empty() => self.lookup_text(&target),
             Val::Many(items, _) if items.len() == 1 => self.lookup_text(&items[0]),
-            // An element that is missing of a variable that is there.
+            Val::One(_) => self.lookup_text(""),
+            // A variable that is there, but has no value or not this element.
             Val::Unset
-                if matches!((param.name, &param.index), (Name::Var(name), Some(Subscript::Index(_)))
-                    if self.vars.is_set(self.vars.resolve(name))) =>
+                if matches!((param.name, &param.index), (Name::Var(name), None | Some(Subscript::Index(_)))
+                    if self.vars.is_declared(self.vars.resolve(name))) =>
             {
                 Ok(Val::Unset)
             }
             _ => {
                 let name = shown(param);
-                self.error(&format!("{name}: invalid indirect expansion"));
-                self.status = 1;
-                Err(Flow::Discard)
+                Err(self.give_up(&format!("{name}: invalid indirect expansion")))
             }
         }
     }
@@ -303,11 +302,7 @@ impl Shell {
             text => match text.parse() {
                 Ok(n) => Name::Positional(n),
                 Err(_) if crate::text::is_name(text) => Name::Var(sym(text)),
-                Err(_) => {
-                    self.error(&format!("{text}: invalid variable name"));
-                    self.status = 1;
-                    return Err(Flow::Discard);
-                }
+                Err(_) => return Err(self.give_up(&format!("{text}: invalid variable name"))),
             },
         };
         self.lookup(name, None)
@@ -327,7 +322,9 @@ impl Shell {
                     Ok(key) => self.get_element(name, &key).map_or(Val::Unset, Val::One),
                     // There is no such element, which is no reason to give up.
                     Err(ArithError::Message(message)) if message.ends_with("bad array subscript") => {
-                        self.error(&message);
+                        if let Flow::Exit = self.give_up(&message) {
+                            return Err(Flow::Exit);
+                        }
                         Val::Unset
                     }
                     Err(error) => {
@@ -405,9 +402,7 @@ impl Shell {
                         Err(error) => self.arith_failed(error)?,
                     },
                     _ => {
-                        self.error(&format!("${}: cannot assign in this way", shown(param)));
-                        self.status = 1;
-                        return Err(Flow::Discard);
+                        return Err(self.give_up(&format!("${}: cannot assign in this way", shown(param))));
                     }
                 }
                 sink.value(&text, quoted, &self.ifs());

@@ -327,5 +327,11 @@ impl Reader<'_> {
 /// `2>&1`, which `|&` means.
 fn error_to_output() -> Result<Redirect> {
     let target: Word = crate::compile::word::parse("1", 0, crate::compile::word::Mode::Word)?;
-    Ok(Redirect { fd: RedirectFd::Number(2), kind: RedirectKind::Dup { output: true }, target, here: None })
+    Ok(Redirect {
+        fd: RedirectFd::Number(2),
+        kind: RedirectKind::Dup { output: true },
+        target,
+        several: false,
+        here: None,
+    })
 }

@@ -128,13 +128,15 @@ impl Reader<'_> {
             }
         };
         let raw = self.str(target);
+        let several =
+            raw.contains('{') && !matches!(kind, RedirectKind::Here { .. }) && expand_braces(raw).len() > 1;
         let target = match kind {
             RedirectKind::Here { newline: false } => Word::default(),
             RedirectKind::Here { newline: true } => word::parse(raw, line, Mode::Assign)?,
             _ => word::parse(raw, line, Mode::Word)?,
         };
         known::forget(self.known);
-        Ok(Redirect { fd: fd.unwrap_or(RedirectFd::Number(default)), kind, target, here })
+        Ok(Redirect { fd: fd.unwrap_or(RedirectFd::Number(default)), kind, target, several, here })
     }
 
     /// The words that one written word stands for, after brace expansion.
