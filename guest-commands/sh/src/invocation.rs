@@ -40,6 +40,9 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     if interactive {
         sh.become_interactive(!asked.plain_lines);
     }
+    if sh.opts.monitor && !interactive {
+        sh.check_terminal();
+    }
     sh.shopts.login_shell = asked.startup.login;
     if let Err(status) = asked.apply_shopts(&mut sh) {
         return status;

@@ -52,6 +52,8 @@ pub(crate) struct Call {
     pub(crate) source: Rc<str>,
     /// Where it was called.
     pub(crate) line: u32,
+    /// The line of the function's definition; 0 for a file.
+    pub(crate) first: u32,
     /// Its arguments, if `extdebug` was on.
     pub(crate) args: Option<Vec<String>>,
     /// The options to bring back after it, if `local -` asked for that.
@@ -126,6 +128,8 @@ pub(crate) struct Shell {
     pub(crate) uncounted: u32,
     /// One of them is to be counted when the words of the next simple command are expanded.
     pub(crate) counts_later: bool,
+    /// `command exec` has asked for the redirections of the command to stay.
+    pub(crate) keeps: bool,
     /// Standard error as it was before the redirections of the command that is being traced.
     pub(crate) trace_fd: Option<u32>,
     pub(crate) history: History,
@@ -264,6 +268,7 @@ impl Shell {
             before_return: 0,
             lowers: false,
             trace_fd: None,
+            keeps: false,
             uncounted: 0,
             counts_later: false,
             parenthesized: false,
@@ -314,6 +319,16 @@ impl Shell {
         }
     }
 
+    /// The line that is being executed. For a person, those of a function count from its definition.
+    pub(crate) fn shown_line(&self) -> u32 {
+        match self.calls.last() {
+            Some(call) if self.interactive && self.sources_active == 0 => {
+                (self.line + 1).saturating_sub(call.first).max(1)
+            }
+            _ => self.line,
+        }
+    }
+
     fn get_reference(&self, name: Sym) -> Option<Cow<'_, str>> {
         match self.vars.target(name) {
             // A reference that refers to nothing yet.
@@ -357,7 +372,7 @@ impl Shell {
         let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(Cow::Owned(match name {
             _ if self.vars.flags(name) & vars::ORDINARY != 0 => return None,
-            symbols::LINENO => self.line.to_string(),
+            symbols::LINENO => self.shown_line().to_string(),
             symbols::RANDOM => (self.next_random() >> 8 & 0x7fff).to_string(),
             symbols::SRANDOM => self.next_random().to_string(),
             symbols::SECONDS => (self.seconds_base + self.started.elapsed().as_secs() as i64).to_string(),

@@ -581,7 +581,10 @@ impl Shell {
             } else if want.names_only && want.print {
                 self.print_attributes(&function);
             } else if want.names_only {
-                self.print(&format!("{function}\n"));
+                let known = self.functions.get(function.as_str()).filter(|_| self.shopts.extdebug);
+                let place =
+                    known.map(|known| format!(" {} {}", known.line, known.source)).unwrap_or_default();
+                self.print(&format!("{function}{place}\n"));
             } else {
                 self.print_function(&function);
             }

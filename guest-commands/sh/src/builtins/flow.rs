@@ -167,7 +167,14 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     sh.depth += 1;
     let file: Rc<str> = Rc::from(path.as_str());
     let shown = sh.shopts.extdebug.then(|| words.to_vec());
-    sh.calls.push(Call { name: Rc::from("source"), source: file.clone(), line, args: shown, opts: None });
+    sh.calls.push(Call {
+        name: Rc::from("source"),
+        source: file.clone(),
+        line,
+        first: 0,
+        args: shown,
+        opts: None,
+    });
     let before = std::mem::replace(&mut sh.source, file);
     let debug = if sh.opts.functrace { None } else { sh.traps.debug.take() };
     sh.indirection += 1;

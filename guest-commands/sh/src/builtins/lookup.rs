@@ -142,6 +142,7 @@ impl Shell {
         match self.builtin(&words[0]) {
             Some(_) if words[0] == "exec" => {
                 self.flush();
+                self.keeps = words.len() == 1;
                 self.exec_words(words)?;
                 Ok(self.status)
             }

@@ -3,6 +3,7 @@
 use super::declare::Want;
 use crate::expand_double_quote;
 use crate::shell::Shell;
+use crate::symbols;
 use crate::symbols::{
     BASH_ARGC, BASH_ARGV, BASH_LINENO, BASH_SOURCE, BASHOPTS, COMP_WORDBREAKS, DIRSTACK, FUNCNAME, GROUPS,
     LAST_DYNAMIC, PIPESTATUS, SHELLOPTS, Sym, UNDERSCORE, sym,
@@ -147,7 +148,13 @@ impl Shell {
 
     /// A variable as `declare -p` prints it; `None` if there is none.
     pub(crate) fn declaration_of(&self, var: Sym) -> Option<String> {
-        if let Some(items) = self.computed_array(var) {
+        if var == symbols::FUNCNAME && self.computed_array(var).is_none() {
+            return Some("declare -a FUNCNAME".to_owned());
+        }
+        if let Some(items) = self.computed_array(var).or_else(|| {
+            // Outside of calls these are empty.
+            matches!(var, symbols::BASH_SOURCE | symbols::BASH_LINENO).then(Vec::new)
+        }) {
             let items: Vec<String> =
                 items.iter().enumerate().map(|(i, v)| format!("[{i}]={}", expand_double_quote(v))).collect();
             return Some(format!("declare -a {}=({})", var.name(), items.join(" ")));

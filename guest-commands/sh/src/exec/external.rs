@@ -128,9 +128,22 @@ impl Shell {
         })
     }
 
+    /// What a program is given, with the names of the options that are on where the script exports those.
+    fn environment(&mut self) -> Rc<Vec<OsString>> {
+        for (name, list) in [(symbols::SHELLOPTS, self.opts.list()), (symbols::BASHOPTS, self.shopts.list())]
+        {
+            if self.vars.flags(name) & crate::vars::EXPORT != 0
+                && self.vars.get(name).is_none_or(|known| known != list)
+            {
+                self.vars.put_str(name, list);
+            }
+        }
+        self.vars.environment()
+    }
+
     /// Starts a program; a failure is reported, and its status returned.
     pub(super) fn spawn(&mut self, args: &[String], map: &FdMap) -> Result<Pid, i32> {
-        let env = self.vars.environment();
+        let env = self.environment();
         let started = self.spawn_with(&args[0], args, &env, map);
         // The message belongs where the program would have written it.
         self.stderr =
@@ -278,7 +291,7 @@ impl Shell {
 
     /// Replaces this shell by a program, which is told its path in `_` if `named`; returns when that failed, with the status set.
     pub(crate) fn become_program(&mut self, program: &str, args: &[String], named: bool) -> Run {
-        let env = self.vars.environment();
+        let env = self.environment();
         let argv: Vec<OsString> = args.iter().map(|a| crate::text::to_os(a)).collect();
         let path = if program.contains('/') || self.path_is_exported() {
             program.to_owned()

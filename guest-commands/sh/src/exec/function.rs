@@ -33,7 +33,8 @@ impl Shell {
         self.functions_active += 1;
         let shown = self.shopts.extdebug.then(|| self.args.clone());
         let (name, file) = (function.name.clone(), function.source.clone());
-        self.calls.push(Call { name, source: file.clone(), line, args: shown, opts: None });
+        let (called, first) = (self.shown_line(), function.line);
+        self.calls.push(Call { name, source: file.clone(), line: called, first, args: shown, opts: None });
         let source = std::mem::replace(&mut self.source, file);
         let withheld = self.withhold_traps(self.traced.contains(&function.name));
         self.vars.push_scope();

@@ -132,7 +132,9 @@ impl Shell {
 
     #[inline(never)]
     fn run_builtin(&mut self, command: &Command, simple: &Simple, builtin: Builtin, args: &[String]) -> Run {
-        let Some(saved) = self.push_some(&command.redirects)? else { return self.not_redirected(&args[0]) };
+        let Some(mut saved) = self.push_some(&command.redirects)? else {
+            return self.not_redirected(&args[0]);
+        };
         let special = self.opts.posix && builtins::is_special(&args[0]);
         self.trace_fd = self.former_error(&saved);
         let run = |sh: &mut Shell| {
@@ -161,6 +163,9 @@ impl Shell {
         };
         self.trace_fd = None;
         let written = self.flush_of(&args[0]);
+        if std::mem::take(&mut self.keeps) {
+            self.keep_redirects(&mut saved);
+        }
         self.pop_some(saved);
         let status = result?;
         self.status = if written || status != 0 { status } else { 1 };

@@ -220,7 +220,9 @@ impl Shell {
         };
         let loops = self.loops;
         let started = process::fork_call(|| {
+            let parenthesized = self.parenthesized;
             self.enter_subshell();
+            self.parenthesized = parenthesized;
             self.indirection += 1;
             self.loops = loops;
             if !self.shopts.inherit_errexit && !self.opts.posix {

@@ -4,7 +4,7 @@
 use crate::shell::{Flow, Run, Shell};
 use agentos_guest::process::{self, Pid, WaitStatus};
 use agentos_guest::signal::{self, Disposition};
-use agentos_guest::{Signal, strerror, tty};
+use agentos_guest::{Signal, fd, strerror, tty};
 
 /// The terminal whose foreground group is changed.
 const TERMINAL: u32 = 2;
@@ -48,6 +48,23 @@ impl Shell {
                 self.error(&text);
                 self.error("no job control in this shell");
             }
+        }
+    }
+
+    /// `-m` for a shell that is not interactive wants a terminal, too.
+    pub(crate) fn check_terminal(&mut self) {
+        let known = tty::tcgetpgrp(TERMINAL).map(drop);
+        let opened =
+            || fd::open("/dev/tty", fd::O_RDWR | fd::O_CLOEXEC, 0).map(|tty| drop(fd::Owned::from_raw(tty)));
+        if let Err(error) = known
+            && opened().is_err()
+        {
+            self.opts.monitor = false;
+            self.write_error(&format!(
+                "{0}: cannot set terminal process group (-1): {1}\n{0}: no job control in this shell\n",
+                self.zero,
+                strerror(&error)
+            ));
         }
     }
 
