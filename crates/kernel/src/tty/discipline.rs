@@ -406,7 +406,7 @@ impl Discipline {
 
     /// VMIN and VTIME (tenths of a second) of a terminal that is not in canonical mode.
     pub(super) fn timing(&self) -> Option<(usize, u8)> {
-        (!self.local(ICANON)).then(|| (usize::from(self.termios.cc[VMIN]), self.termios.cc[VTIME]))
+        (!self.local(ICANON)).then_some((usize::from(self.termios.cc[VMIN]), self.termios.cc[VTIME]))
     }
 
     /// Bytes that a read can take at once; `None`: it would wait. An end of file is 0 bytes.
