@@ -94,6 +94,7 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
     let status = sh.exit_trap();
     sh.save_history();
     sh.flush();
+    sh.wait_for_readers();
     // The process ends: its memory goes as a whole, and not variable by variable.
     std::mem::forget(sh);
     status & 0xff

@@ -138,6 +138,8 @@ pub(crate) struct Jobs {
     pub(crate) last: Option<Pid>,
     /// The last process substitution that was started.
     pub(crate) last_subst: Option<Pid>,
+    /// Process substitutions that read what this shell writes, newest last; the oldest are forgotten.
+    pub(crate) readers: VecDeque<Pid>,
     pub(crate) coprocs: Vec<Coproc>,
     done: VecDeque<(Pid, WaitStatus)>,
     current: Option<u32>,
@@ -167,6 +169,15 @@ impl Jobs {
             self.choose_current();
         }
         number
+    }
+
+    /// Remembers a process substitution that reads.
+    pub(crate) fn reader(&mut self, pid: Pid) {
+        const MOST: usize = 64;
+        if self.readers.len() == MOST {
+            self.readers.pop_front();
+        }
+        self.readers.push_back(pid);
     }
 
     /// Notes what became of a process.

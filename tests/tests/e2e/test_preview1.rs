@@ -264,7 +264,7 @@ fn sizes_offsets_flags_and_times_are_exact() {
     p.call("fd_filestat_set_times", &[In(A), L(1), L(2), I(1 | 2)], &[INVAL]);
     p.call("path_filestat_get", &[In(DIR), I(0), S("f"), Out(B)], OK);
     p.check(B, 48, u64::MAX, 7_000_000_123);
-    open(&mut p, In(DIR), "f", TRUNC, 0, 0, C, OK);
+    open(&mut p, In(DIR), "f", TRUNC, WRITE, 0, C, OK);
     p.call("fd_filestat_get", &[In(A), Out(B)], OK);
     p.check(B, 32, u64::MAX, 0);
     check(&p);

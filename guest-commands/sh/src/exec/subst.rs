@@ -4,7 +4,8 @@
 use crate::ir::{Command, Item, Kind, List, RedirectKind, Subst};
 use crate::shell::{Flow, Shell};
 use crate::source::units::Units;
-use agentos_guest::{fd, process, strerror};
+use agentos_guest::process::WaitFor;
+use agentos_guest::{Errno, errno_of, fd, process, strerror};
 use std::rc::Rc;
 
 /// Builtins whose effect outlives a substitution or that could do anything.
@@ -284,6 +285,9 @@ impl Shell {
             Ok((pid, kept)) => {
                 self.jobs.last = Some(pid);
                 self.jobs.last_subst = Some(pid);
+                if !read {
+                    self.jobs.reader(pid);
+                }
                 self.proc_fds.push(kept);
                 Ok(format!("/dev/fd/{kept}"))
             }
@@ -291,6 +295,17 @@ impl Shell {
                 self.error(&format!("fork: {}", strerror(&error)));
                 self.status = 254;
                 Err(Flow::Discard)
+            }
+        }
+    }
+
+    /// Lets the commands of `>( )` finish with what was written to them: when the shell has ended, its machine may end, too.
+    /// A signal ends the wait.
+    pub(crate) fn wait_for_readers(&mut self) {
+        self.close_process_substs(0);
+        while let Some(pid) = self.jobs.readers.pop_front() {
+            if process::wait(WaitFor::Pid(pid)).is_err_and(|e| errno_of(&e) == Some(Errno::EINTR)) {
+                return;
             }
         }
     }

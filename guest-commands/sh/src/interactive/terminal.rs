@@ -45,7 +45,10 @@ impl Raw {
         let former = tty::tcgetattr(INPUT).ok()?;
         let mut raw = former;
         raw.iflag &= !(iflag::ICRNL | iflag::INLCR | iflag::IGNCR | iflag::IXON | iflag::ISTRIP);
-        raw.lflag &= !(lflag::ICANON | lflag::ECHO | lflag::ISIG | lflag::IEXTEN);
+        // The interrupt key stays a signal: typed ahead, it would be no key for the program that the line starts.
+        raw.lflag &= !(lflag::ICANON | lflag::ECHO | lflag::IEXTEN);
+        raw.cc[cc::VQUIT] = 0;
+        raw.cc[cc::VSUSP] = 0;
         raw.cc[cc::VMIN] = 1;
         raw.cc[cc::VTIME] = 0;
         tty::tcsetattr(INPUT, When::Drain, &raw).ok()?;
@@ -111,7 +114,10 @@ impl Terminal {
         let line = self.edit(sh, prompt);
         drop(raw);
         for caught in self.caught.drain(..) {
-            sh.traps.note(caught);
+            // Without a trap, an interrupt has done what it does: the line is given up.
+            if caught != Signal::SIGINT || !sh.interrupts(Signal::SIGINT) {
+                sh.traps.note(caught);
+            }
         }
         line
     }
@@ -260,6 +266,7 @@ impl Terminal {
             match caught {
                 Signal::SIGWINCH => found = found.or(Some(Input::Resized)),
                 Signal::SIGHUP => found = Some(Input::End),
+                Signal::SIGINT => found = found.or(Some(Input::Key(Key::Ctrl('c')))),
                 _ => {}
             }
             // Traps run when the line is finished.
