@@ -77,6 +77,8 @@ pub(crate) struct Slot {
 struct Scope {
     /// Made for the assignments before a command.
     temporary: bool,
+    /// Of a call whose own assignments are in the scope below.
+    assigned: bool,
     /// What was replaced.
     outer: Vec<(Sym, Slot)>,
 }
@@ -339,8 +341,9 @@ impl Vars {
 
     // --- scopes
 
-    pub(crate) fn push_scope(&mut self) {
-        self.scopes.push(Scope::default());
+    /// A scope for a call; `assigned`: the scope below is of the assignments before the function's name.
+    pub(crate) fn push_scope(&mut self, assigned: bool) {
+        self.scopes.push(Scope { assigned, ..Scope::default() });
     }
 
     /// A scope for the assignments before a command.
@@ -367,18 +370,27 @@ impl Vars {
     pub(crate) fn unset(&mut self, name: Sym) {
         let scope = self.scopes.iter().rposition(|scope| scope.has(name));
         if let Some(scope) = scope
-            && (Some(scope) != self.call_scope())
-            && let Some(at) = self.scopes[scope].outer.iter().rposition(|(s, _)| *s == name)
+            && Some(scope) != self.call_scope()
         {
-            self.slot_mut(name);
-            let (_, slot) = self.scopes[scope].outer.remove(at);
-            if self.epoch > 0 {
-                self.journal.push((Change::Outer(scope), name, slot.clone()));
+            self.bring_back(name, scope);
+            // What stood before the name of the function was the same variable.
+            if self.scopes[scope].assigned && scope > 0 && self.scopes[scope - 1].has(name) {
+                self.bring_back(name, scope - 1);
             }
-            self.restore(name, slot);
             return;
         }
         self.remove(name);
+    }
+
+    /// Puts what a scope hides of a name in its place again.
+    fn bring_back(&mut self, name: Sym, scope: usize) {
+        let Some(at) = self.scopes[scope].outer.iter().rposition(|(s, _)| *s == name) else { return };
+        self.slot_mut(name);
+        let (_, slot) = self.scopes[scope].outer.remove(at);
+        if self.epoch > 0 {
+            self.journal.push((Change::Outer(scope), name, slot.clone()));
+        }
+        self.restore(name, slot);
     }
 
     /// Puts the global variable of a name in the place of the local one that hides it, or back; false if none does.
@@ -428,13 +440,9 @@ impl Vars {
 
     /// Whether a variable stands before the command that called the function.
     pub(crate) fn is_temporary(&self, sym: Sym) -> bool {
-        match self.call_scope() {
-            Some(call) if call > 0 => {
-                let before = &self.scopes[call - 1];
-                before.temporary && before.has(sym) && !self.scopes[call].has(sym)
-            }
-            _ => false,
-        }
+        let Some(at) = self.scopes.iter().rposition(|scope| scope.has(sym)) else { return false };
+        let scope = &self.scopes[at];
+        scope.temporary || scope.assigned && at > 0 && self.scopes[at - 1].has(sym)
     }
 
     /// What an assignment before the command at hand made stays.

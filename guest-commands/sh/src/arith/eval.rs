@@ -31,7 +31,7 @@ impl From<String> for ArithError {
 type Result<T> = std::result::Result<T, ArithError>;
 
 /// How far values of variables are evaluated as expressions themselves.
-const MAX_DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 128;
 /// Parsed expressions that are kept.
 const CACHE: usize = 256;
 

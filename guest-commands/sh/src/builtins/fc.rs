@@ -160,7 +160,7 @@ fn range(sh: &mut Shell, options: &Options, words: &[String]) -> Result<i32, Flo
         first = first.min(last);
         end = end.min(last);
     }
-    let reverse = options.reverse ^ (end < first);
+    let reverse = options.reverse || end < first;
     let (low, high) = (first.min(end), first.max(end));
     let mut order: Vec<usize> = (low..=high).collect();
     if reverse {

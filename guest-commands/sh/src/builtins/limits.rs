@@ -236,8 +236,10 @@ pub(super) fn ulimit(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         return Ok(0);
     }
     if wanted.is_empty() {
-        let value = options.rest().first().map(String::as_str);
-        wanted.extend(LIMITS.iter().find(|l| l.letter == 'f').map(|l| (l, value)));
+        wanted.extend(LIMITS.iter().find(|l| l.letter == 'f').map(|l| (l, None)));
+    }
+    if let Some((_, value @ None)) = wanted.last_mut() {
+        *value = options.rest().first().map(String::as_str);
     }
     let named = wanted.len() > 1;
     for (limit, value) in wanted {

@@ -116,6 +116,10 @@ impl Shell {
         if !self.opts.set_by_name(name, on) {
             return false;
         }
+        if name == "posix" {
+            // What a name means changes: special builtins come before functions.
+            self.generation = self.generation.wrapping_add(1);
+        }
         match name {
             "emacs" if on => self.opts.vi = false,
             "vi" if on => self.opts.emacs = false,

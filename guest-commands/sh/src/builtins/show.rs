@@ -8,7 +8,7 @@ use crate::symbols::{
     BASH_ARGC, BASH_ARGV, BASH_LINENO, BASH_SOURCE, BASHOPTS, COMP_WORDBREAKS, DIRSTACK, FUNCNAME, GROUPS,
     LAST_DYNAMIC, PIPESTATUS, SHELLOPTS, Sym, UNDERSCORE, sym,
 };
-use crate::vars::{EXPORT, NOVALUE, ORDINARY, READONLY, Value};
+use crate::vars::{EXPORT, NAMEREF, NOVALUE, ORDINARY, READONLY, Value};
 
 /// The arrays whose elements are computed.
 const COMPUTED_ARRAYS: &[Sym] =
@@ -94,7 +94,11 @@ impl Shell {
             },
             Value::Unset => return None,
             Value::Str(_) | Value::Int(_) => {
-                let text = self.get(var)?.into_owned();
+                // Of a name reference the name.
+                let text = match self.vars.flags(var) & NAMEREF {
+                    0 => self.get(var)?.into_owned(),
+                    _ => self.vars.get(var)?.into_owned(),
+                };
                 let plain = text.chars().all(|c| c.is_alphanumeric() || "_-+=:,./%@^".contains(c));
                 if plain { text } else { crate::expand_quote(&text) }
             }

@@ -88,7 +88,7 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
     if symbols::may_be_ordinary(name) && !sh.vars.is_ordinary(name)
         || sh.vars.is_set(name)
         || sh.vars.flags(name) & !ORDINARY != 0
-        || sh.vars.is_local(name)
+        || !sh.vars.is_global(name)
     {
         sh.vars.unset(name);
         if name == symbols::POSIXLY_CORRECT {

@@ -127,12 +127,7 @@ impl Shell {
             }
         }
         self.opts.noglob = noglob;
-        match result {
-            Ok(()) => Ok(out),
-            // Wrong words are no words; the command that completes goes on.
-            Err(Flow::Discard) => Ok(Vec::new()),
-            Err(flow) => Err(flow),
-        }
+        result.map(|()| out)
     }
 
     /// Calls the function of `-F` and takes `COMPREPLY`.
@@ -157,8 +152,8 @@ impl Shell {
         for name in VARIABLES.iter().chain(&["COMPREPLY"]) {
             self.vars.remove(sym(name));
         }
-        self.status = status;
         result?;
+        self.status = status;
         Ok(reply)
     }
 

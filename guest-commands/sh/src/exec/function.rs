@@ -13,12 +13,13 @@ impl Shell {
     /// Calls the function that the first word names.
     pub(crate) fn call_words(&mut self, words: &[String]) -> Run {
         match words.split_first().and_then(|(name, args)| Some((self.functions.get(name.as_str())?, args))) {
-            Some((function, args)) => self.call(&function.clone(), args.to_vec()),
+            Some((function, args)) => self.call(&function.clone(), args.to_vec(), false),
             None => Ok(()),
         }
     }
 
-    pub(super) fn call(&mut self, function: &Rc<Function>, args: Vec<String>) -> Run {
+    /// Calls a function; `assigned`: assignments stand before its name.
+    pub(super) fn call(&mut self, function: &Rc<Function>, args: Vec<String>, assigned: bool) -> Run {
         if self.functions_active >= MAX_CALLS {
             self.error(&format!("{}: maximum function nesting level exceeded ({MAX_CALLS})", function.name));
             self.status = 1;
@@ -37,7 +38,7 @@ impl Shell {
         self.calls.push(Call { name, source: file.clone(), line: called, first, args: shown, opts: None });
         let source = std::mem::replace(&mut self.source, file);
         let withheld = self.withhold_traps(self.traced.contains(&function.name));
-        self.vars.push_scope();
+        self.vars.push_scope(assigned);
         let result = self.run_body(function);
         self.vars.pop_scope();
         self.restore_traps(withheld);

@@ -2,8 +2,9 @@
 
 use super::redirect::Saved;
 use crate::builtins::{self, Builtin};
-use crate::ir::{Command, Meaning, Simple};
+use crate::ir::{Assign, Command, Meaning, Simple};
 use crate::shell::{Flow, Function, Run, Shell};
+use crate::vars;
 use std::rc::Rc;
 
 impl Shell {
@@ -56,7 +57,10 @@ impl Shell {
 
     /// What a name means.
     fn meaning(&self, name: &str) -> Meaning {
-        if let Some(function) = self.functions.get(name) {
+        // POSIX finds a special builtin before a function.
+        if let Some(function) = self.functions.get(name)
+            && !(self.opts.posix && builtins::is_special(name))
+        {
             return Meaning::Function(function.clone());
         }
         match self.builtin(name) {
@@ -122,7 +126,7 @@ impl Shell {
         self.trace_fd = self.former_error(&saved);
         let result = self.with_assigns(&simple.assigns, |sh| {
             sh.trace_fd = None;
-            sh.call(function, given)
+            sh.call(function, given, !simple.assigns.is_empty())
         });
         self.trace_fd = None;
         args.extend(last);
@@ -147,8 +151,7 @@ impl Shell {
         let result = if simple.assigns.is_empty() {
             run(self)
         } else if special {
-            // POSIX: assignments before a special builtin stay.
-            let assigned = simple.assigns.iter().try_for_each(|assign| self.assign(assign));
+            let assigned = self.assign_for_good(&simple.assigns);
             if let Some(text) = self.trace_later.take() {
                 self.trace_text(|| text);
             }
@@ -174,9 +177,19 @@ impl Shell {
         self.after_special(special && !runs)
     }
 
+    /// POSIX: assignments before a special builtin stay; in bash they are exported, too.
+    fn assign_for_good(&mut self, assigns: &[Assign]) -> Run {
+        for assign in assigns {
+            self.assign(assign)?;
+            self.vars.set_flags(assign.name, vars::EXPORT, 0);
+        }
+        Ok(())
+    }
+
     /// After a special builtin: POSIX wants that its wrong use ends a shell that is not interactive.
     fn after_special(&self, special: bool) -> Run {
-        let ends = special && self.opts.posix && self.status == 2 && !self.session.active && !self.tolerant;
+        let heeded = !self.session.active && !self.tolerant && self.tested == 0;
+        let ends = special && self.opts.posix && self.status == 2 && heeded;
         if ends { Err(Flow::Exit) } else { Ok(()) }
     }
 
@@ -214,7 +227,7 @@ impl Shell {
         let Some(mut saved) = self.push_some(&command.redirects)? else {
             return self.not_redirected("exec");
         };
-        if args.len() == 1 {
+        if args.len() == 1 || args.len() == 2 && args[1] == "--" {
             if self.opts.posix {
                 simple.assigns.iter().try_for_each(|assign| self.assign(assign))?;
             } else {
@@ -261,8 +274,7 @@ impl Shell {
         let mut assigned = Ok(());
         let mut assigns = simple.assigns.as_slice();
         if special {
-            // POSIX: assignments before a special builtin stay.
-            assigned = assigns.iter().try_for_each(|assign| self.assign(assign));
+            assigned = self.assign_for_good(assigns);
             assigns = &[];
         }
         let result = assigned.and_then(|()| {

@@ -175,6 +175,14 @@ impl Shell {
                         Some(name) => name,
                         None => return Ok(value),
                     },
+                    Name::Positional(_) if param.indirect => {
+                        let Val::One(target) = self.lookup(param.name, None)? else { return Ok(value) };
+                        let target = target.split('[').next().unwrap_or_default();
+                        if !crate::text::is_name(target) {
+                            return Ok(value);
+                        }
+                        self.vars.resolve(crate::symbols::sym(target))
+                    }
                     Name::Var(name) => self.vars.resolve(name),
                     Name::At | Name::Star if kind == b'A' && value != Val::Many(Vec::new(), false) => {
                         let Val::Many(items, _) = value else { return Ok(value) };

@@ -308,7 +308,7 @@ impl Shell {
         self.lookup(name, None)
     }
 
-    fn lookup(&mut self, name: Name, index: Option<&Subscript>) -> Result<Val, Flow> {
+    pub(super) fn lookup(&mut self, name: Name, index: Option<&Subscript>) -> Result<Val, Flow> {
         Ok(match name {
             Name::Var(name) => match index {
                 None if self.vars.flags(name) & vars::NAMEREF != 0 => match self.vars.target(name) {
@@ -428,6 +428,10 @@ impl Shell {
         let name = self.vars.resolve(name);
         match self.vars.slot(name).map(|s| &s.value) {
             Some(Value::Array(items)) => items.iter().map(|(k, v)| (*k, v.clone())).collect(),
+            // The elements of an associative array count from one.
+            Some(Value::Assoc(items)) => {
+                items.iter().enumerate().map(|(i, (_, v))| (i as i64 + 1, v.clone())).collect()
+            }
             _ => self.get_elements(name).into_iter().enumerate().map(|(i, v)| (i as i64, v)).collect(),
         }
     }
@@ -443,13 +447,20 @@ impl Shell {
                 return Ok(!self.get_elements(name).is_empty());
             }
             if self.vars.is_assoc(name) {
-                return Ok(self.get_element(name, &Key::Text(key.to_owned())).is_some());
+                // Bash expands the subscript, even if it has been before.
+                let key =
+                    match crate::compile::index(key, self.line).map(|index| self.element_key(name, &index)) {
+                        Ok(Ok(key)) => key,
+                        _ => Key::Text(key.to_owned()),
+                    };
+                return Ok(self.get_element(name, &key).is_some());
             }
         }
         match target.parse::<usize>() {
             Ok(0) => Ok(true),
             Ok(n) => Ok(n <= self.args.len()),
             Err(_) if !crate::text::is_name(target.split('[').next().unwrap_or("")) => Ok(false),
+            Err(_) if target.contains('[') && !target.ends_with(']') => Ok(false),
             Err(_)
                 if crate::text::is_name(target)
                     && matches!(self.vars.target(sym(target)), Target::Element(_)) =>
