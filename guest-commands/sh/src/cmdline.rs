@@ -12,6 +12,8 @@ pub(crate) struct CommandLine {
     pub(crate) interactive: Option<bool>,
     /// `--noediting`.
     pub(crate) plain_lines: bool,
+    /// `-r`.
+    pub(crate) restricted: bool,
     /// `-c`.
     pub(crate) command: bool,
     /// `-s`.
@@ -107,6 +109,7 @@ impl CommandLine {
             "noprofile" => self.startup.no_profile = true,
             "noediting" => self.plain_lines = true,
             "verbose" => sh.opts.verbose = true,
+            "restricted" => self.restricted = true,
             "rcfile" | "init-file" => {
                 self.startup.rc = args.get(self.len).cloned();
                 self.len += 1;
@@ -127,7 +130,7 @@ impl CommandLine {
             's' => self.stdin = true,
             'l' => self.startup.login = true,
             'i' => self.interactive = Some(on),
-            'r' => {}
+            'r' => self.restricted |= on,
             'o' => match args.get(self.len) {
                 None => sh.print_options(on),
                 Some(name) => {

@@ -4,6 +4,7 @@ use crate::cmdline;
 use crate::input::Input;
 use crate::interactive::repl;
 use crate::interactive::startup::Startup;
+use crate::restricted;
 use crate::shell::{Flow, Shell};
 use crate::source::units::Units;
 use agentos_guest::{Errno, Signal, errno_of, fd, signal};
@@ -48,6 +49,10 @@ pub(crate) fn run(args: Vec<String>) -> i32 {
         return status;
     }
     let started = sh.read_startup(&asked.startup);
+    if asked.restricted || restricted::is_restricted_name(&name) {
+        sh.shopts.restricted_shell = true;
+        sh.restrict();
+    }
     let result = if started.is_err() {
         started
     } else if command {
@@ -111,12 +116,17 @@ fn script(sh: &mut Shell, file: &str) -> Result<String, i32> {
         sh.write_error(&format!("{zero}: {file}: {}\n", agentos_guest::strerror(&error)));
         if errno_of(&error) == Some(Errno::ENOENT) { 127 } else { 126 }
     })?;
-    let head = &bytes[..bytes.len().min(80)];
-    if head.split(|b| *b == b'\n').next().is_some_and(|line| line.contains(&0)) {
+    if is_binary(&bytes) {
         sh.write_error(&format!("{file}: {file}: cannot execute binary file\n"));
         return Err(126);
     }
     Ok(crate::text::from_bytes(bytes))
+}
+
+/// Whether a file is no script: its first line holds a null byte.
+fn is_binary(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(80)];
+    head.split(|b| *b == b'\n').next().is_some_and(|line| line.contains(&0))
 }
 
 fn run_text(sh: &mut Shell, text: String) -> Result<(), Flow> {

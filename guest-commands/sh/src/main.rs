@@ -22,6 +22,7 @@ mod pattern;
 mod print;
 mod prompt;
 mod regex;
+mod restricted;
 mod script;
 mod shell;
 mod source;

@@ -148,7 +148,7 @@ impl Shopts {
     }
 }
 
-/// In the order of `$-`. Of `interactive` only the start of the shell decides.
+/// In the order of `$-`. Of `interactive` only the start of the shell decides; `restricted` is no option by name.
 const LETTERS: &[(char, &str)] = &[
     ('a', "allexport"),
     ('b', "notify"),
@@ -160,6 +160,7 @@ const LETTERS: &[(char, &str)] = &[
     ('m', "monitor"),
     ('n', "noexec"),
     ('p', "privileged"),
+    ('r', "restricted"),
     ('t', "onecmd"),
     ('u', "nounset"),
     ('v', "verbose"),
@@ -182,9 +183,11 @@ impl Options {
     }
 
     /// The letters of what is on, as `$-`.
-    pub(crate) fn letters(&self, interactive: bool) -> String {
-        let on = |letter: char, name: &str| {
-            if letter == 'i' { interactive } else { self.by_name(name) == Some(true) }
+    pub(crate) fn letters(&self, interactive: bool, restricted: bool) -> String {
+        let on = |letter: char, name: &str| match letter {
+            'i' => interactive,
+            'r' => restricted,
+            _ => self.by_name(name) == Some(true),
         };
         LETTERS.iter().filter(|(letter, name)| on(*letter, name)).map(|(letter, _)| *letter).collect()
     }

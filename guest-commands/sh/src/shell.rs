@@ -158,6 +158,8 @@ pub(crate) struct Shell {
     pub(crate) dirs: Vec<String>,
     pub(crate) getopts_at: usize,
     pub(crate) last_arg: String,
+    /// Whether this is a restricted shell.
+    pub(crate) restricted: bool,
     /// The builtin that assigns, which errors of its arithmetic name.
     pub(crate) assigns_for: Option<&'static str>,
     pub(crate) command_string: bool,
@@ -257,6 +259,7 @@ impl Shell {
             dirs: Vec::new(),
             getopts_at: 0,
             last_arg: String::new(),
+            restricted: false,
             assigns_for: None,
             command_string: false,
             proc_fds: Vec::new(),

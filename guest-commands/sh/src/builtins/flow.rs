@@ -118,6 +118,9 @@ pub(super) fn eval(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     Ok(sh.status)
 }
 
+/// How many null bytes a file to source may hold, which are left out.
+const MAX_NULLS: usize = 256;
+
 pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let words = match getopt::flags(sh, args, "") {
         Ok((_, words)) => words,
@@ -138,7 +141,14 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             .unwrap_or_else(|| if sh.opts.posix { String::new() } else { name.clone() })
     };
     let text = match std::fs::read(&*crate::text::os(&path)) {
-        Ok(bytes) => crate::text::from_bytes(bytes),
+        Ok(bytes) if bytes.iter().filter(|byte| **byte == 0).count() > MAX_NULLS => {
+            sh.complain(&args[0], &format!("{path}: cannot execute binary file"));
+            return Ok(126);
+        }
+        Ok(mut bytes) => {
+            bytes.retain(|byte| *byte != 0);
+            crate::text::from_bytes(bytes)
+        }
         Err(error) => {
             let message = if path.is_empty() {
                 format!("{}: {name}: file not found", args[0])

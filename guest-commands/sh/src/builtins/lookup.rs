@@ -182,6 +182,7 @@ pub(super) fn builtin(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     };
     let Some(name) = words.first() else { return Ok(0) };
     match sh.builtin(name) {
+        Some(_) if name == "exec" => sh.run_without_functions(words, false),
         Some(found) => sh.call_builtin(found, words),
         None => Ok(sh.complain("builtin", &format!("{name}: not a shell builtin"))),
     }

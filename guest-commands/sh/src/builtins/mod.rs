@@ -146,6 +146,9 @@ impl Shell {
         if args.get(1).is_some_and(|word| word == "--help") && takes_options(&args[0]) {
             return Ok(self.print_help(&args[0]));
         }
+        if self.refuses_builtin(args) {
+            return Ok(1);
+        }
         builtin(self, args)
     }
 

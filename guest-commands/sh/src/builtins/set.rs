@@ -5,7 +5,7 @@ use crate::options::{Options, Shopts};
 use crate::shell::{Flow, Shell};
 
 /// The letters that `set` takes.
-const LETTERS: &str = "abefhkmnptuvxBCEHPT";
+const LETTERS: &str = "abefhkmnprtuvxBCEHPT";
 
 pub(super) fn set(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     if args.len() == 1 {
@@ -91,6 +91,15 @@ impl Shell {
         let on = word.starts_with('-');
         let mut used = 0;
         for letter in word[1..].chars() {
+            if letter == 'r' {
+                if on {
+                    self.restrict();
+                } else if self.restricted {
+                    self.invalid_option("set", "+r");
+                    return Err(1);
+                }
+                continue;
+            }
             if letter != 'o' {
                 if !LETTERS.contains(letter) || !self.opts.set_letter(letter, on) {
                     return Err(self.invalid_option("set", &format!("{}{letter}", &word[..1])));

@@ -144,10 +144,19 @@ impl Shell {
     /// Starts a program; a failure is reported, and its status returned.
     pub(super) fn spawn(&mut self, args: &[String], map: &FdMap) -> Result<Pid, i32> {
         let env = self.environment();
-        let started = self.spawn_with(&args[0], args, &env, map);
-        // The message belongs where the program would have written it.
-        self.stderr =
+        // A message belongs where the program would have written it.
+        let stderr =
             map.pairs().find(|(child, _)| *child == 2).map_or(2, |(_, source)| source.unwrap_or(u32::MAX));
+        if self.restricted {
+            self.stderr = stderr;
+            let refused = self.refuses_program(&args[0]);
+            self.stderr = 2;
+            if refused {
+                return Err(1);
+            }
+        }
+        let started = self.spawn_with(&args[0], args, &env, map);
+        self.stderr = stderr;
         let result = self.started(started, args, &env, map);
         self.stderr = 2;
         if result.is_err() {
@@ -342,6 +351,10 @@ impl Shell {
             self.status = 0;
             return Ok(());
         };
+        if self.refuses("exec") {
+            self.status = 1;
+            return Ok(());
+        }
         let mut argv = args.to_vec();
         if let Some(zero) = zero {
             argv[0] = zero;

@@ -199,6 +199,9 @@ impl Shell {
             }
             RedirectKind::Here { .. } => return Ok(false),
         };
+        if flags & (fd::O_WRONLY | fd::O_RDWR) != 0 && self.refuses_output(target) {
+            return Ok(false);
+        }
         if self.opts.noclobber
             && matches!(redirect.kind, RedirectKind::Write | RedirectKind::Both { append: false })
             && crate::builtins::test::is_file(target)

@@ -36,7 +36,8 @@ impl Shell {
 
     /// Whether the shell may be replaced by its last command.
     pub(super) fn may_become(&self) -> bool {
-        !self.traps.any()
+        !self.restricted
+            && !self.traps.any()
             && self.in_process == 0
             && self.capture.routes.is_empty()
             && self.traps.on_return.is_none()

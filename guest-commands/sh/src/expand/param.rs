@@ -346,7 +346,7 @@ impl Shell {
     }
 
     fn flags(&self) -> String {
-        let mut flags = self.opts.letters(self.interactive);
+        let mut flags = self.opts.letters(self.interactive, self.restricted);
         if self.command_string {
             flags.push('c');
         }
