@@ -141,7 +141,7 @@ pub(crate) struct Index {
 #[derive(Debug, Default)]
 pub(crate) struct Word {
     pub(crate) parts: Vec<Part>,
-    /// The word as written.
+    /// The word as written. Of the words that braces made the first has the text, and the others have none.
     pub(crate) raw: Rc<str>,
 }
 

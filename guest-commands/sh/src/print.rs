@@ -238,14 +238,13 @@ impl Printer {
                 self.text(" ]]");
             }
             Kind::Function { name, body } => {
-                self.text("function ");
+                if !crate::source::posix() {
+                    self.text("function ");
+                }
                 self.definition(name, body);
             }
             Kind::Coproc { name, body } => {
-                self.text("coproc ");
-                if let Some(name) = name {
-                    let _ = write!(self.out, "{name} ");
-                }
+                let _ = write!(self.out, "coproc {} ", name.as_deref().unwrap_or("COPROC"));
                 self.command(body);
             }
         }
@@ -319,7 +318,7 @@ impl Printer {
     }
 
     fn words(&mut self, words: &[Word]) {
-        for (i, word) in words.iter().enumerate() {
+        for (i, word) in words.iter().filter(|word| !word.raw.is_empty()).enumerate() {
             if i > 0 {
                 self.text(" ");
             }
@@ -334,7 +333,7 @@ impl Printer {
             }
             self.assign(assign);
         }
-        for (i, arg) in simple.args.iter().enumerate() {
+        for (i, arg) in simple.args.iter().filter(|arg| !arg.word.raw.is_empty()).enumerate() {
             if i > 0 || !simple.assigns.is_empty() {
                 self.text(" ");
             }
@@ -479,7 +478,8 @@ pub(crate) fn array(elements: &[Element]) -> String {
         }
         None => shown(&element.word).into_owned(),
     };
-    format!("({})", elements.iter().map(item).collect::<Vec<_>>().join(" "))
+    let written = elements.iter().filter(|element| element.key.is_some() || !element.word.raw.is_empty());
+    format!("({})", written.map(item).collect::<Vec<_>>().join(" "))
 }
 
 /// A binary operator of `[[ ]]` as written.

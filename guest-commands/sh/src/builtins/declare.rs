@@ -405,6 +405,9 @@ impl Shell {
     /// The variable that a name means here: made local if it should be, a reference followed unless it is meant itself.
     fn declared(&mut self, written: Sym, want: &Want, name: &str) -> Option<Sym> {
         let itself = (want.on | want.off) & NAMEREF != 0;
+        // `+n` takes the attribute of the last reference of a chain.
+        let last = if want.off & NAMEREF != 0 { self.vars.last_reference(written) } else { None };
+        let written = last.unwrap_or(written);
         let reference = self.vars.flags(written) & NAMEREF != 0;
         let scoped = self.is_scoped(want, name);
         let mut var = written;

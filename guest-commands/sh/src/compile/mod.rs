@@ -5,11 +5,10 @@ mod param;
 pub(crate) mod word;
 
 use crate::arith::Arith;
-use crate::ir::{Assign, AssignValue, Element, Index};
+use crate::ir::{Assign, AssignValue, Element, Index, Word};
 use crate::source::SyntaxError;
 use crate::symbols::sym;
-
-pub(crate) use braces::expand as expand_braces;
+use std::rc::Rc;
 
 type Result<T> = std::result::Result<T, SyntaxError>;
 
@@ -32,10 +31,22 @@ pub(crate) fn elements(text: &str, line: u32) -> Result<Vec<Element>> {
                 }
             }
         }
-        let words = if crate::source::braces() { expand_braces(raw) } else { vec![raw.to_owned()] };
-        for one in words {
-            out.push(Element { key: None, append: false, word: word::parse(&one, line, word::Mode::Word)? });
-        }
+        let words = braced(raw, line)?.into_iter();
+        out.extend(words.map(|word| Element { key: None, append: false, word }));
+    }
+    Ok(out)
+}
+
+/// The words that one written word stands for after brace expansion. The first one has the text, the others have none.
+pub(crate) fn braced(raw: &str, line: u32) -> Result<Vec<Word>> {
+    if !crate::source::braces() || !raw.contains('{') {
+        return Ok(vec![word::parse(raw, line, word::Mode::Word)?]);
+    }
+    let mut out: Vec<Word> = Vec::new();
+    for one in braces::expand(raw) {
+        let word = word::parse(&one, line, word::Mode::Word)?;
+        let text = if out.is_empty() { raw } else { "" };
+        out.push(if *word.raw == *text { word } else { Word { raw: Rc::from(text), ..word } });
     }
     Ok(out)
 }

@@ -53,7 +53,7 @@ pub(super) fn wrong(text: &str) -> Param {
 }
 
 /// The expansion `${text}`. A wrong one is reported when it is expanded, as bash does: its operation is then
-/// [`Op::Transform`] with 0. `mode` is that of a word that stands for a value.
+/// [`Op::Transform`] with 0, or with 1 if only the letter is unknown. `mode` is that of a word that stands for a value.
 pub(super) fn parse(text: &str, line: u32, mode: Mode, depth: u32) -> Result<Param> {
     let raw: Rc<str> = Rc::from(text);
     if let Some(rest) = text.strip_prefix('#')
@@ -77,6 +77,7 @@ pub(super) fn parse(text: &str, line: u32, mode: Mode, depth: u32) -> Result<Par
     if let Some(after) = text.strip_prefix('!')
         && name_len(after) > 0
         && !after.starts_with(['-', '$', '!'])
+        && !(crate::source::posix() && after.starts_with(['#', '?']))
     {
         indirect = true;
         rest = after;
@@ -172,6 +173,7 @@ fn operation(rest: &str, line: u32, mode: Mode, depth: u32) -> Result<Option<Op>
             Op::Case { upper, all, pattern: if tail.is_empty() { None } else { Some(pattern(tail)?) } }
         }
         b'@' if b.len() == 2 && b"QEPAaULuKk".contains(&second) => Op::Transform(second),
+        b'@' => Op::Transform(1),
         _ => return Ok(None),
     }))
 }

@@ -2,6 +2,7 @@
 
 use crate::arith::eval::ArithError;
 use crate::assoc::Assoc;
+use crate::compile::word::Mode;
 use crate::ir::{Assign, AssignValue, Element, Part};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::Sym;
@@ -289,6 +290,13 @@ impl Shell {
             let mut plain = Vec::new();
             for element in elements {
                 match &element.key {
+                    // Here braces are text.
+                    None if element.word.raw.is_empty() => {}
+                    None if element.word.raw.contains('{') => {
+                        let word = crate::compile::word::parse(&element.word.raw, self.line, Mode::Word);
+                        let Ok(word) = word else { return Err(self.fatal()) };
+                        self.expand_fields(&word, &mut plain)?;
+                    }
                     None => self.expand_fields(&element.word, &mut plain)?,
                     Some(index) => {
                         let sign = if element.append { "+=" } else { "=" };
@@ -302,7 +310,7 @@ impl Shell {
                 pairs.push((key, false, plain.next().unwrap_or_default()));
             }
         } else {
-            for element in elements {
+            for element in elements.iter().filter(|e| e.key.is_some() || !e.word.raw.is_empty()) {
                 let value = self.expand_string(&element.word)?;
                 let Some(index) = &element.key else {
                     let text = &element.word.raw;

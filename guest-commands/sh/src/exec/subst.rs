@@ -103,6 +103,11 @@ impl Shell {
         let Some(command) = self.file_of(list) else { return Ok(Vec::new()) };
         let Some(saved) = self.push_redirects(&command.redirects)? else {
             self.status = 1;
+            if self.opts.errexit {
+                // No command runs that could fail instead.
+                self.session.leaving = true;
+                return Err(Flow::Exit);
+            }
             return Ok(Vec::new());
         };
         let number = match command.redirects.first().map(|r| r.fd) {

@@ -31,6 +31,15 @@ impl Shell {
             Op::Transform(0) => {
                 return self.bad_substitution(param);
             }
+            // Bash looks at the letter only if there is something to transform, and then ends.
+            Op::Transform(1) => {
+                if self.param_value(param)? == Val::Unset {
+                    return Ok(());
+                }
+                let _ = self.bad_substitution(param);
+                self.status = self.status_at_exit();
+                return Err(Flow::Exit);
+            }
             Op::Names { star } => {
                 let Name::Var(prefix) = param.name else { return Ok(()) };
                 let prefix = prefix.name();

@@ -50,10 +50,17 @@ impl Reader<'_> {
             if self.dialect.aliases.is_none() || self.aliases.off > 0 {
                 return Ok(next);
             }
-            if !self.aliases.next.is_empty() {
+            // An operator, or a word that POSIX mode reserves, leaves it to the word behind.
+            let counts = next.token != Token::Operator
+                && !(self.dialect.posix && matches!(self.str(next), "in" | "do"));
+            if counts && !self.aliases.next.is_empty() {
                 let before = self.aliases.next.len();
                 self.aliases.next.retain(|end| *end > next.start);
                 follows |= self.aliases.next.len() < before;
+            }
+            if follows && !counts {
+                self.aliases.next.push(next.start);
+                return Ok(next);
             }
             if next.token != Token::Word || !(command || follows) || !self.replace_alias(next, command) {
                 return Ok(next);

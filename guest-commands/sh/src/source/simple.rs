@@ -3,8 +3,8 @@
 use super::SyntaxError;
 use super::known;
 use super::lexer::{Assignments, Lexeme, Reader, Token};
+use crate::compile;
 use crate::compile::word::{self, Mode};
-use crate::compile::{self, expand_braces};
 use crate::ir::{Arg, Assign, AssignValue, Command, Kind, Redirect, RedirectFd, RedirectKind, Simple, Word};
 use crate::symbols::sym;
 
@@ -128,8 +128,9 @@ impl Reader<'_> {
             }
         };
         let raw = self.str(target);
-        let several =
-            raw.contains('{') && !matches!(kind, RedirectKind::Here { .. }) && expand_braces(raw).len() > 1;
+        let several = raw.contains('{')
+            && !matches!(kind, RedirectKind::Here { .. })
+            && compile::braced(raw, line)?.len() > 1;
         let target = match kind {
             RedirectKind::Here { newline: false } => Word::default(),
             RedirectKind::Here { newline: true } => word::parse(raw, line, Mode::Assign)?,
@@ -159,8 +160,8 @@ fn words(raw: &str, line: u32, mut push: impl FnMut(Word)) -> Result<()> {
         push(word::parse(raw, line, Mode::Word)?);
         return Ok(());
     }
-    for one in expand_braces(raw) {
-        push(word::parse(&one, line, Mode::Word)?);
+    for one in crate::compile::braced(raw, line)? {
+        push(one);
     }
     Ok(())
 }
