@@ -56,16 +56,21 @@ impl Saved {
     }
 }
 
-/// A file without a name that holds `bytes`, read from its start.
+/// A file without a name that holds `bytes`, read from its start. It is in `/tmp` where that can be: `TMPDIR` may be on a
+/// file system on which a file that has lost its name cannot be opened again.
 pub(super) fn temporary(bytes: &[u8]) -> io::Result<u32> {
-    let dir = agentos_guest::env::temp_dir();
+    nameless(std::path::Path::new("/tmp"), bytes)
+        .or_else(|_| nameless(&agentos_guest::env::temp_dir(), bytes))
+}
+
+fn nameless(dir: &std::path::Path, bytes: &[u8]) -> io::Result<u32> {
     for attempt in 0..100u32 {
         let path = dir.join(format!(".sh-{}-{attempt}", agentos_guest::process::id()));
         match fd::open(&path, fd::O_RDWR | fd::O_CREAT | fd::O_EXCL | fd::O_CLOEXEC, 0o600) {
             Ok(file) => {
                 let file = fd::Owned::from_raw(file);
-                fd::write_all(file.raw(), bytes)?;
-                let again = fd::open(&path, fd::O_RDWR | fd::O_CLOEXEC, 0);
+                let again = fd::write_all(file.raw(), bytes)
+                    .and_then(|()| fd::open(&path, fd::O_RDWR | fd::O_CLOEXEC, 0));
                 let _ = std::fs::remove_file(&path);
                 return again;
             }
