@@ -119,6 +119,7 @@ impl Shell {
                 Ok(word) => self.expand_fields(&word, &mut out),
                 Err(error) => {
                     self.error(&crate::shell::syntax_message(&error));
+                    self.status = 1;
                     Err(Flow::Discard)
                 }
             };
