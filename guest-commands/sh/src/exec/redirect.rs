@@ -145,12 +145,12 @@ impl Shell {
             return Ok(false);
         }
         let mut fields = Vec::new();
-        // POSIX: only at a terminal are names of redirections patterns.
-        let noglob = self.opts.noglob;
-        self.opts.noglob |= self.opts.posix && !self.session.active;
-        let expanded = self.expand_fields(&redirect.target, &mut fields);
-        self.opts.noglob = noglob;
-        expanded?;
+        if self.opts.posix && !self.session.active {
+            // POSIX: only at a terminal are such names split, or patterns.
+            fields.push(self.expand_string(&redirect.target)?);
+        } else {
+            self.expand_fields(&redirect.target, &mut fields)?;
+        }
         let [target] = fields.as_slice() else {
             self.error(&format!("{}: ambiguous redirect", redirect.target.raw));
             return Ok(false);

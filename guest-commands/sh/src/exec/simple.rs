@@ -28,8 +28,13 @@ impl Shell {
             return self.run_declaration(command, simple);
         }
         let mut args = self.spare.list();
+        let whole = self.opts.posix && declares_after_command(simple);
         for arg in &simple.args {
-            self.expand_fields(&arg.word, &mut args)?;
+            if whole && arg.assign.is_some() {
+                args.push(self.expand_string(&arg.word)?);
+            } else {
+                self.expand_fields(&arg.word, &mut args)?;
+            }
         }
         let result = self.run_expanded(command, simple, &mut args, known, tail);
         if let Some(last) = args.pop() {
@@ -292,4 +297,12 @@ impl Shell {
         self.pop_some(saved);
         result.and_then(|()| self.after_special(special))
     }
+}
+
+/// Whether a declaration builtin stands after `command`: POSIX wants its assignments unsplit there, too.
+fn declares_after_command(simple: &Simple) -> bool {
+    let mut names =
+        simple.args.iter().map(|arg| arg.word.literal()).skip_while(|name| *name == Some("command"));
+    simple.args.first().is_some_and(|arg| arg.word.literal() == Some("command"))
+        && names.next().flatten().is_some_and(builtins::declare::is_declaration)
 }
