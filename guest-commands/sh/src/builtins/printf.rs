@@ -132,8 +132,7 @@ fn escape(sh: &mut Shell, b: &[u8], out: &mut Vec<u8>, argument: bool) -> usize 
                 return 1;
             }
             (n, len) => {
-                let c = char::from_u32(n).unwrap_or(char::REPLACEMENT_CHARACTER);
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                crate::compile::word::push_code(n, out);
                 return 2 + len;
             }
         },

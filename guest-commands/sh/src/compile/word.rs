@@ -369,7 +369,7 @@ pub(crate) fn ansi(raw: &str) -> String {
 }
 
 /// Adds a number in the form of UTF-8, be it a character or not.
-fn push_code(n: u32, out: &mut Vec<u8>) {
+pub(crate) fn push_code(n: u32, out: &mut Vec<u8>) {
     if let Some(c) = char::from_u32(n) {
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         return;

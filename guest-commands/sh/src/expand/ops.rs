@@ -255,6 +255,9 @@ impl Shell {
         if !quoted {
             return Val::Many(pairs.flat_map(|(k, v)| [k, v]).collect(), *star);
         }
+        if pairs.len() == 0 {
+            return Val::Many(Vec::new(), *star);
+        }
         let assoc = self.vars.is_assoc(name);
         let text: Vec<String> = pairs
             .map(|(k, v)| {

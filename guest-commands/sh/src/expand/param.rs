@@ -33,7 +33,9 @@ impl Shell {
             }
             // Bash looks at the letter only if there is something to transform, and then ends.
             Op::Transform(1) => {
-                if self.param_value(param)? == Val::Unset {
+                let value = self.param_value(param)?;
+                if matches!(&value, Val::Unset) || matches!(&value, Val::Many(items, _) if items.is_empty()) {
+                    self.push(value, quoted, sink);
                     return Ok(());
                 }
                 let _ = self.bad_substitution(param);
