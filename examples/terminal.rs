@@ -102,8 +102,8 @@ async fn run() -> Result<(), Error> {
     session.keys("\r").await?;
     session.see("\nhello").await?;
     session.see("$ ").await?;
-    session.keys("cat /etc/host\t").await?;
-    session.see("name").await?;
+    session.keys("cat /etc/hostn\t").await?;
+    session.see("ame").await?;
     session.keys("\r").await?;
     session.see("agentos").await?;
     session.see("$ ").await?;

@@ -147,7 +147,12 @@ fn a_session_with_sizes_keys_and_a_status() {
             host.screen.screen().contents().contains("31 99")
         })
         .await;
-        host.keys("sleep 1000\r\x03").await;
+        // What was typed before has all been done; an interrupt throws away what was not.
+        host.keys("echo set''tled\r").await;
+        host.see("settled").await;
+        host.keys("echo star''ted; sleep 1000\r").await;
+        host.see("started").await;
+        host.keys("\x03").await;
         host.keys("echo interrupted $?\r").await;
         host.see("interrupted 130").await;
         host.keys("exit 5\r").await;

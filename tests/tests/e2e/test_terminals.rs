@@ -234,9 +234,8 @@ fn closing_ends_every_process_of_the_session() {
         tokio::task::yield_now().await;
         screen.shell.close().await.unwrap();
         assert!(live_processes(os).await.is_empty());
-        if let Ok(status) = waits.await.unwrap() {
-            assert!(status.exit_code > 128, "{status:?}");
-        }
+        // It ignores the hang-up: it ends with its input or is killed, and the wait for it ends.
+        let _ = waits.await.unwrap();
         screen.end().await;
         assert!(os.list_shells().await.unwrap().is_empty());
     });
