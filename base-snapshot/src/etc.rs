@@ -31,7 +31,8 @@ pub(crate) const FILES: &[(&str, u32, &str)] = &[
         0o644,
         "export PATH=\"${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"\n\
          export LANG=\"${LANG:-C.UTF-8}\"\n\
-         umask 022\n",
+         umask 022\n\
+         [ -z \"${PS1-}\" ] || . /etc/bash.bashrc\n",
     ),
     ("bash.bashrc", 0o644, "PS1='\\u@\\h:\\w\\$ '\n"),
 ];
