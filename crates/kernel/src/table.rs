@@ -1,6 +1,6 @@
 //! The process table: who is whose parent, group and session, and who waits to be reaped.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::{Errno, ExitInfo, Pid, Process, Result, WaitStatus};
@@ -103,22 +103,26 @@ impl Table {
         members.any(|e| e.process.signal_state().is_stopped())
     }
 
-    /// The groups that are not orphaned, but may be without `pid`: its own and those of its children.
-    pub(crate) fn groups_connected_by(&self, pid: Pid) -> Vec<Pid> {
-        let Some(entry) = self.entries.get(&pid) else { return Vec::new() };
+    /// The groups with stopped members that are not orphaned, but may be without `pid`: its own and those of its children.
+    pub(crate) fn groups_connected_by(&self, pid: Pid) -> HashSet<Pid> {
+        let Some(entry) = self.entries.get(&pid) else { return HashSet::new() };
         let connects = |parent: Option<&Entry>, child: &Entry| {
             parent.is_some_and(|parent| parent.sid == child.sid && parent.pgid != child.pgid)
         };
-        let mut groups = Vec::new();
+        let mut groups = HashSet::new();
         if connects(self.entries.get(&entry.ppid), entry) {
-            groups.push(entry.pgid);
+            groups.insert(entry.pgid);
         }
         for child in entry.children.iter().filter_map(|child| self.entries.get(child)) {
-            if connects(Some(entry), child) && !groups.contains(&child.pgid) {
-                groups.push(child.pgid);
+            if connects(Some(entry), child) {
+                groups.insert(child.pgid);
             }
         }
-        groups
+        if groups.is_empty() {
+            return groups;
+        }
+        let live = self.entries.values().filter(|e| e.exit.is_none() && groups.contains(&e.pgid));
+        live.filter(|e| e.process.signal_state().is_stopped()).map(|e| e.pgid).collect()
     }
 
     /// Takes an ended process out.

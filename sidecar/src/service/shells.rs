@@ -33,6 +33,8 @@ const GRACE: Duration = Duration::from_secs(1);
 const KILL_TIME: Duration = Duration::from_secs(10);
 /// Between two looks at processes that are ending.
 const LOOK: Duration = Duration::from_millis(5);
+/// More than can wait in a terminal to be shown when its program ends, output and echo.
+const QUEUE: usize = 128 << 10;
 /// The shell of an environment that names none.
 const SHELL: &str = "/bin/sh";
 /// What a terminal is if nobody says.
@@ -62,17 +64,27 @@ impl Shell {
     /// Moves what is shown into the ring, to the end of the program and of what it has shown.
     async fn show(&self, terminal: &Terminal) {
         let mut buffer = vec![0; CHUNK];
+        let mut left = usize::MAX;
         loop {
+            if self.ended.is_cancelled() {
+                // Others may open the terminal anew and write for ever: what can have been there is the end.
+                left = left.min(QUEUE);
+            }
+            if left == 0 {
+                break;
+            }
+            let most = left.min(CHUNK);
             let n = tokio::select! {
                 biased;
                 () = self.closed.cancelled() => break,
-                n = terminal.read(&mut buffer) => n,
+                n = terminal.read(&mut buffer[..most]) => n,
                 // What it had written was there before; what others write later is not waited for.
                 () = self.ended.cancelled() => break,
             };
             if n == 0 {
                 break;
             }
+            left -= n;
             let mut rest = &buffer[..n];
             while !rest.is_empty() {
                 let written = tokio::select! {

@@ -94,23 +94,27 @@ pub(super) async fn connect(shell: &ShellHandle, policy: TerminalPolicy) -> Resu
     let shown = shell.data().await?;
     let mut signals = Signals::watch()?;
     let mut terminal = HostTerminal::take(policy)?;
-    let asked = {
-        let HostTerminal { keyboard, screen, tty } = &mut terminal;
-        tokio::select! {
-            biased;
-            never = follow(shell, tty, &mut signals) => match never? {},
-            asked = show(shown, screen) => asked?,
-            never = forward(shell, keyboard) => match never? {},
+    let HostTerminal { keyboard, screen, tty } = &mut terminal;
+    let tty = &*tty;
+    // Signals are heard to the very end: a program may close its terminal and live on, a terminal may take no more.
+    let to_the_end = async {
+        let asked = show(shown, screen).await?;
+        let recent = asked.is_some_and(|asked| asked.elapsed() < ANSWERED);
+        let status = shell.wait().await?;
+        screen.finish().await?;
+        if recent {
+            // The answer is for nobody now: not for the program that has the terminal next.
+            wire::sleep(ANSWER)?.await;
+            tty.discard_input();
         }
+        Ok(status)
     };
-    let status = shell.wait().await?;
-    if asked.is_some_and(|asked| asked.elapsed() < ANSWERED) {
-        // The answer is for nobody now: not for the program that has the terminal next.
-        wire::sleep(ANSWER)?.await;
-        terminal.tty.discard_input();
+    tokio::select! {
+        biased;
+        never = follow(shell, tty, &mut signals) => match never? {},
+        status = to_the_end => status,
+        never = forward(shell, keyboard) => match never? {},
     }
-    terminal.give_back().await?;
-    Ok(status)
 }
 
 /// What the guest shows, to its end. Returns when the terminal was last asked for something.

@@ -279,6 +279,12 @@ impl Kernel {
             // A master exists once: what is opened again is a new pair on Linux, which nobody means here.
             FileKind::PtyMaster(_) => Err(Errno::EIO),
             FileKind::PtySlave(slave) => {
+                let attr = crate::tty::attr_of(self, slave.pty().index())?;
+                let mut want = if access.read { WANT_READ } else { 0 };
+                if access.write {
+                    want |= WANT_WRITE;
+                }
+                who.cred.check(&attr, want)?;
                 let slave = slave.pty().slave()?;
                 Ok(Description::new(FileKind::PtySlave(slave), access, flags, entry))
             }

@@ -254,10 +254,13 @@ impl Pty {
         let Some(session) = session else { return };
         self.registry.forget_session(session, self.index);
         let hang_up = [Signal::SIGHUP, Signal::SIGCONT];
-        if let Some(kernel) = self.kernel.upgrade() {
+        // The group of the leader has its number, and holds it.
+        if foreground != Some(session)
+            && let Some(kernel) = self.kernel.upgrade()
+        {
             kernel.signal_process(session, &hang_up);
         }
-        self.signal_group(foreground.filter(|group| *group != session), &hang_up);
+        self.signal_group(foreground, &hang_up);
     }
 
     /// Takes `waker` out of every list.
@@ -326,6 +329,8 @@ impl PtyMaster {
             (taken, state.foreground)
         };
         if taken == 0 && !data.is_empty() {
+            // A byte that found no room may still have let the output go on (IXANY).
+            self.0.slave_changed.wake();
             return Err(Errno::EAGAIN);
         }
         self.0.signal_group(foreground, &signals);

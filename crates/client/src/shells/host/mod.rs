@@ -69,11 +69,6 @@ impl HostTerminal {
             Err(Error::InvalidRequest { message: "standard input is not a terminal".to_owned() })
         }
     }
-
-    /// Waits until everything is written, then gives the terminal back.
-    pub(super) async fn give_back(mut self) -> Result<()> {
-        self.screen.finish().await
-    }
 }
 
 fn size(of: impl AsFd) -> Option<(u16, u16)> {

@@ -51,7 +51,7 @@ impl Screen {
     }
 
     /// Undoes what the guest left switched on, and waits until everything is written.
-    pub(super) async fn finish(&mut self) -> Result<()> {
+    pub(in crate::shells) async fn finish(&mut self) -> Result<()> {
         let mut undo = Vec::new();
         self.filter.finish(&mut undo);
         if let Some(pieces) = self.pieces.take() {
