@@ -68,7 +68,7 @@ impl Shell {
         if let Some(n) = plain_integer(text) {
             return Ok(n);
         }
-        if depth > MAX_DEPTH {
+        if depth > MAX_DEPTH || crate::stack::used() > super::MAX_STACK {
             return Err(ArithError::Message(format!(
                 "{text}: expression recursion level exceeded (error token is \"{text}\")"
             )));

@@ -12,6 +12,9 @@ use std::rc::Rc;
 
 pub(crate) use parse::parse;
 
+/// Bytes of the stack that may be in use when an expression goes deeper; a guest has 1 MiB.
+const MAX_STACK: usize = if cfg!(target_family = "wasm") { 640 << 10 } else { 4 << 20 };
+
 /// An arithmetic expression of the script.
 #[derive(Debug)]
 pub(crate) struct Arith {

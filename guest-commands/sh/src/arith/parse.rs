@@ -249,7 +249,7 @@ impl Parser<'_, '_> {
 
     fn deeper(&mut self) -> Result<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.depth > MAX_DEPTH || crate::stack::used() > super::MAX_STACK {
             return Err(self.error("expression recursion level exceeded"));
         }
         Ok(())

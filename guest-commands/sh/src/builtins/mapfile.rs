@@ -28,7 +28,13 @@ impl<'a> Wanted<'a> {
             'd' => self.delimiter = crate::text::to_bytes(value).first().copied().unwrap_or(0),
             'n' => self.max = count().ok_or("invalid line count")?,
             's' => self.skip = count().ok_or("invalid line count")?,
-            'O' => self.origin = Some(number(value).filter(|n| *n >= 0).ok_or("invalid array origin")?),
+            'O' => {
+                self.origin = Some(
+                    number(value)
+                        .filter(|n| (0..=i64::from(u32::MAX)).contains(n))
+                        .ok_or("invalid array origin")?,
+                )
+            }
             'u' => {
                 let from = count().and_then(|n| u32::try_from(n).ok());
                 self.from = from.ok_or("invalid file descriptor specification")?;

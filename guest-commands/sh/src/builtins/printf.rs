@@ -328,7 +328,8 @@ fn pad_integer(out: &mut Vec<u8>, n: u64, conversion: u8, spec: &Spec) {
         _ => format!("{n:X}"),
     };
     if let Some(precision) = spec.precision {
-        digits = if precision == 0 && n == 0 { String::new() } else { format!("{digits:0>precision$}") };
+        let zeros = precision.saturating_sub(digits.len());
+        digits = if precision == 0 && n == 0 { String::new() } else { "0".repeat(zeros) + &digits };
     }
     if spec.alternate {
         match conversion {
@@ -533,7 +534,7 @@ fn hexadecimal(mantissa: u64, exponent: i32, spec: &Spec) -> String {
     let (whole, fraction) = text.split_at(1);
     let fraction = match spec.precision {
         None => fraction.trim_end_matches('0').to_owned(),
-        Some(precision) => format!("{fraction:0<precision$}"),
+        Some(precision) => fraction.to_owned() + &"0".repeat(precision.saturating_sub(fraction.len())),
     };
     let point = if fraction.is_empty() && !spec.alternate { "" } else { "." };
     format!("0x{whole}{point}{fraction}p{power:+}")

@@ -4,6 +4,8 @@ use crate::source::skip::Skipper;
 
 /// How many words one word may become. One that would become more stays as it is, as in bash when memory ends.
 const MAX_WORDS: usize = 1_000_000;
+/// Bytes of padded words that one sequence makes.
+const MAX_BYTES: usize = 64 << 20;
 
 /// The words that `raw` stands for; itself if it has no braces to expand.
 pub(crate) fn expand(raw: &str) -> Vec<String> {
@@ -116,6 +118,10 @@ fn sequence(text: &str) -> Option<Vec<String>> {
         let (a, b) = (i128::from(a), i128::from(b));
         let count = (b - a).abs() / step + 1;
         let count = usize::try_from(count).ok().filter(|n| *n <= MAX_WORDS)?;
+        // Formatting takes no larger width, and the words are bounded together.
+        if width > 65_000 || width.saturating_mul(count) > MAX_BYTES {
+            return None;
+        }
         let sign = if b >= a { step } else { -step };
         let word = |n: i128| {
             if n < 0 { format!("-{:0>1$}", -n, width.saturating_sub(1)) } else { format!("{n:0>width$}") }

@@ -285,9 +285,15 @@ impl Shell {
             self.trace_text(|| crate::print::head(command));
             match self.announce(command) {
                 Ok(true) => {}
-                Ok(false) => continue,
+                Ok(false) | Err(Flow::Continue(1)) => continue,
+                // Of a DEBUG trap.
+                Err(Flow::Break(1)) => break,
                 Err(flow) => {
-                    result = Err(flow);
+                    result = Err(match flow {
+                        Flow::Break(n) => Flow::Break(n - 1),
+                        Flow::Continue(n) => Flow::Continue(n - 1),
+                        flow => flow,
+                    });
                     break;
                 }
             }

@@ -194,6 +194,10 @@ impl Shell {
                         }
                         return Ok(true);
                     }
+                    Some(None) if !text.is_empty() => {
+                        self.error(&format!("{target}: Bad file descriptor"));
+                        return Ok(false);
+                    }
                     // `>&file`.
                     _ if output && own == Some(1) => (fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC, true),
                     _ => {

@@ -5,8 +5,9 @@ use crate::ir::{Command, Item, Kind, List, RedirectKind, Subst};
 use crate::shell::{Flow, Shell};
 use crate::source::units::Units;
 use agentos_guest::process::WaitFor;
-use agentos_guest::{Errno, errno_of, fd, process, strerror};
+use agentos_guest::{fd, process, strerror};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// Builtins whose effect outlives a substitution or that could do anything.
 const OUTSIDE: &[&str] = &[
@@ -305,14 +306,24 @@ impl Shell {
     }
 
     /// Lets the commands of `>( )` finish with what was written to them: when the shell has ended, its machine may end, too.
-    /// A signal ends the wait.
+    /// It is the last thing a shell does, and does not wait for what takes no notice of its end.
     pub(crate) fn wait_for_readers(&mut self) {
-        self.close_process_substs(0);
-        while let Some(pid) = self.jobs.readers.pop_front() {
-            if process::wait(WaitFor::Pid(pid)).is_err_and(|e| errno_of(&e) == Some(Errno::EINTR)) {
-                return;
-            }
+        const MOST: Duration = Duration::from_secs(5);
+        const LOOK: Duration = Duration::from_millis(2);
+        if self.jobs.readers.is_empty() || self.session.active {
+            return;
         }
+        // They read to the end of what this shell holds open.
+        for number in 0..256 {
+            let _ = fd::close(number);
+        }
+        let begin = Instant::now();
+        self.jobs.readers.retain(|pid| {
+            while begin.elapsed() < MOST && matches!(process::try_wait(WaitFor::Pid(*pid)), Ok(None)) {
+                std::thread::sleep(LOOK);
+            }
+            false
+        });
     }
 
     /// Closes the pipes of the command's process substitutions, which are those after the first `before`.
