@@ -107,6 +107,7 @@ impl Shell {
             Expr::Neg(e) => self.value_of(e, depth)?.wrapping_neg(),
             Expr::Not(e) => i64::from(self.value_of(e, depth)? == 0),
             Expr::BitNot(e) => !self.value_of(e, depth)?,
+            Expr::Binary(_, left, ..) if matches!(**left, Expr::Binary(..)) => self.chain(expr, depth)?,
             Expr::Binary(op, a, b, token) => {
                 let a = self.value_of(a, depth)?;
                 let b = self.value_of(b, depth)?;
@@ -144,6 +145,23 @@ impl Shell {
                 self.value_of(b, depth)?
             }
         })
+    }
+
+    /// A sum of thousands leans to the left as deep: it is walked down to its first term and up again.
+    #[inline(never)]
+    fn chain(&mut self, expr: &Expr, depth: u32) -> Result<i64> {
+        let mut terms = Vec::new();
+        let mut first = expr;
+        while let Expr::Binary(op, left, right, token) = first {
+            terms.push((*op, right, token));
+            first = left;
+        }
+        let mut value = self.value_of(first, depth)?;
+        for (op, right, token) in terms.into_iter().rev() {
+            let right = self.value_of(right, depth)?;
+            value = binary(op, value, right, token)?;
+        }
+        Ok(value)
     }
 
     fn read_target(&mut self, target: &Target, depth: u32) -> Result<i64> {
