@@ -1,5 +1,6 @@
 //! `bind`: the table of keys of the line editor. It decodes key sequences and knows no terminal.
 
+use super::getopt::Options;
 use super::keys::{FUNCTIONS, VARIABLES};
 use crate::shell::{Flow, Shell};
 use std::collections::BTreeMap;
@@ -223,28 +224,13 @@ pub(super) fn bind(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
     let mut flags = String::new();
     let mut values: Vec<(char, String)> = Vec::new();
-    let mut at = 1;
-    while let Some(word) = args.get(at).filter(|w| w.len() > 1 && w.starts_with('-')) {
-        at += 1;
-        if word == "--" {
-            break;
-        }
-        let letters = &word[1..];
-        for (i, letter) in letters.char_indices() {
-            match letter {
-                'l' | 'p' | 's' | 'v' | 'P' | 'S' | 'V' | 'X' => flags.push(letter),
-                'm' | 'f' | 'q' | 'u' | 'r' | 'x' => {
-                    let rest = &letters[i + 1..];
-                    let attached = (!rest.is_empty()).then(|| rest.to_owned());
-                    let value = attached.or_else(|| args.get(at).cloned().inspect(|_| at += 1));
-                    let Some(value) = value else {
-                        return Ok(sh.option_needs_argument("bind", &format!("-{letter}")));
-                    };
-                    values.push((letter, value));
-                    break;
-                }
-                letter => return Ok(sh.invalid_option("bind", &format!("-{letter}"))),
-            }
+    let mut options = Options::new(args);
+    loop {
+        match options.next(sh, "lpsvPSVXm:f:q:u:r:x:") {
+            Ok(Some((letter, Some(value)))) => values.push((letter, value.to_owned())),
+            Ok(Some((letter, None))) => flags.push(letter),
+            Ok(None) => break,
+            Err(status) => return Ok(status),
         }
     }
     let mut keymap = match sh.bindings.variable("editing-mode") {
@@ -295,7 +281,7 @@ pub(super) fn bind(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     if let Some(text) = value('x') {
         status = bind_command(sh, keymap, text);
     }
-    for word in &args[at..] {
+    for word in options.rest() {
         read_line(sh, keymap, word);
     }
     Ok(status)

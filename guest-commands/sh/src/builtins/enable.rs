@@ -1,39 +1,26 @@
 //! `enable`: which builtins are looked up. Builtins of object files cannot be loaded.
 
+use super::getopt::Options;
 use super::table;
 use crate::shell::{Flow, Shell};
 
 pub(super) fn enable(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let (mut all, mut disable, mut print, mut special, mut delete, mut file) =
         (false, false, false, false, false, None);
-    let mut at = 1;
-    while let Some(word) = args.get(at).filter(|w| w.len() > 1 && w.starts_with('-')) {
-        at += 1;
-        if word == "--" {
-            break;
-        }
-        let letters = &word[1..];
-        for (i, letter) in letters.char_indices() {
-            match letter {
-                'a' => all = true,
-                'd' => delete = true,
-                'n' => disable = true,
-                'p' => print = true,
-                's' => special = true,
-                'f' => {
-                    let rest = &letters[i + 1..];
-                    let attached = (!rest.is_empty()).then(|| rest.to_owned());
-                    file = attached.or_else(|| args.get(at).cloned().inspect(|_| at += 1));
-                    if file.is_none() {
-                        return Ok(sh.option_needs_argument("enable", "-f"));
-                    }
-                    break;
-                }
-                letter => return Ok(sh.invalid_option("enable", &format!("-{letter}"))),
-            }
+    let mut options = Options::new(args);
+    loop {
+        match options.next(sh, "adnpsf:") {
+            Ok(Some(('a', _))) => all = true,
+            Ok(Some(('d', _))) => delete = true,
+            Ok(Some(('n', _))) => disable = true,
+            Ok(Some(('p', _))) => print = true,
+            Ok(Some(('s', _))) => special = true,
+            Ok(Some((_, value))) => file = value,
+            Ok(None) => break,
+            Err(status) => return Ok(status),
         }
     }
-    let names = &args[at..];
+    let names = options.rest();
     if names.is_empty() || print {
         for name in table::names() {
             let off = sh.disabled.contains(name);

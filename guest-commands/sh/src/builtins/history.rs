@@ -1,5 +1,6 @@
 //! `history`: prints and changes the list of earlier commands, and moves it between memory and its file.
 
+use super::getopt::Options;
 use crate::history::Expanded;
 use crate::shell::{Flow, Shell};
 use crate::symbols;
@@ -7,30 +8,16 @@ use crate::symbols;
 pub(super) fn history(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let mut flags = String::new();
     let mut delete = None;
-    let mut at = 1;
-    while let Some(word) = args.get(at).filter(|w| w.len() > 1 && w.starts_with('-')) {
-        at += 1;
-        if word == "--" {
-            break;
-        }
-        let letters = &word[1..];
-        for (i, letter) in letters.char_indices() {
-            match letter {
-                'a' | 'c' | 'n' | 'r' | 'w' | 'p' | 's' => flags.push(letter),
-                'd' => {
-                    let rest = &letters[i + 1..];
-                    let attached = (!rest.is_empty()).then(|| rest.to_owned());
-                    delete = attached.or_else(|| args.get(at).cloned().inspect(|_| at += 1));
-                    if delete.is_none() {
-                        return Ok(sh.option_needs_argument("history", "-d"));
-                    }
-                    break;
-                }
-                letter => return Ok(sh.invalid_option("history", &format!("-{letter}"))),
-            }
+    let mut options = Options::new(args);
+    loop {
+        match options.next(sh, "acnrwpsd:") {
+            Ok(Some(('d', value))) => delete = value,
+            Ok(Some((letter, _))) => flags.push(letter),
+            Ok(None) => break,
+            Err(status) => return Ok(status),
         }
     }
-    let words = &args[at..];
+    let words = options.rest();
     if flags.chars().filter(|flag| "anrw".contains(*flag)).count() > 1 {
         return Ok(sh.complain("history", "cannot use more than one of -anrw"));
     }
@@ -48,7 +35,7 @@ pub(super) fn history(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         return Ok(expand(sh, words));
     }
     if let Some(spec) = delete {
-        return Ok(remove(sh, &spec));
+        return Ok(remove(sh, spec));
     }
     match flags.chars().find(|flag| "anrw".contains(*flag)) {
         Some(flag) => Ok(transfer(sh, flag, words.first())),

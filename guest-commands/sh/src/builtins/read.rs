@@ -6,6 +6,7 @@ use crate::input::Input;
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{self, sym};
 use crate::vars::{READONLY, Value};
+use agentos_guest::tty::{self, Termios, When, lflag};
 use agentos_guest::{Errno, errno_of, fd};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,6 +19,26 @@ struct Options {
     array: Option<String>,
     timeout: Option<f64>,
     from: u32,
+}
+
+/// A terminal that does not show what is typed, for as long as this lives.
+struct Silent(u32, Termios);
+
+impl Silent {
+    fn enter(from: u32) -> Option<Self> {
+        let former = tty::tcgetattr(from).ok()?;
+        let mut silent = former;
+        silent.lflag &= !lflag::ECHO;
+        tty::tcsetattr(from, When::Drain, &silent).ok()?;
+        Some(Silent(from, former))
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // It may be hung up.
+        let _ = tty::tcsetattr(self.0, When::Drain, &self.1);
+    }
 }
 
 enum End {
@@ -61,9 +82,11 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     };
     let mut options = getopt::Options::new(args);
     let mut prompt = None;
+    let mut silent = false;
     loop {
         match options.next(sh, "ersa:d:i:n:N:p:t:u:") {
             Ok(Some(('r', _))) => o.raw = true,
+            Ok(Some(('s', _))) => silent = true,
             Ok(Some(('p', value))) => prompt = value,
             Ok(Some((letter, Some(value)))) => {
                 if !option(sh, &mut o, letter, value) {
@@ -90,7 +113,9 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         sh.flush();
         sh.write_error(prompt);
     }
+    let hidden = if silent { Silent::enter(o.from) } else { None };
     let (bytes, end) = input(sh, &o);
+    drop(hidden);
     if !fd::is_open(o.from) {
         return Ok(1);
     }
