@@ -348,8 +348,9 @@ pub(crate) enum Cond {
     Not(Box<Cond>),
     /// In parentheses.
     Group(Box<Cond>),
-    And(Box<Cond>, Box<Cond>),
-    Or(Box<Cond>, Box<Cond>),
+    /// Terms between `&&`: there may be thousands.
+    And(Vec<Cond>),
+    Or(Vec<Cond>),
     Unary(u8, Word),
     /// The operator as written; the right side of `==`, `!=`, `=~` is a pattern.
     Binary(CondOp, Word, Word),

@@ -120,6 +120,10 @@ options! {
     }
 }
 
+/// The version of bash that this shell follows, times ten, and the oldest whose ways it knows.
+pub(crate) const COMPAT_NOW: u32 = 52;
+pub(crate) const COMPAT_OLDEST: u32 = 31;
+
 impl Shopts {
     /// What is on when a shell starts.
     pub(crate) fn at_start() -> Self {

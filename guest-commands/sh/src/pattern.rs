@@ -9,6 +9,8 @@ pub(crate) struct Rules {
     pub(crate) nocase: bool,
     /// Extended groups are known.
     pub(crate) groups: bool,
+    /// Every byte is a character.
+    pub(crate) bytes: bool,
 }
 
 thread_local! {
@@ -21,6 +23,10 @@ const MAX_STEPS: u32 = 20_000_000;
 
 /// Whether `pattern` matches the whole of `text`.
 pub(crate) fn matches(pattern: &str, text: &str, how: Rules) -> bool {
+    if how.bytes && !(text.is_ascii() && pattern.is_ascii()) {
+        let [pattern, text] = [pattern, text].map(crate::text::bytewise);
+        return matches(&pattern, &text, Rules { bytes: false, ..how });
+    }
     // One way after the other would take forever with groups.
     if how.groups
         && pattern.contains('(')
@@ -325,6 +331,10 @@ pub(crate) fn is_class(name: &str) -> bool {
 
 /// Whether a character is in a class.
 pub(crate) fn in_class(name: &str, c: char) -> bool {
+    if crate::text::is_own(c) {
+        // A byte that is no character.
+        return false;
+    }
     match name {
         "alpha" => c.is_alphabetic(),
         "digit" => c.is_ascii_digit(),

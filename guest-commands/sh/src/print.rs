@@ -413,10 +413,12 @@ impl Printer {
                 self.cond(inner);
                 self.text(" )");
             }
-            Cond::And(a, b) | Cond::Or(a, b) => {
-                self.cond(a);
-                self.text(if matches!(cond, Cond::And(..)) { " && " } else { " || " });
-                self.cond(b);
+            Cond::And(terms) | Cond::Or(terms) => {
+                let sign = if matches!(cond, Cond::And(..)) { " && " } else { " || " };
+                for (i, term) in terms.iter().enumerate() {
+                    self.text(if i > 0 { sign } else { "" });
+                    self.cond(term);
+                }
             }
             Cond::Unary(op, word) => {
                 let _ = write!(self.out, "-{} {}", *op as char, shown(word));

@@ -9,6 +9,7 @@ use std::rc::Rc;
 impl Shell {
     /// What influences how a script is read.
     pub(crate) fn dialect(&self) -> Dialect {
+        self.note_locale();
         let aliases = (self.shopts.expand_aliases && !self.aliases.is_empty()).then(|| self.aliases.clone());
         Dialect {
             extglob: self.shopts.extglob,

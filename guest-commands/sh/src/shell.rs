@@ -154,7 +154,13 @@ pub(crate) struct Shell {
     pub(crate) regexes: HashMap<String, Rc<crate::regex::Regex>>,
     pub(crate) started: Instant,
     seconds_base: i64,
-    random: std::cell::Cell<u32>,
+    /// The seed of `RANDOM`, and its last number.
+    random: std::cell::Cell<(u32, u32)>,
+    noise: std::cell::Cell<u32>,
+    /// Subscripts of associative arrays in the arguments of the builtin at hand have been expanded and are so no more.
+    pub(crate) verbatim: bool,
+    /// The version of bash whose ways are kept, times ten: `BASH_COMPAT`.
+    pub(crate) compat: u32,
     pub(crate) dirs: Vec<String>,
     pub(crate) getopts_at: usize,
     pub(crate) last_arg: String,
@@ -178,6 +184,8 @@ pub(crate) struct Shell {
     pub(crate) before_return: i32,
     /// A program that replaces this shell takes its place in `SHLVL`.
     pub(crate) lowers: bool,
+    /// The program that `command` runs is the last of a child, and takes its place in `SHLVL`.
+    pub(crate) last_of_child: bool,
     /// This is the child of `( )`.
     pub(crate) parenthesized: bool,
     /// Builtins that `enable -n` switched off.
@@ -255,7 +263,10 @@ impl Shell {
             regexes: HashMap::new(),
             started: Instant::now(),
             seconds_base: 0,
-            random: std::cell::Cell::new(now ^ pid.wrapping_mul(2_654_435_761)),
+            random: std::cell::Cell::new((now ^ pid.wrapping_mul(2_654_435_761), u32::MAX)),
+            noise: std::cell::Cell::new(now.rotate_left(13) ^ pid.wrapping_mul(2_654_435_761)),
+            verbatim: false,
+            compat: crate::options::COMPAT_NOW,
             dirs: Vec::new(),
             getopts_at: 0,
             last_arg: String::new(),
@@ -274,6 +285,7 @@ impl Shell {
             keeps: false,
             uncounted: 0,
             counts_later: false,
+            last_of_child: false,
             parenthesized: false,
             disabled: BTreeSet::new(),
             hashed: BTreeMap::new(),
@@ -376,8 +388,8 @@ impl Shell {
         Some(Cow::Owned(match name {
             _ if self.vars.flags(name) & vars::ORDINARY != 0 => return None,
             symbols::LINENO => self.shown_line().to_string(),
-            symbols::RANDOM => (self.next_random() >> 8 & 0x7fff).to_string(),
-            symbols::SRANDOM => self.next_random().to_string(),
+            symbols::RANDOM => self.next_random().to_string(),
+            symbols::SRANDOM => self.next_noise().to_string(),
             symbols::SECONDS => (self.seconds_base + self.started.elapsed().as_secs() as i64).to_string(),
             symbols::BASHPID => agentos_guest::process::id().to_string(),
             symbols::EPOCHSECONDS => since().as_secs().to_string(),
@@ -449,15 +461,40 @@ impl Shell {
         })
     }
 
-    /// The next pseudo-random number of `RANDOM`.
+    /// The next pseudo-random number of `RANDOM`: the minimal standard generator of Park and Miller, as in bash, so that a
+    /// seed gives the same numbers. The same number does not come twice in a row.
     fn next_random(&self) -> u32 {
-        // Xorshift: bash promises no quality either.
-        let mut x = self.random.get().max(1);
+        let (mut seed, last) = self.random.get();
+        loop {
+            let from = if seed == 0 { 123_459_876 } else { seed };
+            let (high, low) = (from / 127_773, from % 127_773);
+            let next = low.wrapping_mul(16_807).wrapping_sub(high.wrapping_mul(2_836)) as i32;
+            seed = if next < 0 { next.wrapping_add(i32::MAX) } else { next } as u32;
+            let mixed = if self.compat > 50 { (seed >> 16) ^ (seed & 0xffff) } else { seed };
+            let number = mixed & 0x7fff;
+            if number != last {
+                self.random.set((seed, number));
+                return number;
+            }
+        }
+    }
+
+    /// The next number of `SRANDOM`.
+    fn next_noise(&self) -> u32 {
+        // Xorshift: nobody can give it a seed.
+        let mut x = self.noise.get().max(1);
         x ^= x << 13;
         x ^= x >> 17;
         x ^= x << 5;
-        self.random.set(x);
+        self.noise.set(x);
         x
+    }
+
+    /// In a new child: numbers of its own.
+    pub(crate) fn reseed(&mut self) {
+        let id = agentos_guest::process::id().wrapping_mul(2_654_435_761);
+        self.random.set((self.noise.get() ^ id, u32::MAX));
+        self.noise.set(self.noise.get().rotate_left(7) ^ id);
     }
 
     /// An element of an array.
@@ -535,7 +572,11 @@ impl Shell {
         match name {
             _ if self.vars.flags(name) & vars::ORDINARY != 0 => {}
             symbols::UNDERSCORE => self.last_arg = value.to_owned(),
-            symbols::RANDOM => self.random.set(value.parse::<i64>().unwrap_or(1) as u32 ^ 0x9e37_79b9),
+            symbols::RANDOM => {
+                self.random.set((value.trim().parse::<i64>().unwrap_or(0) as u32, u32::MAX));
+            }
+            symbols::BASH_COMPAT => self.compat_assigned(value),
+            symbols::IGNOREEOF => self.opts.ignoreeof = true,
             symbols::SECONDS => {
                 self.seconds_base =
                     value.parse::<i64>().unwrap_or(0) - self.started.elapsed().as_secs() as i64;
@@ -761,6 +802,18 @@ impl Shell {
         Ok(())
     }
 
+    /// The key of a subscript that a builtin was given in an argument.
+    fn given_key(
+        &mut self,
+        name: Sym,
+        index: &crate::ir::Index,
+    ) -> Result<Key, crate::arith::eval::ArithError> {
+        let former = std::mem::replace(&mut self.verbatim, self.shopts.assoc_expand_once);
+        let key = self.element_key(name, index);
+        self.verbatim = former;
+        key
+    }
+
     /// Assigns to what text names: a variable or an element.
     pub(crate) fn assign_text(&mut self, target: &str, value: String) -> Run {
         if crate::text::is_name(target) {
@@ -772,7 +825,7 @@ impl Shell {
         {
             let name = sym(name);
             return match crate::compile::index(index, self.line) {
-                Ok(index) => match self.element_key(name, &index) {
+                Ok(index) => match self.given_key(name, &index) {
                     Ok(key) => self.set_element(name, key, value, false),
                     Err(error) => self.arith_failed(error),
                 },
@@ -843,12 +896,23 @@ impl Shell {
 
     /// The same about text that has a name of its own, as that of `eval`.
     pub(crate) fn error_in(&mut self, name: &str, message: &str) {
-        let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+        self.report(name, message, self.shopts.gnu_errfmt);
+    }
+
+    /// The same; `gnu`: the line's number stands alone between the colons.
+    pub(crate) fn report(&mut self, name: &str, message: &str, gnu: bool) {
         let text = if self.interactive {
-            format!("{}: {name}{message}\n", self.zero)
+            let colon = if name.is_empty() { "" } else { ": " };
+            format!("{}: {name}{colon}{message}\n", self.zero)
         } else {
             let source = if self.source.is_empty() { &*self.zero } else { &*self.source };
-            format!("{source}: {name}line {}: {message}\n", self.line)
+            let place = match (name, gnu) {
+                ("", false) => format!("{source}: line {}", self.line),
+                ("", true) => format!("{source}:{}", self.line),
+                (name, false) => format!("{source}: {name}: line {}", self.line),
+                (name, true) => format!("{source}: {name}:{}", self.line),
+            };
+            format!("{place}: {message}\n")
         };
         self.write_error(&text);
     }

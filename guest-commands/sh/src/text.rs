@@ -1,9 +1,12 @@
-//! Shell strings: any bytes, carried losslessly in a `String`. It knows no encoding but UTF-8.
+//! Shell strings: any bytes, carried losslessly in a `String`. It knows no encoding but UTF-8, and that of the `C` locale.
 //!
 //! A byte that is not part of valid UTF-8 becomes a private-use character (U+10FF80 + byte - 0x80), so the shell's own
-//! work stays on characters, and the exact bytes come back where text leaves the shell.
+//! work stays on characters, and the exact bytes come back where text leaves the shell. The characters of that block
+//! themselves are kept byte by byte. What counts bytes, as in the `C` locale, works on text of which every byte that is not
+//! ASCII has such a character: [`bytewise`].
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 
 #[cfg(unix)]
@@ -18,17 +21,66 @@ const PREFIX2: &[u8] = &[0xf4, 0x8f, 0xbf];
 
 /// The string of some bytes.
 pub(crate) fn from_bytes(bytes: Vec<u8>) -> String {
-    match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let mut out = String::new();
-            for chunk in error.as_bytes().utf8_chunks() {
-                out.push_str(chunk.valid());
-                out.extend(chunk.invalid().iter().filter_map(|b| char::from_u32(BASE + u32::from(*b))));
+    let bytes = match String::from_utf8(bytes) {
+        Ok(text) if !text.as_bytes().contains(&PREFIX[0]) || !text.chars().any(is_own) => return text,
+        Ok(text) => text.into_bytes(),
+        Err(error) => error.into_bytes(),
+    };
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_own(c) {
+                out.extend(c.encode_utf8(&mut [0; 4]).bytes().map(escaped));
+            } else {
+                out.push(c);
             }
-            out
+        }
+        out.extend(chunk.invalid().iter().copied().map(escaped));
+    }
+    out
+}
+
+/// Whether a character has a meaning within the shell.
+pub(crate) fn is_own(c: char) -> bool {
+    c as u32 >= BASE
+}
+
+/// The character that stands for a byte.
+fn escaped(byte: u8) -> char {
+    char::from_u32(BASE + u32::from(byte)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// Text of which every byte that is not ASCII is a character.
+pub(crate) fn bytewise(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() || is_own(c) {
+            out.push(c);
+        } else {
+            out.extend(c.encode_utf8(&mut [0; 4]).bytes().map(escaped));
         }
     }
+    out
+}
+
+/// What [`bytewise`] took apart, in the usual form.
+pub(crate) fn whole(text: &str) -> String {
+    from_bytes(to_bytes(text).into_owned())
+}
+
+thread_local! {
+    /// Whether the locale is one in which every byte is a character.
+    static BYTES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes whether every byte is a character, for what has no shell to ask.
+pub(crate) fn note_bytes(on: bool) {
+    BYTES.set(on);
+}
+
+/// Whether every byte was a character when that was noted last.
+pub(crate) fn bytes_count() -> bool {
+    BYTES.get()
 }
 
 /// The bytes of a string.
@@ -124,9 +176,8 @@ mod tests {
     fn invalid_bytes_survive() {
         for bytes in [&b"abc"[..], b"\xff\xfe", b"a\x80\xc3\xa9\xc3", "é\u{10ffff}".as_bytes()] {
             let text = from_bytes(bytes.to_vec());
-            if bytes != "é\u{10ffff}".as_bytes() {
-                assert_eq!(&*to_bytes(&text), bytes);
-            }
+            assert_eq!(&*to_bytes(&text), bytes);
+            assert_eq!(whole(&bytewise(&text)), text);
         }
     }
 }

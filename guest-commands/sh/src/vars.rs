@@ -382,6 +382,14 @@ impl Vars {
         self.remove(name);
     }
 
+    /// As [`Vars::unset`], but a variable of a caller stays, unset, until that has ended: `localvar_unset`.
+    pub(crate) fn unset_here(&mut self, name: Sym) {
+        match self.scopes.iter().rposition(|scope| scope.has(name)) {
+            Some(scope) if !self.scopes[scope].temporary => self.remove(name),
+            _ => self.unset(name),
+        }
+    }
+
     /// Puts what a scope hides of a name in its place again.
     fn bring_back(&mut self, name: Sym, scope: usize) {
         let Some(at) = self.scopes[scope].outer.iter().rposition(|(s, _)| *s == name) else { return };

@@ -45,6 +45,18 @@ fn check(file: &str) {
     assert!(wrong.is_empty(), "{} of {} cases of {file}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
+/// What `shopt`, `set` and levels of compatibility change.
+#[test]
+fn options() {
+    check("options.cases");
+}
+
+/// What counts in characters, and in bytes in the `C` locale.
+#[test]
+fn locales() {
+    check("locale.cases");
+}
+
 #[test]
 fn basics() {
     check("basics.cases");

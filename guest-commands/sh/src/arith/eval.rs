@@ -214,6 +214,9 @@ impl Shell {
     /// The key that a subscript means for this variable.
     pub(crate) fn element_key(&mut self, sym: Sym, index: &Index) -> Result<crate::vars::Key> {
         if self.vars.is_assoc(sym) {
+            if self.verbatim {
+                return Ok(crate::vars::Key::Text(index.word.raw.to_string()));
+            }
             return Ok(crate::vars::Key::Text(self.expand_string(&index.word)?));
         }
         if index.arith.text.trim().is_empty() {

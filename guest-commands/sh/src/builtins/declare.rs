@@ -88,6 +88,7 @@ impl Shell {
 
     /// Runs a declaration builtin, whose arguments are expanded.
     pub(crate) fn declaration_builtin(&mut self, words: Vec<What>, args: &[Arg]) -> Result<i32, Flow> {
+        self.note_locale();
         let name = args.first().and_then(|a| a.word.literal()).unwrap_or("declare").to_owned();
         let last = match words.last() {
             Some(What::Text(text)) => text.clone(),

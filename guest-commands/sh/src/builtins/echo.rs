@@ -6,7 +6,9 @@ use crate::shell::{Flow, Shell};
 pub(super) fn echo(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let (mut newline, mut escapes) = (true, sh.shopts.xpg_echo);
     let mut words = &args[1..];
-    while let Some(first) = words.first() {
+    // X/Open knows no options.
+    let options = !(sh.shopts.xpg_echo && sh.opts.posix);
+    while let Some(first) = words.first().filter(|_| options) {
         let is_option =
             first.len() > 1 && first.starts_with('-') && first[1..].bytes().all(|b| b"neE".contains(&b));
         if !is_option {

@@ -130,7 +130,7 @@ pub(super) fn source(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         sh.complain(&args[0], "filename argument required");
         return Ok(sh.usage(&args[0]));
     };
-    let path = if name.contains('/') {
+    let path = if name.contains('/') || !sh.shopts.sourcepath {
         name.clone()
     } else {
         let path = sh.vars.get(crate::symbols::PATH).unwrap_or_default().into_owned();

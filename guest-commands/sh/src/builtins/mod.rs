@@ -137,7 +137,7 @@ impl Shell {
     /// Reports a builtin's wrong use; returns the status.
     pub(crate) fn complain(&mut self, name: &str, message: &str) -> i32 {
         self.flush();
-        self.error(&format!("{name}: {message}"));
+        self.report("", &format!("{name}: {message}"), false);
         1
     }
 
@@ -149,7 +149,12 @@ impl Shell {
         if self.refuses_builtin(args) {
             return Ok(1);
         }
-        builtin(self, args)
+        self.note_locale();
+        let texts = matches!(args[0].as_str(), "test" | "[" | "let" | "unset");
+        let former = std::mem::replace(&mut self.verbatim, texts && self.shopts.assoc_expand_once);
+        let result = builtin(self, args);
+        self.verbatim = former;
+        result
     }
 
     /// Adds text to a builtin's output.

@@ -393,6 +393,7 @@ fn character(text: &str) -> Option<u32> {
     let quoted = text.strip_prefix(['\'', '"'])?;
     let bytes = crate::text::to_bytes(quoted);
     match quoted.chars().next() {
+        Some(_) if crate::text::bytes_count() => bytes.first().copied().map(u32::from),
         Some(c) if c.len_utf8() == bytes.len().min(c.len_utf8()) && (c as u32) < 0x10_ff80 => Some(c as u32),
         _ => Some(bytes.first().copied().map_or(0, u32::from)),
     }
@@ -549,7 +550,7 @@ fn shell_quote(text: &str) -> String {
     if text.is_empty() {
         return "''".into();
     }
-    if text.chars().any(|c| c.is_control() || (0x10_ff80..=0x10_ffff).contains(&(c as u32))) {
+    if text.chars().any(crate::expand::is_unprintable) {
         return crate::expand_ansi_quote(text);
     }
     let mut out = String::new();

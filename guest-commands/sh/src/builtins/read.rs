@@ -18,6 +18,8 @@ struct Options {
     exact: bool,
     array: Option<String>,
     timeout: Option<f64>,
+    /// Every byte is a character.
+    bytes: bool,
     from: u32,
 }
 
@@ -78,6 +80,7 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         exact: false,
         array: None,
         timeout: None,
+        bytes: false,
         from: 0,
     };
     let mut options = getopt::Options::new(args);
@@ -114,6 +117,7 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         sh.write_error(prompt);
     }
     let hidden = if silent { Silent::enter(o.from) } else { None };
+    o.bytes = sh.bytes_count();
     let (bytes, end) = input(sh, &o);
     drop(hidden);
     if !fd::is_open(o.from) {
@@ -253,10 +257,10 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
         }
         if b != 0 {
             // Only the first byte of a character counts.
-            chars += usize::from(b & 0xc0 != 0x80);
+            chars += usize::from(o.bytes || b & 0xc0 != 0x80);
             out.push((b, false));
         }
-        if o.count.is_some_and(|n| chars >= n) && b >= 0xc0 {
+        if o.count.is_some_and(|n| chars >= n) && b >= 0xc0 && !o.bytes {
             // The rest of the last character.
             let more = match b {
                 0xc0..=0xdf => 1,

@@ -1,8 +1,9 @@
 //! `set` and `shopt`. What the options do is decided in the rooms concerned.
 
 use super::getopt;
-use crate::options::{Options, Shopts};
+use crate::options::{COMPAT_NOW, COMPAT_OLDEST, Options, Shopts};
 use crate::shell::{Flow, Shell};
+use crate::symbols;
 
 /// The letters that `set` takes.
 const LETTERS: &str = "abefhkmnprtuvxBCEHPT";
@@ -145,11 +146,38 @@ impl Shell {
                 self.shopts.shift_verbose = false;
                 self.vars.remove(crate::symbols::POSIXLY_CORRECT);
             }
+            "ignoreeof" if on => self.vars.put_str(symbols::IGNOREEOF, "10"),
+            "ignoreeof" => self.vars.remove(symbols::IGNOREEOF),
             "history" => self.history_switched(),
             "interactive-comments" => self.shopts.interactive_comments = on,
             _ => {}
         }
         true
+    }
+
+    /// Keeps to the ways of a version of bash; `None`: of the one that this shell follows.
+    pub(crate) fn set_compat(&mut self, level: Option<u32>) {
+        self.compat = level.unwrap_or(COMPAT_NOW);
+        let name = format!("compat{}", self.compat);
+        for other in Shopts::NAMES.iter().filter(|n| n.starts_with("compat")) {
+            self.shopts.set_by_name(other, **other == name);
+        }
+    }
+
+    /// What an assignment to `BASH_COMPAT` does: `4.2` and `42` are one version, nothing is the present one.
+    pub(crate) fn compat_assigned(&mut self, value: &str) {
+        let digits = match value.as_bytes() {
+            [] => return self.set_compat(None),
+            [major, b'.', minor] => [*major, *minor],
+            [major, minor] => [*major, *minor],
+            _ => [0, 0],
+        };
+        let level = std::str::from_utf8(&digits).ok().and_then(|text| text.parse().ok());
+        let level = level.filter(|level| (COMPAT_OLDEST..=COMPAT_NOW).contains(level));
+        if level.is_none() {
+            self.error(&format!("BASH_COMPAT: {value}: compatibility value out of range"));
+        }
+        self.set_compat(level);
     }
 
     /// Lists the options of `set`.
@@ -177,14 +205,8 @@ impl Shell {
             return false;
         }
         if let Some(level) = name.strip_prefix("compat") {
-            if on {
-                for other in Shopts::NAMES.iter().filter(|n| n.starts_with("compat") && **n != name) {
-                    self.shopts.set_by_name(other, false);
-                }
-                self.vars.put_str(crate::symbols::sym("BASH_COMPAT"), level);
-            } else {
-                self.vars.put_str(crate::symbols::sym("BASH_COMPAT"), "");
-            }
+            self.set_compat(if on { level.parse().ok() } else { None });
+            self.vars.put_str(symbols::BASH_COMPAT, if on { level } else { "" });
         }
         if name == "interactive_comments" {
             self.opts.interactive_comments = on;

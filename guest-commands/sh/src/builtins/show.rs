@@ -134,11 +134,7 @@ impl Shell {
         let assoc = self.vars.is_assoc(var);
         let items: Vec<String> = pairs
             .map(|(k, v)| {
-                let key = if assoc && !k.chars().all(|c| c.is_alphanumeric() || c == '_') {
-                    expand_double_quote(&k)
-                } else {
-                    k
-                };
+                let key = if assoc { crate::expand::quoted_key(k) } else { k };
                 format!("[{key}]={}", expand_double_quote(&v))
             })
             .collect();

@@ -90,9 +90,16 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
         || sh.vars.flags(name) & !ORDINARY != 0
         || !sh.vars.is_global(name)
     {
-        sh.vars.unset(name);
-        if name == symbols::POSIXLY_CORRECT {
-            sh.opts.posix = false;
+        if sh.shopts.localvar_unset {
+            sh.vars.unset_here(name);
+        } else {
+            sh.vars.unset(name);
+        }
+        match name {
+            symbols::POSIXLY_CORRECT => sh.opts.posix = false,
+            symbols::BASH_COMPAT => sh.set_compat(None),
+            symbols::IGNOREEOF => sh.opts.ignoreeof = false,
+            _ => {}
         }
         return Ok(0);
     }
@@ -105,6 +112,10 @@ fn unset_element(sh: &mut Shell, written: Sym, key: &str) -> Result<i32, Flow> {
         return Ok(sh.complain("unset", &format!("{}: cannot unset: readonly variable", name.name())));
     }
     let assoc = sh.vars.is_assoc(name);
+    if matches!(key, "@" | "*") && sh.compat <= 51 && sh.vars.is_array(name) {
+        sh.vars.unset(name);
+        return Ok(0);
+    }
     if matches!(key, "@" | "*") && !assoc {
         match &mut sh.vars.slot_mut(name).value {
             Value::Array(items) => items.clear(),

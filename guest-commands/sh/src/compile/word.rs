@@ -368,8 +368,12 @@ pub(crate) fn ansi(raw: &str) -> String {
     crate::text::from_bytes(out)
 }
 
-/// Adds a number in the form of UTF-8, be it a character or not.
+/// Adds a number in the form of UTF-8, be it a character or not. The `C` locale has no such characters.
 pub(crate) fn push_code(n: u32, out: &mut Vec<u8>) {
+    if n > 0x7f && crate::text::bytes_count() {
+        let text = if n > 0xffff { format!("\\U{n:08X}") } else { format!("\\u{n:04X}") };
+        return out.extend_from_slice(text.as_bytes());
+    }
     if let Some(c) = char::from_u32(n) {
         out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         return;

@@ -424,18 +424,27 @@ impl Shell {
                 result?.map(|b| !b)
             }
             Cond::Group(inner) => self.test_cond(inner)?,
-            Cond::And(a, b) => match self.test_cond(a)? {
-                Some(true) => self.test_cond(b)?,
-                other => other,
-            },
-            Cond::Or(a, b) => match self.test_cond(a)? {
-                Some(false) => self.test_cond(b)?,
-                other => other,
-            },
+            Cond::And(terms) | Cond::Or(terms) => {
+                let goes_on = Some(matches!(cond, Cond::And(_)));
+                let mut result = goes_on;
+                for term in terms {
+                    result = self.test_cond(term)?;
+                    if result != goes_on {
+                        break;
+                    }
+                }
+                result
+            }
             Cond::NonEmpty(word) => {
                 let text = self.expand_string(word)?;
                 self.trace_cond(|| format!("-n {}", super::trace::or_empty(&text)));
                 Some(!text.is_empty())
+            }
+            // With this option the subscript is expanded once, and that is when it is looked up.
+            Cond::Unary(b'v', word)
+                if self.shopts.assoc_expand_once && word.raw.ends_with([']', '"', '\'']) =>
+            {
+                Some(self.is_set_text(word.raw.trim_matches(['"', '\'']))?)
             }
             Cond::Unary(op, word) => {
                 let text = self.expand_string(word)?;
@@ -461,12 +470,18 @@ impl Shell {
                 self.trace_cond(|| {
                     format!("{} {sign} {}", super::trace::or_empty(left), super::trace::or_empty(&p))
                 });
-                let hit = pattern::matches(&p, left, pattern::Rules { nocase, groups: true });
+                let hit = pattern::matches(
+                    &p,
+                    left,
+                    pattern::Rules { nocase, groups: true, bytes: self.bytes_count() },
+                );
                 self.spare.give(p);
                 return Ok(Some(hit == (op == CondOp::Match)));
             }
             CondOp::Regex => {
-                let source = self.expand_regex(right)?;
+                // Before bash 3.2 quotes took no meaning away.
+                let source =
+                    if self.compat < 32 { self.expand_string(right)? } else { self.expand_regex(right)? };
                 let shown = source.replace(crate::regex::MARK, "\\");
                 self.trace_cond(|| {
                     format!("{} =~ {}", super::trace::or_empty(left), super::trace::or_empty(&shown))
@@ -512,6 +527,9 @@ impl Shell {
 
     #[inline(never)]
     fn match_regex(&mut self, source: &str, text: &str, nocase: bool) -> Option<bool> {
+        let bytes = self.bytes_count();
+        let taken = bytes.then(|| [source, text].map(crate::text::bytewise));
+        let (source, text) = taken.as_ref().map_or((source, text), |[source, text]| (source, text));
         let key = format!("{}{source}", if nocase { 'i' } else { ' ' });
         let regex = match self.regexes.get(&key) {
             Some(regex) => regex.clone(),
@@ -524,7 +542,12 @@ impl Shell {
                 regex
             }
         };
-        let captures = regex.captures(text);
+        let mut captures = regex.captures(text);
+        if bytes {
+            for group in captures.iter_mut().flatten().flatten() {
+                *group = crate::text::whole(group);
+            }
+        }
         let found = captures.is_some();
         let mut groups = std::collections::BTreeMap::new();
         for (i, group) in captures.unwrap_or_default().into_iter().enumerate() {

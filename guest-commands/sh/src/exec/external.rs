@@ -105,27 +105,41 @@ impl Shell {
                 }
                 return sh.become_program(&args[0], args, true).and(Err(Flow::Exit));
             }
-            let io = sh.child_io();
-            let mut map = FdMap::new(io.map.clone());
-            if !sh.map_in_child(&command.redirects, &mut map) {
-                sh.status = 1;
-                return Ok(());
+            // In a substitution that stays in this process it has the place that it would take of a child.
+            let lowered = tail && sh.lowers && sh.in_process > 0 && command.redirects.is_empty();
+            if lowered {
+                sh.change_level(-1);
             }
-            match sh.spawn(args, &map) {
-                Ok(pid) => {
-                    drop(map);
-                    sh.collect(io);
-                    sh.status = sh.wait_command(pid, command);
-                }
-                Err(status) => {
-                    // The message may have gone where the output is collected.
-                    drop(map);
-                    sh.collect(io);
-                    sh.status = status;
-                }
+            let result = sh.run_program(command, args);
+            if lowered {
+                sh.change_level(1);
             }
-            Ok(())
+            result
         })
+    }
+
+    /// Starts a program and waits for it.
+    fn run_program(&mut self, command: &Rc<Command>, args: &[String]) -> Run {
+        let io = self.child_io();
+        let mut map = FdMap::new(io.map.clone());
+        if !self.map_in_child(&command.redirects, &mut map) {
+            self.status = 1;
+            return Ok(());
+        }
+        match self.spawn(args, &map) {
+            Ok(pid) => {
+                drop(map);
+                self.collect(io);
+                self.status = self.wait_command(pid, command);
+            }
+            Err(status) => {
+                // The message may have gone where the output is collected.
+                drop(map);
+                self.collect(io);
+                self.status = status;
+            }
+        }
+        Ok(())
     }
 
     /// What a program is given, with the names of the options that are on where the script exports those.
@@ -265,6 +279,11 @@ impl Shell {
         let os = crate::text::os(name);
         match errno_of(error) {
             Some(Errno::ENOENT) if !name.contains('/') => {
+                if let Some(path) = self.hashed_path(name).filter(|_| self.opts.hashall) {
+                    // It was there once.
+                    self.error(&format!("{path}: {}", strerror(error)));
+                    return 127;
+                }
                 self.error(&format!("{name}: command not found"));
                 127
             }
@@ -292,6 +311,8 @@ impl Shell {
                 126
             }
             _ => {
+                let file = self.program_or_file(name);
+                let name = file.as_deref().unwrap_or(name);
                 self.error(&format!("{name}: {}", strerror(error)));
                 126
             }
@@ -377,7 +398,17 @@ impl Shell {
         }
         let found = program.contains('/') || self.find_program(&program).is_some();
         if found {
-            self.become_program(&program, &argv, false)?;
+            // Messages name the whole path.
+            let path = match program.strip_prefix("./") {
+                Some(rest) => format!("{}/{rest}", self.vars.get(symbols::PWD).unwrap_or_default()),
+                None => program,
+            };
+            self.become_program(&path, &argv, false)?;
+            if self.status == 126 && !crate::builtins::test::is_program(&path) {
+                let why = if crate::builtins::test::is_dir(&path) { Errno::EISDIR } else { Errno::EACCES };
+                let why = strerror(&agentos_guest::io_error(why));
+                self.error(&format!("exec: {path}: cannot execute: {why}"));
+            }
         } else {
             self.error(&format!("exec: {program}: not found"));
             self.status = 127;
@@ -386,7 +417,8 @@ impl Shell {
             self.change_level(1);
         }
         // What other programs need is as it was: a shell that goes on after this is the exception.
-        if self.shopts.execfail || self.session.active { Ok(()) } else { Err(Flow::Exit) }
+        let stays = self.shopts.execfail || self.session.active;
+        if stays && self.subshell == 0 { Ok(()) } else { Err(Flow::Exit) }
     }
 
     /// The file that a name means, by PATH.
@@ -431,7 +463,15 @@ impl Shell {
     pub(crate) fn run_words(&mut self, words: &[String]) {
         let io = self.child_io();
         let map = FdMap::new(io.map.clone());
-        match self.spawn(words, &map) {
+        let lowered = std::mem::take(&mut self.last_of_child);
+        if lowered {
+            self.change_level(-1);
+        }
+        let started = self.spawn(words, &map);
+        if lowered {
+            self.change_level(1);
+        }
+        match started {
             Ok(pid) => {
                 drop(map);
                 self.collect(io);

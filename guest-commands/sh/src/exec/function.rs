@@ -27,7 +27,10 @@ impl Shell {
         }
         self.check_depth()?;
         let outer = std::mem::replace(&mut self.args, args);
-        let loops = std::mem::take(&mut self.loops);
+        let loops = self.loops;
+        if self.compat > 43 {
+            self.loops = 0;
+        }
         let getopts_at = self.getopts_at;
         let line = self.line;
         let offset = std::mem::take(&mut self.line_offset);
@@ -97,7 +100,10 @@ impl Shell {
         self.lowers = true;
         self.parenthesized = false;
         self.in_background = false;
-        self.loops = 0;
+        if self.compat > 44 {
+            self.loops = 0;
+        }
+        self.reseed();
     }
 
     /// Ends a child's work: the status to exit with.

@@ -2,7 +2,7 @@
 
 use super::external::ChildIo;
 use super::redirect::FdMap;
-use crate::ir::{Arg, Command, Item, Kind, Op, Part, Simple, Word};
+use crate::ir::{Arg, Command, Item, Kind, List, Op, Part, Simple, Word};
 use crate::shell::{Flow, Run, Shell};
 use agentos_guest::process::{self, Pid};
 use agentos_guest::signal::{self, Disposition};
@@ -247,6 +247,21 @@ impl Shell {
         Ok(())
     }
 
+    /// The group that is all of a child: its redirections hold for the EXIT trap, too.
+    fn run_for_good(&mut self, stage: &Command, list: &List) -> Run {
+        self.lowers = false;
+        match self.push_redirects(&stage.redirects)? {
+            Some(mut saved) => {
+                self.keep_redirects(&mut saved);
+                self.run_list(list, true)
+            }
+            None => {
+                self.status = 1;
+                Ok(())
+            }
+        }
+    }
+
     fn start_background(&mut self, item: &Item) -> Result<std::io::Result<Pid>, Flow> {
         let own_group = self.group.is_some();
         // With job control the terminal keeps a background job from reading.
@@ -304,8 +319,20 @@ impl Shell {
             }
             let result = match item.first.stages.as_slice() {
                 // No ERR trap sees the failure of a simple command in the background.
-                [stage] if single && matches!(stage.kind, Kind::Simple(_)) => this.run_command(stage, true),
-                _ => this.run_foreground(item),
+                [stage] if single && matches!(stage.kind, Kind::Simple(_)) => {
+                    // What its EXIT trap writes goes where its own output went.
+                    this.keeps = true;
+                    let result = this.run_command(stage, true);
+                    this.keeps = false;
+                    result
+                }
+                [stage] if single && let Kind::Brace(list) = &stage.kind => this.run_for_good(stage, list),
+                _ => {
+                    let result = this.run_foreground(item);
+                    // As in bash, no trap that other commands set runs at their end.
+                    this.traps.exit = None;
+                    result
+                }
             };
             this.finish_child(result)
         }))

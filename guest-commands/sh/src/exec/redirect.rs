@@ -17,6 +17,8 @@ enum Step {
     File(fd::Owned),
     Dup(u32),
     Close,
+    /// A variable has been given its number, which is open only as long as the command runs.
+    Lent,
 }
 
 /// The descriptors of a program that is about to start.
@@ -184,7 +186,7 @@ impl Shell {
                                     self.error(&format!("{source}: Bad file descriptor"));
                                     return Ok(false);
                                 }
-                                if !self.name_copy(redirect.fd, source)? {
+                                if !self.name_copy(redirect.fd, source, out)? {
                                     return Ok(false);
                                 }
                             }
@@ -246,13 +248,14 @@ impl Shell {
     ) -> Result<bool, Flow> {
         match own {
             RedirectFd::Number(n) => out.push((n, Step::File(file))),
-            RedirectFd::Named(_) => return self.name_copy(own, file.raw()),
+            RedirectFd::Named(_) => return self.name_copy(own, file.raw(), out),
         }
         Ok(true)
     }
 
-    /// Gives the variable of `{name}` the number of a new copy; false when there is no room for one.
-    fn name_copy(&mut self, own: RedirectFd, source: u32) -> Result<bool, Flow> {
+    /// Gives the variable of `{name}` the number of a new copy; false when there is no room for one. With `varredir_close`
+    /// it is closed after the command.
+    fn name_copy(&mut self, own: RedirectFd, source: u32, out: &mut Vec<(u32, Step)>) -> Result<bool, Flow> {
         let RedirectFd::Named(name) = own else { return Ok(true) };
         match fd::dup(source, OWN, false) {
             Ok(copy) => {
@@ -263,6 +266,9 @@ impl Shell {
                     }
                     self.error(&format!("{}: cannot assign fd to variable", name.name()));
                     return Ok(false);
+                }
+                if self.shopts.varredir_close {
+                    out.push((copy, Step::Lent));
                 }
                 Ok(true)
             }
@@ -346,6 +352,7 @@ impl Shell {
                         map.set(number, Some(parent));
                     }
                     Step::Close => map.set(number, None),
+                    Step::Lent => map.files.push(fd::Owned::from_raw(number)),
                 }
             }
         }
@@ -385,6 +392,10 @@ impl Shell {
     }
 
     fn redirect_one(&mut self, number: u32, step: Step, redirect: &Redirect, saved: &mut Saved) -> bool {
+        if matches!(step, Step::Lent) {
+            saved.fds.push((number, false));
+            return true;
+        }
         if !self.capture.buffers.is_empty() && saved.routes.is_none() {
             saved.routes = Some(self.capture.routes.clone());
         }
@@ -410,7 +421,7 @@ impl Shell {
             Step::Dup(source) if !self.is_open(source) => Err(io::Error::from_raw_os_error(0)),
             Step::Dup(source) if source == number => Ok(()),
             Step::Dup(source) => fd::dup2(source, number, false),
-            Step::Close => {
+            Step::Close | Step::Lent => {
                 let _ = fd::close(number);
                 Ok(())
             }

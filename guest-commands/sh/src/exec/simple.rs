@@ -109,7 +109,11 @@ impl Shell {
             Meaning::Function(function) => self.run_function(command, simple, &function, args),
             Meaning::Exec => self.run_exec(command, simple, args),
             Meaning::Builtin(builtin) | Meaning::Declaration(builtin) => {
-                self.run_builtin(command, simple, builtin, args)
+                let child = self.subshell > 0 || self.in_process > 0;
+                self.last_of_child = tail && child && self.lowers && args[0] == "command";
+                let result = self.run_builtin(command, simple, builtin, args);
+                self.last_of_child = false;
+                result
             }
             Meaning::Program => self.run_external(command, simple, args, tail),
         }
@@ -123,7 +127,11 @@ impl Shell {
         function: &Rc<Function>,
         args: &mut Vec<String>,
     ) -> Run {
-        let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+        let keeps = std::mem::take(&mut self.keeps);
+        let Some(mut saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+        if keeps {
+            self.keep_redirects(&mut saved);
+        }
         let last = args.last().map(|last| self.spare.text(last));
         let mut given = std::mem::replace(args, self.spare.list());
         let name = given.remove(0);
@@ -261,7 +269,11 @@ impl Shell {
             self.assign(assign)?;
         }
         if !command.redirects.is_empty() {
-            let Some(saved) = self.push_some(&command.redirects)? else { return Ok(()) };
+            // What a variable is given here stays open, as bash has it.
+            let lends = std::mem::take(&mut self.shopts.varredir_close);
+            let saved = self.push_some(&command.redirects);
+            self.shopts.varredir_close = lends;
+            let Some(saved) = saved? else { return Ok(()) };
             self.pop_some(saved);
         }
         self.status = self.subst_status.unwrap_or(0);

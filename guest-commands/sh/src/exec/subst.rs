@@ -66,7 +66,7 @@ impl Shell {
         let result = match self.file_of(&list) {
             Some(_) => self.read_file(&list),
             None if self.may_stay(subst, &list) => Ok(self.run_captured(&list)),
-            None => Ok(self.run_forked(&list)),
+            None => Ok(self.run_forked(subst, &list, wrong)),
         };
         self.line = line;
         self.line_offset = offset;
@@ -196,7 +196,9 @@ impl Shell {
         }
         self.in_process += 1;
         self.indirection += 1;
-        let result = self.run_list(list, false);
+        let lowers = std::mem::replace(&mut self.lowers, true);
+        let result = self.run_list(list, true);
+        self.lowers = lowers;
         self.in_process -= 1;
         self.indirection -= 1;
         if result == Err(Flow::Discard) && self.status == 0 {
@@ -215,7 +217,7 @@ impl Shell {
     }
 
     #[inline(never)]
-    fn run_forked(&mut self, list: &List) -> Vec<u8> {
+    fn run_forked(&mut self, subst: &Subst, list: &List, wrong: bool) -> Vec<u8> {
         let io = self.child_io();
         let (read, write) = match fd::pipe(true) {
             Ok(ends) => ends,
@@ -239,7 +241,11 @@ impl Shell {
                 return 1;
             }
             let _ = (fd::close(write.raw()), fd::close(read.raw()));
-            let result = self.run_list(list, true);
+            let result = if !wrong && self.shopts.expand_aliases && subst.text.contains("alias") {
+                self.run_by_lines(subst)
+            } else {
+                self.run_list(list, true)
+            };
             self.finish_child(result)
         });
         drop(write);
@@ -254,6 +260,21 @@ impl Shell {
                 self.error(&format!("fork: {}", strerror(&error)));
                 self.status = 254;
                 Vec::new()
+            }
+        }
+    }
+
+    /// Runs commands that may define aliases for those on the lines after them.
+    fn run_by_lines(&mut self, subst: &Subst) -> Result<(), Flow> {
+        let mut units = Units::new(subst.text.to_string(), self.line).named("command substitution");
+        loop {
+            match self.next_unit(&mut units) {
+                Ok(Some(unit)) => self.run_list(&unit, false)?,
+                Ok(None) => return Ok(()),
+                Err(_) => {
+                    self.status = 2;
+                    return Ok(());
+                }
             }
         }
     }

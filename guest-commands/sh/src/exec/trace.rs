@@ -146,7 +146,7 @@ pub(crate) fn shown(text: &str) -> String {
     });
     if special {
         format!("'{}'", text.replace('\'', "'\\''"))
-    } else if text.chars().any(char::is_control) {
+    } else if text.chars().any(crate::expand::is_unprintable) {
         crate::expand_ansi_quote(text)
     } else {
         text.to_owned()

@@ -23,7 +23,8 @@ impl Shell {
     pub(super) fn glob_field(&mut self, field: &Field, out: &mut Vec<String>) -> Run {
         let pattern = field.pattern();
         let ignore = self.vars.get(symbols::GLOBIGNORE).filter(|v| !v.is_empty()).map(|v| ignored(&v));
-        let rules = Rules { nocase: self.shopts.nocaseglob, groups: self.shopts.extglob };
+        let rules =
+            Rules { nocase: self.shopts.nocaseglob, groups: self.shopts.extglob, bytes: self.bytes_count() };
         let how = How {
             dotglob: self.shopts.dotglob || ignore.is_some(),
             globstar: self.shopts.globstar,

@@ -12,7 +12,7 @@ use crate::symbols;
 use sink::{Mode, Sink};
 
 pub(crate) use ifs::Ifs;
-pub(crate) use ops::{ansi_quote, double_quote, quote};
+pub(crate) use ops::{ansi_quote, double_quote, is_unprintable, quote, quoted_key};
 pub(crate) use sink::has_glob;
 
 impl Shell {
@@ -131,7 +131,11 @@ impl Shell {
 
     /// How patterns match by the options; `case` tells whether `nocasematch` counts.
     pub(crate) fn pattern_rules(&self, case: bool) -> crate::pattern::Rules {
-        crate::pattern::Rules { nocase: case && self.shopts.nocasematch, groups: self.shopts.extglob }
+        crate::pattern::Rules {
+            nocase: case && self.shopts.nocasematch,
+            groups: self.shopts.extglob,
+            bytes: self.bytes_count(),
+        }
     }
 
     /// What joins the elements of `$*`.

@@ -1,7 +1,8 @@
 //! Operations on the values of parameters: prefixes, suffixes, replacement, substrings, case, quoting. It looks nothing up.
 
 use super::param::Val;
-use crate::ir::{Anchor, CaseChange, Name, Op, Param, Subscript};
+use crate::compile::word::Mode;
+use crate::ir::{Anchor, CaseChange, Name, Op, Param, Subscript, Word};
 use crate::pattern::{self, Rules};
 use crate::shell::{Flow, Shell};
 use crate::vars::{self, Value};
@@ -9,7 +10,7 @@ use crate::vars::{self, Value};
 impl Shell {
     /// Applies the operation of a parameter to its value.
     #[inline(never)]
-    pub(super) fn apply(&mut self, param: &Param, value: Val) -> Result<Val, Flow> {
+    pub(super) fn apply(&mut self, param: &Param, value: Val, quoted: bool) -> Result<Val, Flow> {
         // Nothing is left to do, and the pattern is not even expanded.
         let nothing = match &value {
             Val::Unset => true,
@@ -20,26 +21,47 @@ impl Shell {
         {
             return Ok(value);
         }
-        let how = self.pattern_rules(false);
-        let nocase = self.pattern_rules(true);
+        if self.bytes_count() && !matches!(param.op, Op::Transform(_)) {
+            let value = self.operate(param, map(value, crate::text::bytewise), quoted, true)?;
+            return Ok(map(value, crate::text::whole));
+        }
+        self.operate(param, value, quoted, false)
+    }
+
+    /// The pattern of an operation on text; `bytes`: on [`crate::text::bytewise`] text.
+    fn pattern_for(&mut self, word: &Word, bytes: bool) -> Result<String, Flow> {
+        let p = self.expand_pattern(word)?;
+        Ok(if bytes { crate::text::bytewise(&p) } else { p })
+    }
+
+    fn operate(&mut self, param: &Param, value: Val, quoted: bool, bytes: bool) -> Result<Val, Flow> {
+        let how = Rules { bytes: false, ..self.pattern_rules(false) };
+        let nocase = Rules { bytes: false, ..self.pattern_rules(true) };
         Ok(match &param.op {
             Op::RemovePrefix { longest, pattern } => {
-                let p = self.expand_pattern(pattern)?;
+                let p = self.pattern_for(pattern, bytes)?;
                 map(value, |text| match pattern::prefix(&p, text, *longest, how) {
                     Some(len) => text[len..].to_owned(),
                     None => text.to_owned(),
                 })
             }
             Op::RemoveSuffix { longest, pattern } => {
-                let p = self.expand_pattern(pattern)?;
+                let p = self.pattern_for(pattern, bytes)?;
                 map(value, |text| match pattern::suffix(&p, text, *longest, how) {
                     Some(at) => text[..at].to_owned(),
                     None => text.to_owned(),
                 })
             }
             Op::Replace { all, anchor, pattern, with } => {
-                let p = self.expand_pattern(pattern)?;
-                let with = self.expand_replacement(with)?;
+                let p = self.pattern_for(pattern, bytes)?;
+                let with = if quoted && self.compat <= 42 {
+                    // Quotes within double quotes were text.
+                    let word = crate::compile::word::parse(&with.raw, self.line, Mode::Prompt);
+                    self.expand_replacement(word.as_ref().unwrap_or(with))?
+                } else {
+                    self.expand_replacement(with)?
+                };
+                let with = if bytes { crate::text::bytewise(&with) } else { with };
                 let with = if self.shopts.patsub_replacement { with } else { literal_replacement(&with) };
                 map(value, |text| replace(text, &p, &with, *all, *anchor, nocase))
             }
@@ -51,7 +73,7 @@ impl Shell {
                 self.substring(param, value, offset, length)?
             }
             Op::Case { upper, all, pattern } => {
-                let p = pattern.as_ref().map(|p| self.expand_pattern(p)).transpose()?;
+                let p = pattern.as_ref().map(|p| self.pattern_for(p, bytes)).transpose()?;
                 map(value, |text| change_case(text, *upper, *all, p.as_deref(), how))
             }
             Op::Transform(kind) => self.transform(param, value, *kind)?,
@@ -106,13 +128,6 @@ impl Shell {
         match value {
             Val::Unset => Ok(Val::Unset),
             Val::One(text) => {
-                if self.bytes_count() && !text.is_ascii() {
-                    let bytes = crate::text::to_bytes(&text).into_owned();
-                    let Some((start, end)) = self.bounds(bytes.len() as i64, offset, length)? else {
-                        return Ok(Val::One(String::new()));
-                    };
-                    return Ok(Val::One(crate::text::from_bytes(bytes[start..end].to_vec())));
-                }
                 let ascii = text.is_ascii();
                 let count = if ascii { text.len() } else { text.chars().count() } as i64;
                 let Some((start, end)) = self.bounds(count, offset, length)? else {
@@ -157,8 +172,17 @@ impl Shell {
     }
 
     fn transform(&mut self, param: &Param, value: Val, kind: u8) -> Result<Val, Flow> {
+        self.note_locale();
         Ok(match kind {
             b'Q' => map(value, quote),
+            b'U' | b'L' if self.bytes_count() => {
+                map(
+                    value,
+                    |text| {
+                        if kind == b'U' { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() }
+                    },
+                )
+            }
             b'U' => map(value, crate::text::upper),
             b'L' => map(value, crate::text::lower),
             b'u' => map(value, |text| change_case(text, CaseChange::Upper, false, None, Rules::default())),
@@ -261,8 +285,7 @@ impl Shell {
         let assoc = self.vars.is_assoc(name);
         let text: Vec<String> = pairs
             .map(|(k, v)| {
-                let plain = k.chars().all(|c| c.is_alphanumeric() || c == '_');
-                let key = if assoc && !plain { double_quote(&k) } else { k };
+                let key = if assoc { quoted_key(k) } else { k };
                 format!("{key} {}", double_quote(&v))
             })
             .collect();
@@ -382,8 +405,9 @@ fn change_case(text: &str, change: CaseChange, all: bool, p: Option<&str>, how: 
 }
 
 /// Whether a character cannot be shown: control characters, what is no character, bytes that are not UTF-8.
-fn is_unprintable(c: char) -> bool {
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
+        || !c.is_ascii() && crate::text::bytes_count()
         || c as u32 & 0xfffe == 0xfffe
         || matches!(c, '\u{10ff80}'..='\u{10ffff}' | '\u{2028}' | '\u{2029}')
 }
@@ -424,6 +448,20 @@ pub(crate) fn ansi_quote(text: &str) -> String {
     }
     out.push('\'');
     out
+}
+
+/// The key of an associative array as `declare -p` prints it: in quotes if the shell would take it for more than text.
+pub(crate) fn quoted_key(key: String) -> String {
+    let mut before = None;
+    let special = key.chars().any(|c| {
+        let last = before.replace(c);
+        match c {
+            '~' => matches!(last, None | Some('=' | ':')),
+            '#' => last.is_none(),
+            c => is_unprintable(c) || " \t\n'\"\\|&;()<>!{}*[]?^$`".contains(c),
+        }
+    });
+    if special || key == "@" { double_quote(&key) } else { key }
 }
 
 /// Text in double quotes, as `declare -p` prints it.

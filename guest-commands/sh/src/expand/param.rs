@@ -125,7 +125,7 @@ impl Shell {
         {
             return self.bad_substitution(param);
         }
-        let value = self.apply(param, value)?;
+        let value = self.apply(param, value, quoted)?;
         self.push(value, quoted, sink);
         Ok(())
     }
@@ -239,10 +239,15 @@ impl Shell {
     }
 
     /// Whether strings count as bytes: the locale is `C`.
-    pub(super) fn bytes_count(&self) -> bool {
+    pub(crate) fn bytes_count(&self) -> bool {
         let known = [symbols::LC_ALL, symbols::LC_CTYPE, symbols::LANG];
         let deciding = known.into_iter().find_map(|name| self.vars.get(name).filter(|v| !v.is_empty()));
         deciding.is_some_and(|v| matches!(&*v, "C" | "POSIX"))
+    }
+
+    /// Tells the locale to what has no shell to ask.
+    pub(crate) fn note_locale(&self) {
+        crate::text::note_bytes(self.bytes_count());
     }
 
     pub(super) fn unbound(&mut self, what: &str) -> Run {
@@ -454,7 +459,7 @@ impl Shell {
             && crate::text::is_name(name)
         {
             let name = sym(name);
-            if matches!(key, "@" | "*") && !self.vars.is_assoc(name) {
+            if matches!(key, "@" | "*") && (!self.vars.is_assoc(name) || self.compat <= 51) {
                 return Ok(!self.get_elements(name).is_empty());
             }
             if self.vars.is_assoc(name) {

@@ -53,23 +53,25 @@ impl Reader<'_> {
     #[inline(never)]
     fn cond_or(&mut self) -> Result<Cond> {
         self.enter()?;
-        let mut left = self.cond_and()?;
+        let first = self.cond_and()?;
+        let mut more = Vec::new();
         while self.is("||")? {
             self.take()?;
-            left = Cond::Or(Box::new(left), Box::new(self.cond_and()?));
+            more.push(self.cond_and()?);
         }
         self.nesting -= 1;
-        Ok(left)
+        Ok(chain(first, more, Cond::Or))
     }
 
     #[inline(never)]
     fn cond_and(&mut self) -> Result<Cond> {
-        let mut left = self.cond_term()?;
+        let first = self.cond_term()?;
+        let mut more = Vec::new();
         while self.is("&&")? {
             self.take()?;
-            left = Cond::And(Box::new(left), Box::new(self.cond_term()?));
+            more.push(self.cond_term()?);
         }
-        Ok(left)
+        Ok(chain(first, more, Cond::And))
     }
 
     fn cond_term(&mut self) -> Result<Cond> {
@@ -188,6 +190,15 @@ impl Reader<'_> {
         self.at = i;
         Ok(Lexeme { token: Token::Word, start, end: i })
     }
+}
+
+/// The terms between operators of one kind.
+fn chain(first: Cond, mut more: Vec<Cond>, kind: fn(Vec<Cond>) -> Cond) -> Cond {
+    if more.is_empty() {
+        return first;
+    }
+    more.insert(0, first);
+    kind(more)
 }
 
 fn operator(raw: &str) -> Option<CondOp> {
