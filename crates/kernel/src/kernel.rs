@@ -163,6 +163,7 @@ impl Kernel {
             children: Vec::new(),
             exit: None,
             changed: None,
+            took_from: None,
         });
     }
 
@@ -243,6 +244,7 @@ impl Kernel {
             children: Vec::new(),
             exit: None,
             changed: None,
+            took_from: None,
         });
         Ok(process)
     }
@@ -330,12 +332,14 @@ impl Kernel {
             return Err(Errno::ENOMEM);
         }
         let pgid = if spec.setsid { pid } else { wanted_group.unwrap_or(pid) };
+        let mut took_from = None;
         if spec.foreground
             && !spec.setsid
             && let Some(terminal) = self.terminals.of_session(psid)
             && terminal.control().1 == Some(ppgid)
         {
             terminal.set_foreground(pgid);
+            took_from = Some(ppgid);
         }
         table.insert(Entry {
             process: Arc::clone(&process),
@@ -345,15 +349,25 @@ impl Kernel {
             children: Vec::new(),
             exit: None,
             changed: None,
+            took_from,
         });
         Ok(process)
     }
 
-    /// Undoes [`Kernel::spawn_child`] of a child that never ran.
+    /// Undoes [`Kernel::spawn_child`] of a child that never ran; the terminal goes back to whom it was taken from.
     pub fn abandon(&self, child: &Process) {
         let files = child.fds.lock().take_all();
         drop(files);
-        self.table.lock().remove(child.pid);
+        {
+            let mut table = self.table.lock();
+            if let Some(entry) = table.remove(child.pid)
+                && let Some(before) = entry.took_from
+                && let Some(terminal) = self.terminals.of_session(entry.sid)
+                && terminal.control().1 == Some(entry.pgid)
+            {
+                terminal.set_foreground(before);
+            }
+        }
         self.table_changed();
     }
 

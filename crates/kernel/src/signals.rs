@@ -16,12 +16,18 @@ pub enum Disposition {
     Catch,
 }
 
+/// Real-time signals that there are.
+const REAL_TIME: usize = (Signal::SIGRTMAX.raw() - Signal::SIGRTMIN.raw()) as usize + 1;
+
 /// Signals of one process.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SignalState {
-    dispositions: [Disposition; 31],
+    /// By number.
+    dispositions: [Disposition; 65],
     blocked: u64,
     pending: u64,
+    /// Of each real-time signal, how many wait beyond the first; more are lost.
+    queued: [u8; REAL_TIME],
     fatal: Option<Signal>,
     stopped: bool,
 }
@@ -41,6 +47,19 @@ pub enum Posted {
     Continued,
 }
 
+impl Default for SignalState {
+    fn default() -> Self {
+        Self {
+            dispositions: [Disposition::Default; 65],
+            blocked: 0,
+            pending: 0,
+            queued: [0; REAL_TIME],
+            fatal: None,
+            stopped: false,
+        }
+    }
+}
+
 const STOPS: u64 =
     Signal::SIGSTOP.bit() | Signal::SIGTSTP.bit() | Signal::SIGTTIN.bit() | Signal::SIGTTOU.bit();
 
@@ -48,7 +67,7 @@ impl SignalState {
     /// The disposition of `signal`.
     #[must_use]
     pub fn disposition(&self, signal: Signal) -> Disposition {
-        self.dispositions[usize::from(signal.raw()) - 1]
+        self.dispositions[usize::from(signal.raw())]
     }
 
     /// Sets it and returns the old one. SIGKILL and SIGSTOP cannot change: `None`. A pending signal that becomes ignored
@@ -57,7 +76,7 @@ impl SignalState {
         if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) && to != Disposition::Default {
             return None;
         }
-        let slot = &mut self.dispositions[usize::from(signal.raw()) - 1];
+        let slot = &mut self.dispositions[usize::from(signal.raw())];
         let old = std::mem::replace(slot, to);
         let ignored = match to {
             Disposition::Ignore => true,
@@ -65,7 +84,7 @@ impl SignalState {
             Disposition::Catch => false,
         };
         if ignored {
-            self.pending &= !signal.bit();
+            self.take_all(signal);
         }
         if to != Disposition::Catch {
             self.repost();
@@ -88,7 +107,7 @@ impl SignalState {
             if self.disposition(signal) == Disposition::Catch {
                 done.push((signal, Posted::Act));
             } else {
-                self.pending &= !signal.bit();
+                self.take_all(signal);
                 let posted = self.post(signal);
                 done.push((signal, posted));
             }
@@ -100,6 +119,28 @@ impl SignalState {
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.pending
+    }
+
+    fn queued_of(&mut self, signal: Signal) -> Option<&mut u8> {
+        let at = signal.raw().checked_sub(Signal::SIGRTMIN.raw())?;
+        self.queued.get_mut(usize::from(at))
+    }
+
+    /// One more waits: of real-time signals each counts.
+    fn hold(&mut self, signal: Signal) {
+        let waits = self.pending & signal.bit() != 0;
+        self.pending |= signal.bit();
+        if let Some(more) = self.queued_of(signal).filter(|_| waits) {
+            *more = more.saturating_add(1);
+        }
+    }
+
+    /// None waits any more.
+    fn take_all(&mut self, signal: Signal) {
+        self.pending &= !signal.bit();
+        if let Some(more) = self.queued_of(signal) {
+            *more = 0;
+        }
     }
 
     /// A signal arrives.
@@ -117,17 +158,19 @@ impl SignalState {
         }
         let otherwise = if continued { Posted::Continued } else { Posted::Discarded };
         if self.blocked & signal.bit() != 0 && self.disposition(signal) != Disposition::Ignore {
-            self.pending |= signal.bit();
+            self.hold(signal);
             return if continued { Posted::Continued } else { Posted::Held };
         }
         match self.disposition(signal) {
             Disposition::Ignore => otherwise,
             Disposition::Catch => {
-                self.pending |= signal.bit();
+                self.hold(signal);
                 if continued { Posted::Continued } else { Posted::Act }
             }
             Disposition::Default => match signal.default_action() {
                 DefaultAction::Ignore | DefaultAction::Continue => otherwise,
+                // What ends already is not held up.
+                DefaultAction::Stop if self.fatal.is_some() && !self.stopped => otherwise,
                 DefaultAction::Stop => {
                     self.stopped = true;
                     Posted::Stopped
@@ -160,7 +203,10 @@ impl SignalState {
     pub fn take_caught(&mut self) -> Option<Signal> {
         let ready = self.pending & !self.blocked;
         let signal = Signal::ALL.iter().copied().find(|s| ready & s.bit() != 0)?;
-        self.pending &= !signal.bit();
+        match self.queued_of(signal) {
+            Some(more @ 1..) => *more -= 1,
+            _ => self.pending &= !signal.bit(),
+        }
         Some(signal)
     }
 
@@ -259,10 +305,35 @@ mod tests {
         assert_eq!(state.interrupt(), Some(Interrupt::Stopped));
         assert_eq!(state.post(Signal::SIGCONT), Posted::Continued);
         assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
+        assert_eq!(state.post(Signal::SIGSTOP), Posted::Discarded, "it ends already");
+        assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
         let mut state = SignalState::default();
         state.post(Signal::SIGSTOP);
         state.post(Signal::SIGKILL);
         assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGKILL)));
+    }
+
+    #[test]
+    fn real_time_signals_are_counted_and_others_are_not() {
+        let mut state = SignalState::default();
+        for signal in [Signal::SIGRTMAX, Signal::SIGRTMIN, Signal::SIGUSR1] {
+            state.set_disposition(signal, Disposition::Catch);
+            for _ in 0..3 {
+                state.post(signal);
+            }
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| state.take_caught()).collect();
+        let expected = [vec![Signal::SIGUSR1], vec![Signal::SIGRTMIN; 3], vec![Signal::SIGRTMAX; 3]];
+        assert_eq!(taken, expected.concat());
+        for _ in 0..100_000 {
+            state.post(Signal::SIGRTMIN);
+        }
+        state.set_disposition(Signal::SIGRTMIN, Disposition::Ignore);
+        state.set_disposition(Signal::SIGRTMIN, Disposition::Catch);
+        assert_eq!(state.take_caught(), None, "ignoring discards all");
+        state.set_disposition(Signal::SIGRTMIN, Disposition::Default);
+        state.post(Signal::SIGRTMIN);
+        assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGRTMIN)));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) exit: Option<ExitInfo>,
     /// A stop or continuation that the parent has not seen.
     pub(crate) changed: Option<WaitStatus>,
+    /// The group that had the terminal before it was started in the foreground.
+    pub(crate) took_from: Option<Pid>,
 }
 
 /// All processes of a VM, zombies included; at most `limit`.

@@ -24,7 +24,7 @@ fn check(file: &str) {
     let shells = shells();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
     let Cases { cases, .. } = Cases::parse(&std::fs::read_to_string(path).unwrap());
-    assert!(cases.len() >= 10, "{file} holds cases");
+    assert!(!cases.is_empty(), "{file} holds cases");
     let mut wrong = Vec::new();
     for (number, case) in cases.iter().enumerate() {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}-{number}"));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use agentos_executor::{Invocation, Launch};
 use agentos_kernel::tty::Winsize;
-use agentos_kernel::{HostStream, Pid, Process, ProcessState, Signal, Terminal};
+use agentos_kernel::{HostStream, Process, Terminal};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
     CloseShell, Empty, ExitStatus, ListShells, OpenShell, OpenShellReply, Program, ReadShell, ResizeShell,
@@ -133,14 +133,11 @@ impl Shell {
         self.hang_up();
         let begin = Instant::now();
         loop {
-            let left = session(vm, self.process.pid).await;
-            if left.is_empty() {
+            if vm.kernel().session_count(self.process.pid) == 0 {
                 return;
             }
             if begin.elapsed() >= GRACE {
-                for pid in left {
-                    vm.kernel().host_kill(pid, Signal::SIGKILL, false);
-                }
+                vm.kernel().kill_session(self.process.pid);
             }
             if begin.elapsed() >= GRACE + KILL_TIME {
                 return tracing::error!(vm = %vm.id, shell = self.number, "processes did not end in time");
@@ -163,18 +160,6 @@ impl Shell {
             exit_code: exit.map(|info| info.status.shell_status()),
         }
     }
-}
-
-/// The processes of a session that have not ended.
-async fn session(vm: &Vm, leader: Pid) -> Vec<Pid> {
-    let mut members = Vec::new();
-    for pid in vm.kernel().processes() {
-        let info = vm.kernel().process_info(pid).await;
-        if info.is_some_and(|info| info.sid == leader && info.state != ProcessState::Zombie) {
-            members.push(pid);
-        }
-    }
-    members
 }
 
 fn no_shell(id: &str) -> WireError {

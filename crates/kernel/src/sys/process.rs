@@ -312,6 +312,12 @@ impl Kernel {
         self.table.lock().len() - 1
     }
 
+    /// Processes of a session that have not ended.
+    #[must_use]
+    pub fn session_count(&self, session: Pid) -> usize {
+        self.table.lock().iter().filter(|e| e.sid == session && e.exit.is_none()).count()
+    }
+
     /// What is known of a process. The working directory may need the file system, hence async.
     pub async fn process_info(&self, pid: Pid) -> Option<ProcessInfo> {
         let (mut info, cwd) = self.process_info_without_cwd(pid)?;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::signals::Posted;
+use crate::table::Entry;
 use crate::{Errno, Kernel, Pid, Process, Result, Signal, WaitStatus};
 
 impl Kernel {
@@ -13,7 +14,7 @@ impl Kernel {
         let cred = process.cred();
         let targets: Vec<Arc<Process>> = {
             let table = self.table.lock();
-            let chosen = |e: &&crate::table::Entry| match pid {
+            let chosen = |e: &&Entry| match pid {
                 0 => e.pgid == own_group,
                 -1 => e.process.pid != Pid::INIT && e.process.pid != process.pid,
                 p if p > 0 => e.process.pid.0 == p.unsigned_abs(),
@@ -53,7 +54,7 @@ impl Kernel {
     pub(crate) fn signal_group(&self, group: Pid, signal: Signal) {
         let targets: Vec<Arc<Process>> = {
             let table = self.table.lock();
-            let chosen = |e: &&crate::table::Entry| e.pgid == group && e.process.pid != Pid::INIT;
+            let chosen = |e: &&Entry| e.pgid == group && e.process.pid != Pid::INIT;
             table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
         };
         for target in &targets {
@@ -75,7 +76,7 @@ impl Kernel {
         let targets: Vec<Arc<Process>> = {
             let table = self.table.lock();
             let Some(pgid) = table.get(pid).map(|e| e.pgid) else { return false };
-            let chosen = |e: &&crate::table::Entry| {
+            let chosen = |e: &&Entry| {
                 e.process.pid != Pid::INIT && if group { e.pgid == pgid } else { e.process.pid == pid }
             };
             table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
@@ -89,26 +90,27 @@ impl Kernel {
     /// SIGKILL to everything that descends from the job that the host started as `job`, whatever group or session it
     /// moved to. Returns how many were alive.
     pub fn kill_job(&self, job: Pid) -> usize {
+        self.kill_all(|entry| entry.process.job == job)
+    }
+
+    /// SIGKILL to every process of a session. Who left it before is spared. Returns how many were alive.
+    pub fn kill_session(&self, session: Pid) -> usize {
+        self.kill_all(|entry| entry.sid == session)
+    }
+
+    /// SIGKILL to all of some processes at once: under the lock under which a child is made and an exit is noted. So none
+    /// escapes by making another one meanwhile (a dying one makes none, see `spawn_child`), and none ends because another
+    /// one was killed before it.
+    fn kill_all(&self, such: impl Fn(&Entry) -> bool) -> usize {
+        let table = self.table.lock();
+        let alive =
+            |e: &&Entry| e.process.pid != Pid::INIT && e.exit.is_none() && !e.process.is_dying() && such(e);
         let mut killed = 0;
-        loop {
-            // A process that is already dying starts no child (see `spawn_child`), so each round leaves fewer to find.
-            // Marked under the lock that an exit takes: none ends because another one was killed before it.
-            let targets: Vec<Arc<Process>> = {
-                let table = self.table.lock();
-                let alive = |e: &&crate::table::Entry| {
-                    e.process.job == job && e.exit.is_none() && !e.process.is_dying()
-                };
-                let targets: Vec<_> = table.iter().filter(alive).map(|e| Arc::clone(&e.process)).collect();
-                for target in &targets {
-                    target.raise(Signal::SIGKILL);
-                }
-                targets
-            };
-            if targets.is_empty() {
-                return killed;
-            }
-            killed += targets.len();
+        for target in table.iter().filter(alive) {
+            target.process.raise(Signal::SIGKILL);
+            killed += 1;
         }
+        killed
     }
 
     /// alarm(2) in milliseconds: SIGALRM after `ms` (0: none). Returns what was left of the former one.

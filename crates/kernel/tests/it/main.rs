@@ -6,4 +6,5 @@
 )]
 
 mod rlimits;
+mod stress;
 mod terminals;

@@ -283,6 +283,27 @@ async fn the_controlling_terminal_is_taken_by_a_leader_that_opens_one() {
 }
 
 #[tokio::test]
+async fn a_child_that_never_ran_gives_the_terminal_back() {
+    let (kernel, _terminal, shell) = shell().await;
+    let foreground = || kernel.tcgetpgrp(&shell, &input(&shell)).unwrap();
+    let failed = child(&kernel, &shell, PGID_NEW, true);
+    assert_eq!(foreground(), failed.pid);
+    kernel.abandon(&failed);
+    assert_eq!(foreground(), shell.pid);
+    // Into a group that lives on, likewise; but what somebody else has chosen meanwhile stays.
+    let job = child(&kernel, &shell, PGID_NEW, false);
+    let failed = child(&kernel, &shell, job.pid.0 as i32, true);
+    assert_eq!(foreground(), job.pid);
+    kernel.abandon(&failed);
+    assert_eq!(foreground(), shell.pid);
+    let failed = child(&kernel, &shell, PGID_NEW, true);
+    shell.set_disposition(Signal::SIGTTOU, Disposition::Ignore);
+    kernel.tcsetpgrp(&shell, &input(&shell), job.pid).await.unwrap();
+    kernel.abandon(&failed);
+    assert_eq!(foreground(), job.pid);
+}
+
+#[tokio::test]
 async fn vmin_and_vtime() {
     let (kernel, terminal, shell) = shell().await;
     let file = input(&shell);

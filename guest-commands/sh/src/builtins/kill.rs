@@ -121,10 +121,12 @@ const LAST: usize = 64;
 
 /// The number of a signal or an event by its name, with or without `SIG`.
 fn named(word: &str) -> Option<usize> {
-    names().iter().position(|name| {
+    let listed = names().iter().position(|name| {
         name.eq_ignore_ascii_case(word)
             || name.strip_prefix("SIG").is_some_and(|short| short.eq_ignore_ascii_case(word))
-    })
+    });
+    // Signals of real time have a second name.
+    listed.or_else(|| Signal::from_name(word).map(|signal| usize::from(signal.raw())))
 }
 
 /// The signal of a name or number; 0 only checks.

@@ -112,7 +112,7 @@ fn show(cx: &mut Cx, table: bool, operands: &[String]) -> Outcome {
 fn put(cx: &mut Cx, table: bool, signal: Signal) -> Result<(), End> {
     let name = &signal.name()[3..];
     if table {
-        cx.print(format_args!("{:2} {name:<6} {}\n", signal.raw(), signal.description()))
+        cx.print(format_args!("{:2} {name:<8} {}\n", signal.raw(), signal.description()))
     } else {
         cx.print(format_args!("{name}\n"))
     }
