@@ -1,11 +1,12 @@
 //! Terminals: a program in a session of its own on a pseudo terminal, whose master is here. Two tasks move bytes: from the
 //! client to the keyboard side, from the screen side into a ring, which is read as that of a spawned process.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agentos_executor::{Invocation, Launch};
-use agentos_kernel::tty::Winsize;
+use agentos_kernel::tty::{Typeahead, Winsize};
 use agentos_kernel::{HostStream, Process, Terminal};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
@@ -90,7 +91,7 @@ impl Shell {
                 let written = tokio::select! {
                     biased;
                     () = self.closed.cancelled() => break,
-                    written = std::future::poll_fn(|cx| self.ring.poll_write(cx, rest)) => written,
+                    written = poll_fn(|cx| self.ring.poll_write(cx, rest)) => written,
                 };
                 rest = &rest[written.unwrap_or(rest.len())..];
             }
@@ -101,9 +102,20 @@ impl Shell {
     /// Moves what is typed to the terminal.
     async fn keys(&self, terminal: &Terminal, typed: RecvStream) {
         let moved = async {
-            while let Ok(Some(chunk)) = typed.next_chunk().await {
-                if terminal.write(&chunk).await.is_err() {
-                    return;
+            let (mut ahead, mut typing) = (Typeahead::default(), true);
+            while typing || !ahead.is_empty() {
+                tokio::select! {
+                    // Also while the terminal takes nothing: a signal may be among it.
+                    chunk = typed.next_chunk(), if typing && ahead.has_room() => match chunk {
+                        Ok(Some(chunk)) => ahead.push(&chunk),
+                        Ok(None) | Err(_) => typing = false,
+                    },
+                    taken = poll_fn(|cx| terminal.poll_type(cx, &mut ahead)), if !ahead.is_empty() => {
+                        if taken.is_err() {
+                            return;
+                        }
+                        tokio::task::yield_now().await;
+                    }
                 }
             }
             // Nobody types any more, but the terminal stays.

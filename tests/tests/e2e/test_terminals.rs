@@ -147,6 +147,26 @@ fn interrupt_stops_a_loop_and_the_shell_goes_on() {
 }
 
 #[test]
+fn interrupt_passes_what_was_typed_before_and_nobody_reads() {
+    SIDECAR.test(async |os| {
+        let mut screen = Screen::sh(os).await;
+        screen.keys("sleep 1000\r").await;
+        eventually("it runs", async || runs(os, "sleep").await).await;
+        // More than the terminal holds, in messages of its own.
+        for _ in 0..4 {
+            screen.keys(&"echo never\n".repeat(2000)).await;
+        }
+        screen.keys("\x03").await;
+        eventually("it ends", async || !runs(os, "sleep").await).await;
+        screen.keys("\recho status $?\r").await;
+        screen.see("status 130").await;
+        assert!(!screen.text().lines().any(|line| line == "never"));
+        screen.keys("exit\r").await;
+        screen.end().await;
+    });
+}
+
+#[test]
 fn a_job_is_stopped_and_goes_on_in_the_foreground() {
     SIDECAR.test(async |os| {
         let mut screen = Screen::sh(os).await;
@@ -238,6 +258,19 @@ fn closing_ends_every_process_of_the_session() {
         let _ = waits.await.unwrap();
         screen.end().await;
         assert!(os.list_shells().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn closing_ends_a_session_that_multiplies_meanwhile() {
+    let limits = VmLimits { processes: 48, ..VmLimits::default() };
+    let config = AgentOsConfig { limits, ..AgentOsConfig::default() };
+    SIDECAR.test_with(config, async |os| {
+        let bomb = "trap '' HUP TERM; f() { f | f & }; f; while :; do f; sleep 0.01; done";
+        let screen = Screen::open(os, "bash", &["-c", bomb]).await;
+        eventually("it multiplies", async || live_processes(os).await.len() > 10).await;
+        screen.shell.close().await.unwrap();
+        assert!(live_processes(os).await.is_empty());
     });
 }
 

@@ -16,6 +16,10 @@ use agentos_abi::tty::{Termios, VDISABLE};
 use super::INPUT_BYTES;
 use super::output::{Column, continues};
 
+/// Which characters raise which signals.
+const RAISES: [(usize, Signal); 3] =
+    [(VINTR, Signal::SIGINT), (VQUIT, Signal::SIGQUIT), (VSUSP, Signal::SIGTSTP)];
+
 /// A finished line of canonical input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Line {
@@ -137,16 +141,53 @@ impl Discipline {
         self.literal = false;
     }
 
-    /// The signal that `byte` would raise now.
-    pub(super) fn signal_of(&self, byte: u8) -> Option<Signal> {
-        if !self.local(ISIG) || self.literal {
+    /// The signal that `byte` raises, unless it is taken as it is.
+    fn signal_of(&self, byte: u8) -> Option<Signal> {
+        if !self.local(ISIG) {
             return None;
         }
         let byte = if self.input(ISTRIP) { byte & 0x7f } else { byte };
-        [(VINTR, Signal::SIGINT), (VQUIT, Signal::SIGQUIT), (VSUSP, Signal::SIGTSTP)]
-            .into_iter()
-            .find(|(which, _)| self.is(byte, *which))
-            .map(|(_, signal)| signal)
+        RAISES.iter().find(|(which, _)| self.is(byte, *which)).map(|(_, signal)| *signal)
+    }
+
+    /// The first of `bytes` that would raise a signal if it were typed now. `literal` is whether the first is taken as it
+    /// is, and then whether the next one is.
+    pub(super) fn find_signal(
+        &self,
+        bytes: impl Iterator<Item = u8>,
+        literal: &mut bool,
+    ) -> Option<(usize, Signal)> {
+        let quotes = self.local(ICANON) && self.local(IEXTEN);
+        for (at, byte) in bytes.enumerate() {
+            if std::mem::take(literal) {
+                continue;
+            }
+            if let Some(signal) = self.signal_of(byte) {
+                return Some((at, signal));
+            }
+            *literal = quotes && self.is(byte, VLNEXT);
+        }
+        None
+    }
+
+    /// Whether the next byte is taken as it is.
+    pub(super) fn literal(&self) -> bool {
+        self.literal
+    }
+
+    /// Its byte raises a signal, be it its turn or not.
+    pub(super) fn raise(&mut self, signal: Signal, out: &mut Vec<u8>) -> Typed {
+        let flush = self.signal_flushes();
+        if flush {
+            self.flush();
+        }
+        self.held = self.held && !self.input(IXON);
+        if self.local(ECHO)
+            && let Some((which, _)) = RAISES.iter().find(|(_, raised)| *raised == signal)
+        {
+            self.echo(self.termios.cc[*which], out);
+        }
+        Typed::Signal { signal, flush }
     }
 
     /// Whether a signal discards what was typed before it.
@@ -179,15 +220,7 @@ impl Discipline {
             }
         }
         if let Some(signal) = self.signal_of(byte) {
-            let flush = self.signal_flushes();
-            if flush {
-                self.flush();
-            }
-            self.held = self.held && !self.input(IXON);
-            if self.local(ECHO) {
-                self.echo(byte, out);
-            }
-            return Typed::Signal { signal, flush };
+            return self.raise(signal, out);
         }
         match byte {
             b'\r' if self.input(IGNCR) => return Typed::Taken,

@@ -8,6 +8,7 @@ use agentos_abi::tty::Winsize;
 use agentos_vfs::Access;
 
 use super::pty::PtyMaster;
+use super::typeahead::Typeahead;
 use crate::description::FileKind;
 use crate::{Description, Errno, Kernel, KernelError, LimitHit, Result};
 
@@ -79,6 +80,12 @@ impl Terminal {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    /// Types from the front of what waits; if there is no room, a signal among it takes effect at once all the
+    /// same. Ready when something was taken. EIO when every program has closed the terminal.
+    pub fn poll_type(&self, cx: &mut Context<'_>, ahead: &mut Typeahead) -> Poll<Result<()>> {
+        self.master.poll_type(cx, ahead)
     }
 
     /// Takes `waker` out again, of a poll that is given up.

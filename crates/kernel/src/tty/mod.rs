@@ -11,9 +11,11 @@ mod pty;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod typeahead;
 
 pub use host::Terminal;
 pub use pty::{PtyMaster, PtySlave};
+pub use typeahead::Typeahead;
 
 pub(crate) use devpts::{DevPts, attr_of};
 pub(crate) use pty::Pty;

@@ -9,11 +9,14 @@ use parking_lot::Mutex;
 
 use super::discipline::{Discipline, Typed};
 use super::registry::Registry;
+use super::typeahead::Typeahead;
 use super::{INPUT_BYTES, OUTPUT_BYTES, output};
 use crate::{Errno, Kernel, Pid, Result, Signal, Waiters};
 
 /// Bytes that are typed before others get their turn: one may cost as much as a line is long.
 const PIECE: usize = 256;
+/// How far a signal is looked for in what a program types into a terminal that is full.
+const LOOK: usize = 64 << 10;
 
 /// Owner and permission bits of `/dev/pts/N`.
 #[derive(Clone, Copy, Debug)]
@@ -288,54 +291,84 @@ impl PtyMaster {
 
     /// Types bytes; how many were taken. EAGAIN when the input is full, EIO when no slave is open any more.
     pub(crate) fn try_write(&self, data: &[u8]) -> Result<usize> {
+        let find = |discipline: &Discipline, taken: usize| {
+            // Out of turn none can be taken.
+            if !discipline.signal_flushes() {
+                return None;
+            }
+            let rest = data[taken..].iter().take(LOOK).copied();
+            let found = discipline.find_signal(rest, &mut discipline.literal());
+            found.map(|(distance, signal)| (taken + distance, signal))
+        };
+        self.receive(data, find).map(|(taken, _)| taken)
+    }
+
+    /// Types from the front of what waits, and a signal in it at once. EAGAIN when nothing could be, EIO when no slave is
+    /// open any more.
+    pub(crate) fn try_type(&self, ahead: &mut Typeahead) -> Result<()> {
+        let data = ahead.first(PIECE);
+        let (taken, early) = self.receive(&data, |discipline, taken| ahead.signal(discipline, taken))?;
+        ahead.forget(taken, early);
+        Ok(())
+    }
+
+    /// Types bytes: how many were taken from the front, and which one out of turn, because it raises a signal that leaves
+    /// the input alone (NOFLSH). `find` says where behind some bytes, of `data` or beyond, a signal is.
+    fn receive(
+        &self,
+        data: &[u8],
+        mut find: impl FnMut(&Discipline, usize) -> Option<(usize, Signal)>,
+    ) -> Result<(usize, Option<usize>)> {
         let mut signals = Vec::new();
-        let (taken, foreground) = {
+        let (taken, early, foreground) = {
             let mut state = self.0.state.lock();
             if state.deserted() {
                 return Err(Errno::EIO);
             }
-            let mut taken = 0;
+            let (mut taken, mut early) = (0, None);
             let mut echo = Vec::new();
-            while taken < data.len().min(PIECE) {
-                match state.discipline.receive(data[taken], &mut echo) {
-                    Typed::Taken => taken += 1,
-                    Typed::Full => {
+            while taken < data.len().min(PIECE) && early.is_none() {
+                let mut typed = state.discipline.receive(data[taken], &mut echo);
+                if typed == Typed::Full {
+                    match find(&state.discipline, taken) {
                         // A signal discards what was typed before it, so what finds no room need not wait for it.
-                        let flushes = state.discipline.signal_flushes();
-                        let signal = |b: &u8| state.discipline.signal_of(*b).is_some();
-                        match data[taken..].iter().position(signal) {
-                            Some(distance) if flushes => {
-                                taken += distance;
-                                // Beyond the piece it is the first byte of the next one.
-                                state.discipline.flush();
-                            }
-                            _ => break,
+                        Some((at, _)) if state.discipline.signal_flushes() => {
+                            taken = at;
+                            // Beyond the piece it is the first byte of the next one.
+                            state.discipline.flush();
+                            continue;
                         }
+                        Some((at, signal)) => {
+                            early = Some(at);
+                            typed = state.discipline.raise(signal, &mut echo);
+                        }
+                        None => break,
                     }
-                    Typed::Signal { signal, flush } => {
-                        taken += 1;
-                        if flush {
-                            state.output.clear();
-                            state.held_echo.clear();
-                        }
-                        if !signals.contains(&signal) {
-                            signals.push(signal);
-                        }
+                } else {
+                    taken += 1;
+                }
+                if let Typed::Signal { signal, flush } = typed {
+                    if flush {
+                        state.output.clear();
+                        state.held_echo.clear();
+                    }
+                    if !signals.contains(&signal) {
+                        signals.push(signal);
                     }
                 }
                 state.echo(&echo);
                 echo.clear();
             }
-            (taken, state.foreground)
+            (taken, early, state.foreground)
         };
-        if taken == 0 && !data.is_empty() {
+        if taken == 0 && early.is_none() && !data.is_empty() {
             // A byte that found no room may still have let the output go on (IXANY).
             self.0.slave_changed.wake();
             return Err(Errno::EAGAIN);
         }
         self.0.signal_group(foreground, &signals);
         self.0.changed();
-        Ok(taken)
+        Ok((taken, early))
     }
 
     /// Takes output. EAGAIN when there is none, EIO when there is none and no slave is open any more.
@@ -368,6 +401,12 @@ impl PtyMaster {
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize>> {
         self.0.master_changed.register(cx.waker());
         pending(self.try_write(data))
+    }
+
+    /// As [`PtyMaster::try_type`], pending instead of EAGAIN.
+    pub(crate) fn poll_type(&self, cx: &mut Context<'_>, ahead: &mut Typeahead) -> Poll<Result<()>> {
+        self.0.master_changed.register(cx.waker());
+        pending(self.try_type(ahead))
     }
 
     /// Ready when a read would not wait.

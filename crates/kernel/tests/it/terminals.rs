@@ -1,13 +1,14 @@
 //! Terminals with processes: sessions, job control, hang-up, windows, and stops that parents hear of.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use agentos_abi::fd::{O_NOCTTY, O_RDWR};
+use agentos_abi::fd::{F_SETFL, O_NOCTTY, O_NONBLOCK, O_RDWR};
 use agentos_abi::process::{PGID_INHERIT, PGID_NEW, WCONTINUED, WNOHANG, WUNTRACED};
 use agentos_abi::tty::{TCSANOW, Termios, cc, lflag};
 use agentos_kernel::sys::{At, WaitTarget};
-use agentos_kernel::tty::Winsize;
+use agentos_kernel::tty::{Typeahead, Winsize};
 use agentos_kernel::{
     ChildSpec, Cred, Description, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, KernelConfig, Limits,
     Process, Signal, Terminal, WaitStatus,
@@ -134,6 +135,66 @@ async fn typed_signals_reach_the_foreground_group_only() {
     kernel.kill(&shell, -(job.pid.0 as i32), Some(Signal::SIGCONT)).unwrap();
     assert_eq!(change(&kernel, &shell).await, Some(WaitStatus::Continued));
     assert_eq!(change(&kernel, &shell).await, None);
+}
+
+/// Types all that can be typed now.
+fn type_now(terminal: &Terminal, ahead: &mut Typeahead) {
+    let mut cx = Context::from_waker(Waker::noop());
+    while !ahead.is_empty() && terminal.poll_type(&mut cx, ahead).is_ready() {}
+}
+
+async fn all_lines(kernel: &Kernel, shell: &Process, terminal: &Terminal, ahead: &mut Typeahead) -> String {
+    kernel.fcntl(shell, Fd(0), F_SETFL, O_NONBLOCK).unwrap();
+    let mut all = String::new();
+    while let Ok(line) = read(kernel, shell).await {
+        all.push_str(&line);
+        type_now(terminal, ahead);
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_signal_passes_a_queue_that_was_filled_before() {
+    let (kernel, terminal, shell) = shell().await;
+    shell.set_disposition(Signal::SIGINT, Disposition::Catch);
+    let mut ahead = Typeahead::default();
+    ahead.push(&b"x\n".repeat(10_000));
+    type_now(&terminal, &mut ahead);
+    assert!(!ahead.is_empty() && ahead.has_room());
+    // Quoted it is a character; in raw mode too, and what changes the mode is looked at again.
+    ahead.push(b"\x16\x03\n");
+    type_now(&terminal, &mut ahead);
+    assert_eq!(shell.take_caught(), None);
+    ahead.push(b"y\x03z\n");
+    type_now(&terminal, &mut ahead);
+    assert_eq!(shell.take_caught(), Some(Signal::SIGINT));
+    assert!(ahead.is_empty());
+    assert_eq!(all_lines(&kernel, &shell, &terminal, &mut ahead).await, "z\n", "the rest was discarded");
+}
+
+#[tokio::test]
+async fn a_signal_that_discards_nothing_passes_alone() {
+    let (kernel, terminal, shell) = shell().await;
+    shell.set_disposition(Signal::SIGINT, Disposition::Catch);
+    shell.set_disposition(Signal::SIGTSTP, Disposition::Catch);
+    let file = input(&shell);
+    let sane = kernel.tcgetattr(&file).unwrap();
+    let mut raw = sane;
+    raw.make_raw();
+    kernel.tcsetattr(&shell, &file, TCSANOW, &raw).await.unwrap();
+    let mut ahead = Typeahead::default();
+    let typed = [b"x\n".repeat(10_000), b"y\x03z\x1a\n".to_vec()].concat();
+    ahead.push(&typed);
+    type_now(&terminal, &mut ahead);
+    assert_eq!(shell.take_caught(), None);
+    let kept = Termios { lflag: sane.lflag | lflag::NOFLSH, ..sane };
+    kernel.tcsetattr(&shell, &file, TCSANOW, &kept).await.unwrap();
+    type_now(&terminal, &mut ahead);
+    assert_eq!(shell.take_caught(), Some(Signal::SIGINT));
+    assert_eq!(shell.take_caught(), Some(Signal::SIGTSTP));
+    let lines = all_lines(&kernel, &shell, &terminal, &mut ahead).await;
+    assert!(ahead.is_empty());
+    assert_eq!(lines, "x\n".repeat(10_000) + "yz\n");
 }
 
 #[tokio::test]
