@@ -130,6 +130,13 @@ impl TerminalFilter {
         self.modes.undo(out);
     }
 
+    /// Ends the output of a terminal of which nobody knows what it has seen: all is switched off that the guest ever
+    /// switched on.
+    pub(super) fn undo_all(&mut self, out: &mut Vec<u8>) {
+        self.ground();
+        self.modes.undo_all(out);
+    }
+
     /// Whether the terminal was asked for something since the last look: its answer comes as input.
     pub fn take_asked(&mut self) -> bool {
         std::mem::take(&mut self.asked)

@@ -31,18 +31,81 @@ const PRIVATE: [(u32, bool); 25] = [
 ];
 const KEEPS_CURSOR: u32 = 1048;
 
-/// What was changed.
+/// What else can be changed. In this order it is undone, after the private modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Characters push others aside.
+    Insert,
+    /// The keypad sends sequences.
+    Keypad,
+    Hyperlink,
+    /// The second character set is in use.
+    Shift,
+    /// A character set is another one.
+    G0,
+    G1,
+    G2,
+    G3,
+    /// Colours and the like.
+    Rendition,
+    /// Characters are protected from erasing.
+    Protection,
+    CursorStyle,
+    Tabs,
+    /// Undone first: the others need the whole screen.
+    Margins,
+}
+
+const CHANGES: [Change; 13] = {
+    use Change::{
+        CursorStyle, G0, G1, G2, G3, Hyperlink, Insert, Keypad, Margins, Protection, Rendition, Shift, Tabs,
+    };
+    [Insert, Keypad, Hyperlink, Shift, G0, G1, G2, G3, Rendition, Protection, CursorStyle, Tabs, Margins]
+};
+
+/// Tab stops that are set anew.
+const TAB_STOPS: usize = 63;
+
+impl Change {
+    fn bit(self) -> u64 {
+        1 << (PRIVATE.len() + self as usize)
+    }
+
+    fn undo(self, out: &mut Vec<u8>) {
+        let back: &[u8] = match self {
+            Change::Insert => b"\x1b[4l",
+            Change::Keypad => b"\x1b>",
+            Change::Hyperlink => b"\x1b]8;;\x1b\\",
+            Change::Shift => b"\x0f",
+            Change::G0 => b"\x1b(B",
+            Change::G1 => b"\x1b)B",
+            Change::G2 => b"\x1b*B",
+            Change::G3 => b"\x1b+B",
+            Change::Rendition => b"\x1b[m",
+            Change::Protection => b"\x1b[0\"q",
+            Change::CursorStyle => b"\x1b[0 q",
+            // Setting margins moves the cursor.
+            Change::Margins => b"\x1b7\x1b[r\x1b8",
+            Change::Tabs => {
+                out.extend_from_slice(b"\x1b7\r\x1b[3g");
+                for _ in 0..TAB_STOPS {
+                    out.extend_from_slice(b"\x1b[8C\x1bH");
+                }
+                // The last ones were all set in the last column, which has none.
+                b"\x1b[0g\x1b8"
+            }
+        };
+        out.extend_from_slice(back);
+    }
+}
+
+/// What was changed: a bit for each of [`PRIVATE`], then for each [`Change`].
 #[derive(Debug, Default)]
 pub(super) struct Modes {
-    /// One bit for each of [`PRIVATE`] that is not as it was.
-    changed: u32,
-    insert: bool,
-    keypad: bool,
-    rendition: bool,
-    margins: bool,
-    character_set: bool,
-    cursor_style: bool,
-    hyperlink: bool,
+    /// What is not as it was.
+    now: u64,
+    /// What was not as it was at any time.
+    ever: u64,
 }
 
 /// Writes a sequence that sets or resets private modes.
@@ -54,68 +117,50 @@ pub(super) fn private(out: &mut Vec<u8>, modes: &[u32], last: u8) {
 }
 
 impl Modes {
+    fn set(&mut self, bit: u64, on: bool) {
+        if on {
+            self.now |= bit;
+            self.ever |= bit;
+        } else {
+            self.now &= !bit;
+        }
+    }
+
     /// Sets or resets a private mode; false if it is not one that passes.
     pub(super) fn set_private(&mut self, mode: u32, on: bool) -> bool {
         let Some(at) = PRIVATE.iter().position(|(known, _)| *known == mode) else { return false };
-        if on != PRIVATE[at].1 && mode != KEEPS_CURSOR {
-            self.changed |= 1 << at;
-        } else {
-            self.changed &= !(1 << at);
-        }
+        self.set(1 << at, on != PRIVATE[at].1 && mode != KEEPS_CURSOR);
         true
     }
 
-    pub(super) fn insert(&mut self, on: bool) {
-        self.insert = on;
-    }
-
-    pub(super) fn keypad(&mut self, on: bool) {
-        self.keypad = on;
-    }
-
-    pub(super) fn rendition(&mut self) {
-        self.rendition = true;
-    }
-
-    pub(super) fn margins(&mut self) {
-        self.margins = true;
-    }
-
-    pub(super) fn character_set(&mut self) {
-        self.character_set = true;
-    }
-
-    pub(super) fn cursor_style(&mut self) {
-        self.cursor_style = true;
-    }
-
-    pub(super) fn hyperlink(&mut self, open: bool) {
-        self.hyperlink = open;
+    /// Something is changed, or brought back.
+    pub(super) fn change(&mut self, what: Change, on: bool) {
+        self.set(what.bit(), on);
     }
 
     /// Appends what brings the terminal back, and forgets the changes.
     pub(super) fn undo(&mut self, out: &mut Vec<u8>) {
-        let was = std::mem::take(self);
-        if was.margins {
-            // Setting margins moves the cursor.
-            out.extend_from_slice(b"\x1b7\x1b[r\x1b8");
+        undo(std::mem::take(&mut self.now), out);
+    }
+
+    /// Appends what brings the terminal back from all that was ever changed.
+    pub(super) fn undo_all(&mut self, out: &mut Vec<u8>) {
+        self.now = 0;
+        undo(std::mem::take(&mut self.ever), out);
+    }
+}
+
+fn undo(changed: u64, out: &mut Vec<u8>) {
+    let is = |change: Change| changed & change.bit() != 0;
+    if is(Change::Margins) {
+        Change::Margins.undo(out);
+    }
+    for (at, (mode, on)) in PRIVATE.iter().enumerate() {
+        if changed & (1 << at) != 0 {
+            private(out, &[*mode], if *on { b'h' } else { b'l' });
         }
-        for (at, (mode, on)) in PRIVATE.iter().enumerate() {
-            if was.changed & (1 << at) != 0 {
-                private(out, &[*mode], if *on { b'h' } else { b'l' });
-            }
-        }
-        for (changed, back) in [
-            (was.insert, &b"\x1b[4l"[..]),
-            (was.keypad, b"\x1b>"),
-            (was.hyperlink, b"\x1b]8;;\x1b\\"),
-            (was.character_set, b"\x0f\x1b(B"),
-            (was.rendition, b"\x1b[m"),
-            (was.cursor_style, b"\x1b[0 q"),
-        ] {
-            if changed {
-                out.extend_from_slice(back);
-            }
-        }
+    }
+    for change in CHANGES.into_iter().filter(|change| *change != Change::Margins && is(*change)) {
+        change.undo(out);
     }
 }

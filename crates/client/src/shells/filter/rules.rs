@@ -2,7 +2,7 @@
 //! Names and finals are those of ECMA-48, of DEC STD 070 and of xterm's "Control Sequences".
 
 use super::TerminalPolicy;
-use super::modes::{self, Modes};
+use super::modes::{self, Change, Modes};
 
 /// What becomes of a sequence.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) fn control(byte: u8, policy: TerminalPolicy, modes: &mut Modes) -> Ve
         0x07..=0x0d => Pass,
         // SO SI: the other character set.
         0x0e | 0x0f => {
-            modes.character_set();
+            modes.change(Change::Shift, byte == 0x0e);
             Pass
         }
         // ENQ: answer-back.
@@ -43,11 +43,16 @@ pub(super) fn control(byte: u8, policy: TerminalPolicy, modes: &mut Modes) -> Ve
 /// ESC, intermediates, final byte.
 pub(super) fn escape(intermediates: &[u8], last: u8, policy: TerminalPolicy, modes: &mut Modes) -> Verdict {
     match (intermediates, last) {
-        // DECBI DECSC DECRC DECFI IND NEL HTS RI
-        ([], b'6' | b'7' | b'8' | b'9' | b'D' | b'E' | b'H' | b'M') => Pass,
+        // DECBI DECSC DECRC DECFI IND NEL RI
+        ([], b'6' | b'7' | b'8' | b'9' | b'D' | b'E' | b'M') => Pass,
+        // HTS
+        ([], b'H') => {
+            modes.change(Change::Tabs, true);
+            Pass
+        }
         // DECKPAM DECKPNM
         ([], b'=' | b'>') => {
-            modes.keypad(last == b'=');
+            modes.change(Change::Keypad, last == b'=');
             Pass
         }
         // RIS
@@ -60,8 +65,14 @@ pub(super) fn escape(intermediates: &[u8], last: u8, policy: TerminalPolicy, mod
         // DECID
         ([], b'Z') => allowed(policy.answers, Ask),
         // SCS: graphics, United Kingdom, ASCII.
-        ([b'(' | b')' | b'*' | b'+'], b'0' | b'A' | b'B') => {
-            modes.character_set();
+        ([set @ (b'(' | b')' | b'*' | b'+')], b'0' | b'A' | b'B') => {
+            let which = match set {
+                b'(' => Change::G0,
+                b')' => Change::G1,
+                b'*' => Change::G2,
+                _ => Change::G3,
+            };
+            modes.change(which, last != b'B');
             Pass
         }
         // DECDHL DECSWL DECDWL DECALN
@@ -102,9 +113,14 @@ impl Parts<'_> {
 pub(super) fn csi(held: &[u8], last: u8, policy: TerminalPolicy, modes: &mut Modes) -> Verdict {
     let Some(parts) = parts(held) else { return Remove };
     match (parts.private, parts.intermediates, last) {
-        // ICH CUU CUD CUF CUB CNL CPL CHA CUP CHT, EL IL DL, DCH SU SD, ECH CBT, HPA HPR REP, VPA VPR HVP TBC
+        // ICH CUU CUD CUF CUB CNL CPL CHA CUP CHT, EL IL DL, DCH SU SD, ECH CBT, HPA HPR REP, VPA VPR HVP
         (None, [], b'@' | b'A'..=b'I' | b'K'..=b'M' | b'P' | b'S' | b'X' | b'Z') => Pass,
-        (None, [], b'`' | b'a' | b'b' | b'd'..=b'g') => Pass,
+        (None, [], b'`' | b'a' | b'b' | b'd'..=b'f') => Pass,
+        // TBC
+        (None, [], b'g') => {
+            modes.change(Change::Tabs, true);
+            Pass
+        }
         // SD; with more parameters it is the highlight mouse, which stops the terminal until it is told more.
         (None, [], b'T') if !parts.parameters.contains(&b';') => Pass,
         // ED, DECSED; 3 would erase what was scrolled away.
@@ -113,13 +129,13 @@ pub(super) fn csi(held: &[u8], last: u8, policy: TerminalPolicy, modes: &mut Mod
         (Some(b'?'), [], b'K') => Pass,
         // SGR
         (None, [], b'm') => {
-            modes.rendition();
+            modes.change(Change::Rendition, true);
             Pass
         }
         // DECSTBM; SCOSC or DECSLRM
         (None, [], b'r' | b's') => {
             if last == b'r' || !parts.parameters.is_empty() {
-                modes.margins();
+                modes.change(Change::Margins, true);
             }
             Pass
         }
@@ -127,7 +143,7 @@ pub(super) fn csi(held: &[u8], last: u8, policy: TerminalPolicy, modes: &mut Mod
         (None, [], b'u') if parts.parameters.is_empty() => Pass,
         // SM RM
         (None, [], b'h' | b'l') if parts.parameters == b"4" => {
-            modes.insert(last == b'h');
+            modes.change(Change::Insert, last == b'h');
             Pass
         }
         // DECSET DECRST
@@ -146,11 +162,14 @@ pub(super) fn csi(held: &[u8], last: u8, policy: TerminalPolicy, modes: &mut Mod
         (None, b"!", b'p') => Pass,
         // DECSCUSR
         (None, b" ", b'q') => {
-            modes.cursor_style();
+            modes.change(Change::CursorStyle, true);
             Pass
         }
         // DECSCA
-        (None, b"\"", b'q') => Pass,
+        (None, b"\"", b'q') => {
+            modes.change(Change::Protection, !matches!(parts.parameters, b"" | b"0" | b"2"));
+            Pass
+        }
         // SL SR
         (None, b" ", b'@' | b'A') => Pass,
         // DECIC DECDC
@@ -203,7 +222,7 @@ fn hyperlink(rest: &str, modes: &mut Modes) -> Verdict {
     if !rest.is_ascii() || !(address.is_empty() || web) {
         return Remove;
     }
-    modes.hyperlink(!address.is_empty());
+    modes.change(Change::Hyperlink, !address.is_empty());
     Pass
 }
 

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::{TerminalFilter, TerminalPolicy};
+use super::{ESC, TerminalFilter, TerminalPolicy};
 
 const NOTHING: TerminalPolicy = TerminalPolicy { title: false, clipboard: false, answers: false };
 const ALL: TerminalPolicy = TerminalPolicy { title: true, clipboard: true, answers: true };
@@ -208,10 +208,64 @@ fn what_is_left_on_is_undone_once() {
     assert_eq!(undone("\x1b[?1049h\x1b[?1049l\x1b[?25l\x1b[?25h\x1b[?2004h\x1b[?2004l"), "");
     assert_eq!(undone("\x1b[31mred"), "\x1b[m");
     assert_eq!(undone("\x1b[2;5r\x1b=\x1b[4h"), "\x1b7\x1b[r\x1b8\x1b[4l\x1b>");
-    assert_eq!(undone("\x1b(0\x1b[5 q"), "\x0f\x1b(B\x1b[0 q");
+    assert_eq!(undone("\x1b(0\x1b[5 q"), "\x1b(B\x1b[0 q");
+    assert_eq!(undone("\x1b)0\x0e"), "\x0f\x1b)B");
+    assert_eq!(undone("\x1b(0\x1b(B\x0e\x0f\x1b[1\"q\x1b[0\"q"), "");
+    assert_eq!(undone("\x1b[1\"q"), "\x1b[0\"q");
     assert_eq!(undone("\x1b]8;;https://a\x07open"), "\x1b]8;;\x1b\\");
     assert_eq!(undone("half a \x1b]0;tit"), "");
     assert_eq!(undone("half a \u{20ac}"), "");
+}
+
+#[test]
+fn tab_stops_are_set_anew() {
+    for input in ["\x1b[3g", "\x1b[5C\x1bH", "\x1b[?69h\x1b[5;9s\x1b[0g"] {
+        let (mut filter, mut out) = (TerminalFilter::new(NOTHING), Vec::new());
+        filter.feed(input.as_bytes(), &mut out);
+        out.clear();
+        filter.finish(&mut out);
+        let mut stops = [false; 200];
+        let (mut column, mut rest) = (7, &out[..]);
+        let mut kept = column;
+        while !rest.is_empty() {
+            let (taken, last) = match rest {
+                [b'\r', ..] => (1, b'\r'),
+                [ESC, b'[', tail @ ..] => {
+                    let end = tail.iter().position(u8::is_ascii_alphabetic).unwrap();
+                    (end + 3, tail[end])
+                }
+                [ESC, last, ..] => (2, *last),
+                other => panic!("{other:?}"),
+            };
+            match (&rest[..taken], last) {
+                (_, b'\r') => column = 0,
+                (b"\x1b[3g", _) => stops.fill(false),
+                (b"\x1b[0g", _) => stops[column] = false,
+                (b"\x1b[8C", _) => column = (column + 8).min(stops.len() - 1),
+                (b"\x1bH", _) => stops[column] = true,
+                (b"\x1b7", _) => kept = column,
+                (b"\x1b8", _) => column = kept,
+                (_, b'l' | b'r') => {}
+                (other, _) => panic!("{other:?}"),
+            }
+            rest = &rest[taken..];
+        }
+        assert_eq!(column, 7);
+        let set: Vec<usize> = (0..stops.len()).filter(|at| stops[*at]).collect();
+        assert_eq!(set, (8..stops.len()).step_by(8).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_nobody_knows_the_terminal_has_seen_is_undone_all_the_same() {
+    let (mut filter, mut out) = (TerminalFilter::new(NOTHING), Vec::new());
+    filter.feed(b"\x1b[?1049h\x1b[?1049l\x1b[4h\x1b[4l\x1b[?25l", &mut out);
+    out.clear();
+    filter.finish(&mut out);
+    assert_eq!(out, b"\x1b[?25h");
+    out.clear();
+    filter.undo_all(&mut out);
+    assert_eq!(out, b"\x1b[?1049l\x1b[?25h\x1b[4l");
 }
 
 #[test]
