@@ -95,7 +95,14 @@ async fn copied(
         memory.grow_async(&mut store, missing.div_ceil(65_536)).await.map_err(|_| Errno::ENOMEM)?;
     }
     let pristine = program.pristine(have, || memory.data(&store));
-    copy::pages(source, memory.data_mut(&mut store), pristine);
+    match copy::pages(source, memory.data_mut(&mut store), have, pristine) {
+        Ok(moved) => store.data_mut().moved = moved,
+        Err(errno) => {
+            // A slot with a hole in it is worth less than the address space it takes.
+            std::mem::forget(store);
+            return Err(errno);
+        }
+    }
     instance
         .get_global(&mut store, "__stack_pointer")
         .ok_or(Errno::ENOSYS)?

@@ -1,7 +1,12 @@
-//! Copies linear memory into a new instance of the same module. Most of what it costs is page faults, so it touches no
-//! page of the copy that need not differ, and has the others made in runs.
+//! Copies linear memory into a new instance of the same module. Most of what it costs is that the kernel makes pages, so it
+//! touches no page of the copy that need not differ, has the others made in runs, and the longest run in huge pages.
 
+use std::ops::Range;
+
+use agentos_kernel::{Errno, Result};
 use rustix::mm::{Advice, madvise};
+
+use crate::huge::{self, Fill, Moved};
 
 const PAGE: usize = 4096;
 
@@ -30,30 +35,66 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(256).all(|piece| piece.iter().fold(0, |all, byte| all | byte) == 0)
 }
 
-/// Makes `target`, the memory of a new instance, equal to `source`, which is at most as long.
-pub(crate) fn pages(source: &[u8], target: &mut [u8], pristine: &Pristine) {
-    let differs = |page: usize, target: &[u8]| {
+/// Makes `target`, the memory of a new instance, equal to `source`, which is at most as long. The instance had `fresh` bytes
+/// when it was made. What is returned lives as long as the instance. ENOMEM: the instance must not be used, nor ever
+/// given back.
+pub(crate) fn pages(
+    source: &[u8],
+    target: &mut [u8],
+    fresh: usize,
+    pristine: &Pristine,
+) -> Result<Option<Moved>> {
+    let runs = runs(source, target, pristine);
+    // Where the module brings nothing: what it brings is mapped from its image, and must stay so.
+    let of_heap = |run: &Range<usize>| run.start.max(fresh.next_multiple_of(PAGE))..run.end / PAGE * PAGE;
+    let longest = runs.iter().map(of_heap).filter(|run| run.len() >= huge::LEAST).max_by_key(Range::len);
+    let moved = match longest.clone() {
+        Some(run) => match fill(&source[run.clone()], &mut target[run]) {
+            Fill::Moved(moved) => Some(moved),
+            Fill::Unchanged => None,
+            Fill::Lost => return Err(Errno::ENOMEM),
+        },
+        None => None,
+    };
+    let done = longest.filter(|_| moved.is_some()).unwrap_or(0..0);
+    for run in runs {
+        let rest = if done.is_empty() || run.end <= done.start || done.end <= run.start {
+            [run, 0..0]
+        } else {
+            [run.start..done.start, done.end..run.end]
+        };
+        for part in rest.into_iter().filter(|part| !part.is_empty()) {
+            let into = &mut target[part.clone()];
+            populate(into);
+            into.copy_from_slice(&source[part]);
+        }
+    }
+    Ok(moved)
+}
+
+/// The ranges of bytes that differ, in whole pages but for the end of the memory.
+fn runs(source: &[u8], target: &[u8], pristine: &Pristine) -> Vec<Range<usize>> {
+    let differs = |page: usize| {
         let range = page * PAGE..source.len().min((page + 1) * PAGE);
         let from = &source[range.clone()];
         // Only what the module brings is read in the copy: elsewhere it is zeros, and reading would make a page of them.
         if pristine.holds(page) { from != &target[range] } else { !is_zero(from) }
     };
-    let end = source.len().div_ceil(PAGE);
-    let mut page = 0;
-    while page < end {
-        if !differs(page, target) {
-            page += 1;
-            continue;
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for page in (0..source.len().div_ceil(PAGE)).filter(|page| differs(*page)) {
+        let end = source.len().min((page + 1) * PAGE);
+        match runs.last_mut() {
+            Some(last) if last.end == page * PAGE => last.end = end,
+            _ => runs.push(page * PAGE..end),
         }
-        let start = page;
-        while page < end && differs(page, target) {
-            page += 1;
-        }
-        let range = start * PAGE..source.len().min(page * PAGE);
-        let into = &mut target[range.clone()];
-        populate(into);
-        into.copy_from_slice(&source[range]);
     }
+    runs
+}
+
+#[allow(unsafe_code, reason = "replaces mappings")]
+fn fill(source: &[u8], target: &mut [u8]) -> Fill {
+    // SAFETY: `pages` gives whole anonymous pages of a new instance, and its caller keeps the result with the instance.
+    unsafe { huge::fill(source, target) }
 }
 
 /// Has the pages made at once instead of by a fault each. Where the kernel cannot, the faults happen.
@@ -83,7 +124,7 @@ mod tests {
         source[3 * PAGE + 5] = 0;
         source.truncate(source.len() - 100);
         let mut target = fresh.clone();
-        pages(&source, &mut target, &pristine);
+        assert!(pages(&source, &mut target, fresh.len(), &pristine).unwrap().is_none());
         assert!(target[..source.len()] == source[..]);
         assert_eq!(target[66 * PAGE], 2);
     }

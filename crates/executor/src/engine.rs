@@ -14,8 +14,8 @@ const WASM_STACK: usize = 2 << 20;
 const FIBER_STACK: usize = 4 << 20;
 /// Memory maps that the process needs for everything but guests.
 const OTHER_MAPS: u32 = 15_000;
-/// Memory maps that a live guest may need.
-const MAPS_PER_GUEST: u32 = 6;
+/// Memory maps that a live guest may need: a clone whose memory was moved in needs two more than others.
+const MAPS_PER_GUEST: u32 = 8;
 /// Most guests at once, whatever the machine allows.
 const MOST_SLOTS: u32 = 6_000;
 

@@ -7,6 +7,7 @@ use agentos_kernel::{Description, Errno, Fd, Interrupt, Process, Result, Signal}
 use wasmtime::{Caller, Memory, ResourceLimiter};
 
 use crate::host::Rights;
+use crate::huge::Moved;
 use crate::loader::Machine;
 use crate::program::Program;
 
@@ -36,6 +37,8 @@ pub(crate) struct Guest {
     pub(crate) exec: Option<Arc<Program>>,
     /// A growth of memory was refused; a trap that follows is an out-of-memory kill.
     pub(crate) out_of_memory: bool,
+    /// What moved into the memory of a clone; goes before the memory does.
+    pub(crate) moved: Option<Moved>,
 }
 
 /// Why a guest stopped running, carried as the error of a host call.
@@ -62,6 +65,7 @@ impl Guest {
             pwd: None,
             exec: None,
             out_of_memory: false,
+            moved: None,
         }
     }
 

@@ -7,6 +7,7 @@ mod engine;
 mod executor;
 mod guest;
 mod host;
+mod huge;
 mod loader;
 mod memory;
 mod program;

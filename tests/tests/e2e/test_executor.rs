@@ -7,8 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use agentos_tests::{cli, image_cache, program, watched};
+use agentos::ExecOptions;
+use agentos_tests::{Sidecar, cli, image_cache, program, watched};
 use tokio::io::AsyncReadExt;
+
+static SIDECAR: Sidecar = Sidecar::new();
 
 fn names(folder: &Path) -> BTreeSet<OsString> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
@@ -83,5 +86,32 @@ fn programs_that_wait_cost_no_thread() {
         assert!(threads() <= before + 16, "{} threads, {before} before", threads());
         tokio::io::AsyncWriteExt::write_all(&mut input, b"end\n").await.unwrap();
         assert!(run.wait().await.unwrap().success());
+    });
+}
+
+#[test]
+fn subshells_of_a_large_shell_are_copies_that_leave_nothing() {
+    SIDECAR.test(async |os| {
+        // Each level has its own 5 MB; sizes differ, so that slots of clones are used again with others.
+        let script = r#"
+            x=$(printf '%5000000s' end)
+            for i in 1 2 3 4 5 6 7 8; do
+                (
+                    [ ${#x} = $((5000000 + i - 1)) ] || echo "a copy has ${#x}"
+                    y=$x$x; x=changed
+                    ( [ ${#y} = $((10000000 + 2 * i - 2)) ] && [ "$x" = changed ] || echo "a copy of a copy has ${#y}, $x" )
+                    exec cat /dev/null
+                ) | cat
+                x=$x.
+            done
+            echo ${#x} ${x: -11}
+        "#;
+        for _ in 0..3 {
+            let done = os.exec(script, ExecOptions::default()).await.unwrap();
+            assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("5000008 end........\n", ""));
+            // What runs in the slots of the clones next finds them as new.
+            let sum = os.exec("echo $(seq 1000 | sort -rn | sha256sum)", ExecOptions::default()).await.unwrap();
+            assert!(sum.success(), "{sum:?}");
+        }
     });
 }
