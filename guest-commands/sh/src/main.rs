@@ -8,6 +8,7 @@ mod builtins;
 mod cmdline;
 mod compile;
 mod completion;
+mod ending;
 mod environment;
 mod exec;
 mod expand;

@@ -869,6 +869,7 @@ impl Shell {
         let result = self.try_write(1, &out);
         let ok = result.is_ok();
         if let Err(error) = result {
+            self.poll_end(false);
             let head = if name.is_empty() { String::new() } else { format!("{name}: ") };
             self.error(&format!("{head}write error: {}", agentos_guest::strerror(&error)));
         }

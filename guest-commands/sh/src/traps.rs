@@ -35,6 +35,10 @@ pub(crate) struct Traps {
     /// Signals of which it is known whether they were ignored when the shell started, and those that were.
     known: u64,
     hard: u64,
+    /// Signals without a trap that are caught, to run the EXIT trap before they end the shell.
+    pub(crate) guarded: u64,
+    /// SIGINT is caught as long as a program is waited for.
+    pub(crate) lent: bool,
     /// The next simple command's DEBUG trap has run already, in the parent.
     pub(crate) debug_done: bool,
     /// SIGQUIT is ignored by the shell itself, but not by what it starts.
@@ -65,6 +69,24 @@ impl Traps {
     /// Notes a signal that was taken elsewhere.
     pub(crate) fn note(&mut self, signal: Signal) {
         self.pending.push(signal);
+    }
+
+    /// Forgets a signal that was taken; true if there was one.
+    pub(crate) fn forget(&mut self, which: Signal) -> bool {
+        let before = self.pending.len();
+        self.pending.retain(|s| *s != which);
+        self.pending.len() < before
+    }
+
+    /// A signal that was taken and ends the shell; `waits`: not SIGINT.
+    pub(crate) fn guarded_pending(&self, waits: bool) -> Option<Signal> {
+        let ends = |s: &Signal| self.guarded & s.bit() != 0 && !(waits && *s == Signal::SIGINT);
+        self.pending.iter().copied().find(ends)
+    }
+
+    /// Whether a signal was ignored when the shell started.
+    pub(crate) fn is_hard(&self, which: Signal) -> bool {
+        self.hard & which.bit() != 0
     }
 
     /// Whether a trap could run when the shell is replaced by a program.
@@ -138,6 +160,9 @@ impl Shell {
         }
         while !self.traps.pending.is_empty() {
             let caught = self.traps.pending.remove(0);
+            if self.is_guarded(caught) {
+                return self.end_by(caught);
+            }
             self.interrupted(caught)?;
             if let Some(action) = self.traps.signals.get(&caught).cloned()
                 && !action.is_empty()
@@ -152,6 +177,10 @@ impl Shell {
     pub(crate) fn caught(&mut self) -> Option<Signal> {
         while let Some(next) = signal::next() {
             self.traps.pending.push(next);
+        }
+        if let Some(which) = self.traps.guarded_pending(false) {
+            // It only comes back if the signal could not be sent.
+            let _ = self.end_by(which);
         }
         let trapped = |s: &Signal| self.traps.signals.get(s).is_some_and(|a| !a.is_empty());
         self.traps.pending.iter().copied().find(|s| trapped(s) || self.interrupts(*s))
@@ -336,6 +365,8 @@ impl Shell {
             Some(action) => drop(self.traps.signals.insert(which, Rc::from(action))),
             None => drop(self.traps.signals.remove(&which)),
         }
+        self.traps.guarded &= !which.bit();
+        self.guard_exit();
     }
 
     /// When a shell starts: as bash, it ignores SIGQUIT unless there is a trap.
@@ -373,6 +404,7 @@ impl Shell {
             self.set_signal_trap(which, None);
         }
         self.traps.exit = None;
+        self.unguard_all();
         if !self.opts.functrace {
             self.traps.debug = None;
             self.traps.on_return = None;

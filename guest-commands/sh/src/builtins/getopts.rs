@@ -87,6 +87,9 @@ pub(super) fn getopts(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     }
     sh.vars.put(symbols::OPTIND, crate::vars::Value::Int(index as i64));
     sh.getopts_at = at;
+    if !crate::text::is_name(name) {
+        return Ok(sh.complain("getopts", &format!("`{name}': not a valid identifier")));
+    }
     super::assigned(sh.assign_text(name, found))
 }
 

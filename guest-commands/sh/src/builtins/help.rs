@@ -1,6 +1,7 @@
 //! `help`: what the builtins are for and how they are called.
 
 use super::table::TOPICS;
+use super::topics::details;
 use crate::pattern;
 use crate::shell::{Flow, Shell};
 
@@ -30,7 +31,7 @@ pub(super) fn help(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         sh.print(&text);
         return Ok(0);
     }
-    if words.iter().any(|word| pattern::is_special(word)) {
+    if words.iter().any(|word| is_pattern(word)) {
         let plural = if words.len() > 1 { "s" } else { "" };
         sh.print(&format!("Shell commands matching keyword{plural} `{}'\n\n", words.join(", ")));
     }
@@ -50,10 +51,11 @@ pub(super) fn help(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
             let text = match () {
                 () if about => format!("{name} - {line}\n"),
                 () if manual => format!(
-                    "NAME\n    {name} - {line}\n\nSYNOPSIS\n    {synopsis}\n\nDESCRIPTION\n    {line}\n\nSEE ALSO\n    bash(1)\n\n"
+                    "NAME\n    {name} - {line}\n\nSYNOPSIS\n    {synopsis}\n\nDESCRIPTION\n{}\nSEE ALSO\n    bash(1)\n\n",
+                    described(name, line)
                 ),
                 () if usage => format!("{name}: {synopsis}\n"),
-                () => format!("{name}: {synopsis}\n    {line}\n"),
+                () => whole(name, synopsis, line),
             };
             sh.print(&text);
         }
@@ -68,11 +70,32 @@ pub(super) fn help(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     Ok(1)
 }
 
+/// The whole text about a topic.
+fn whole(name: &str, synopsis: &str, line: &str) -> String {
+    format!("{name}: {synopsis}\n{}", described(name, line))
+}
+
+/// What a topic is for, line by line.
+fn described(name: &str, line: &str) -> String {
+    let details = details(name);
+    let mut lines = vec![line];
+    if !details.is_empty() {
+        lines.push("");
+        lines.extend(details.lines());
+    }
+    lines.iter().map(|line| format!("    {line}\n")).collect()
+}
+
+/// Whether a word can match more than itself.
+fn is_pattern(word: &str) -> bool {
+    word.contains(['*', '?']) || word.find('[').is_some_and(|open| word[open..].contains(']'))
+}
+
 impl Shell {
     /// What `--help` of a builtin prints; returns the status.
     pub(crate) fn print_help(&mut self, name: &str) -> i32 {
         if let Some((name, synopsis, line)) = TOPICS.iter().find(|(topic, ..)| *topic == name) {
-            self.print(&format!("{name}: {synopsis}\n    {line}\n"));
+            self.print(&whole(name, synopsis, line));
         }
         2
     }

@@ -30,6 +30,7 @@ mod show;
 pub(crate) mod signals;
 pub(crate) mod table;
 pub(crate) mod test;
+mod topics;
 mod unset;
 
 use crate::shell::{Flow, Run, Shell};

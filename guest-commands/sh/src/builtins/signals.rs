@@ -59,7 +59,10 @@ pub(super) fn trap(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     for text in events {
         let rc = action.map(Rc::<str>::from);
         match event(text) {
-            Some(Event::Exit) => sh.traps.exit = rc,
+            Some(Event::Exit) => {
+                sh.traps.exit = rc;
+                sh.guard_exit();
+            }
             Some(Event::Err) => sh.traps.err = rc,
             Some(Event::Debug) => sh.traps.debug = rc,
             Some(Event::Return) => sh.traps.on_return = rc,

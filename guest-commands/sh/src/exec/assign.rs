@@ -315,8 +315,9 @@ impl Shell {
                 let Some(index) = &element.key else {
                     let text = &element.word.raw;
                     let name = name.name();
+                    let quote = if self.assigns_for.is_some() { "'" } else { "" };
                     self.error(&format!(
-                        "{name}: {text}: must use subscript when assigning associative array"
+                        "{name}: {quote}{text}{quote}: must use subscript when assigning associative array"
                     ));
                     continue;
                 };

@@ -126,6 +126,7 @@ impl Shell {
             self.status = 1;
             return Ok(());
         }
+        self.begin_wait();
         match self.spawn(args, &map) {
             Ok(pid) => {
                 drop(map);
@@ -133,6 +134,7 @@ impl Shell {
                 self.status = self.wait_command(pid, command);
             }
             Err(status) => {
+                self.end_wait(&[]);
                 // The message may have gone where the output is collected.
                 drop(map);
                 self.collect(io);

@@ -214,7 +214,10 @@ impl Shell {
             return Ok(false);
         }
         if self.opts.noclobber
-            && matches!(redirect.kind, RedirectKind::Write | RedirectKind::Both { append: false })
+            && matches!(
+                redirect.kind,
+                RedirectKind::Write | RedirectKind::Both { append: false } | RedirectKind::Dup { .. }
+            )
             && crate::builtins::test::is_file(target)
         {
             self.error(&format!("{target}: cannot overwrite existing file"));
@@ -222,7 +225,7 @@ impl Shell {
         }
         let opened = loop {
             match fd::open(&*crate::text::os(target), flags | fd::O_CLOEXEC, 0o666) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.poll_end(false),
                 other => break other.map(fd::Owned::from_raw),
             }
         };

@@ -251,9 +251,12 @@ impl Shell {
         drop(write);
         match started {
             Ok(pid) => {
+                self.begin_wait();
                 let bytes = fd::read_to_end(read.raw()).unwrap_or_default();
                 self.collect(io);
-                self.status = self.wait_child(pid).shell_status();
+                let ended = self.wait_child(pid);
+                self.end_wait(&[ended]);
+                self.status = ended.shell_status();
                 bytes
             }
             Err(error) => {

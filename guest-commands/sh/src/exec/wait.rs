@@ -49,7 +49,7 @@ impl Shell {
         loop {
             match process::wait(WaitFor::Pid(pid)) {
                 Ok(waited) => return waited.status,
-                Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
+                Err(error) if errno_of(&error) == Some(Errno::EINTR) => self.poll_end(true),
                 Err(_) => return self.jobs.status_of(pid).unwrap_or(WaitStatus::Exited(127)),
             }
         }
@@ -68,9 +68,11 @@ impl Shell {
         text: impl Fn(usize) -> String,
     ) -> (i32, Vec<i32>) {
         let mut ended = Vec::with_capacity(pids.len());
+        self.begin_wait();
         for pid in pids {
             ended.push(if self.opts.monitor { self.wait_stop(*pid) } else { self.wait_child(*pid) });
         }
+        self.end_wait(&ended);
         let statuses: Vec<i32> = ended.iter().map(|status| status.shell_status()).collect();
         let mut decisive = ended.last().copied().unwrap_or(WaitStatus::Exited(0));
         if self.opts.pipefail {
@@ -101,6 +103,13 @@ impl Shell {
             });
             let lines: Vec<String> = lines.collect();
             self.tell_of_signal(raw, &lines.join("\n"));
+        } else if let WaitStatus::Signaled(raw) = decisive
+            && self.in_process == 0
+            && !self.session.active
+            && !matches!(Signal::from_raw(raw), Some(Signal::SIGINT | Signal::SIGPIPE))
+        {
+            // Of what has a trap, or is meant to end programs, only the name.
+            self.write_error(&format!("{}\n", describe(Some(decisive), true)));
         }
         if !self.jobs.list.is_empty() || !self.jobs.coprocs.is_empty() {
             self.reap();
@@ -114,7 +123,7 @@ impl Shell {
         loop {
             match process::wait_untraced(WaitFor::Pid(pid)) {
                 Ok(waited) => return waited.status,
-                Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
+                Err(error) if errno_of(&error) == Some(Errno::EINTR) => self.poll_end(true),
                 Err(_) => return self.jobs.status_of(pid).unwrap_or(WaitStatus::Exited(127)),
             }
         }
@@ -134,10 +143,9 @@ impl Shell {
     fn tell_of_signal(&mut self, raw: u8, lines: &str) {
         let text = if self.session.active {
             format!("{}\n", describe(Some(WaitStatus::Signaled(raw)), true))
-        } else if self.source.is_empty() {
-            format!("{}: {lines}\n", self.zero)
         } else {
-            format!("{}: line {}: {lines}\n", self.source, self.line)
+            let source = if self.source.is_empty() { &*self.zero } else { &*self.source };
+            format!("{source}: line {}: {lines}\n", self.line)
         };
         self.write_error(&text);
     }
