@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use agentos_kernel::process::Image;
-use agentos_kernel::{Errno, Result};
+use agentos_kernel::{Errno, Process, Result};
 use wasmtime::{Caller, Val};
 
 use crate::guest::{Guest, parts};
@@ -46,17 +46,25 @@ pub(crate) async fn clone_call(
         },
     )?;
     let pid = child.pid.0;
-    let copied = copied(caller, &machine, &child, &program, &stack_pointer).await;
-    match copied {
-        Ok((mut store, instance)) => {
-            store.data_mut().pending_word = pending_word;
-            run::start_clone(&machine, child, store, instance, (func, arg), slot);
-            Ok(pid)
-        }
-        Err(errno) => {
-            // The child never ran: it is gone at once, as if fork had failed.
-            machine.kernel.abandon(&child);
-            Err(errno)
+    let mut unborn = Unborn { machine: &machine, child: Some(Arc::clone(&child)) };
+    let (mut store, instance) = copied(caller, &machine, &child, &program, &stack_pointer).await?;
+    unborn.child = None;
+    store.data_mut().pending_word = pending_word;
+    run::start_clone(&machine, child, store, instance, (func, arg), slot);
+    Ok(pid)
+}
+
+/// A child that does not run yet. If it never will, since its memory finds no room or its parent is killed before, it is
+/// gone at once, as if fork had failed.
+struct Unborn<'a> {
+    machine: &'a crate::Machine,
+    child: Option<Arc<Process>>,
+}
+
+impl Drop for Unborn<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            self.machine.kernel.abandon(&child);
         }
     }
 }
@@ -64,7 +72,7 @@ pub(crate) async fn clone_call(
 async fn copied(
     caller: &mut Caller<'_, Guest>,
     machine: &Arc<crate::Machine>,
-    child: &Arc<agentos_kernel::Process>,
+    child: &Arc<Process>,
     program: &Arc<crate::Program>,
     stack_pointer: &Val,
 ) -> Result<(wasmtime::Store<Guest>, wasmtime::Instance)> {

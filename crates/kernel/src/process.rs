@@ -12,9 +12,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::fd_table::FdTable;
 use crate::signals::Posted;
-use crate::{
-    Cred, Disposition, Interrupt, MemoryAccount, Rlimit, Rlimits, Signal, SignalState, WaitStatus, Waiters,
-};
+use crate::{Cred, Interrupt, MemoryAccount, Rlimit, Rlimits, Signal, SignalState, WaitStatus, Waiters};
 
 /// A process id; 1 is the VM's init, which adopts orphans and reaps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -325,11 +323,6 @@ impl Process {
         self.post(signal);
     }
 
-    /// Sets a disposition; `None` for SIGKILL and SIGSTOP.
-    pub fn set_disposition(&self, signal: Signal, to: Disposition) -> Option<Disposition> {
-        self.with_signals(|s| s.set_disposition(signal, to))
-    }
-
     /// Takes the next caught signal.
     pub fn take_caught(&self) -> Option<Signal> {
         if !self.attention.load(Ordering::SeqCst) {
@@ -346,6 +339,15 @@ impl Process {
     /// Takes `waker` out again.
     pub fn off_interrupt(&self, waker: &Waker) {
         self.interrupt.unregister(waker);
+    }
+
+    /// Ends its timer: a zombie needs none.
+    pub(crate) fn stop_alarm(&self) {
+        let mut alarm = self.alarm.lock();
+        alarm.due = None;
+        if let Some(timer) = alarm.timer.take() {
+            timer.abort();
+        }
     }
 
     // --- accounts
@@ -509,9 +511,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if let Some(timer) = self.alarm.get_mut().timer.take() {
-            timer.abort();
-        }
+        self.stop_alarm();
         self.release_memory();
     }
 }

@@ -70,9 +70,13 @@ impl SignalState {
         self.dispositions[usize::from(signal.raw())]
     }
 
-    /// Sets it and returns the old one. SIGKILL and SIGSTOP cannot change: `None`. A pending signal that becomes ignored
-    /// is discarded (POSIX sigaction()).
-    pub fn set_disposition(&mut self, signal: Signal, to: Disposition) -> Option<Disposition> {
+    /// Sets it and returns the old one, and what waiting signals now did. SIGKILL and SIGSTOP cannot change: `None`. A
+    /// pending signal that becomes ignored is discarded (POSIX sigaction()).
+    pub fn set_disposition(
+        &mut self,
+        signal: Signal,
+        to: Disposition,
+    ) -> Option<(Disposition, Vec<(Signal, Posted)>)> {
         if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) && to != Disposition::Default {
             return None;
         }
@@ -86,10 +90,8 @@ impl SignalState {
         if ignored {
             self.take_all(signal);
         }
-        if to != Disposition::Catch {
-            self.repost();
-        }
-        Some(old)
+        let acted = if to == Disposition::Catch { Vec::new() } else { self.repost() };
+        Some((old, acted))
     }
 
     /// The blocked signals.
@@ -216,20 +218,19 @@ impl SignalState {
         self.stopped
     }
 
-    /// The state after exec(2): caught signals go back to the default.
-    pub fn on_exec(&mut self) {
+    /// The state after exec(2): caught signals go back to the default. Returns what waiting ones now did.
+    pub fn on_exec(&mut self) -> Vec<(Signal, Posted)> {
         for d in &mut self.dispositions {
             if *d == Disposition::Catch {
                 *d = Disposition::Default;
             }
         }
-        self.repost();
+        self.repost()
     }
 
     /// Pending signals that nobody will ask for any more act as their disposition now says.
-    fn repost(&mut self) {
-        let blocked = self.blocked;
-        self.set_blocked(blocked);
+    fn repost(&mut self) -> Vec<(Signal, Posted)> {
+        self.set_blocked(self.blocked)
     }
 
     /// The state of a forked child: as the parent, nothing pending.
@@ -272,7 +273,8 @@ mod tests {
     #[test]
     fn caught_signals_are_taken_once_and_reset_by_exec() {
         let mut state = SignalState::default();
-        assert_eq!(state.set_disposition(Signal::SIGTERM, Disposition::Catch), Some(Disposition::Default));
+        let (old, acted) = state.set_disposition(Signal::SIGTERM, Disposition::Catch).unwrap();
+        assert_eq!((old, acted), (Disposition::Default, Vec::new()));
         assert_eq!(state.set_disposition(Signal::SIGKILL, Disposition::Catch), None);
         state.post(Signal::SIGTERM);
         state.post(Signal::SIGTERM);

@@ -51,7 +51,7 @@ fn sigaction(caller: &mut Caller<'_, Guest>, signal: i32, disposition: i32, out_
         _ => return Err(Errno::EINVAL),
     };
     let (memory, guest) = parts(caller)?;
-    let old = guest.process.set_disposition(signal, disposition).ok_or(Errno::EINVAL)?;
+    let old = guest.machine.kernel.sigaction(&guest.process, signal, disposition).ok_or(Errno::EINVAL)?;
     let old = match old {
         Disposition::Default => SIG_DFL,
         Disposition::Ignore => SIG_IGN,

@@ -53,6 +53,7 @@ impl Kernel {
         // Dropping descriptions wakes others; no lock of ours may be held meanwhile.
         let files = process.fds.lock().take_all();
         drop(files);
+        process.stop_alarm();
         // Whoever still asks for an ended process must not keep a mount busy or an environment in memory.
         process.set_cwd(self.namespace.root());
         {
@@ -291,7 +292,8 @@ impl Kernel {
             closed
         };
         drop(closed);
-        process.with_signals(crate::SignalState::on_exec);
+        let acted = process.with_signals(crate::SignalState::on_exec);
+        self.tell_of_stops(process, acted);
         *process.image.write() = image;
         process.execed.store(true, Ordering::Relaxed);
         Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::signals::Posted;
 use crate::table::Entry;
-use crate::{Errno, Kernel, Pid, Process, Result, Signal, WaitStatus};
+use crate::{Disposition, Errno, Kernel, Pid, Process, Result, Signal, WaitStatus};
 
 impl Kernel {
     /// kill(2): `signal` `None` only checks. ESRCH, EPERM.
@@ -40,9 +40,22 @@ impl Kernel {
         Ok(())
     }
 
+    /// sigaction(2): sets a disposition and returns the old one; `None` for SIGKILL and SIGSTOP. A signal that waited to be
+    /// taken and now is not caught any more acts.
+    pub fn sigaction(&self, process: &Process, signal: Signal, to: Disposition) -> Option<Disposition> {
+        let (old, acted) = process.with_signals(|s| s.set_disposition(signal, to))?;
+        self.tell_of_stops(process, acted);
+        Some(old)
+    }
+
     /// Blocks exactly `mask`; signals that were held act.
     pub fn set_sigmask(&self, process: &Process, mask: u64) {
         let acted = process.with_signals(|s| s.set_blocked(mask));
+        self.tell_of_stops(process, acted);
+    }
+
+    /// Tells the parent of stops by signals that had waited.
+    pub(crate) fn tell_of_stops(&self, process: &Process, acted: Vec<(Signal, Posted)>) {
         for (signal, posted) in acted {
             if posted == Posted::Stopped {
                 self.tell_parent(process, WaitStatus::Stopped(signal.raw()));

@@ -76,7 +76,7 @@ async fn hard_limits_only_go_down() {
 #[tokio::test]
 async fn files_end_at_their_limit() {
     let (kernel, process) = program(0).await;
-    process.set_disposition(Signal::SIGXFSZ, Disposition::Catch);
+    kernel.sigaction(&process, Signal::SIGXFSZ, Disposition::Catch);
     kernel.setrlimit(&process, RLIMIT_FSIZE, both(10)).unwrap();
     let who = kernel.who(&process);
     let file = kernel.open(&who, Some(&process), At::Cwd(b"/tmp/f"), O_RDWR | O_CREAT, 0o644).await.unwrap();

@@ -169,7 +169,7 @@ impl World {
             12 => {
                 let to =
                     [Disposition::Default, Disposition::Ignore, Disposition::Catch][self.random.below(3)];
-                process.set_disposition(signal, to);
+                kernel.sigaction(&process, signal, to);
             }
             13 => kernel.set_sigmask(&process, self.random.next() & self.random.next()),
             14 => drop(process.take_caught()),

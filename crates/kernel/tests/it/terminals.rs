@@ -127,7 +127,7 @@ async fn typed_signals_reach_the_foreground_group_only() {
     assert!(!shell.is_dying() && !background.is_dying());
     assert_eq!(shown(&terminal).await, "^C");
     let job = child(&kernel, &shell, PGID_NEW, false);
-    shell.set_disposition(Signal::SIGTTOU, Disposition::Ignore);
+    kernel.sigaction(&shell, Signal::SIGTTOU, Disposition::Ignore);
     kernel.tcsetpgrp(&shell, &input(&shell), job.pid).await.unwrap();
     terminal.write(b"\x1a").await.unwrap();
     assert_eq!(job.pending_interrupt(), Some(Interrupt::Stopped));
@@ -156,7 +156,7 @@ async fn all_lines(kernel: &Kernel, shell: &Process, terminal: &Terminal, ahead:
 #[tokio::test]
 async fn a_signal_passes_a_queue_that_was_filled_before() {
     let (kernel, terminal, shell) = shell().await;
-    shell.set_disposition(Signal::SIGINT, Disposition::Catch);
+    kernel.sigaction(&shell, Signal::SIGINT, Disposition::Catch);
     let mut ahead = Typeahead::default();
     ahead.push(&b"x\n".repeat(10_000));
     type_now(&terminal, &mut ahead);
@@ -175,8 +175,8 @@ async fn a_signal_passes_a_queue_that_was_filled_before() {
 #[tokio::test]
 async fn a_signal_that_discards_nothing_passes_alone() {
     let (kernel, terminal, shell) = shell().await;
-    shell.set_disposition(Signal::SIGINT, Disposition::Catch);
-    shell.set_disposition(Signal::SIGTSTP, Disposition::Catch);
+    kernel.sigaction(&shell, Signal::SIGINT, Disposition::Catch);
+    kernel.sigaction(&shell, Signal::SIGTSTP, Disposition::Catch);
     let file = input(&shell);
     let sane = kernel.tcgetattr(&file).unwrap();
     let mut raw = sane;
@@ -209,8 +209,8 @@ async fn a_group_that_nobody_can_continue_is_not_stopped_from_the_terminal() {
 
 #[tokio::test]
 async fn a_window_change_is_told_once() {
-    let (_kernel, terminal, shell) = shell().await;
-    shell.set_disposition(Signal::SIGWINCH, Disposition::Catch);
+    let (kernel, terminal, shell) = shell().await;
+    kernel.sigaction(&shell, Signal::SIGWINCH, Disposition::Catch);
     terminal.resize(SIZE);
     assert_eq!(shell.take_caught(), None);
     terminal.resize(Winsize { rows: 50, ..SIZE });
@@ -227,10 +227,10 @@ async fn background_reads_stop_with_sigttin() {
     assert_eq!(change(&kernel, &shell).await, stopped_by(Signal::SIGTTIN));
     // Who ignores it gets an error.
     let deaf = child(&kernel, &shell, PGID_NEW, false);
-    deaf.set_disposition(Signal::SIGTTIN, Disposition::Ignore);
+    kernel.sigaction(&deaf, Signal::SIGTTIN, Disposition::Ignore);
     assert_eq!(read(&kernel, &deaf).await, Err(Errno::EIO));
     // Brought to the foreground, the first one goes on where it was.
-    shell.set_disposition(Signal::SIGTTOU, Disposition::Ignore);
+    kernel.sigaction(&shell, Signal::SIGTTOU, Disposition::Ignore);
     kernel.tcsetpgrp(&shell, &input(&shell), job.pid).await.unwrap();
     kernel.kill(&shell, job.pid.0 as i32, Some(Signal::SIGCONT)).unwrap();
     assert_eq!(read(&kernel, &job).await.unwrap(), "line\n");
@@ -244,7 +244,7 @@ async fn a_stopped_reader_leaves_the_input_to_others() {
     tokio::pin!(reading);
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut reading).await.is_err());
     terminal.write(b"\x1a").await.unwrap();
-    shell.set_disposition(Signal::SIGTTOU, Disposition::Ignore);
+    kernel.sigaction(&shell, Signal::SIGTTOU, Disposition::Ignore);
     kernel.tcsetpgrp(&shell, &input(&shell), shell.pid).await.unwrap();
     terminal.write(b"for the shell\n").await.unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut reading).await.is_err());
@@ -269,7 +269,7 @@ async fn background_changes_and_writes_stop_with_sigttou() {
     kernel.tcsetattr(&shell, &file, TCSANOW, &termios).await.unwrap();
     until(&job, Interrupt::Stopped, kernel.write(&job, &file, b"x")).await;
     kernel.kill(&shell, job.pid.0 as i32, Some(Signal::SIGCONT)).unwrap();
-    job.set_disposition(Signal::SIGTTOU, Disposition::Ignore);
+    kernel.sigaction(&job, Signal::SIGTTOU, Disposition::Ignore);
     assert_eq!(kernel.write(&job, &file, b"x").await, Ok(1));
 }
 
@@ -280,7 +280,7 @@ async fn a_group_that_nobody_can_continue_gets_errors_and_signals() {
     let orphan = child(&kernel, &parent, PGID_NEW, false);
     let other = child(&kernel, &parent, PGID_NEW, false);
     kernel.kill(&shell, other.pid.0 as i32, Some(Signal::SIGSTOP)).unwrap();
-    other.set_disposition(Signal::SIGHUP, Disposition::Catch);
+    kernel.sigaction(&other, Signal::SIGHUP, Disposition::Catch);
     kernel.exit(&parent, WaitStatus::Exited(0));
     assert_eq!(read(&kernel, &orphan).await, Err(Errno::EIO));
     assert_eq!(other.take_caught(), Some(Signal::SIGHUP), "it was stopped: told and continued");
@@ -293,7 +293,7 @@ async fn closing_the_host_end_hangs_up() {
     let (kernel, terminal, shell) = shell().await;
     let job = child(&kernel, &shell, PGID_NEW, true);
     let background = child(&kernel, &shell, PGID_NEW, false);
-    shell.set_disposition(Signal::SIGHUP, Disposition::Catch);
+    kernel.sigaction(&shell, Signal::SIGHUP, Disposition::Catch);
     drop(terminal);
     assert_eq!(shell.take_caught(), Some(Signal::SIGHUP));
     assert!(job.is_dying() && !background.is_dying());
@@ -358,7 +358,7 @@ async fn a_child_that_never_ran_gives_the_terminal_back() {
     kernel.abandon(&failed);
     assert_eq!(foreground(), shell.pid);
     let failed = child(&kernel, &shell, PGID_NEW, true);
-    shell.set_disposition(Signal::SIGTTOU, Disposition::Ignore);
+    kernel.sigaction(&shell, Signal::SIGTTOU, Disposition::Ignore);
     kernel.tcsetpgrp(&shell, &input(&shell), job.pid).await.unwrap();
     kernel.abandon(&failed);
     assert_eq!(foreground(), job.pid);
@@ -393,7 +393,7 @@ async fn vmin_and_vtime() {
 #[tokio::test]
 async fn a_read_is_interrupted_by_a_caught_signal() {
     let (kernel, terminal, shell) = shell().await;
-    shell.set_disposition(Signal::SIGINT, Disposition::Catch);
+    kernel.sigaction(&shell, Signal::SIGINT, Disposition::Catch);
     let reading = read(&kernel, &shell);
     tokio::pin!(reading);
     assert!(tokio::time::timeout(Duration::from_millis(20), &mut reading).await.is_err());
@@ -411,6 +411,23 @@ async fn a_stop_that_was_held_is_told_when_it_is_let_through() {
     assert_eq!(change(&kernel, &shell).await, None);
     kernel.set_sigmask(&job, 0);
     assert_eq!(change(&kernel, &shell).await, stopped_by(Signal::SIGTSTP));
+}
+
+#[tokio::test]
+async fn a_stop_that_was_to_be_caught_is_told_when_nobody_catches_it_any_more() {
+    let (kernel, _terminal, shell) = shell().await;
+    for by_exec in [false, true] {
+        let job = child(&kernel, &shell, PGID_NEW, false);
+        kernel.sigaction(&job, Signal::SIGTSTP, Disposition::Catch);
+        kernel.kill(&shell, job.pid.0 as i32, Some(Signal::SIGTSTP)).unwrap();
+        assert_eq!(change(&kernel, &shell).await, None);
+        if by_exec {
+            kernel.exec(&job, agentos_kernel::process::Image::default()).unwrap();
+        } else {
+            kernel.sigaction(&job, Signal::SIGTSTP, Disposition::Default);
+        }
+        assert_eq!(change(&kernel, &shell).await, stopped_by(Signal::SIGTSTP));
+    }
 }
 
 #[tokio::test]
@@ -436,7 +453,7 @@ async fn terminals_are_bounded_and_come_back() {
 #[tokio::test]
 async fn a_timer_rings_again() {
     let (kernel, _terminal, shell) = shell().await;
-    shell.set_disposition(Signal::SIGALRM, Disposition::Catch);
+    kernel.sigaction(&shell, Signal::SIGALRM, Disposition::Catch);
     let ms = Duration::from_millis;
     assert_eq!(kernel.setitimer(&shell, ms(5), ms(5)), (Duration::ZERO, Duration::ZERO));
     for _ in 0..3 {
@@ -446,4 +463,12 @@ async fn a_timer_rings_again() {
     let (interval, left) = kernel.setitimer(&shell, Duration::ZERO, Duration::ZERO);
     assert!(interval == ms(5) && left <= ms(5));
     assert_eq!(kernel.getitimer(&shell), (Duration::ZERO, Duration::ZERO));
+    // It ends with the process, not when somebody has waited for it.
+    let job = child(&kernel, &shell, PGID_NEW, false);
+    kernel.sigaction(&job, Signal::SIGALRM, Disposition::Catch);
+    kernel.setitimer(&job, ms(1), ms(1));
+    kernel.exit(&job, WaitStatus::Exited(0));
+    while job.take_caught().is_some() {}
+    tokio::time::sleep(ms(20)).await;
+    assert_eq!(job.take_caught(), None);
 }
