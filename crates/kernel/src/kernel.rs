@@ -304,7 +304,7 @@ impl Kernel {
         let mut signals = parent.signal_state().for_child();
         let execed = spec.image.is_some();
         if execed {
-            signals.on_exec();
+            signals.on_exec(false);
         }
         if spec.reset_signals {
             signals = SignalState::default();

@@ -60,8 +60,9 @@ impl Default for SignalState {
     }
 }
 
-const STOPS: u64 =
-    Signal::SIGSTOP.bit() | Signal::SIGTSTP.bit() | Signal::SIGTTIN.bit() | Signal::SIGTTOU.bit();
+/// The stops that a terminal sends.
+pub(crate) const TERMINAL_STOPS: u64 = Signal::SIGTSTP.bit() | Signal::SIGTTIN.bit() | Signal::SIGTTOU.bit();
+const STOPS: u64 = Signal::SIGSTOP.bit() | TERMINAL_STOPS;
 
 impl SignalState {
     /// The disposition of `signal`.
@@ -76,6 +77,7 @@ impl SignalState {
         &mut self,
         signal: Signal,
         to: Disposition,
+        orphaned: bool,
     ) -> Option<(Disposition, Vec<(Signal, Posted)>)> {
         if matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) && to != Disposition::Default {
             return None;
@@ -90,7 +92,7 @@ impl SignalState {
         if ignored {
             self.take_all(signal);
         }
-        let acted = if to == Disposition::Catch { Vec::new() } else { self.repost() };
+        let acted = if to == Disposition::Catch { Vec::new() } else { self.repost(orphaned) };
         Some((old, acted))
     }
 
@@ -100,8 +102,9 @@ impl SignalState {
         self.blocked
     }
 
-    /// Blocks exactly `mask` (never SIGKILL and SIGSTOP); signals that were held are acted on.
-    pub fn set_blocked(&mut self, mask: u64) -> Vec<(Signal, Posted)> {
+    /// Blocks exactly `mask` (never SIGKILL and SIGSTOP); signals that were held are acted on. In an `orphaned` group the
+    /// stops of a terminal do nothing by default (POSIX 2.4.3).
+    pub fn set_blocked(&mut self, mask: u64, orphaned: bool) -> Vec<(Signal, Posted)> {
         self.blocked = mask & !(Signal::SIGKILL.bit() | Signal::SIGSTOP.bit());
         let released = self.pending & !self.blocked;
         let mut done = Vec::new();
@@ -110,8 +113,10 @@ impl SignalState {
                 done.push((signal, Posted::Act));
             } else {
                 self.take_all(signal);
-                let posted = self.post(signal);
-                done.push((signal, posted));
+                if !orphaned || TERMINAL_STOPS & signal.bit() == 0 {
+                    let posted = self.post(signal);
+                    done.push((signal, posted));
+                }
             }
         }
         done
@@ -219,18 +224,18 @@ impl SignalState {
     }
 
     /// The state after exec(2): caught signals go back to the default. Returns what waiting ones now did.
-    pub fn on_exec(&mut self) -> Vec<(Signal, Posted)> {
+    pub fn on_exec(&mut self, orphaned: bool) -> Vec<(Signal, Posted)> {
         for d in &mut self.dispositions {
             if *d == Disposition::Catch {
                 *d = Disposition::Default;
             }
         }
-        self.repost()
+        self.repost(orphaned)
     }
 
     /// Pending signals that nobody will ask for any more act as their disposition now says.
-    fn repost(&mut self) -> Vec<(Signal, Posted)> {
-        self.set_blocked(self.blocked)
+    fn repost(&mut self, orphaned: bool) -> Vec<(Signal, Posted)> {
+        self.set_blocked(self.blocked, orphaned)
     }
 
     /// The state of a forked child: as the parent, nothing pending.
@@ -262,10 +267,10 @@ mod tests {
     #[test]
     fn a_blocked_signal_waits_and_acts_when_unblocked() {
         let mut state = SignalState::default();
-        state.set_blocked(Signal::SIGTERM.bit() | Signal::SIGKILL.bit());
+        state.set_blocked(Signal::SIGTERM.bit() | Signal::SIGKILL.bit(), false);
         assert_eq!(state.post(Signal::SIGTERM), Posted::Held);
         assert_eq!(state.interrupt(), None);
-        assert_eq!(state.set_blocked(0), vec![(Signal::SIGTERM, Posted::Act)]);
+        assert_eq!(state.set_blocked(0, false), vec![(Signal::SIGTERM, Posted::Act)]);
         assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
         assert_eq!(state.blocked(), 0);
     }
@@ -273,29 +278,29 @@ mod tests {
     #[test]
     fn caught_signals_are_taken_once_and_reset_by_exec() {
         let mut state = SignalState::default();
-        let (old, acted) = state.set_disposition(Signal::SIGTERM, Disposition::Catch).unwrap();
+        let (old, acted) = state.set_disposition(Signal::SIGTERM, Disposition::Catch, false).unwrap();
         assert_eq!((old, acted), (Disposition::Default, Vec::new()));
-        assert_eq!(state.set_disposition(Signal::SIGKILL, Disposition::Catch), None);
+        assert_eq!(state.set_disposition(Signal::SIGKILL, Disposition::Catch, false), None);
         state.post(Signal::SIGTERM);
         state.post(Signal::SIGTERM);
         assert_eq!(state.interrupt(), Some(Interrupt::Caught));
         assert_eq!(state.take_caught(), Some(Signal::SIGTERM));
         assert_eq!(state.take_caught(), None);
-        state.on_exec();
+        state.on_exec(false);
         assert_eq!(state.disposition(Signal::SIGTERM), Disposition::Default);
     }
 
     #[test]
     fn a_caught_signal_that_is_still_pending_acts_after_exec() {
         let mut state = SignalState::default();
-        state.set_disposition(Signal::SIGTERM, Disposition::Catch);
-        state.set_disposition(Signal::SIGCHLD, Disposition::Catch);
+        state.set_disposition(Signal::SIGTERM, Disposition::Catch, false);
+        state.set_disposition(Signal::SIGCHLD, Disposition::Catch, false);
         state.post(Signal::SIGCHLD);
-        state.on_exec();
+        state.on_exec(false);
         assert_eq!(state.interrupt(), None, "SIGCHLD is ignored by default");
-        state.set_disposition(Signal::SIGTERM, Disposition::Catch);
+        state.set_disposition(Signal::SIGTERM, Disposition::Catch, false);
         state.post(Signal::SIGTERM);
-        state.set_disposition(Signal::SIGTERM, Disposition::Default);
+        state.set_disposition(Signal::SIGTERM, Disposition::Default, false);
         assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGTERM)));
     }
 
@@ -319,7 +324,7 @@ mod tests {
     fn real_time_signals_are_counted_and_others_are_not() {
         let mut state = SignalState::default();
         for signal in [Signal::SIGRTMAX, Signal::SIGRTMIN, Signal::SIGUSR1] {
-            state.set_disposition(signal, Disposition::Catch);
+            state.set_disposition(signal, Disposition::Catch, false);
             for _ in 0..3 {
                 state.post(signal);
             }
@@ -330,10 +335,10 @@ mod tests {
         for _ in 0..100_000 {
             state.post(Signal::SIGRTMIN);
         }
-        state.set_disposition(Signal::SIGRTMIN, Disposition::Ignore);
-        state.set_disposition(Signal::SIGRTMIN, Disposition::Catch);
+        state.set_disposition(Signal::SIGRTMIN, Disposition::Ignore, false);
+        state.set_disposition(Signal::SIGRTMIN, Disposition::Catch, false);
         assert_eq!(state.take_caught(), None, "ignoring discards all");
-        state.set_disposition(Signal::SIGRTMIN, Disposition::Default);
+        state.set_disposition(Signal::SIGRTMIN, Disposition::Default, false);
         state.post(Signal::SIGRTMIN);
         assert_eq!(state.interrupt(), Some(Interrupt::Terminate(Signal::SIGRTMIN)));
     }
@@ -341,9 +346,9 @@ mod tests {
     #[test]
     fn ignoring_discards_what_is_pending() {
         let mut state = SignalState::default();
-        state.set_disposition(Signal::SIGUSR1, Disposition::Catch);
+        state.set_disposition(Signal::SIGUSR1, Disposition::Catch, false);
         state.post(Signal::SIGUSR1);
-        state.set_disposition(Signal::SIGUSR1, Disposition::Ignore);
+        state.set_disposition(Signal::SIGUSR1, Disposition::Ignore, false);
         assert_eq!(state.interrupt(), None);
     }
 }

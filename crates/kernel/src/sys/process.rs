@@ -204,8 +204,18 @@ impl Kernel {
         {
             return false;
         }
+        self.is_orphaned(target)
+    }
+
+    /// Whether stops of a terminal wait that are to do nothing, since nobody could continue the process.
+    pub(crate) fn loses_stops(&self, process: &Process) -> bool {
+        process.signal_state().pending() & crate::signals::TERMINAL_STOPS != 0 && self.is_orphaned(process)
+    }
+
+    /// Whether nobody could continue a process if it were stopped.
+    fn is_orphaned(&self, process: &Process) -> bool {
         let table = self.table.lock();
-        table.get(target.pid).is_some_and(|e| table.is_orphaned(e.pgid))
+        table.get(process.pid).is_some_and(|e| table.is_orphaned(e.pgid))
     }
 
     /// Tells the parent of a stop or continuation.
@@ -292,7 +302,8 @@ impl Kernel {
             closed
         };
         drop(closed);
-        let acted = process.with_signals(crate::SignalState::on_exec);
+        let orphaned = self.loses_stops(process);
+        let acted = process.with_signals(|s| s.on_exec(orphaned));
         self.tell_of_stops(process, acted);
         *process.image.write() = image;
         process.execed.store(true, Ordering::Relaxed);

@@ -43,14 +43,16 @@ impl Kernel {
     /// sigaction(2): sets a disposition and returns the old one; `None` for SIGKILL and SIGSTOP. A signal that waited to be
     /// taken and now is not caught any more acts.
     pub fn sigaction(&self, process: &Process, signal: Signal, to: Disposition) -> Option<Disposition> {
-        let (old, acted) = process.with_signals(|s| s.set_disposition(signal, to))?;
+        let orphaned = self.loses_stops(process);
+        let (old, acted) = process.with_signals(|s| s.set_disposition(signal, to, orphaned))?;
         self.tell_of_stops(process, acted);
         Some(old)
     }
 
     /// Blocks exactly `mask`; signals that were held act.
     pub fn set_sigmask(&self, process: &Process, mask: u64) {
-        let acted = process.with_signals(|s| s.set_blocked(mask));
+        let orphaned = self.loses_stops(process);
+        let acted = process.with_signals(|s| s.set_blocked(mask, orphaned));
         self.tell_of_stops(process, acted);
     }
 

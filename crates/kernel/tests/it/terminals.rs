@@ -202,6 +202,10 @@ async fn a_group_that_nobody_can_continue_is_not_stopped_from_the_terminal() {
     let (kernel, terminal, shell) = shell().await;
     terminal.write(b"\x1a").await.unwrap();
     assert_eq!(shell.pending_interrupt(), None);
+    kernel.set_sigmask(&shell, Signal::SIGTSTP.bit());
+    kernel.kill(&shell, shell.pid.0 as i32, Some(Signal::SIGTSTP)).unwrap();
+    kernel.set_sigmask(&shell, 0);
+    assert_eq!(shell.pending_interrupt(), None, "nor by one that waited");
     let stop = Some(Signal::SIGSTOP);
     kernel.kill(&shell, shell.pid.0 as i32, stop).unwrap();
     assert_eq!(shell.pending_interrupt(), Some(Interrupt::Stopped), "but by SIGSTOP it is");
