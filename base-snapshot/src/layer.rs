@@ -4,7 +4,7 @@ use agentos_vfs::{Errno, Layer, Tree};
 use bytes::Bytes;
 
 use crate::etc::{FILES, INSTRUCTIONS};
-use crate::{PROGRAMS, tool_names};
+use crate::{PROGRAMS, tool_names, zones};
 
 const ROOT: u32 = 0;
 const USER: u32 = 1000;
@@ -86,6 +86,7 @@ pub fn base_layer() -> Result<Layer, Errno> {
         tree.put_file(format!("/etc/{name}"), *perm, ROOT, ROOT, *content)?;
     }
     tree.put_file("/etc/agentos/instructions.md", 0o444, ROOT, ROOT, INSTRUCTIONS)?;
+    zones::put(&tree)?;
     programs(&tree)?;
     Ok(tree.freeze())
 }

@@ -1,9 +1,10 @@
-//! The base layer of every VM: `/etc`, users, devices, and the bundled programs under `/bin`. It runs nothing itself.
+//! The base layer of every VM: `/etc`, users, devices, time zones, and the bundled programs under `/bin`. It runs nothing itself.
 
 #![forbid(unsafe_code)]
 
 mod etc;
 mod layer;
+mod zones;
 
 pub use layer::{AGENT_PROGRAMS, base_layer};
 

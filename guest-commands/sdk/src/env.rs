@@ -1,4 +1,4 @@
-//! The working directory and the directory of temporary files. Variables are std's business.
+//! The working directory, the directory of temporary files, and the one thing about variables that std calls unsafe.
 
 use crate::sys;
 use std::ffi::{OsStr, OsString};
@@ -35,4 +35,12 @@ pub fn temp_dir() -> PathBuf {
     std::env::var_os("TMPDIR")
         .filter(|dir| !dir.is_empty())
         .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)
+}
+
+/// Sets a variable of this process, for libraries that look into the environment themselves. Only while the program has
+/// one thread, as a guest always has.
+pub fn set_var(name: &str, value: impl AsRef<OsStr>) {
+    // SAFETY: what std asks for is that no other thread reads the environment but through std. On wasip1 there is no other
+    // thread; natively, std's own lock covers Rust code, and none of our programs has a C library read it in a thread.
+    unsafe { std::env::set_var(name, value) };
 }

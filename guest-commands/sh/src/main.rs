@@ -29,7 +29,6 @@ mod shell;
 mod source;
 mod spare;
 mod stack;
-mod strftime;
 mod symbols;
 mod text;
 mod traps;

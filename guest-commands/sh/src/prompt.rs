@@ -3,6 +3,7 @@
 use crate::compile::word;
 use crate::shell::Shell;
 use crate::symbols::{self, sym};
+use crate::vars;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Around text of a prompt that takes no room on the screen, if lines are edited.
@@ -131,10 +132,14 @@ impl Shell {
         self.date(format, since.as_secs() as i64)
     }
 
-    /// A moment as strftime(3) writes it, in the time zone of `TZ`.
+    /// A moment as strftime(3) writes it, in the time zone of `TZ` of the environment.
     pub(crate) fn date(&self, format: &str, seconds: i64) -> String {
-        let zone = self.vars.get(sym("TZ")).unwrap_or_default();
-        crate::strftime::format(format, seconds, &zone)
+        let exported = |name: &str| {
+            let name = sym(name);
+            self.vars.get(name).filter(|_| self.vars.flags(name) & vars::EXPORT != 0)
+        };
+        let zone = agentos_tz::Zone::kept(exported("TZ").as_deref(), exported("TZDIR").as_deref());
+        agentos_tz::format(format, seconds, None, &zone)
     }
 
     /// The first numbers of the version.

@@ -126,6 +126,12 @@ fn words() {
     check("words.cases");
 }
 
+/// Times in the zones of `TZ`.
+#[test]
+fn zones() {
+    check("zones.cases");
+}
+
 /// Where the shell differs from bash, and why. A case that does not differ any more is to be moved.
 #[test]
 fn known_differences() {

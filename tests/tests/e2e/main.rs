@@ -20,3 +20,4 @@ mod test_sidecar;
 mod test_spawn;
 mod test_streams;
 mod test_terminals;
+mod test_zones;

@@ -1,7 +1,7 @@
 //! Evaluates the expression of `find` on one file, with its actions. It does not walk.
 
 use super::Entry;
-use super::parse::{Bits, Clock, Expr};
+use super::parse::{Bits, Expr};
 use crate::context::{Cx, End};
 use crate::glob;
 use crate::mode::{letters, permission_letters};
@@ -146,14 +146,9 @@ impl<'a> State<'a> {
     fn attribute(&mut self, e: &Expr, s: &Stat) -> bool {
         match e {
             Expr::Size { number, unit } => number.holds(s.size.div_ceil(*unit)),
-            Expr::Newer { sec, nsec } => (s.mtime, s.mtime_nsec) > (*sec, *nsec),
+            Expr::Newer { clock, sec, nsec } => clock.of(s) > (*sec, *nsec),
             Expr::Age { clock, number, seconds } => {
-                let then = match clock {
-                    Clock::Modified => s.mtime,
-                    Clock::Accessed => s.atime,
-                    Clock::Changed => s.ctime,
-                };
-                let age = (self.now - then).max(0);
+                let age = (self.now - clock.of(s).0).max(0);
                 // Minutes are rounded up, days down, as GNU does.
                 let units = if *seconds == 60 { (age + 59) / 60 } else { age / seconds };
                 number.holds(u64::try_from(units).unwrap_or(0))

@@ -5,7 +5,8 @@ use crate::mode::Mode;
 use crate::names;
 use crate::os::OsStrExt;
 use crate::quote::quoteaf;
-use agentos_guest::fs::stat;
+use crate::time;
+use agentos_guest::fs::{Stat, stat};
 use agentos_guest::strerror;
 use std::ffi::{OsStr, OsString};
 
@@ -13,7 +14,7 @@ pub(crate) const HELP: &str = "Usage: find [-H] [-L] [-P] [path...] [expression]
 operators: ( EXPR ) ! EXPR -not EXPR EXPR1 -a EXPR2 EXPR1 -o EXPR2 EXPR1 , EXPR2
 options: -depth -maxdepth LEVELS -mindepth LEVELS -xdev -mount -follow
 tests: -amin N -atime N -cmin N -ctime N -empty -executable -false -gid N -group NAME -iname PATTERN -inum N
-      -ipath PATTERN -iwholename PATTERN -links N -mmin N -mtime N -name PATTERN -newer FILE
+      -ipath PATTERN -iwholename PATTERN -links N -mmin N -mtime N -name PATTERN -newer FILE -newerXY REFERENCE
       -nogroup -nouser -path PATTERN -perm [-/]MODE -readable -samefile FILE -size N[bcwkMG] -true -type [bcdpfls]
       -uid N -user NAME -wholename PATTERN -writable
 actions: -delete -exec COMMAND ; -exec COMMAND {} + -ls -print -print0 -printf FORMAT -prune -quit
@@ -54,6 +55,19 @@ pub(crate) enum Clock {
     Modified,
     Accessed,
     Changed,
+    Born,
+}
+
+impl Clock {
+    /// This time of a file: seconds and nanoseconds.
+    pub(crate) fn of(self, s: &Stat) -> (i64, u32) {
+        match self {
+            Clock::Modified => (s.mtime, s.mtime_nsec),
+            Clock::Accessed => (s.atime, s.atime_nsec),
+            Clock::Changed => (s.ctime, s.ctime_nsec),
+            Clock::Born => (s.btime, s.btime_nsec),
+        }
+    }
 }
 
 /// How `-perm` compares.
@@ -78,7 +92,7 @@ pub(crate) enum Expr {
     Type(Vec<u8>),
     Size { number: Number, unit: u64 },
     Empty,
-    Newer { sec: i64, nsec: u32 },
+    Newer { clock: Clock, sec: i64, nsec: u32 },
     Age { clock: Clock, number: Number, seconds: i64 },
     Perm(Bits),
     Links(Number),
@@ -215,11 +229,10 @@ impl Parser<'_, '_> {
             }
             "-size" => self.size()?,
             "-empty" => Expr::Empty,
-            "-newer" | "-anewer" | "-cnewer" if name == "-newer" => {
-                let path = self.argument(name)?;
-                let s = self.reference(&path)?;
-                Expr::Newer { sec: s.mtime, nsec: s.mtime_nsec }
-            }
+            "-newer" => self.newer("-newermm")?,
+            "-anewer" => self.newer("-neweram")?,
+            "-cnewer" => self.newer("-newercm")?,
+            _ if name.len() == 8 && name.starts_with("-newer") => self.newer(name)?,
             "-mtime" => Expr::Age { clock: Clock::Modified, number: self.number(name)?, seconds: 86_400 },
             "-atime" => Expr::Age { clock: Clock::Accessed, number: self.number(name)?, seconds: 86_400 },
             "-ctime" => Expr::Age { clock: Clock::Changed, number: self.number(name)?, seconds: 86_400 },
@@ -308,8 +321,35 @@ impl Parser<'_, '_> {
         expression
     }
 
-    fn reference(&self, path: &OsStr) -> Result<agentos_guest::fs::Stat, String> {
+    fn reference(&self, path: &OsStr) -> Result<Stat, String> {
         stat(path).map_err(|error| format!("{}: {}", quoteaf(path), strerror(&error)))
+    }
+
+    /// `-newerXY`: time X of a file against time Y of another, or against a date if Y is `t`.
+    fn newer(&mut self, name: &str) -> Result<Expr, String> {
+        let clock = |letter: u8| {
+            Some(match letter {
+                b'a' => Clock::Accessed,
+                b'B' => Clock::Born,
+                b'c' => Clock::Changed,
+                b'm' => Clock::Modified,
+                _ => return None,
+            })
+        };
+        let invalid = || format!("invalid predicate `{name}'");
+        let [.., file, than] = name.as_bytes() else { return Err(invalid()) };
+        let file = clock(*file).ok_or_else(invalid)?;
+        let (sec, nsec) = if *than == b't' {
+            let text = self.argument(name)?;
+            time::parse(&text.to_string_lossy()).ok_or_else(|| {
+                format!("I cannot figure out how to interpret {} as a date or time", quoteaf(&text))
+            })?
+        } else {
+            let than = clock(*than).ok_or_else(invalid)?;
+            let path = self.argument(name)?;
+            than.of(&self.reference(&path)?)
+        };
+        Ok(Expr::Newer { clock: file, sec, nsec })
     }
 
     fn size(&mut self) -> Result<Expr, String> {
