@@ -130,6 +130,8 @@ pub(crate) struct Shell {
     pub(crate) counts_later: bool,
     /// `command exec` has asked for the redirections of the command to stay.
     pub(crate) keeps: bool,
+    /// Where the trace goes instead of standard error: `BASH_XTRACEFD`.
+    pub(crate) traced_to: Option<u32>,
     /// Standard error as it was before the redirections of the command that is being traced.
     pub(crate) trace_fd: Option<u32>,
     pub(crate) history: History,
@@ -281,6 +283,7 @@ impl Shell {
             trace_later: None,
             before_return: 0,
             lowers: false,
+            traced_to: None,
             trace_fd: None,
             keeps: false,
             uncounted: 0,
@@ -296,6 +299,9 @@ impl Shell {
             spare: Spare::default(),
         };
         shell.import_environment();
+        if let Some(value) = shell.vars.get(symbols::BASH_XTRACEFD).map(Cow::into_owned) {
+            shell.trace_to(&value);
+        }
         shell
     }
 
@@ -455,7 +461,12 @@ impl Shell {
                 std::iter::once(here).chain(self.dirs.iter().rev().cloned()).collect()
             }
             symbols::GROUPS => {
-                agentos_guest::user::getgroups().unwrap_or_default().iter().map(u32::to_string).collect()
+                let mut groups = agentos_guest::user::getgroups().unwrap_or_default();
+                let own = agentos_guest::user::getegid();
+                if !groups.contains(&own) {
+                    groups.insert(0, own);
+                }
+                groups.iter().map(u32::to_string).collect()
             }
             _ => return None,
         })
@@ -575,6 +586,7 @@ impl Shell {
             symbols::RANDOM => {
                 self.random.set((value.trim().parse::<i64>().unwrap_or(0) as u32, u32::MAX));
             }
+            symbols::BASH_XTRACEFD => self.trace_to(value),
             symbols::BASH_COMPAT => self.compat_assigned(value),
             symbols::IGNOREEOF => self.opts.ignoreeof = true,
             symbols::SECONDS => {

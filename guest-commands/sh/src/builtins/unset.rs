@@ -97,6 +97,7 @@ fn unset_variable(sh: &mut Shell, word: &str, reference: bool, both: bool) -> Re
         }
         match name {
             symbols::POSIXLY_CORRECT => sh.opts.posix = false,
+            symbols::BASH_XTRACEFD => sh.trace_to_error(),
             symbols::BASH_COMPAT => sh.set_compat(None),
             symbols::IGNOREEOF => sh.opts.ignoreeof = false,
             _ => {}

@@ -286,6 +286,11 @@ impl Shell {
                     self.error(&format!("{path}: {}", strerror(error)));
                     return 127;
                 }
+                if self.vars.get(symbols::PATH).is_none_or(|path| path.is_empty()) {
+                    // Without PATH it can only be in the working directory.
+                    self.error(&format!("{name}: {}", strerror(error)));
+                    return 127;
+                }
                 self.error(&format!("{name}: command not found"));
                 127
             }

@@ -26,8 +26,7 @@ impl Shell {
         let first =
             prefix.chars().next().map_or(String::new(), |c| c.to_string().repeat(self.indirection as usize));
         let line = format!("{first}{prefix}{}\n", text());
-        let to = self.vars.get(symbols::BASH_XTRACEFD).and_then(|n| n.parse::<u32>().ok());
-        match to.filter(|to| agentos_guest::fd::is_open(*to)) {
+        match self.traced_to.filter(|to| agentos_guest::fd::is_open(*to)) {
             Some(to) => {
                 // As with messages, nobody is told of one that does not arrive.
                 let _ = agentos_guest::fd::write_all(to, &crate::text::to_bytes(&line));
@@ -36,6 +35,32 @@ impl Shell {
                 Some(former) => drop(agentos_guest::fd::write_all(former, &crate::text::to_bytes(&line))),
                 None => self.write_error(&line),
             },
+        }
+    }
+
+    /// What an assignment to `BASH_XTRACEFD` does: the descriptor of before is closed, as bash has it. Nothing at all is
+    /// standard error.
+    pub(crate) fn trace_to(&mut self, value: &str) {
+        if value.is_empty() {
+            return self.trace_to_error();
+        }
+        match value.trim().parse::<u32>().ok().filter(|to| agentos_guest::fd::is_open(*to)) {
+            Some(to) if self.traced_to == Some(to) => {}
+            Some(to) => {
+                self.trace_to_error();
+                self.traced_to = Some(to);
+            }
+            None => {
+                self.error(&format!("BASH_XTRACEFD: {value}: invalid value for trace file descriptor"));
+            }
+        }
+    }
+
+    /// Lets the trace go to standard error again.
+    pub(crate) fn trace_to_error(&mut self) {
+        if let Some(former) = self.traced_to.take().filter(|former| *former > 2) {
+            // It may have been closed.
+            let _ = agentos_guest::fd::close(former);
         }
     }
 
