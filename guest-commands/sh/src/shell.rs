@@ -1,7 +1,7 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
-use crate::builtins::bind::Bindings;
+use crate::interactive::bindings::Bindings;
 use crate::completion::Completions;
 use crate::history::History;
 use crate::interactive::Session;

@@ -115,6 +115,17 @@ impl Shell {
         if target.is_empty() && !follow {
             target = ".".into();
         }
+        if self.shopts.cdspell
+            && self.session.active
+            && !super::test::is_dir(&target)
+            && let Some(path) = crate::interactive::spell::correct(&target).filter(|path| super::test::is_dir(path))
+        {
+            let (changed, status) = self.change_directory(name, &path, dir, follow);
+            if changed {
+                self.print(&format!("{path}\n"));
+            }
+            return status;
+        }
         let shown = if dir == "-" { target.clone() } else { dir.to_owned() };
         let (changed, status) = self.change_directory(name, &target, &shown, follow);
         if show && changed {

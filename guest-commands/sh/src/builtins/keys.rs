@@ -1,12 +1,12 @@
-//! The functions, keys and variables of the line editor as `bind` names them: data only. Which of them the editor knows is its
-//! own matter.
+//! The functions, keys and variables of the line editor as `bind` names them: data only. What they do is in
+//! `interactive`.
 
 /// A function of the line editor with its keys at the start: in the keymaps emacs, vi-insert and vi-command.
-pub(super) type Function =
+pub(crate) type Function =
     (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
 
 #[rustfmt::skip]
-pub(super) const FUNCTIONS: &[Function] = &[
+pub(crate) const FUNCTIONS: &[Function] = &[
     ("abort", &["\\C-g", "\\C-x\\C-g", "\\e\\C-g"], &[], &["\\C-g"]),
     ("accept-line", &["\\C-j", "\\C-m"], &["\\C-j", "\\C-m"], &["\\C-j", "\\C-m"]),
     ("alias-expand-line", &[], &[], &[]),
@@ -184,7 +184,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// The variables of the line editor and their values at the start, in the order of `bind -v`.
 #[rustfmt::skip]
-pub(super) const VARIABLES: &[(&str, &str)] = &[
+pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("bind-tty-special-chars", "on"),
     ("blink-matching-paren", "off"),
     ("byte-oriented", "off"),

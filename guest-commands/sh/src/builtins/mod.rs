@@ -1,7 +1,7 @@
 //! The builtins: one table, one room per family. They write to `Shell::out` and return a status.
 
 mod alias;
-pub(crate) mod bind;
+mod bind;
 mod cd;
 mod complete;
 pub(crate) mod declare;
@@ -17,7 +17,7 @@ mod hash;
 mod help;
 mod history;
 mod jobs;
-mod keys;
+pub(crate) mod keys;
 mod kill;
 mod limits;
 pub(crate) mod lookup;

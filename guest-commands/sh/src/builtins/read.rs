@@ -3,12 +3,15 @@
 use super::getopt;
 use crate::expand::ifs::Ifs;
 use crate::input::Input;
+use crate::interactive::repl::Line;
+use crate::interactive::terminal::{Terminal, Wishes};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{self, sym};
 use crate::vars::{READONLY, Value};
 use agentos_guest::tty::{self, Termios, When, lflag};
-use agentos_guest::{Errno, errno_of, fd};
-use std::collections::BTreeMap;
+use agentos_guest::signal::{self, Disposition};
+use agentos_guest::{Errno, Signal, errno_of, fd};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 struct Options {
@@ -21,6 +24,18 @@ struct Options {
     /// Every byte is a character.
     bytes: bool,
     from: u32,
+    /// The line is edited at the terminal, and begins with a text.
+    edited: bool,
+    text: String,
+    prompt: String,
+    silent: bool,
+}
+
+/// Where bytes come from.
+enum Source {
+    Plain(Input),
+    /// Lines that are edited, and what is not read yet of the last.
+    Edited(Box<Terminal>, VecDeque<u8>),
 }
 
 /// A terminal that does not show what is typed, for as long as this lives.
@@ -82,14 +97,18 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
         timeout: None,
         bytes: false,
         from: 0,
+        edited: false,
+        text: String::new(),
+        prompt: String::new(),
+        silent: false,
     };
     let mut options = getopt::Options::new(args);
     let mut prompt = None;
-    let mut silent = false;
     loop {
         match options.next(sh, "ersa:d:i:n:N:p:t:u:") {
             Ok(Some(('r', _))) => o.raw = true,
-            Ok(Some(('s', _))) => silent = true,
+            Ok(Some(('s', _))) => o.silent = true,
+            Ok(Some(('e', _))) => o.edited = true,
             Ok(Some(('p', value))) => prompt = value,
             Ok(Some((letter, Some(value)))) => {
                 if !option(sh, &mut o, letter, value) {
@@ -112,11 +131,15 @@ pub(super) fn read(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     } else if o.timeout == Some(0.0) {
         return Ok(i32::from(!fd::wait_readable(o.from, 0).unwrap_or(false)));
     }
-    if let Some(prompt) = prompt.filter(|_| fd::isatty(o.from)) {
+    o.edited &= fd::isatty(o.from);
+    if o.edited {
+        o.prompt = prompt.unwrap_or_default().to_owned();
+        sh.flush();
+    } else if let Some(prompt) = prompt.filter(|_| fd::isatty(o.from)) {
         sh.flush();
         sh.write_error(prompt);
     }
-    let hidden = if silent { Silent::enter(o.from) } else { None };
+    let hidden = if o.silent { Silent::enter(o.from) } else { None };
     o.bytes = sh.bytes_count();
     let (bytes, end) = input(sh, &o);
     drop(hidden);
@@ -172,6 +195,10 @@ fn option(sh: &mut Shell, o: &mut Options, letter: char, value: &str) -> bool {
             o.delimiter = crate::text::to_bytes(value).first().copied().unwrap_or(0);
             None
         }
+        'i' => {
+            value.clone_into(&mut o.text);
+            None
+        }
         'n' | 'N' => {
             o.exact = letter == 'N';
             o.count = getopt::number(value).and_then(|n| usize::try_from(n).ok());
@@ -200,33 +227,92 @@ fn option(sh: &mut Shell, o: &mut Options, letter: char, value: &str) -> bool {
     wrong.is_none()
 }
 
+/// What edited lines come to instead of bytes.
+fn edited_line(sh: &mut Shell, o: &Options, terminal: &mut Terminal, wishes: Wishes) -> Result<Vec<u8>, End> {
+    // Without a person at the shell, the interrupt would end it with the terminal as it is while a line is edited.
+    let own = (!sh.session.active && !sh.traps.signals.contains_key(&Signal::SIGINT))
+        .then(|| signal::set(Signal::SIGINT, Disposition::Catch).ok())
+        .flatten();
+    let line = terminal.read_wished(sh, &o.prompt, wishes);
+    if let Some(former) = own {
+        let _ = signal::set(Signal::SIGINT, former);
+        sh.traps.forget(Signal::SIGINT);
+        if line == Line::Interrupted {
+            let _ = signal::kill(0, Some(Signal::SIGINT));
+        }
+    }
+    match line {
+        Line::Text(text) => Ok(crate::text::to_bytes(&text).to_vec()),
+        Line::Interrupted => {
+            sh.status = 130;
+            Err(End::Left(Flow::Discard))
+        }
+        Line::End => Err(End::File),
+        Line::TimedOut => Err(End::TimedOut),
+    }
+}
+
 /// Reads; each byte comes with whether a backslash quoted it.
 fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
     let deadline = o.timeout.map(|t| Instant::now() + Duration::from_secs_f64(t.min(1e9)));
     let mut out: Vec<(u8, bool)> = Vec::new();
     let mut escaped = false;
     let mut chars = 0;
-    let mut source = Input::new(o.from);
+    let mut source = match o.edited {
+        true => {
+            sh.begin_editing();
+            Source::Edited(Box::new(Terminal::on(o.from)), VecDeque::new())
+        }
+        false => Source::Plain(Input::new(o.from)),
+    };
     loop {
         if o.count.is_some_and(|n| chars >= n) {
             return (out, End::Count);
         }
-        if let Some(deadline) = deadline
-            && !source.holds()
-        {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match fd::wait_readable(o.from, i32::try_from(left.as_millis()).unwrap_or(i32::MAX)) {
-                Ok(true) => {}
-                Ok(false) => return (out, End::TimedOut),
-                Err(_) => {
-                    if let Some(end) = interrupted(sh) {
-                        return (out, end);
+        let next = match &mut source {
+            Source::Edited(terminal, line) => {
+                if line.is_empty() {
+                    let wishes = Wishes {
+                        text: if out.is_empty() { o.text.clone() } else { String::new() },
+                        count: o.count.map(|n| n - chars),
+                        delimiter: (o.delimiter != b'\n').then_some(o.delimiter),
+                        deadline,
+                        plain: true,
+                        hidden: o.silent,
+                    };
+                    match edited_line(sh, o, terminal, wishes) {
+                        Ok(bytes) => line.extend(bytes),
+                        Err(end) => return (out, end),
                     }
-                    continue;
+                    // The return key ends the line, whatever it is called.
+                    if o.delimiter != b'\n'
+                        && let Some(last @ b'\n') = line.back_mut()
+                    {
+                        *last = o.delimiter;
+                    }
                 }
+                Ok(line.pop_front())
             }
-        }
-        let b = match source.next() {
+            Source::Plain(plain) => {
+                if let Some(deadline) = deadline
+                    && !plain.holds()
+                {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    match fd::wait_readable(o.from, i32::try_from(left.as_millis()).unwrap_or(i32::MAX)) {
+                        Ok(true) => {}
+                        Ok(false) => return (out, End::TimedOut),
+                        Err(_) => {
+                            if let Some(end) = interrupted(sh) {
+                                return (out, end);
+                            }
+                            continue;
+                        }
+                    }
+                }
+                plain.next()
+            }
+        };
+        let b = match next {
             Ok(None) => return (out, End::File),
             Ok(Some(byte)) => byte,
             Err(error) if errno_of(&error) == Some(Errno::EINTR) => {
@@ -268,9 +354,11 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
                 _ => 3,
             };
             for _ in 0..more {
-                if let Ok(Some(byte)) = source.next() {
-                    out.push((byte, false));
-                }
+                let byte = match &mut source {
+                    Source::Plain(plain) => plain.next().ok().flatten(),
+                    Source::Edited(_, line) => line.pop_front(),
+                };
+                out.extend(byte.map(|byte| (byte, false)));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The lists of `compgen -A`: names that the shell, the system and the file system know. It filters by the beginning only.
 
-use crate::builtins::{bind, lookup, table};
+use crate::builtins::{lookup, table};
+use crate::interactive::bindings;
 use crate::options::{Options, Shopts};
 use crate::shell::Shell;
 use crate::vars::{self, Value};
@@ -61,7 +62,7 @@ impl Shell {
             "variable" => self.variables(|_, _| true),
             "export" => self.variables(|flags, _| flags & vars::EXPORT != 0),
             "arrayvar" => self.variables(|_, value| matches!(value, Value::Array(_) | Value::Assoc(_))),
-            "binding" => bind::function_names().map(str::to_owned).collect(),
+            "binding" => bindings::function_names().map(str::to_owned).collect(),
             "builtin" => table::names().map(str::to_owned).collect(),
             "disabled" => self.disabled.iter().map(|name| (*name).to_owned()).collect(),
             "enabled" => {

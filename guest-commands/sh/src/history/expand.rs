@@ -49,6 +49,10 @@ impl Shell {
         let text = line.strip_suffix('\n').unwrap_or(&line);
         match self.expand_history(text, place) {
             Expanded::Same => Some(line),
+            Expanded::Changed(new) if self.shopts.histverify && self.edits_lines() => {
+                self.session.reedit = new;
+                None
+            }
             Expanded::Changed(new) => {
                 self.write_error(&format!("{new}\n"));
                 Some(new + "\n")
@@ -60,6 +64,9 @@ impl Shell {
             }
             Expanded::Wrong(message) => {
                 self.error(&message);
+                if self.shopts.histreedit && self.edits_lines() {
+                    self.session.reedit = text.to_owned();
+                }
                 None
             }
         }

@@ -18,6 +18,8 @@ pub(crate) struct Buffer {
     pub(crate) text: Vec<char>,
     /// The cursor stands before this character.
     pub(crate) point: usize,
+    /// The other end of the region.
+    pub(crate) mark: usize,
     undo: Vec<(Vec<char>, usize)>,
     undo_text: usize,
     /// How many characters the last state to undo covers already.
@@ -47,6 +49,7 @@ impl Buffer {
     /// Begins with another text, cursor at its end; nothing can be undone.
     pub(crate) fn reset(&mut self, text: Vec<char>) {
         self.point = text.len();
+        self.mark = 0;
         self.text = text;
         self.undo.clear();
         self.undo_text = 0;
@@ -187,6 +190,55 @@ impl Buffer {
         at
     }
 
+    /// The start of what a slash or a blank separates before `at`.
+    pub(crate) fn file_name_start(&self, at: usize) -> usize {
+        let separates = |c: char| c.is_whitespace() || c == '/';
+        let mut at = at;
+        while at > 0 && separates(self.text[at - 1]) {
+            at -= 1;
+        }
+        while at > 0 && !separates(self.text[at - 1]) {
+            at -= 1;
+        }
+        at
+    }
+
+    /// Where the words of the shell are: blanks and operators separate them, quotes keep them together.
+    fn shell_words(&self) -> Vec<(usize, usize)> {
+        let mut words = Vec::new();
+        let mut start = None;
+        let mut quote = None;
+        let mut at = 0;
+        while at < self.text.len() {
+            let c = self.text[at];
+            let separates = c.is_whitespace() || matches!(c, ';' | '&' | '|' | '<' | '>' | '(' | ')');
+            if quote.is_none() && separates {
+                words.extend(start.take().map(|start| (start, at)));
+            } else {
+                start = start.or(Some(at));
+                match (quote, c) {
+                    (None | Some('"'), '\\') => at += 1,
+                    (None, '\'' | '"') => quote = Some(c),
+                    (Some(open), c) if open == c => quote = None,
+                    _ => {}
+                }
+            }
+            at += 1;
+        }
+        words.extend(start.map(|start| (start, self.text.len())));
+        words
+    }
+
+    /// The end of the shell's word at or after `at`.
+    pub(crate) fn shell_word_end(&self, at: usize) -> usize {
+        self.shell_words().iter().find(|(_, end)| *end > at).map_or(self.text.len(), |(_, end)| *end)
+    }
+
+    /// The start of the shell's word before `at`.
+    pub(crate) fn shell_word_start(&self, at: usize) -> usize {
+        self.shell_words().iter().rev().find(|(start, _)| *start < at).map_or(0, |(start, _)| *start)
+    }
+
     /// The start of the line of a text of several that `at` is in.
     pub(crate) fn line_start(&self, at: usize) -> usize {
         self.text[..at].iter().rposition(|c| *c == '\n').map_or(0, |i| i + 1)
@@ -216,28 +268,42 @@ impl Buffer {
         let second_end = self.word_end(self.point);
         let second = self.word_start(second_end);
         let first = self.word_start(second);
-        let first_end = self.word_end(first);
-        if first == second || second < first_end {
+        self.exchange((first, self.word_end(first)), (second, second_end))
+    }
+
+    /// The same with words of the shell.
+    pub(crate) fn transpose_shell_words(&mut self) -> bool {
+        let second_end = self.shell_word_end(self.point);
+        let second = self.shell_word_start(second_end);
+        let first = self.shell_word_start(second);
+        self.exchange((first, self.shell_word_end(first)), (second, second_end))
+    }
+
+    fn exchange(&mut self, first: (usize, usize), second: (usize, usize)) -> bool {
+        if first.0 == second.0 || second.0 < first.1 {
             return false;
         }
         self.save();
-        let mut changed: Vec<char> = self.text[second..second_end].to_vec();
-        changed.extend_from_slice(&self.text[first_end..second]);
-        changed.extend_from_slice(&self.text[first..first_end]);
-        self.text.splice(first..second_end, changed);
-        self.point = second_end;
+        let mut changed: Vec<char> = self.text[second.0..second.1].to_vec();
+        changed.extend_from_slice(&self.text[first.1..second.0]);
+        changed.extend_from_slice(&self.text[first.0..first.1]);
+        self.text.splice(first.0..second.1, changed);
+        self.point = second.1;
         true
     }
 
-    /// Changes the case up to the end of the word.
-    pub(crate) fn change_case(&mut self, case: Case) {
-        let end = self.word_end(self.point);
-        if end == self.point {
+    /// Changes the case up to the end of the word; or of the word before the cursor, which stays.
+    pub(crate) fn change_case(&mut self, case: Case, back: bool) {
+        let (start, end) = match back {
+            true => (self.word_start(self.point), self.point),
+            false => (self.point, self.word_end(self.point)),
+        };
+        if end == start {
             return;
         }
         self.save();
         let mut first = true;
-        for c in &mut self.text[self.point..end] {
+        for c in &mut self.text[start..end] {
             let upper = case == Case::Upper || case == Case::Capital && first && c.is_alphanumeric();
             first = first && !c.is_alphanumeric();
             // Where a case is not one character, it stays.
@@ -334,9 +400,9 @@ mod tests {
             ("ab|", |b| assert!(b.transpose_chars()), "ba|"),
             ("a|bc", |b| assert!(b.transpose_chars()), "ba|c"),
             ("one |two", |b| assert!(b.transpose_words()), "two one|"),
-            ("|one two", |b| b.change_case(Case::Upper), "ONE| two"),
-            ("| one TWO", |b| b.change_case(Case::Capital), " One| TWO"),
-            ("one| TWO", |b| b.change_case(Case::Lower), "one two|"),
+            ("|one two", |b| b.change_case(Case::Upper, false), "ONE| two"),
+            ("| one TWO", |b| b.change_case(Case::Capital, false), " One| TWO"),
+            ("one| TWO", |b| b.change_case(Case::Lower, false), "one two|"),
             ("a|bcd", |b| drop(b.remove(1, 3)), "a|d"),
             ("abcd|", |b| drop(b.remove(1, 3)), "ad|"),
         ];

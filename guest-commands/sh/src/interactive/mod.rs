@@ -1,24 +1,30 @@
 //! The shell at a terminal. What a prompt means is in `prompt`, what commands do in the rooms of a shell that runs scripts.
 
+pub(crate) mod bindings;
 mod buffer;
 mod complete;
 pub(crate) mod control;
 mod editor;
+mod functions;
+pub(crate) mod inputrc;
 mod jobs;
 mod keys;
 #[cfg(test)]
 #[path = "../../tests/terminal/model.rs"]
 mod model;
+mod offer;
 pub(crate) mod repl;
 mod screen;
 mod search;
+pub(crate) mod spell;
 pub(crate) mod startup;
-mod terminal;
+pub(crate) mod terminal;
 mod vi;
 mod width;
 
 use crate::shell::Shell;
 use crate::symbols::sym;
+use agentos_guest::fd;
 
 /// How a shell is used by a person.
 #[derive(Debug)]
@@ -39,6 +45,10 @@ pub(crate) struct Session {
     pub(crate) leaving: bool,
     /// The number that the next entry of the history gets.
     pub(crate) history_number: usize,
+    /// The init file of the line editor was read.
+    editing: bool,
+    /// The text that the next line begins with, for `histverify` and `histreedit`.
+    pub(crate) reedit: String,
 }
 
 impl Default for Session {
@@ -52,11 +62,25 @@ impl Default for Session {
             warned: None,
             leaving: false,
             history_number: 1,
+            editing: false,
+            reedit: String::new(),
         }
     }
 }
 
 impl Shell {
+    /// Before the first line that is edited the init file of the line editor is read.
+    pub(crate) fn begin_editing(&mut self) {
+        if !std::mem::replace(&mut self.session.editing, true) {
+            self.read_inputrc();
+        }
+    }
+
+    /// Whether a person edits the lines that the shell reads.
+    pub(crate) fn edits_lines(&self) -> bool {
+        self.session.active && self.session.edits && fd::isatty(0) && fd::isatty(2)
+    }
+
     /// Makes this an interactive shell.
     pub(crate) fn become_interactive(&mut self, editing: bool) {
         self.interactive = true;

@@ -1,7 +1,7 @@
 //! Reads commands from a person and runs them, one after the other, until there are no more. How a line is edited is not
 //! its business.
 
-use super::terminal::Terminal;
+use super::terminal::{Terminal, Wishes};
 use crate::shell::{Flow, Run, Shell};
 use crate::source::units::{Next, Units};
 use crate::symbols::sym;
@@ -75,7 +75,7 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                         }
                         let text = match sh.expand_read_line(&pending, text) {
                             Some(text) => text,
-                            None if first => continue,
+                            None if first || !sh.session.reedit.is_empty() => continue,
                             None => "\n".to_owned(),
                         };
                         sh.note_line(&pending, &text);
@@ -86,6 +86,9 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                         units = fresh(units.line());
                         pending.clear();
                         sh.status = 130;
+                        // A trap of the interrupt runs at once.
+                        let result = sh.poll_traps();
+                        sh.after_command(result)?;
                     }
                     Line::End if first && matches!(source, Source::Terminal(_)) => {
                         ends += 1;
@@ -130,7 +133,10 @@ fn read(sh: &mut Shell, source: &mut Source, first: bool) -> Line {
     }
     let prompt = sh.prompt_of(if first { "PS1" } else { "PS2" });
     let line = match source {
-        Source::Terminal(terminal) => terminal.read_line(sh, &prompt),
+        Source::Terminal(terminal) => {
+            let text = std::mem::take(&mut sh.session.reedit);
+            terminal.read_wished(sh, &prompt, Wishes { text, ..Wishes::default() })
+        }
         Source::Plain => {
             let shown: String = prompt
                 .chars()

@@ -382,7 +382,8 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::super::editor::{Editor, Past};
-    use super::super::keys::Decoder;
+    use super::super::bindings::{Bindings, Keymap, Table};
+    use super::super::keys::{Decoder, Next};
     use super::super::model::Model;
     use super::*;
 
@@ -404,6 +405,8 @@ mod tests {
         let mut editor = Editor::default();
         editor.begin(&PAST, false);
         let mut decoder = Decoder::default();
+        let mut table = Table::default();
+        Bindings::default().fill(&mut table, Keymap::Emacs);
         let mut screen = Screen::new(columns, height, false);
         let mut model = Model::new(columns, height);
         decoder.feed(keys.as_bytes());
@@ -424,7 +427,7 @@ mod tests {
                     "{keys:?}"
                 );
             }
-            let Some(key) = decoder.next(false) else { break };
+            let Next::Key(key) = decoder.next(&table, false) else { break };
             let _ = editor.key(key, &PAST);
         }
         (model.text(), model.row, model.column)

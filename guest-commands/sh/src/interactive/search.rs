@@ -42,27 +42,23 @@ impl Editor {
     /// Handles a key of a search; `None` when it ended the search and still has its own meaning.
     pub(super) fn search_key(&mut self, key: &Key, past: &dyn Past) -> Option<Outcome> {
         let search = self.search.as_mut()?;
-        match key {
-            Key::Ctrl('r' | 's') => {
-                search.forward = *key == Key::Ctrl('s');
+        let c = key.char().filter(|c| !c.is_control());
+        match (key.function(), c) {
+            (name @ ("reverse-search-history" | "forward-search-history"), _) => {
+                search.forward = name == "forward-search-history";
                 if search.text.is_empty() {
                     search.text = self.sought.clone();
                     return Some(self.seek(past, false));
                 }
                 Some(self.seek(past, true))
             }
-            Key::Char(c) => {
+            ("self-insert" | "vi-search-again" | "", Some(c)) => {
                 if search.text.len() < MAX_SOUGHT {
-                    search.text.push(*c);
+                    search.text.push(c);
                 }
                 Some(self.seek(past, false))
             }
-            Key::Paste(text) => {
-                let room = MAX_SOUGHT.saturating_sub(search.text.len());
-                search.text.extend(text.chars().filter(|c| !c.is_control()).take(room));
-                Some(self.seek(past, false))
-            }
-            Key::Backspace | Key::Ctrl('h') => {
+            ("backward-delete-char", _) => {
                 if search.text.pop().is_none() {
                     return Some(Outcome::Bell);
                 }
@@ -73,17 +69,97 @@ impl Editor {
                     self.seek(past, false)
                 })
             }
-            Key::Ctrl('g') => {
+            ("abort", _) => {
                 self.back(past);
                 self.search = None;
                 Some(Outcome::Bell)
             }
             _ => {
+                if let Key::Paste(text) = key {
+                    let room = MAX_SOUGHT.saturating_sub(search.text.len());
+                    search.text.extend(text.chars().filter(|c| !c.is_control()).take(room));
+                    return Some(self.seek(past, false));
+                }
                 if !search.text.is_empty() {
                     self.sought = std::mem::take(&mut search.text);
                 }
                 self.search = None;
-                (*key == Key::Ctrl('[')).then_some(Outcome::Edited)
+                (*key == Key::Unbound('\x1b')).then_some(Outcome::Edited)
+            }
+        }
+    }
+
+    /// Asks for a text to look for at once.
+    pub(super) fn ask(&mut self, forward: bool) {
+        self.asked = Some((forward, Vec::new()));
+    }
+
+    /// Handles a key while a text is asked for.
+    pub(super) fn asked_key(&mut self, key: &Key, past: &dyn Past) -> Outcome {
+        let Some((forward, mut text)) = self.asked.take() else { return Outcome::Bell };
+        match (key.function(), key.char()) {
+            ("accept-line", _) => return self.seek_line(forward, text, past),
+            ("abort", _) => return Outcome::Bell,
+            ("backward-delete-char", _) => {
+                if text.pop().is_none() {
+                    return Outcome::Edited;
+                }
+            }
+            (_, Some(c)) if !c.is_control() && text.len() < MAX_SOUGHT => text.push(c),
+            _ => {}
+        }
+        self.asked = Some((forward, text));
+        Outcome::Edited
+    }
+
+    /// Shows the next line of the history that holds a text; without one, the text that was looked for before.
+    pub(super) fn seek_line(&mut self, forward: bool, text: Vec<char>, past: &dyn Past) -> Outcome {
+        if !text.is_empty() {
+            self.sought = text;
+        }
+        let wanted = self.sought.clone();
+        let mut at = self.at;
+        while !wanted.is_empty() {
+            at = if forward { at + 1 } else { at.wrapping_sub(1) };
+            if at >= past.count() {
+                break;
+            }
+            let text = self.text_at(past, at);
+            let found = match wanted.split_first() {
+                Some(('^', rest)) => text.starts_with(rest),
+                _ => find(&text, &wanted, 0, true).is_some(),
+            };
+            if found {
+                return self.go(past, Some(at));
+            }
+        }
+        Outcome::Bell
+    }
+
+    /// Shows the next line that begins with, or holds, what stood before the cursor when the row of searches began.
+    pub(super) fn prefix_search(&mut self, forward: bool, within: bool, again: bool, past: &dyn Past) -> Outcome {
+        if !again {
+            self.prefix = self.buffer.text[..self.buffer.point].to_vec();
+        }
+        let wanted = self.prefix.clone();
+        let current = self.buffer.text.clone();
+        let mut at = self.at;
+        loop {
+            at = if forward { at + 1 } else { at.wrapping_sub(1) };
+            if at > past.count() || at == past.count() && !again {
+                return Outcome::Bell;
+            }
+            let text = self.text_at(past, at);
+            let found = match within {
+                true => find(&text, &wanted, 0, true).is_some(),
+                false => text.starts_with(&wanted),
+            };
+            if found && (text != current || at == past.count()) {
+                self.show(past, at);
+                if !wanted.is_empty() && !within {
+                    self.buffer.point = wanted.len().min(self.buffer.text.len());
+                }
+                return Outcome::Edited;
             }
         }
     }

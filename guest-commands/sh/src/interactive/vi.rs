@@ -1,9 +1,9 @@
 //! `set -o vi`: the insert and command mode of readline, with the commands that are much used.
 
 use super::buffer::{Cut, MAX_TEXT};
-use super::editor::{Editor, Outcome, Past};
+use super::editor::{Editor, Last, Outcome, Past};
 use super::keys::Key;
-use super::search::find;
+use crate::builtins::keys::FUNCTIONS;
 
 const MAX_COUNT: usize = 9999;
 /// How many keys of a change are kept to be done again.
@@ -19,6 +19,8 @@ enum Wants {
     Find(char, Option<char>),
     /// The character of `r`.
     Replacement,
+    /// The name of a mark that is set with `m` or gone to.
+    Mark(char),
     /// The text of `/` or `?`.
     Search(char, Vec<char>),
 }
@@ -32,6 +34,8 @@ pub(crate) struct Vi {
     wants: Wants,
     count: Option<usize>,
     found: Option<(char, char)>,
+    /// Where the marks are.
+    marks: [usize; 26],
     /// The keys of the change being made, and of the last one that was.
     keys: Vec<Key>,
     change: Vec<Key>,
@@ -47,6 +51,7 @@ impl Default for Vi {
             wants: Wants::Command,
             count: None,
             found: None,
+            marks: [0; 26],
             keys: Vec::new(),
             change: Vec::new(),
             changing: false,
@@ -61,6 +66,11 @@ impl Vi {
         Vi { found: self.found, change: self.change, ..Vi::default() }
     }
 
+    /// Whether keys insert characters.
+    pub(super) fn inserts(&self) -> bool {
+        self.insert
+    }
+
     /// What stands in place of the prompt.
     pub(super) fn message(&self) -> Option<String> {
         match &self.wants {
@@ -70,6 +80,36 @@ impl Vi {
     }
 }
 
+/// The command that a function of command mode is: the key it was typed with if that is its own, else its first one.
+fn command(name: &str, typed: char) -> Option<char> {
+    Some(match name {
+        "backward-char" | "backward-delete-char" => 'h',
+        "forward-char" => 'l',
+        "previous-history" => 'k',
+        "next-history" => 'j',
+        "beginning-of-line" => '0',
+        "end-of-line" => '$',
+        "delete-char" => 'x',
+        "insert-comment" => '#',
+        "revert-line" => 'U',
+        "vi-bWord" | "vi-backward-bigword" => 'B',
+        "vi-bword" | "vi-backward-word" => 'b',
+        "vi-eWord" | "vi-end-bigword" => 'E',
+        "vi-eword" => 'e',
+        "vi-fWord" | "vi-forward-bigword" => 'W',
+        "vi-fword" | "vi-forward-word" => 'w',
+        "vi-back-to-indent" => '^',
+        "vi-complete" if matches!(typed, '=' | '*') => typed,
+        "vi-complete" => '\\',
+        "vi-eof-maybe" | "vi-unix-word-rubout" | "vi-yank-pop" | "vi-movement-mode" => return None,
+        _ => {
+            let (.., keys) = FUNCTIONS.iter().find(|(known, ..)| *known == name && name.starts_with("vi-"))?;
+            let own = |key: &&&str| key.chars().eq([typed]);
+            return keys.iter().find(own).or(keys.first())?.chars().next();
+        }
+    })
+}
+
 impl Editor {
     /// Handles a key in vi mode; `None` leaves it to the keys of emacs mode.
     pub(super) fn vi_key(&mut self, key: &Key, past: &dyn Past) -> Option<Outcome> {
@@ -77,7 +117,7 @@ impl Editor {
         if !vi.replaying && vi.keys.len() < MAX_KEYS {
             vi.keys.push(key.clone());
         }
-        let outcome = if vi.insert { self.vi_insert(key, past) } else { self.vi_command(key, past) };
+        let outcome = if vi.insert { self.vi_insert(key) } else { self.vi_command(key, past) };
         let vi = self.vi.as_mut()?;
         if !vi.insert && vi.wants == Wants::Command && vi.count.is_none() && !vi.replaying {
             let keys = std::mem::take(&mut vi.keys);
@@ -88,26 +128,18 @@ impl Editor {
         outcome
     }
 
-    fn vi_insert(&mut self, key: &Key, past: &dyn Past) -> Option<Outcome> {
+    fn vi_insert(&mut self, key: &Key) -> Option<Outcome> {
         let point = self.buffer.point;
         let vi = self.vi.as_mut()?;
         match key {
-            Key::Ctrl('[') => {
+            Key::Function("vi-movement-mode", _) => {
                 vi.insert = false;
                 vi.over = false;
                 self.buffer.end_group();
                 self.buffer.point = self.buffer.before(point).max(self.buffer.line_start(point));
                 Some(Outcome::Edited)
             }
-            // Escape and a key that came at once with it.
-            Key::Meta(c) => {
-                vi.insert = false;
-                let c = *c;
-                self.buffer.end_group();
-                self.buffer.point = self.buffer.before(point);
-                self.vi_command(&Key::Char(c), past)
-            }
-            Key::Char(c) if vi.over && point < self.buffer.text.len() => {
+            Key::Function("self-insert", c) if vi.over && point < self.buffer.text.len() => {
                 self.buffer.replace(point, self.buffer.after(point), &[*c]);
                 Some(Outcome::Edited)
             }
@@ -117,34 +149,34 @@ impl Editor {
 
     fn vi_command(&mut self, key: &Key, past: &dyn Past) -> Option<Outcome> {
         let vi = self.vi.as_mut()?;
-        let c = match key {
-            Key::Char(c) => *c,
-            Key::Ctrl('[') => {
+        let raw = key.char().unwrap_or('\x1b');
+        let c = match (&vi.wants, key) {
+            (Wants::Search(..), Key::Function("accept-line", _)) => '\n',
+            (Wants::Search(..) | Wants::Find(..) | Wants::Replacement | Wants::Mark(_), _) if !raw.is_control() => raw,
+            (Wants::Search(..), _) if matches!(raw, '\x08' | '\x7f') => raw,
+            (_, Key::Function(name, _)) => match command(name, raw) {
+                Some(c) => c,
+                None => {
+                    (vi.wants, vi.count) = (Wants::Command, None);
+                    return None;
+                }
+            },
+            // These are bound without a name that could be listed, as in bash.
+            (_, Key::Unbound(c @ ('=' | '*' | '\\'))) => *c,
+            (_, Key::Command(_)) => return None,
+            _ => {
                 (vi.wants, vi.count) = (Wants::Command, None);
                 return Some(Outcome::Bell);
             }
-            Key::Left | Key::Backspace | Key::Ctrl('h') => 'h',
-            Key::Right => 'l',
-            Key::Up => 'k',
-            Key::Down => 'j',
-            Key::Home => '0',
-            Key::End => '$',
-            Key::Delete => 'x',
-            Key::Ctrl('m' | 'j') if matches!(vi.wants, Wants::Search(..)) => '\n',
-            Key::Paste(_) => return Some(Outcome::Bell),
-            _ => {
-                (vi.wants, vi.count) = (Wants::Command, None);
-                return None;
-            }
         };
         if let Wants::Search(way, mut text) = vi.wants.clone() {
-            match key {
-                Key::Ctrl(_) if c == '\n' => {
+            match c {
+                '\n' => {
                     vi.wants = Wants::Command;
                     return Some(self.vi_search(way, text, past));
                 }
-                Key::Backspace | Key::Ctrl('h') => drop(text.pop()),
-                _ if text.len() < 1000 => text.push(c),
+                '\x08' | '\x7f' => drop(text.pop()),
+                c if text.len() < 1000 => text.push(c),
                 _ => {}
             }
             vi.wants = Wants::Search(way, text);
@@ -170,6 +202,18 @@ impl Editor {
                 vi.found = Some((way, c));
                 let to = self.find_char(way, c, count);
                 self.vi_apply(operator, to)
+            }
+            Wants::Mark(way) => {
+                let place = (c as usize).checked_sub('a' as usize).filter(|place| *place < 26)?;
+                let point = self.buffer.point;
+                let mark = self.vi.as_mut().map(|vi| &mut vi.marks[place])?;
+                if way == 'm' {
+                    *mark = point;
+                } else {
+                    self.buffer.point = (*mark).min(self.buffer.text.len());
+                    self.stay_on_text();
+                }
+                Outcome::Edited
             }
             Wants::Replacement => {
                 let (from, mut to) = (self.buffer.point, self.buffer.point);
@@ -356,26 +400,11 @@ impl Editor {
     }
 
     fn vi_search(&mut self, way: char, text: Vec<char>, past: &dyn Past) -> Outcome {
-        if !text.is_empty() {
-            self.sought = text;
+        let outcome = self.seek_line(way == '?', text, past);
+        if outcome == Outcome::Edited {
+            self.buffer.point = 0;
         }
-        let wanted = self.sought.clone();
-        let mut at = self.at;
-        while !wanted.is_empty() {
-            at = if way == '/' { at.wrapping_sub(1) } else { at + 1 };
-            if at >= past.count() {
-                break;
-            }
-            let text = self.text_at(past, at);
-            let found = match wanted.split_first() {
-                Some(('^', rest)) => text.starts_with(rest),
-                _ => find(&text, &wanted, 0, true).is_some(),
-            };
-            if found {
-                return self.vi_go(past, Some(at));
-            }
-        }
-        Outcome::Bell
+        outcome
     }
 
     fn vi_go(&mut self, past: &dyn Past, to: Option<usize>) -> Outcome {
@@ -397,6 +426,7 @@ impl Editor {
             'd' | 'c' | 'y' => Some(Wants::Motion(c)),
             'r' if point < len => Some(Wants::Replacement),
             '/' | '?' => Some(Wants::Search(c, Vec::new())),
+            'm' | '`' => Some(Wants::Mark(c)),
             _ => None,
         };
         if let (Some(wants), Some(vi)) = (wants, self.vi.as_mut()) {
@@ -468,12 +498,19 @@ impl Editor {
             'G' => self.vi_go(past, Some(counted.map_or(0, |n| n - 1))),
             'n' => self.vi_search('/', Vec::new(), past),
             'N' => self.vi_search('?', Vec::new(), past),
-            '#' => {
-                self.buffer.point = 0;
-                self.buffer.insert(&['#']);
-                Outcome::Accept
+            '#' => Outcome::Shell("insert-comment"),
+            '\\' | '=' | '*' => Outcome::Shell(match c {
+                '\\' => "complete-in-place",
+                '=' => "possible-completions",
+                _ => "insert-completions",
+            }),
+            '&' => Outcome::Shell("tilde-expand"),
+            'v' => Outcome::Shell("vi-edit-and-execute-command"),
+            '_' => {
+                self.buffer.point = self.buffer.after(point);
+                self.inserting(self.buffer.point);
+                self.last_argument(Last::Other, past)
             }
-            '\\' | '=' => Outcome::List,
             '.' => self.vi_again(past),
             _ => Outcome::Bell,
         }
