@@ -1,10 +1,10 @@
 //! The state of a shell and how it reports. Execution, expansion and builtins are `impl` blocks of their own.
 
 use crate::arith::Expr;
-use crate::interactive::bindings::Bindings;
 use crate::completion::Completions;
 use crate::history::History;
 use crate::interactive::Session;
+use crate::interactive::bindings::Bindings;
 use crate::ir::Command;
 use crate::jobs::Jobs;
 use crate::options::{Options, Shopts};

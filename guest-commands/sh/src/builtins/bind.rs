@@ -36,11 +36,11 @@ pub(super) fn bind(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let mut status = 0;
     let text: String = flags.chars().map(|flag| list(&sh.bindings, flag, keymap)).collect();
     sh.print(&text);
-    if let Some(file) = value('f') {
-        if let Err(error) = Reader::new(keymap).file(sh, file) {
-            let message = format!("{file}: cannot read: {}", agentos_guest::strerror(&error));
-            return Ok(sh.complain("bind", &message));
-        }
+    if let Some(file) = value('f')
+        && let Err(error) = Reader::new(keymap).file(sh, file)
+    {
+        let message = format!("{file}: cannot read: {}", agentos_guest::strerror(&error));
+        return Ok(sh.complain("bind", &message));
     }
     if let Some(name) = value('q') {
         status = query(sh, keymap, name);

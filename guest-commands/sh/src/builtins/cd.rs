@@ -118,7 +118,8 @@ impl Shell {
         if self.shopts.cdspell
             && self.session.active
             && !super::test::is_dir(&target)
-            && let Some(path) = crate::interactive::spell::correct(&target).filter(|path| super::test::is_dir(path))
+            && let Some(path) =
+                crate::interactive::spell::correct(&target).filter(|path| super::test::is_dir(path))
         {
             let (changed, status) = self.change_directory(name, &path, dir, follow);
             if changed {

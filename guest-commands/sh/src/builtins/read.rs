@@ -8,8 +8,8 @@ use crate::interactive::terminal::{Terminal, Wishes};
 use crate::shell::{Flow, Run, Shell};
 use crate::symbols::{self, sym};
 use crate::vars::{READONLY, Value};
-use agentos_guest::tty::{self, Termios, When, lflag};
 use agentos_guest::signal::{self, Disposition};
+use agentos_guest::tty::{self, Termios, When, lflag};
 use agentos_guest::{Errno, Signal, errno_of, fd};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ struct Options {
 
 /// Where bytes come from.
 enum Source {
-    Plain(Input),
+    Plain(Box<Input>),
     /// Lines that are edited, and what is not read yet of the last.
     Edited(Box<Terminal>, VecDeque<u8>),
 }
@@ -263,7 +263,7 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
             sh.begin_editing();
             Source::Edited(Box::new(Terminal::on(o.from)), VecDeque::new())
         }
-        false => Source::Plain(Input::new(o.from)),
+        false => Source::Plain(Box::new(Input::new(o.from))),
     };
     loop {
         if o.count.is_some_and(|n| chars >= n) {

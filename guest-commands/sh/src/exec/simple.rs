@@ -115,8 +115,19 @@ impl Shell {
                 self.last_of_child = false;
                 result
             }
+            Meaning::Program if self.shopts.autocd && self.session.active && self.is_directory(&args[0]) => {
+                args.splice(0..0, ["cd".to_owned(), "--".to_owned()]);
+                self.write_error(&format!("{}\n", args.join(" ")));
+                let meaning = self.meaning("cd");
+                self.run_expanded(command, simple, args, Some(meaning), tail)
+            }
             Meaning::Program => self.run_external(command, simple, args, tail),
         }
+    }
+
+    /// Whether a command's name is no program but a directory.
+    fn is_directory(&self, name: &str) -> bool {
+        builtins::test::is_dir(name) && (name.contains('/') || self.find_program(name).is_none())
     }
 
     #[inline(never)]

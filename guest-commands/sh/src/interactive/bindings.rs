@@ -102,7 +102,8 @@ impl Bindings {
         table.keys = self.all(keymap);
         // A null byte at the end of a key of the start stands for any other key.
         for (_, emacs, vi_insert, vi_command) in FUNCTIONS {
-            for key in emacs.iter().chain(*vi_insert).chain(*vi_command).filter(|key| key.ends_with("\\000")) {
+            for key in emacs.iter().chain(*vi_insert).chain(*vi_command).filter(|key| key.ends_with("\\000"))
+            {
                 let key = decode(key);
                 let Some(action) = table.keys.remove(&key) else { continue };
                 let first = key[..key.len() - 1].to_vec();
@@ -255,7 +256,6 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     }
     out
 }
-
 
 /// The keys of one keymap as the editor looks them up.
 #[derive(Debug, Default)]

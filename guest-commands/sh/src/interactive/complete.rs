@@ -340,7 +340,8 @@ fn find(sh: &mut Shell, word: &Word, kind: Kind) -> Found {
     }
     let host = text.rsplit_once('@').filter(|_| any && sh.shopts.hostcomplete);
     if let Some((before, name)) = host.or(Some(("", text)).filter(|_| kind == Kind::Host)) {
-        found.head = if before.is_empty() && !text.contains('@') { String::new() } else { format!("{before}@") };
+        found.head =
+            if before.is_empty() && !text.contains('@') { String::new() } else { format!("{before}@") };
         let name = name.rsplit('@').next().unwrap_or(name);
         found.names = hosts(sh).into_iter().filter(|host| host.starts_with(name)).collect();
         if !found.names.is_empty() || kind == Kind::Host {
@@ -440,9 +441,7 @@ fn begins(sh: &Shell, name: &str, prefix: &str) -> bool {
     let map = sh.bindings.on("completion-map-case");
     let plain = |c: char| if map && c == '-' { '_' } else { c };
     let mut name = name.chars();
-    prefix.chars().all(|p| {
-        name.next().is_some_and(|n| plain(n).to_lowercase().eq(plain(p).to_lowercase()))
-    })
+    prefix.chars().all(|p| name.next().is_some_and(|n| plain(n).to_lowercase().eq(plain(p).to_lowercase())))
 }
 
 /// The names in a directory that begin with a text.

@@ -421,7 +421,12 @@ impl Editor {
             | "history-substring-search-forward" => {
                 let again = before == Last::Prefix;
                 self.last = Last::Prefix;
-                return self.prefix_search(name.ends_with("forward"), name.contains("substring"), again, past);
+                return self.prefix_search(
+                    name.ends_with("forward"),
+                    name.contains("substring"),
+                    again,
+                    past,
+                );
             }
             "reverse-search-history" => self.begin_search(false),
             "forward-search-history" => self.begin_search(true),

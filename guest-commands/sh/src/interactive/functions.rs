@@ -18,6 +18,7 @@ pub(super) const NAMES: &[&str] = &[
     "complete-command",
     "complete-filename",
     "complete-hostname",
+    "complete-into-braces",
     "complete-username",
     "complete-variable",
     "dabbrev-expand",
@@ -78,6 +79,7 @@ impl Terminal {
             "re-read-init-file" => sh.read_inputrc(),
             "insert-comment" => return self.comment(sh),
             "insert-completions" => return self.insert_candidates(sh),
+            "complete-into-braces" => return self.insert_braces(sh),
             "complete-in-place" => self.complete(sh, screen, false),
             "possible-completions" => self.list_candidates(sh, screen),
             _ if name.starts_with("complete-") => self.complete_as(sh, screen, false, kind),
@@ -218,7 +220,7 @@ impl Terminal {
             "glob-list-expansions" => self.show_candidates(sh, screen, &names),
             _ if name == "glob-complete-word" && names.len() > 1 => self.show_candidates(sh, screen, &names),
             _ => {
-                let text: Vec<char> = names.join(" ").chars().collect();
+                let text: Vec<char> = (names.join(" ") + " ").chars().collect();
                 self.editor.buffer.replace(from, point, &text);
             }
         }

@@ -37,6 +37,9 @@ impl Reader {
             self.line(sh, line);
         }
         self.conditions = outer;
+        if self.includes == 0 {
+            sh.session.inputrc = Some(path.to_owned());
+        }
         Ok(())
     }
 
@@ -153,11 +156,16 @@ impl Reader {
 }
 
 impl Shell {
-    /// Reads the init file that `INPUTRC` names, or the one of the home directory, or the one of the system.
+    /// Reads the init file that was read last, or at first the one that `INPUTRC` names, or the one of the home directory, or
+    /// the one of the system.
     pub(crate) fn read_inputrc(&mut self) {
         let mut reader = Reader::new(self.current_keymap());
         let named = self.vars.get(sym("INPUTRC")).filter(|path| !path.is_empty());
-        let path = named.map_or_else(|| format!("{}/.inputrc", self.tilde("")), std::borrow::Cow::into_owned);
+        let path = match (&self.session.inputrc, named) {
+            (Some(last), _) => last.clone(),
+            (None, Some(path)) => path.into_owned(),
+            (None, None) => format!("{}/.inputrc", self.tilde("")),
+        };
         if reader.file(self, &path).is_err() {
             // There may be none at all.
             let _ = reader.file(self, "/etc/inputrc");

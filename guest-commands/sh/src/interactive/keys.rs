@@ -50,7 +50,9 @@ impl Key {
 pub(crate) enum Next {
     Key(Key),
     /// Bytes are missing; with `timed` what there is has a meaning, too, if none come for a while.
-    More { timed: bool },
+    More {
+        timed: bool,
+    },
 }
 
 /// Puts bytes together.
@@ -287,7 +289,10 @@ mod tests {
     #[test]
     fn keys() {
         for (bytes, wanted) in [
-            (&b"a\x01\x7f\r"[..], vec!["self-insert", "beginning-of-line", "backward-delete-char", "accept-line"]),
+            (
+                &b"a\x01\x7f\r"[..],
+                vec!["self-insert", "beginning-of-line", "backward-delete-char", "accept-line"],
+            ),
             (b"\x1b[A\x1bOB\x1b[C", vec!["previous-history", "next-history", "forward-char"]),
             (b"\x1b[1;5C\x1b[3~", vec!["forward-word", "delete-char"]),
             (b"\x1bf\x1bF\x18\x15", vec!["forward-word", "forward-word", "undo"]),
@@ -314,11 +319,8 @@ mod tests {
                 found.push(key);
             }
         }
-        let wanted = [
-            Key::Paste("é".into()),
-            Key::Function("forward-word", 'C'),
-            Key::Function("self-insert", '漢'),
-        ];
+        let wanted =
+            [Key::Paste("é".into()), Key::Function("forward-word", 'C'), Key::Function("self-insert", '漢')];
         assert_eq!(found, wanted);
     }
 

@@ -9,6 +9,7 @@ mod functions;
 pub(crate) mod inputrc;
 mod jobs;
 mod keys;
+mod mail;
 #[cfg(test)]
 #[path = "../../tests/terminal/model.rs"]
 mod model;
@@ -47,8 +48,12 @@ pub(crate) struct Session {
     pub(crate) history_number: usize,
     /// The init file of the line editor was read.
     editing: bool,
+    /// The init file of the line editor that was read last.
+    inputrc: Option<String>,
     /// The text that the next line begins with, for `histverify` and `histreedit`.
     pub(crate) reedit: String,
+    /// What is known of the files that `MAIL` and `MAILPATH` name.
+    mail: mail::Mail,
 }
 
 impl Default for Session {
@@ -63,7 +68,9 @@ impl Default for Session {
             leaving: false,
             history_number: 1,
             editing: false,
+            inputrc: None,
             reedit: String::new(),
+            mail: mail::Mail::default(),
         }
     }
 }
@@ -98,7 +105,7 @@ impl Shell {
             self.vars.put_str(sym("HISTFILE"), format!("{home}/.bash_history"));
         }
         let prompt = "\\s-\\v\\$ ";
-        for (name, value) in [("PS1", prompt), ("PS2", "> ")] {
+        for (name, value) in [("PS1", prompt), ("PS2", "> "), ("MAILCHECK", "60")] {
             if !self.vars.is_set(sym(name)) {
                 self.vars.put_str(sym(name), value);
             }

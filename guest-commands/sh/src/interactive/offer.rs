@@ -37,26 +37,25 @@ impl Terminal {
         if changes {
             let mut text: Vec<char> = full.chars().collect();
             let rest = &buffer.text[buffer.point..];
-            if sh.bindings.on("skip-completed-text") && only {
+            let typed = buffer.point - from;
+            let same = text.iter().skip(typed).zip(rest).take_while(|(a, b)| a == b).count();
+            if sh.bindings.on("skip-completed-text") && only && same > 0 {
                 // What is behind the cursor already is not put there again.
-                let typed = buffer.point - from;
-                let same = text.iter().skip(typed).zip(rest).take_while(|(a, b)| a == b).count();
-                if text.len() > typed && same == text.len() - typed {
-                    text.truncate(typed);
-                    buffer.replace(from, buffer.point, &text);
-                    buffer.point += same;
-                    self.editor.completed();
-                    return;
-                }
+                text.drain(typed..typed + same);
+                let tail = text.split_off(typed);
+                buffer.replace(from, buffer.point, &text);
+                buffer.point += same;
+                buffer.insert(&tail);
+            } else {
+                buffer.replace(from, buffer.point, &text);
             }
-            buffer.replace(from, buffer.point, &text);
             self.editor.completed();
         }
         if only {
             return;
         }
-        let at_once = sh.bindings.on("show-all-if-ambiguous")
-            || !changes && sh.bindings.on("show-all-if-unmodified");
+        let at_once =
+            sh.bindings.on("show-all-if-ambiguous") || !changes && sh.bindings.on("show-all-if-unmodified");
         if again || at_once {
             self.show_candidates(sh, screen, &found.shown);
         } else {
@@ -104,8 +103,13 @@ impl Terminal {
         let mut choices = found.choices;
         match choices.as_mut_slice() {
             [only] => only.push_str(&found.ends),
-            // After the last candidate the word is as it was.
-            _ => choices.push(buffer.text[from..buffer.point].iter().collect()),
+            _ => {
+                for (choice, shown) in choices.iter_mut().zip(&found.shown) {
+                    choice.push(if shown.ends_with('/') { '/' } else { ' ' });
+                }
+                // After the last candidate the word is as it was.
+                choices.push(buffer.text[from..buffer.point].iter().collect());
+            }
         }
         Some(Menu { from, len: buffer.point - from, choices, at: 0 })
     }
@@ -120,6 +124,22 @@ impl Terminal {
         let line: String = buffer.text[..buffer.point].iter().collect();
         let from = line[..found.start].chars().count();
         let text: Vec<char> = (found.choices.join(" ") + " ").chars().collect();
+        buffer.replace(from, buffer.point, &text);
+        Outcome::Edited
+    }
+
+    /// Puts the candidates in place of the word, what they have in common before braces.
+    pub(super) fn insert_braces(&mut self, sh: &mut Shell) -> Outcome {
+        let found = self.candidates(sh, Kind::File);
+        if found.choices.is_empty() {
+            return Outcome::Bell;
+        }
+        let buffer = &mut self.editor.buffer;
+        let line: String = buffer.text[..buffer.point].iter().collect();
+        let from = line[..found.start].chars().count();
+        let names: Vec<&str> = found.choices.iter().map(String::as_str).collect();
+        let text: Vec<char> =
+            (braces(&names) + if names.len() > 1 { " " } else { &found.ends }).chars().collect();
         buffer.replace(from, buffer.point, &text);
         Outcome::Edited
     }
@@ -174,5 +194,37 @@ impl Terminal {
             room -= 1;
             show(&format!("{line}\r\n"));
         }
+    }
+}
+
+/// Sorted names with braces around what differs.
+fn braces(names: &[&str]) -> String {
+    let groups = names.chunk_by(|a, b| a.chars().next() == b.chars().next());
+    let parts: Vec<String> = groups
+        .map(|group| {
+            let first = group[0];
+            let common = group[1..].iter().fold(first, |common, name| {
+                let pairs = common.chars().zip(name.chars());
+                &common[..pairs.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()]
+            });
+            if group.len() == 1 || common.is_empty() {
+                return first.to_owned();
+            }
+            let rest: Vec<&str> = group.iter().map(|name| &name[common.len()..]).collect();
+            format!("{common}{}", braces(&rest))
+        })
+        .collect();
+    if parts.len() > 1 { format!("{{{}}}", parts.join(",")) } else { parts.concat() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_parts_stand_before_braces() {
+        assert_eq!(braces(&["a.c", "a.o", "b", "rc", "rc2"]), "{a.{c,o},b,rc{,2}}");
+        assert_eq!(braces(&["one"]), "one");
+        assert_eq!(braces(&["", ""]), "");
     }
 }

@@ -170,9 +170,10 @@ impl Shell {
         self.prompt(&text)
     }
 
-    /// What happens before a new command is asked for: news of jobs, `PROMPT_COMMAND`.
+    /// What happens before a new command is asked for: news of jobs and mail, `PROMPT_COMMAND`.
     fn before_prompt(&mut self) {
         self.tell_of_jobs();
+        self.check_mail();
         self.session.history_number = self.next_history_number();
         for command in self.get_elements(sym("PROMPT_COMMAND")) {
             let (status, pipestatus) = (self.status, self.pipestatus.clone());

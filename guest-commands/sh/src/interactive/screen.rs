@@ -227,7 +227,9 @@ impl Screen {
             Writer { out: String::new(), row: self.shown.row - self.top, column: self.shown.column };
         let end = self.shown.rows.last().map_or(0, |row| columns_of(row));
         out.go(last, end.min(self.columns - 1), self.columns);
-        out.out.push_str("\r\n");
+        // Behind a full row the cursor is in the row below already.
+        let below = end == 0 && self.shown.full.iter().rev().nth(1).is_some_and(|full| *full);
+        out.out.push_str(if below { "" } else { "\r\n" });
         self.restart();
         out.out
     }
@@ -305,12 +307,20 @@ impl Screen {
         let mut line = String::new();
         let mut back = 0;
         let mut used = 0;
+        // Marks tell that the line goes on to either side.
+        let goes_on = columns_of(&cells[from..]) > room && columns_of(&cells[from..at]) < room;
         for (i, cell) in cells.iter().enumerate().skip(from) {
-            if used + cell.width > room {
+            if used + cell.width > room - usize::from(goes_on) {
+                back += usize::from(goes_on);
+                line.push_str(if goes_on { ">" } else { "" });
                 break;
             }
             used += cell.width;
-            line.push_str(&cell.text);
+            line.push_str(if i == from && from > 0 && cell.width == 1 && at > from {
+                "<"
+            } else {
+                &cell.text
+            });
             back += if i >= at { cell.width } else { 0 };
         }
         let before = std::mem::replace(&mut self.written, line.clone());
@@ -381,8 +391,8 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::editor::{Editor, Past};
     use super::super::bindings::{Bindings, Keymap, Table};
+    use super::super::editor::{Editor, Past};
     use super::super::keys::{Decoder, Next};
     use super::super::model::Model;
     use super::*;

@@ -100,11 +100,8 @@ impl Editor {
         match (key.function(), key.char()) {
             ("accept-line", _) => return self.seek_line(forward, text, past),
             ("abort", _) => return Outcome::Bell,
-            ("backward-delete-char", _) => {
-                if text.pop().is_none() {
-                    return Outcome::Edited;
-                }
-            }
+            ("backward-delete-char", _) if text.is_empty() => return Outcome::Edited,
+            ("backward-delete-char", _) => drop(text.pop()),
             (_, Some(c)) if !c.is_control() && text.len() < MAX_SOUGHT => text.push(c),
             _ => {}
         }
@@ -126,18 +123,26 @@ impl Editor {
             }
             let text = self.text_at(past, at);
             let found = match wanted.split_first() {
-                Some(('^', rest)) => text.starts_with(rest),
-                _ => find(&text, &wanted, 0, true).is_some(),
+                Some(('^', rest)) => text.starts_with(rest).then_some(0),
+                _ => find(&text, &wanted, 0, true),
             };
-            if found {
-                return self.go(past, Some(at));
+            if let Some(found) = found {
+                let outcome = self.go(past, Some(at));
+                self.buffer.point = if self.vi.is_some() { 0 } else { found };
+                return outcome;
             }
         }
         Outcome::Bell
     }
 
     /// Shows the next line that begins with, or holds, what stood before the cursor when the row of searches began.
-    pub(super) fn prefix_search(&mut self, forward: bool, within: bool, again: bool, past: &dyn Past) -> Outcome {
+    pub(super) fn prefix_search(
+        &mut self,
+        forward: bool,
+        within: bool,
+        again: bool,
+        past: &dyn Past,
+    ) -> Outcome {
         if !again {
             self.prefix = self.buffer.text[..self.buffer.point].to_vec();
         }

@@ -306,7 +306,13 @@ impl Terminal {
     }
 
     /// The line is finished.
-    fn accept(&mut self, sh: &mut Shell, screen: &mut Screen, prompt: &str, end: &dyn Fn(&mut Screen)) -> Line {
+    fn accept(
+        &mut self,
+        sh: &mut Shell,
+        screen: &mut Screen,
+        prompt: &str,
+        end: &dyn Fn(&mut Screen),
+    ) -> Line {
         self.editor.search = None;
         self.draw(sh, screen, prompt);
         end(screen);
@@ -411,9 +417,8 @@ impl Terminal {
             if let Some(c) = self.decoder.character() {
                 return Some(c);
             }
-            match self.more(None) {
-                Some(Input::End | Input::Interrupt | Input::TimedOut) => return None,
-                _ => {}
+            if let Some(Input::End | Input::Interrupt | Input::TimedOut) = self.more(None) {
+                return None;
             }
         }
     }

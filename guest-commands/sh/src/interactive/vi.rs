@@ -103,7 +103,8 @@ fn command(name: &str, typed: char) -> Option<char> {
         "vi-complete" => '\\',
         "vi-eof-maybe" | "vi-unix-word-rubout" | "vi-yank-pop" | "vi-movement-mode" => return None,
         _ => {
-            let (.., keys) = FUNCTIONS.iter().find(|(known, ..)| *known == name && name.starts_with("vi-"))?;
+            let (.., keys) =
+                FUNCTIONS.iter().find(|(known, ..)| *known == name && name.starts_with("vi-"))?;
             let own = |key: &&&str| key.chars().eq([typed]);
             return keys.iter().find(own).or(keys.first())?.chars().next();
         }
@@ -152,7 +153,11 @@ impl Editor {
         let raw = key.char().unwrap_or('\x1b');
         let c = match (&vi.wants, key) {
             (Wants::Search(..), Key::Function("accept-line", _)) => '\n',
-            (Wants::Search(..) | Wants::Find(..) | Wants::Replacement | Wants::Mark(_), _) if !raw.is_control() => raw,
+            (Wants::Search(..) | Wants::Find(..) | Wants::Replacement | Wants::Mark(_), _)
+                if !raw.is_control() =>
+            {
+                raw
+            }
             (Wants::Search(..), _) if matches!(raw, '\x08' | '\x7f') => raw,
             (_, Key::Function(name, _)) => match command(name, raw) {
                 Some(c) => c,
@@ -173,7 +178,7 @@ impl Editor {
             match c {
                 '\n' => {
                     vi.wants = Wants::Command;
-                    return Some(self.vi_search(way, text, past));
+                    return Some(self.seek_line(way == '?', text, past));
                 }
                 '\x08' | '\x7f' => drop(text.pop()),
                 c if text.len() < 1000 => text.push(c),
@@ -399,14 +404,6 @@ impl Editor {
         })
     }
 
-    fn vi_search(&mut self, way: char, text: Vec<char>, past: &dyn Past) -> Outcome {
-        let outcome = self.seek_line(way == '?', text, past);
-        if outcome == Outcome::Edited {
-            self.buffer.point = 0;
-        }
-        outcome
-    }
-
     fn vi_go(&mut self, past: &dyn Past, to: Option<usize>) -> Outcome {
         let outcome = self.go(past, to);
         if outcome == Outcome::Edited {
@@ -496,14 +493,19 @@ impl Editor {
             'k' | '-' => self.vi_go(past, self.at.checked_sub(count)),
             'j' | '+' => self.vi_go(past, self.at.checked_add(count)),
             'G' => self.vi_go(past, Some(counted.map_or(0, |n| n - 1))),
-            'n' => self.vi_search('/', Vec::new(), past),
-            'N' => self.vi_search('?', Vec::new(), past),
+            'n' => self.seek_line(false, Vec::new(), past),
+            'N' => self.seek_line(true, Vec::new(), past),
             '#' => Outcome::Shell("insert-comment"),
-            '\\' | '=' | '*' => Outcome::Shell(match c {
-                '\\' => "complete-in-place",
-                '=' => "possible-completions",
-                _ => "insert-completions",
-            }),
+            '\\' | '=' | '*' => {
+                let rest = self.buffer.text[point..].iter();
+                let end = point + rest.take_while(|c| !c.is_whitespace()).count();
+                if c == '=' {
+                    self.buffer.point = end;
+                    return Outcome::Shell("possible-completions");
+                }
+                self.inserting(end);
+                Outcome::Shell(if c == '*' { "insert-completions" } else { "complete-in-place" })
+            }
             '&' => Outcome::Shell("tilde-expand"),
             'v' => Outcome::Shell("vi-edit-and-execute-command"),
             '_' => {
