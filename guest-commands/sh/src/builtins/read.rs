@@ -230,15 +230,18 @@ fn option(sh: &mut Shell, o: &mut Options, letter: char, value: &str) -> bool {
 /// What edited lines come to instead of bytes.
 fn edited_line(sh: &mut Shell, o: &Options, terminal: &mut Terminal, wishes: Wishes) -> Result<Vec<u8>, End> {
     // Without a person at the shell, the interrupt would end it with the terminal as it is while a line is edited.
-    let own = (!sh.session.active && !sh.traps.signals.contains_key(&Signal::SIGINT))
-        .then(|| signal::set(Signal::SIGINT, Disposition::Catch).ok())
-        .flatten();
+    let lent = !sh.session.active
+        && !sh.traps.signals.contains_key(&Signal::SIGINT)
+        && !sh.traps.is_hard(Signal::SIGINT);
+    let former = if lent { signal::set(Signal::SIGINT, Disposition::Catch).ok() } else { None };
     let line = terminal.read_wished(sh, &o.prompt, wishes);
-    if let Some(former) = own {
+    if let Some(former) = former {
         let _ = signal::set(Signal::SIGINT, former);
         sh.traps.forget(Signal::SIGINT);
-        if line == Line::Interrupted {
-            let _ = signal::kill(0, Some(Signal::SIGINT));
+        if line == Line::Interrupted
+            && let Err(flow) = sh.end_by(Signal::SIGINT)
+        {
+            return Err(End::Left(flow));
         }
     }
     match line {
@@ -275,8 +278,9 @@ fn input(sh: &mut Shell, o: &Options) -> (Vec<(u8, bool)>, End) {
                     let wishes = Wishes {
                         text: if out.is_empty() { o.text.clone() } else { String::new() },
                         count: o.count.map(|n| n - chars),
-                        delimiter: (o.delimiter != b'\n').then_some(o.delimiter),
+                        delimiter: (o.delimiter != b'\n' && !o.exact).then_some(o.delimiter),
                         deadline,
+                        exact: o.exact,
                         plain: true,
                         hidden: o.silent,
                     };

@@ -8,7 +8,7 @@ use super::terminal::{Raw, Terminal, show};
 use crate::builtins::keys::VARIABLES;
 use crate::compile::word::{self, Mode};
 use crate::history::Expanded;
-use crate::shell::Shell;
+use crate::shell::{Run, Shell};
 use crate::symbols::sym;
 
 /// Their names.
@@ -277,7 +277,7 @@ impl Terminal {
     }
 
     /// Runs a command that a key is bound to; it sees the line and may change it.
-    pub(super) fn run_command(&mut self, sh: &mut Shell, command: &str) {
+    pub(super) fn run_command(&mut self, sh: &mut Shell, command: &str) -> Run {
         let (line, point) = (sym("READLINE_LINE"), sym("READLINE_POINT"));
         let (mark, argument) = (sym("READLINE_MARK"), sym("READLINE_ARGUMENT"));
         sh.vars.put_str(line, self.editor.buffer.string());
@@ -287,9 +287,11 @@ impl Terminal {
             sh.vars.put_str(argument, given.to_string());
         }
         let (status, pipestatus) = (sh.status, sh.pipestatus.clone());
-        // A command that asks to leave is obeyed at the next one; an error in it is told.
-        let _ = sh.eval_at(command, "bind", sh.line);
+        let result = sh.eval_at(command, "bind", sh.line);
         sh.flush();
+        if sh.session.leaving {
+            return result;
+        }
         (sh.status, sh.pipestatus) = (status, pipestatus);
         let text: Vec<char> = sh.vars.get(line).unwrap_or_default().chars().collect();
         let number = |name| sh.vars.get(name).and_then(|text| text.trim().parse::<usize>().ok());
@@ -304,6 +306,7 @@ impl Terminal {
         for name in [line, point, mark, argument] {
             sh.vars.unset(name);
         }
+        Ok(())
     }
 }
 

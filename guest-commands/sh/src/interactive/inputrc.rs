@@ -140,6 +140,9 @@ impl Reader {
             }
             _ => {}
         }
+        if let ("history-size", Ok(most)) = (name, value.parse::<usize>()) {
+            sh.history.limit(most);
+        }
         let value = if matches!(initial, "on" | "off") {
             let on = value.is_empty() || value.eq_ignore_ascii_case("on") || value == "1";
             if on { "on" } else { "off" }.to_owned()

@@ -81,7 +81,17 @@ impl Terminal {
     pub(super) fn complete_in_turn(&mut self, sh: &mut Shell, again: bool, back: bool) {
         if !again || self.menu.is_none() {
             let found = self.candidates(sh, Kind::Any);
+            // What all candidates have in common may come first.
+            let common = (found.shown.len() > 1 && sh.bindings.on("menu-complete-display-prefix"))
+                .then(|| found.common.clone());
             self.menu = self.menu_of(found);
+            if let Some(menu) = self.menu.as_mut().filter(|_| back) {
+                menu.at = menu.choices.len().saturating_sub(2);
+            }
+            if let (Some(common), Some(menu)) = (common, &mut self.menu) {
+                menu.choices.push(common);
+                menu.at = menu.choices.len() - 1;
+            }
         } else if let Some(menu) = &mut self.menu {
             let count = menu.choices.len();
             menu.at = (menu.at + if back { count - 1 } else { 1 }) % count;
@@ -166,6 +176,7 @@ impl Terminal {
             Ok(width) => width.min(screen.columns()),
             Err(_) => screen.columns(),
         };
+        let shown = &shortened(sh, shown);
         let text = complete::columns(shown, width, sh.bindings.on("print-completions-horizontally"));
         let page = if sh.bindings.on("page-completions") { screen.height() } else { usize::MAX };
         self.list(&text, page);
@@ -195,6 +206,20 @@ impl Terminal {
             show(&format!("{line}\r\n"));
         }
     }
+}
+
+/// Candidates whose common beginning is longer than `completion-prefix-display-length` show an ellipsis in its place.
+fn shortened(sh: &Shell, shown: &[String]) -> Vec<String> {
+    let most = usize::try_from(sh.bindings.number("completion-prefix-display-length")).unwrap_or(0);
+    let Some(first) = shown.first().filter(|_| most > 0 && shown.len() > 1) else { return shown.to_vec() };
+    let common = shown.iter().fold(first.as_str(), |common, name| {
+        let pairs = common.chars().zip(name.chars());
+        &common[..pairs.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()]
+    });
+    if common.chars().count() <= most {
+        return shown.to_vec();
+    }
+    shown.iter().map(|name| format!("...{}", &name[common.len()..])).collect()
 }
 
 /// Sorted names with braces around what differs.

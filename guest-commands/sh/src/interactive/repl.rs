@@ -87,7 +87,7 @@ pub(crate) fn run(sh: &mut Shell) -> Run {
                         pending.clear();
                         sh.status = 130;
                         // A trap of the interrupt runs at once.
-                        let result = sh.poll_traps();
+                        let result = if sh.session.leaving { Err(Flow::Exit) } else { sh.poll_traps() };
                         sh.after_command(result)?;
                     }
                     Line::End if first && matches!(source, Source::Terminal(_)) => {

@@ -40,6 +40,8 @@ pub(crate) struct Wishes {
     pub(crate) delimiter: Option<u8>,
     /// When there is no more waiting for it.
     pub(crate) deadline: Option<Instant>,
+    /// Nothing but the count finishes it.
+    pub(crate) exact: bool,
     /// It is not the shell that reads a command: only names of files are completed.
     pub(crate) plain: bool,
     /// What is typed is not shown.
@@ -270,7 +272,9 @@ impl Terminal {
             if let Key::Command(command) = key {
                 show(&screen.erase());
                 drop(raw.take());
-                self.run_command(sh, &command);
+                if self.run_command(sh, &command).is_err() {
+                    return Line::Interrupted;
+                }
                 *raw = Raw::enter(self.input);
                 continue;
             }
@@ -371,11 +375,13 @@ impl Terminal {
 
     /// Brings the table of keys up to date.
     fn look_up_keys(&mut self, sh: &Shell) {
-        if sh.bindings.fill(&mut self.table, self.editor.keymap())
-            && let Some(delimiter) = self.wishes.delimiter
-        {
-            self.table.bind(vec![b'\r'], "self-insert");
-            self.table.bind(vec![delimiter], "accept-line");
+        if sh.bindings.fill(&mut self.table, self.editor.keymap()) {
+            if self.wishes.exact || self.wishes.delimiter.is_some() {
+                self.table.bind(vec![b'\r'], "self-insert");
+            }
+            if let Some(delimiter) = self.wishes.delimiter {
+                self.table.bind(vec![delimiter], "accept-line");
+            }
         }
     }
 
