@@ -109,8 +109,7 @@ impl Shell {
             Meaning::Function(function) => self.run_function(command, simple, &function, args),
             Meaning::Exec => self.run_exec(command, simple, args),
             Meaning::Builtin(builtin) | Meaning::Declaration(builtin) => {
-                let child = self.subshell > 0 || self.in_process > 0;
-                self.last_of_child = tail && child && self.lowers && args[0] == "command";
+                self.last_of_child = tail && self.lowers && args[0] == "command";
                 let result = self.run_builtin(command, simple, builtin, args);
                 self.last_of_child = false;
                 result

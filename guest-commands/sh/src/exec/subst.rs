@@ -241,11 +241,12 @@ impl Shell {
                 return 1;
             }
             let _ = (fd::close(write.raw()), fd::close(read.raw()));
-            let result = if !wrong && self.shopts.expand_aliases && subst.text.contains("alias") {
-                self.run_by_lines(subst)
-            } else {
-                self.run_list(list, true)
-            };
+            let result =
+                if !wrong && !self.opts.posix && self.shopts.expand_aliases && subst.text.contains("alias") {
+                    self.run_by_lines(subst)
+                } else {
+                    self.run_list(list, true)
+                };
             self.finish_child(result)
         });
         drop(write);
