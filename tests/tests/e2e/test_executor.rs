@@ -94,7 +94,7 @@ fn subshells_of_a_large_shell_are_copies_that_leave_nothing() {
     SIDECAR.test(async |os| {
         // Each level has its own 5 MB; sizes differ, so that slots of clones are used again with others.
         let script = r#"
-            x=$(printf '%5000000s' end)
+            x=$(printf "%5000000s" end)
             for i in 1 2 3 4 5 6 7 8; do
                 (
                     [ ${#x} = $((5000000 + i - 1)) ] || echo "a copy has ${#x}"

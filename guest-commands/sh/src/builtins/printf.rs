@@ -6,7 +6,7 @@ use crate::shell::{Flow, Shell};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The widest field: a format cannot make the shell fill its memory.
-const MAX_WIDTH: usize = 1 << 20;
+const MAX_WIDTH: usize = 64 << 20;
 /// The longest date.
 const MAX_DATE: usize = 127;
 
