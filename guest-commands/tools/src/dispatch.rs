@@ -3,7 +3,7 @@
 //! No suffix, prefix or case folding counts: `/bin/chmod` is `chmod` and nothing else.
 
 use crate::commands;
-use crate::context::{Cx, End, Outcome};
+use crate::context::{Cx, Outcome, start_like_c};
 use crate::os::base_name;
 use std::ffi::OsString;
 
@@ -76,54 +76,9 @@ fn start(name: &'static str, run: Run, argv0: OsString, args: std::env::ArgsOs) 
             let args: Vec<OsString> = args.collect();
             let mut cx = Cx::new(name);
             let end = main(&mut cx, &args);
-            finish(cx, end)
+            cx.finish(end)
         }
     }
-}
-
-/// Natively std ignores SIGPIPE; a command dies of it, as in the guest.
-fn start_like_c() {
-    #[cfg(unix)]
-    // Should it fail, a write error is reported instead.
-    let _ = agentos_guest::signal::default(agentos_guest::Signal::SIGPIPE);
-}
-
-fn finish(mut cx: Cx, end: Outcome) -> i32 {
-    let (status, flush) = match end {
-        Ok(status) => (status.max(cx.status), true),
-        Err(End::Status(status)) => (status, true),
-        Err(End::Failure(status, message)) => {
-            cx.say(message);
-            (status, true)
-        }
-        Err(End::Usage(status, message)) => {
-            let name = cx.name;
-            // GNU's diffutils name themselves once more.
-            let before = if matches!(name, "cmp" | "diff") { format!("{name}: ") } else { String::new() };
-            let hint = format!("{before}Try '{name} --help' for more information.");
-            if message.is_empty() {
-                let _ = cx.flush();
-                eprintln!("{hint}");
-            } else {
-                cx.say(format_args!("{message}\n{hint}"));
-            }
-            (status, true)
-        }
-        Err(End::Output(error)) => {
-            write_error(&mut cx, &error);
-            (cx.usage_status, false)
-        }
-    };
-    if flush && let Err(End::Output(error)) = cx.flush() {
-        write_error(&mut cx, &error);
-        return status.max(cx.usage_status);
-    }
-    status
-}
-
-fn write_error(cx: &mut Cx, error: &std::io::Error) {
-    let text = agentos_guest::strerror(error);
-    eprintln!("{}: write error: {text}", cx.name);
 }
 
 #[cfg(test)]

@@ -5,18 +5,10 @@
 
 #![forbid(unsafe_code)]
 
-mod context;
-mod dispatch;
-mod glob;
-mod mode;
-mod names;
-mod options;
-mod os;
-mod quote;
-mod size;
-mod time;
-mod walk;
-
 mod commands;
+mod dispatch;
+
+// Under the names that commands know them by.
+use agentos_command::{context, glob, mode, names, options, os, quote, size, time, walk};
 
 pub use dispatch::{command_names, main};

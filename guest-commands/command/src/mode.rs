@@ -19,13 +19,13 @@ struct Change {
 
 /// A parsed mode operand of chmod, mkdir -m or install -m.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mode(Vec<Change>);
+pub struct Mode(Vec<Change>);
 
 const SET_ID: u32 = 0o6000;
 
 impl Mode {
     /// Reads `755`, `u=rwx,go+r`, `a-w`; `None` when it is no mode.
-    pub(crate) fn parse(text: &str) -> Option<Mode> {
+    pub fn parse(text: &str) -> Option<Mode> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             let bits = u32::from_str_radix(text, 8).ok().filter(|bits| *bits <= 0o7777)?;
             let octal_full = text.len() >= 5;
@@ -46,7 +46,7 @@ impl Mode {
     }
 
     /// The permission bits of a file of mode `old` after the change. The umask counts where no user is named.
-    pub(crate) fn apply(&self, old: u32, is_dir: bool, umask: u32) -> u32 {
+    pub fn apply(&self, old: u32, is_dir: bool, umask: u32) -> u32 {
         let mut mode = old & 0o7777;
         for change in &self.0 {
             let mut bits = change.bits;
@@ -121,7 +121,7 @@ fn parse_clause(clause: &[u8], changes: &mut Vec<Change>) -> Option<()> {
 }
 
 /// The nine permission letters, such as `rwxr-sr-t`.
-pub(crate) fn permission_letters(mode: u32) -> String {
+pub fn permission_letters(mode: u32) -> String {
     let mut out = String::with_capacity(9);
     for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {
         let rwx = mode >> shift;
@@ -138,7 +138,7 @@ pub(crate) fn permission_letters(mode: u32) -> String {
 }
 
 /// The ten letters of `ls -l`.
-pub(crate) fn letters(mode: u32) -> String {
+pub fn letters(mode: u32) -> String {
     let kind = match file_type(mode) {
         FileType::File => '-',
         FileType::Dir => 'd',

@@ -1,24 +1,24 @@
 //! Byte views of OS strings, the same on the host and in the guest. It converts nothing: names stay what they are.
 
 #[cfg(unix)]
-pub(crate) use std::os::unix::ffi::{OsStrExt, OsStringExt};
+pub use std::os::unix::ffi::{OsStrExt, OsStringExt};
 #[cfg(target_os = "wasi")]
-pub(crate) use std::os::wasi::ffi::{OsStrExt, OsStringExt};
+pub use std::os::wasi::ffi::{OsStrExt, OsStringExt};
 
 use std::ffi::{OsStr, OsString};
 
 /// An OS string of these bytes.
-pub(crate) fn os(bytes: &[u8]) -> &OsStr {
+pub fn os(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
 }
 
 /// An owned OS string of these bytes.
-pub(crate) fn os_owned(bytes: Vec<u8>) -> OsString {
+pub fn os_owned(bytes: Vec<u8>) -> OsString {
     OsString::from_vec(bytes)
 }
 
 /// `dir/name`, without doubling a slash that `dir` ends with.
-pub(crate) fn join(dir: &OsStr, name: &OsStr) -> OsString {
+pub fn join(dir: &OsStr, name: &OsStr) -> OsString {
     let mut path = dir.as_bytes().to_vec();
     if !path.is_empty() && path.last() != Some(&b'/') {
         path.push(b'/');
@@ -28,7 +28,7 @@ pub(crate) fn join(dir: &OsStr, name: &OsStr) -> OsString {
 }
 
 /// The last component of a path, trailing slashes ignored; `/` for the root.
-pub(crate) fn base_name(path: &OsStr) -> &OsStr {
+pub fn base_name(path: &OsStr) -> &OsStr {
     let bytes = path.as_bytes();
     let end = bytes.iter().rposition(|b| *b != b'/').map_or(0, |i| i + 1);
     if end == 0 {

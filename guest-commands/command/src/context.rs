@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Read, Write};
 
 /// Why a command ends early.
 #[derive(Debug)]
-pub(crate) enum End {
+pub enum End {
     /// With this status; what there is to say has been said.
     Status(i32),
     /// With a message and this status.
@@ -22,28 +22,28 @@ pub(crate) enum End {
 }
 
 /// What a command returns: its exit status, or why it ended early.
-pub(crate) type Outcome = Result<i32, End>;
+pub type Outcome = Result<i32, End>;
 
 /// A command's surroundings.
-pub(crate) struct Cx {
+pub struct Cx {
     /// The name it was called by.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// The status of a usage error.
-    pub(crate) usage_status: i32,
+    pub usage_status: i32,
     /// The status so far; [`Cx::warn`] raises it.
-    pub(crate) status: i32,
+    pub status: i32,
     /// Buffered standard output.
-    pub(crate) out: BufWriter<Descriptor>,
+    pub out: BufWriter<Descriptor>,
 }
 
 impl Cx {
     /// Surroundings for the command `name`.
-    pub(crate) fn new(name: &'static str) -> Cx {
+    pub fn new(name: &'static str) -> Cx {
         Cx { name, usage_status: 1, status: 0, out: BufWriter::with_capacity(32 * 1024, Descriptor(1)) }
     }
 
     /// Parses options, answering `--help` and `--version`.
-    pub(crate) fn parse(
+    pub fn parse(
         &mut self,
         spec: &'static [&'static str],
         args: &[OsString],
@@ -76,47 +76,47 @@ impl Cx {
     }
 
     /// Writes bytes to standard output.
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.out.write_all(bytes).map_err(End::Output)
     }
 
     /// Writes formatted text to standard output.
-    pub(crate) fn print(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), End> {
+    pub fn print(&mut self, text: std::fmt::Arguments<'_>) -> Result<(), End> {
         self.out.write_fmt(text).map_err(End::Output)
     }
 
     /// Hands everything written so far to the system.
-    pub(crate) fn flush(&mut self) -> Result<(), End> {
+    pub fn flush(&mut self) -> Result<(), End> {
         self.out.flush().map_err(End::Output)
     }
 
     /// `name: message` on standard error. Output written before comes first.
-    pub(crate) fn say(&mut self, message: impl std::fmt::Display) {
+    pub fn say(&mut self, message: impl std::fmt::Display) {
         // A failing standard output is reported when the command ends, a failing standard error cannot be reported.
         let _ = self.out.flush();
         let _ = io::stderr().write_all(format!("{}: {message}\n", self.name).as_bytes());
     }
 
     /// Says it and makes the exit status at least 1.
-    pub(crate) fn warn(&mut self, message: impl std::fmt::Display) {
+    pub fn warn(&mut self, message: impl std::fmt::Display) {
         self.status = self.status.max(1);
         self.say(message);
     }
 
     /// `name: path: error`.
-    pub(crate) fn warn_path(&mut self, path: &OsStr, error: &io::Error) {
+    pub fn warn_path(&mut self, path: &OsStr, error: &io::Error) {
         self.warn(format_args!("{}: {}", quotef(path), strerror(error)));
     }
 
     /// The end by a usage error.
-    pub(crate) fn usage(&self, message: impl Into<String>) -> End {
+    pub fn usage(&self, message: impl Into<String>) -> End {
         End::Usage(self.usage_status, message.into())
     }
 
     /// Which of `groups` the argument of an option is, abbreviated or whole; a group holds the words of one meaning.
     ///
     /// `option` is named in the message as it stands: `--reflink`, `backup type`.
-    pub(crate) fn keyword(&self, option: &str, word: &OsStr, groups: &[&[&str]]) -> Result<usize, End> {
+    pub fn keyword(&self, option: &str, word: &OsStr, groups: &[&[&str]]) -> Result<usize, End> {
         let text = word.to_string_lossy();
         let holds = |test: &dyn Fn(&str) -> bool| {
             let mut hits = (0..groups.len()).filter(|i| groups[*i].iter().any(|w| test(w)));
@@ -142,15 +142,61 @@ impl Cx {
         Err(self.usage(message))
     }
 
+    /// Says what is left to say, hands over the output, and gives the exit status.
+    pub fn finish(mut self, end: Outcome) -> i32 {
+        let (status, flush) = match end {
+            Ok(status) => (status.max(self.status), true),
+            Err(End::Status(status)) => (status, true),
+            Err(End::Failure(status, message)) => {
+                self.say(message);
+                (status, true)
+            }
+            Err(End::Usage(status, message)) => {
+                let name = self.name;
+                // GNU's diffutils name themselves once more.
+                let before = if matches!(name, "cmp" | "diff") { format!("{name}: ") } else { String::new() };
+                let hint = format!("{before}Try '{name} --help' for more information.");
+                if message.is_empty() {
+                    let _ = self.flush();
+                    eprintln!("{hint}");
+                } else {
+                    self.say(format_args!("{message}\n{hint}"));
+                }
+                (status, true)
+            }
+            Err(End::Output(error)) => {
+                write_error(&mut self, &error);
+                (self.usage_status, false)
+            }
+        };
+        if flush && let Err(End::Output(error)) = self.flush() {
+            write_error(&mut self, &error);
+            return status.max(self.usage_status);
+        }
+        status
+    }
+
     /// The end by `missing operand`.
-    pub(crate) fn missing_operand(&self) -> End {
+    pub fn missing_operand(&self) -> End {
         self.usage("missing operand")
     }
 }
 
+/// Natively std ignores SIGPIPE; a command dies of it, as in the guest.
+pub fn start_like_c() {
+    #[cfg(unix)]
+    // Should it fail, a write error is reported instead.
+    let _ = agentos_guest::signal::default(agentos_guest::Signal::SIGPIPE);
+}
+
+fn write_error(cx: &mut Cx, error: &std::io::Error) {
+    let text = agentos_guest::strerror(error);
+    eprintln!("{}: write error: {text}", cx.name);
+}
+
 /// A descriptor that the program was started with, unbuffered.
 #[derive(Debug)]
-pub(crate) struct Descriptor(pub(crate) u32);
+pub struct Descriptor(pub u32);
 
 impl Read for Descriptor {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -169,7 +215,7 @@ impl Write for Descriptor {
 }
 
 /// Opens an operand for reading, `-` being standard input.
-pub(crate) fn open_input(path: &OsStr) -> io::Result<Box<dyn Read>> {
+pub fn open_input(path: &OsStr) -> io::Result<Box<dyn Read>> {
     if path == "-" {
         return Ok(Box::new(Descriptor(0)));
     }

@@ -1,7 +1,7 @@
 //! File name patterns as fnmatch(3) without flags: `*`, `?`, `[...]`, backslash. `/` and a leading dot are not special.
 
 /// Whether `name` as a whole matches `pattern`; `fold` ignores the case of ASCII letters.
-pub(crate) fn matches(pattern: &[u8], name: &[u8], fold: bool) -> bool {
+pub fn matches(pattern: &[u8], name: &[u8], fold: bool) -> bool {
     let (mut p, mut n) = (0, 0);
     // Where to go on when the last `*` takes one byte more: linear memory, no recursion.
     let mut retry: Option<(usize, usize)> = None;

@@ -7,37 +7,37 @@ use std::ffi::{OsStr, OsString};
 
 /// One parsed option: the long name if it has one, else the short letter, and its argument.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Opt {
+pub struct Opt {
     /// Long name, or the letter of an option without one.
-    pub(crate) id: &'static str,
+    pub id: &'static str,
     /// The argument, for options that take one.
-    pub(crate) value: Option<OsString>,
+    pub value: Option<OsString>,
 }
 
 impl Opt {
     /// The argument of an option that always has one.
-    pub(crate) fn arg(&self) -> &OsStr {
+    pub fn arg(&self) -> &OsStr {
         self.value.as_deref().unwrap_or_else(|| OsStr::new(""))
     }
 
     /// The same, lossy text: for arguments that are numbers or keywords.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.arg().to_string_lossy().into_owned()
     }
 }
 
 /// What the command line says.
 #[derive(Debug, Default)]
-pub(crate) struct Parsed {
+pub struct Parsed {
     /// Options in their order.
-    pub(crate) opts: Vec<Opt>,
+    pub opts: Vec<Opt>,
     /// Everything that is not an option.
-    pub(crate) operands: Vec<OsString>,
+    pub operands: Vec<OsString>,
 }
 
 /// Where options end.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Order {
+pub enum Order {
     /// Anywhere among the operands, as GNU programs take them.
     Permute,
     /// At the first operand: for commands that run another command.
@@ -48,11 +48,7 @@ pub(crate) enum Order {
 ///
 /// An entry of `spec` is `"s,long"`, `"s"` or `"long"`; a `=` at its end means a required argument, `=?` an optional
 /// one. The error is the message without the program's name.
-pub(crate) fn parse(
-    spec: &'static [&'static str],
-    args: &[OsString],
-    order: Order,
-) -> Result<Parsed, String> {
+pub fn parse(spec: &'static [&'static str], args: &[OsString], order: Order) -> Result<Parsed, String> {
     let mut parsed = Parsed::default();
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {

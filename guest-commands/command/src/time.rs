@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970 UTC, now.
-pub(crate) fn now() -> i64 {
+pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
 
@@ -18,13 +18,13 @@ fn zone() -> Rc<Zone> {
 }
 
 /// The moment as strftime(3) writes it, with `%N` for nanoseconds.
-pub(crate) fn format(sec: i64, nsec: u32, format: &str) -> String {
+pub fn format(sec: i64, nsec: u32, format: &str) -> String {
     agentos_tz::format(format, sec, Some(nsec), &zone())
 }
 
 /// Puts a value into `TZ` that jiff, which upstream's commands use, understands as glibc does the one that is there. On
 /// wasip1 jiff knows no `/etc/localtime` and takes zones by name out of its own data. For the start of a program only.
-pub(crate) fn prepare_environment() {
+pub fn prepare_environment() {
     let zone = zone();
     let value = match zone.file() {
         // With an empty component after the name of the database jiff does not take its own data for the file.
@@ -35,7 +35,7 @@ pub(crate) fn prepare_environment() {
 }
 
 /// The moment that a text names, as `date -d` reads it: seconds and nanoseconds.
-pub(crate) fn parse(text: &str) -> Option<(i64, u32)> {
+pub fn parse(text: &str) -> Option<(i64, u32)> {
     let zone = zone();
     let zone = match zone.file() {
         Some(file) => TimeZone::tzif("local", &std::fs::read(file).ok()?).ok()?,

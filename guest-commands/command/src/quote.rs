@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 
 /// The name as it is when a shell would take it as one word, else in shell quotes (GNU `quotef`).
-pub(crate) fn quotef(name: &OsStr) -> String {
+pub fn quotef(name: &OsStr) -> String {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes.iter().any(|b| needs_quotes(*b)) || matches!(bytes[0], b'#' | b'~') {
         quoteaf(name)
@@ -15,7 +15,7 @@ pub(crate) fn quotef(name: &OsStr) -> String {
 }
 
 /// The name in shell quotes, always (GNU `quoteaf`).
-pub(crate) fn quoteaf(name: &OsStr) -> String {
+pub fn quoteaf(name: &OsStr) -> String {
     let bytes = name.as_bytes();
     let text = String::from_utf8_lossy(bytes);
     let plain = !text.contains('\u{fffd}') && !text.chars().any(char::is_control);
@@ -90,7 +90,7 @@ fn push_escape(out: &mut String, c: char) {
 }
 
 /// Text that no shell gives a meaning to, as a quoted word of a message: `'x'` (GNU `quote`).
-pub(crate) fn quote(word: &OsStr) -> String {
+pub fn quote(word: &OsStr) -> String {
     let mut out = String::from("'");
     for c in word.to_string_lossy().chars() {
         match c {

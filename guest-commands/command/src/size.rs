@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 /// A count with an optional multiplier suffix: `b` 512, `kB` 1000, `K`/`KiB` 1024, and so on up to `E`.
 ///
 /// `None`: not a number, or too large to count.
-pub(crate) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, suffix) = text.split_at(digits);
     let number: u64 = if number.is_empty() && !suffix.is_empty() { 1 } else { number.parse().ok()? };
@@ -14,7 +14,7 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 }
 
 /// What a suffix multiplies by.
-pub(crate) fn multiplier(suffix: &str) -> Option<u64> {
+pub fn multiplier(suffix: &str) -> Option<u64> {
     match suffix {
         "" => return Some(1),
         "b" => return Some(512),
@@ -30,7 +30,7 @@ pub(crate) fn multiplier(suffix: &str) -> Option<u64> {
 }
 
 /// The size in at most three digits and a unit, rounded up (`1.5K`, `23M`); `base` is 1024 or 1000.
-pub(crate) fn human(bytes: u64, base: u64) -> String {
+pub fn human(bytes: u64, base: u64) -> String {
     if bytes < base {
         return bytes.to_string();
     }

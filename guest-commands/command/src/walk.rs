@@ -9,23 +9,25 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 
 /// The deepest a recursive command goes: beyond it the path would not fit a system call anyway.
-pub(crate) const MAX_DEPTH: usize = 2048;
+pub const MAX_DEPTH: usize = 2048;
 
 /// The names in a directory without `.` and `..`, sorted by bytes.
-pub(crate) fn names(dir: &OsStr) -> io::Result<Vec<OsString>> {
+pub fn names(dir: &OsStr) -> io::Result<Vec<OsString>> {
     let mut names = std::fs::read_dir(dir)?.map(|e| Ok(e?.file_name())).collect::<io::Result<Vec<_>>>()?;
     names.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
     Ok(names)
 }
 
 /// An entry of a directory: its name, and its kind where the listing says it. A symbolic link is a symbolic link.
-pub(crate) struct Listed {
-    pub(crate) name: OsString,
-    pub(crate) kind: Option<FileType>,
+pub struct Listed {
+    /// Its name.
+    pub name: OsString,
+    /// Its kind; `None`: to be looked up.
+    pub kind: Option<FileType>,
 }
 
 /// The entries of a directory without `.` and `..`, sorted by bytes. No entry is looked at: its kind is in the listing.
-pub(crate) fn listed(dir: &OsStr) -> io::Result<Vec<Listed>> {
+pub fn listed(dir: &OsStr) -> io::Result<Vec<Listed>> {
     let read = |e: io::Result<std::fs::DirEntry>| {
         let e = e?;
         // Anything else (a FIFO, a device, what the file system does not tell) is rare enough to be looked at.
@@ -43,18 +45,18 @@ pub(crate) fn listed(dir: &OsStr) -> io::Result<Vec<Listed>> {
 }
 
 /// The paths of a directory's entries, sorted.
-pub(crate) fn children(dir: &OsStr) -> io::Result<Vec<OsString>> {
+pub fn children(dir: &OsStr) -> io::Result<Vec<OsString>> {
     Ok(names(dir)?.iter().map(|name| join(dir, name)).collect())
 }
 
 /// Whether the options ask for a walk that must not begin at `/`.
-pub(crate) fn guards_root(opts: &[Opt]) -> bool {
+pub fn guards_root(opts: &[Opt]) -> bool {
     let last = opts.iter().rfind(|o| matches!(o.id, "preserve-root" | "no-preserve-root"));
     last.is_some_and(|o| o.id == "preserve-root") && opts.iter().any(|o| o.id == "recursive")
 }
 
 /// Says that a walk must not begin at `path` if that is `/`.
-pub(crate) fn refuse_root(cx: &mut Cx, path: &OsStr) -> bool {
+pub fn refuse_root(cx: &mut Cx, path: &OsStr) -> bool {
     let same = match (stat(path), stat("/")) {
         (Ok(s), Ok(root)) => (s.dev, s.ino) == (root.dev, root.ino),
         _ => false,
@@ -68,6 +70,6 @@ pub(crate) fn refuse_root(cx: &mut Cx, path: &OsStr) -> bool {
 }
 
 /// The error of a tree that is too deep.
-pub(crate) fn too_deep() -> io::Error {
+pub fn too_deep() -> io::Error {
     agentos_guest::io_error(agentos_guest::Errno::ENAMETOOLONG)
 }
