@@ -15,7 +15,8 @@ const USAGE: &str = "usage: cargo xtask <command>
   test-external  run the tests that need a counterpart outside of this repository
   prepare        build the command line and compile the images of bundled programs
   record [--check] [FILE]...
-                 run the cases of the shell with this host's bash 5.2, show what drifted, write it down";
+                 run the cases of shell and commands with the programs of this host, show what drifted,
+                 write it down; FILE is a name such as grep or tools/grep";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,12 +1,10 @@
 //! Runs the recorded cases: scripts with the output and status that bash 5.2 gave. It needs no bash.
-//! `cargo xtask record` writes the results; `format/mod.rs` says how the files look.
-
-mod format;
+//! `cargo xtask record` writes the results; `agentos-cases` says how the files look.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use format::Cases;
+use agentos_cases::{Cases, Shells};
 
 /// A directory in which `sh` and `bash` are the shell under test.
 fn shells() -> PathBuf {
@@ -23,26 +21,13 @@ fn shells() -> PathBuf {
 fn check(file: &str) {
     let shells = shells();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(file);
-    let Cases { cases, .. } = Cases::parse(&std::fs::read_to_string(path).unwrap());
-    assert!(!cases.is_empty(), "{file} holds cases");
-    let mut wrong = Vec::new();
-    for (number, case) in cases.iter().enumerate() {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}-{number}"));
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).unwrap();
-        let found = format::run(case, &shells, &dir).unwrap();
-        std::fs::remove_dir_all(&dir).unwrap();
-        let expected = case.differs.as_ref().map_or(&case.recorded, |(_, outcome)| outcome);
-        if !expected.holds(&found) {
-            wrong.push(format!(
-                "{}:\n{}  expected {expected:?}\n  got      {found:?}",
-                case.name, case.script
-            ));
-        } else if case.differs.is_some() && case.recorded.holds(&found) {
-            wrong.push(format!("{}: does not differ any more", case.name));
-        }
-    }
-    assert!(wrong.is_empty(), "{} of {} cases of {file}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    let all = Cases::parse(&std::fs::read_to_string(&path).unwrap());
+    assert!(!all.cases.is_empty(), "{file} holds cases");
+    // One after the other: some wait for times, and files run beside each other already.
+    let wrong = agentos_cases::check(&path, &all, Path::new(env!("CARGO_TARGET_TMPDIR")), 1, |case, dir| {
+        Shells { folder: &shells }.run(case, dir)
+    });
+    assert!(wrong.is_empty(), "{wrong}");
 }
 
 /// What `shopt`, `set` and levels of compatibility change.
