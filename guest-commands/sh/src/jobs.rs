@@ -28,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) dir: String,
     /// It began in the foreground and was stopped.
     pub(crate) foreground: bool,
+    /// It fails if any of its processes fails.
+    pub(crate) pipefail: bool,
 }
 
 /// What a job is doing.
@@ -57,6 +59,7 @@ impl Job {
             match process.status {
                 None | Some(WaitStatus::Continued) => return State::Running,
                 Some(WaitStatus::Stopped(_)) => stopped = true,
+                status if self.pipefail && last.is_some() && status == Some(WaitStatus::Exited(0)) => {}
                 status => last = status,
             }
         }
@@ -83,9 +86,11 @@ impl Job {
         if long {
             for (i, process) in self.processes.iter().enumerate() {
                 let same = i > 0 && process.status == self.processes[0].status;
-                let shown = if same { String::new() } else { describe(process.status, true) };
+                // As bash: while one runs all do, and the mark of the pipe stands in the column of a state that is not repeated.
+                let status = process.status.filter(|_| state != State::Running);
+                let (shown, width) = if same { (String::new(), 22) } else { (describe(status, true), 24) };
                 let (lead, pipe) = if i > 0 { ("     ", "| ") } else { ("", "") };
-                out += &format!("{lead}{:>5} {shown:<24}{pipe}{}", process.pid, process.text);
+                out += &format!("{lead}{:>5} {shown:<width$}{pipe}{}", process.pid, process.text);
                 if i + 1 < self.processes.len() {
                     out.push('\n');
                 }

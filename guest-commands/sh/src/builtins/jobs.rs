@@ -33,8 +33,12 @@ impl Shell {
         }
     }
 
-    /// Waits for one process of a job, or for any that is known.
+    /// Waits for the job that a process belongs to, or for any process that is known.
     fn wait_for(&mut self, pid: Pid) -> Waited {
+        let of_job = self.jobs.list.iter().find(|job| job.processes.iter().any(|p| p.pid == pid));
+        if let Some(number) = of_job.filter(|job| job.processes.len() > 1).map(|job| job.number) {
+            return self.wait_job(number, false);
+        }
         match self.wait_until(|sh| sh.jobs.status_of(pid)) {
             Ok(status) => Waited::Status(status.shell_status()),
             Err(other) => other,

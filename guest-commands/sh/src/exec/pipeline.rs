@@ -16,6 +16,16 @@ enum Stage {
     Failed(i32),
 }
 
+impl Stage {
+    /// Its process in a job; as in bash, what did not start is a process that failed.
+    fn pid(self) -> std::io::Result<Pid> {
+        match self {
+            Self::Running(pid) => Ok(pid),
+            Self::Failed(status) => process::fork_call(|| status),
+        }
+    }
+}
+
 /// Where a stage's descriptors lead.
 struct Ends<'a> {
     map: Vec<(u32, u32)>,
@@ -28,43 +38,13 @@ impl Shell {
     #[inline(never)]
     pub(super) fn run_stages(&mut self, stages: &[Rc<Command>]) -> Run {
         let io = self.child_io();
-        let mut running = Vec::with_capacity(stages.len());
-        let mut input: Option<fd::Owned> = None;
-        let last = stages.len() - 1;
         let here = self.shopts.lastpipe && !self.opts.monitor && self.in_process == 0;
         self.group = self.opts.monitor.then_some(0);
-        for (i, stage) in stages.iter().enumerate() {
-            if i == last && here {
-                break;
-            }
-            let pipe = if i < last { fd::pipe(true).map(Some) } else { Ok(None) };
-            let pipe = match pipe {
-                Ok(pipe) => pipe,
-                Err(error) => {
-                    self.error(&format!("pipe: {}", strerror(&error)));
-                    running.push(Stage::Failed(1));
-                    break;
-                }
-            };
-            let mut map: Vec<(u32, u32)> =
-                io.map.iter().copied().filter(|(c, _)| pipe.is_none() || *c != 1).collect();
-            map.extend(input.as_ref().map(|read| (0, read.raw())));
-            map.extend(pipe.as_ref().map(|(_, write)| (1, write.raw())));
-            let mut foreign: Vec<u32> = io.close_in_child().into_iter().collect();
-            foreign.extend(pipe.as_ref().map(|(read, _)| read.raw()));
-            let ends = Ends { map, foreign, io: &io };
-            let started = self.start_stage(stage, &ends);
-            if started.is_err() {
-                self.group = None;
-            }
-            let started = started?;
-            if let (Some(0), Stage::Running(pid)) = (self.group, &started) {
-                self.group = Some(*pid);
-            }
-            running.push(started);
-            input = pipe.map(|(read, _)| read);
-        }
+        let apart = if here { &stages[..stages.len() - 1] } else { stages };
+        let started = self.start_stages(apart, here, None, &io);
         self.group = None;
+        let (mut running, mut input) = started?;
+        let last = stages.len() - 1;
         let mut result = Ok(());
         if here {
             result = self.run_last_stage(&stages[last], input.take());
@@ -82,6 +62,41 @@ impl Shell {
             self.err_trap()?;
         }
         result
+    }
+
+    /// Starts the commands of a pipeline, or all but the last, whose input is then returned. `input` is that of the first.
+    fn start_stages(
+        &mut self,
+        stages: &[Rc<Command>],
+        more: bool,
+        mut input: Option<fd::Owned>,
+        io: &ChildIo,
+    ) -> Result<(Vec<Stage>, Option<fd::Owned>), Flow> {
+        let mut running = Vec::with_capacity(stages.len() + usize::from(more));
+        for (i, stage) in stages.iter().enumerate() {
+            let pipe = if more || i + 1 < stages.len() { fd::pipe(true).map(Some) } else { Ok(None) };
+            let pipe = match pipe {
+                Ok(pipe) => pipe,
+                Err(error) => {
+                    self.error(&format!("pipe: {}", strerror(&error)));
+                    running.push(Stage::Failed(1));
+                    break;
+                }
+            };
+            let mut map: Vec<(u32, u32)> =
+                io.map.iter().copied().filter(|(c, _)| pipe.is_none() || *c != 1).collect();
+            map.extend(input.as_ref().map(|read| (0, read.raw())));
+            map.extend(pipe.as_ref().map(|(_, write)| (1, write.raw())));
+            let mut foreign: Vec<u32> = io.close_in_child().into_iter().collect();
+            foreign.extend(pipe.as_ref().map(|(read, _)| read.raw()));
+            let started = self.start_stage(stage, &Ends { map, foreign, io })?;
+            if let (Some(0), Stage::Running(pid)) = (self.group, &started) {
+                self.group = Some(*pid);
+            }
+            running.push(started);
+            input = pipe.map(|(read, _)| read);
+        }
+        Ok((running, input))
     }
 
     /// With `lastpipe`: the last command of a pipeline in this shell.
@@ -135,8 +150,12 @@ impl Shell {
             }
         }
         let simple = matches!(command.kind, Kind::Simple(_));
+        let deaf = self.in_background && self.group.is_none();
         let started = self.fork(self.group, |this| {
             this.enter_subshell();
+            if deaf {
+                this.ignore_keys();
+            }
             this.traps.debug_done = simple && this.traps.debug.is_some();
             this.lowers = !simple;
             for (number, source) in &ends.map {
@@ -153,8 +172,14 @@ impl Shell {
                 }
             }
             let _ = ends.io;
-            this.count_later(command);
-            let result = this.run_command(command, true);
+            let result = match &command.kind {
+                // This process is the one of the parentheses: a signal that ends it ends what they run.
+                Kind::Subshell(list) => this.run_for_good(command, list),
+                kind => {
+                    this.count_later(kind);
+                    this.run_command(command, true)
+                }
+            };
             if result.is_ok() && this.status != 0 && this.opts.errexit {
                 return this.finish_child(Err(Flow::Exit));
             }
@@ -169,15 +194,11 @@ impl Shell {
         })
     }
 
-    /// In the child of a command: `( )` is no second level, and the words of a simple command belong to the level outside.
-    fn count_later(&mut self, command: &Command) {
-        match command.kind {
-            Kind::Subshell(_) => self.uncounted += 1,
-            Kind::Simple(_) => {
-                self.uncounted += 1;
-                self.counts_later = true;
-            }
-            _ => {}
+    /// In the child of a command: the words of a simple command belong to the level outside.
+    fn count_later(&mut self, kind: &Kind) {
+        if matches!(kind, Kind::Simple(_)) {
+            self.uncounted += 1;
+            self.counts_later = true;
         }
     }
 
@@ -232,9 +253,13 @@ impl Shell {
         self.in_background = false;
         self.group = None;
         match started? {
-            Ok(pid) => {
-                let number = self.add_job(&[pid], &[], vec![crate::print::job(item)], false);
-                if self.session.active {
+            Ok(pids) => {
+                let texts = match pids.len() {
+                    1 => vec![crate::print::job(item)],
+                    _ => item.first.stages.iter().map(|stage| crate::print::command(stage)).collect(),
+                };
+                let number = self.add_job(&pids, &[], texts, false);
+                if let Some(pid) = pids.last().filter(|_| self.session.active) {
                     self.write_error(&format!("[{number}] {pid}\n"));
                 }
                 self.status = 0;
@@ -249,7 +274,9 @@ impl Shell {
 
     /// The group that is all of a child: its redirections hold for the EXIT trap, too.
     fn run_for_good(&mut self, stage: &Command, list: &List) -> Run {
-        self.lowers = false;
+        self.lowers = matches!(stage.kind, Kind::Subshell(_));
+        self.parenthesized = self.lowers;
+        self.line = self.line_of(stage.line);
         match self.push_redirects(&stage.redirects)? {
             Some(mut saved) => {
                 self.keep_redirects(&mut saved);
@@ -262,7 +289,21 @@ impl Shell {
         }
     }
 
-    fn start_background(&mut self, item: &Item) -> Result<std::io::Result<Pid>, Flow> {
+    /// Starts something with the keys of the terminal ignored, as a background command without job control ignores them.
+    fn deaf<T>(&mut self, start: impl FnOnce(&mut Self) -> T) -> T {
+        let keys: &[Signal] = if self.group.is_some() { &[] } else { &[Signal::SIGINT, Signal::SIGQUIT] };
+        let old: Vec<_> = keys.iter().map(|s| (*s, signal::set(*s, Disposition::Ignore))).collect();
+        let started = start(self);
+        for (which, former) in old {
+            if let Ok(former) = former {
+                let _ = signal::set(which, former);
+            }
+        }
+        started
+    }
+
+    /// Starts an item in the background; its processes, of which a pipeline has one for each command.
+    fn start_background(&mut self, item: &Item) -> Result<std::io::Result<Vec<Pid>>, Flow> {
         let own_group = self.group.is_some();
         // With job control the terminal keeps a background job from reading.
         let redirected = match item.first.stages.as_slice() {
@@ -284,25 +325,20 @@ impl Shell {
             let io = ChildIo::default();
             let map = null.iter().map(|n| (0, n.raw())).collect();
             let ends = Ends { map, foreign: Vec::new(), io: &io };
-            // Without job control a background command ignores what the terminal sends.
-            let keys: &[Signal] = if own_group { &[] } else { &[Signal::SIGINT, Signal::SIGQUIT] };
-            let old: Vec<_> = keys.iter().map(|s| (*s, signal::set(*s, Disposition::Ignore))).collect();
             self.change_level(-1);
-            let stage = self.spawn_stage(stage, simple, &ends);
+            let stage = self.deaf(|this| this.spawn_stage(stage, simple, &ends));
             self.change_level(1);
-            for (which, former) in old {
-                if let Ok(former) = former {
-                    let _ = signal::set(which, former);
-                }
-            }
-            match stage? {
-                Some(Stage::Running(pid)) => return Ok(Ok(pid)),
-                // As in bash, the failure is the job's.
-                Some(Stage::Failed(status)) => return Ok(process::fork_call(|| status)),
-                None => {}
+            if let Some(stage) = stage? {
+                return Ok(stage.pid().map(|pid| vec![pid]));
             }
         }
-        Ok(self.fork(self.group, |this| {
+        if single && item.first.stages.len() > 1 {
+            let io = self.child_io();
+            let started = self.deaf(|this| this.start_stages(&item.first.stages, false, null, &io));
+            self.collect(io);
+            return Ok(started?.0.into_iter().map(Stage::pid).collect());
+        }
+        let started = self.fork(self.group, |this| {
             this.enter_subshell();
             this.lowers = single
                 && matches!(item.first.stages.as_slice(), [stage] if matches!(stage.kind, Kind::Simple(_)));
@@ -311,11 +347,6 @@ impl Shell {
             }
             if let Some(null) = &null {
                 let _ = fd::dup2(null.raw(), 0, false);
-            }
-            if single
-                && matches!(item.first.stages.as_slice(), [stage] if matches!(stage.kind, Kind::Subshell(_)))
-            {
-                this.uncounted += 1;
             }
             let result = match item.first.stages.as_slice() {
                 // No ERR trap sees the failure of a simple command in the background.
@@ -326,7 +357,9 @@ impl Shell {
                     this.keeps = false;
                     result
                 }
-                [stage] if single && let Kind::Brace(list) = &stage.kind => this.run_for_good(stage, list),
+                [stage] if single && let Kind::Brace(list) | Kind::Subshell(list) = &stage.kind => {
+                    this.run_for_good(stage, list)
+                }
                 _ => {
                     let result = this.run_foreground(item);
                     // As in bash, no trap that other commands set runs at their end.
@@ -335,7 +368,8 @@ impl Shell {
                 }
             };
             this.finish_child(result)
-        }))
+        });
+        Ok(started.map(|pid| vec![pid]))
     }
 }
 

@@ -173,7 +173,8 @@ impl Shell {
             .enumerate()
             .map(|(i, (pid, text))| Process { pid: *pid, status: states.get(i).copied().flatten(), text })
             .collect();
-        let job = Job { number: 0, grouped: self.opts.monitor, processes, dir, foreground };
+        let (grouped, pipefail) = (self.opts.monitor, self.opts.pipefail);
+        let job = Job { number: 0, grouped, processes, dir, foreground, pipefail };
         self.jobs.add(job, !foreground)
     }
 
