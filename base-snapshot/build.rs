@@ -11,8 +11,12 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 3] =
-    [("sh", "sh.wasm"), ("tools", "agentos-tools.wasm"), ("scripted", "agentos-scripted.wasm")];
+const PROGRAMS: [(&str, &str); 4] = [
+    ("sh", "sh.wasm"),
+    ("tools", "agentos-tools.wasm"),
+    ("scripted", "agentos-scripted.wasm"),
+    ("archive", "agentos-archive.wasm"),
+];
 
 fn main() {
     let root = PathBuf::from(env("CARGO_MANIFEST_DIR")).join("..");
@@ -95,7 +99,7 @@ fn build(root: &Path, guests: &Path, target: &Path) {
         .current_dir(guests)
         .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(target)
-        .args(["-p", "agentos-sh", "-p", "agentos-tools", "-p", "agentos-scripted"])
+        .args(["-p", "agentos-sh", "-p", "agentos-tools", "-p", "agentos-archive", "-p", "agentos-scripted"])
         .env_clear();
     let keep = |name: &str| {
         matches!(

@@ -4,7 +4,7 @@ use agentos_vfs::{Errno, Layer, Tree};
 use bytes::Bytes;
 
 use crate::etc::{FILES, INSTRUCTIONS};
-use crate::{PROGRAMS, tool_names, zones};
+use crate::{PROGRAMS, archive_names, tool_names, zones};
 
 const ROOT: u32 = 0;
 const USER: u32 = 1000;
@@ -112,6 +112,7 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
     };
     put("sh", &mut SHELLS.into_iter())?;
     put("tools", &mut tool_names().filter(|name| !SHELLS.contains(name)))?;
+    put("archive", &mut archive_names())?;
     for (name, module) in AGENT_PROGRAMS {
         put(module, &mut std::iter::once(name))?;
     }
