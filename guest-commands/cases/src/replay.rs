@@ -91,15 +91,11 @@ pub fn check(
         let dir = root.join(format!("{stem}-{number}"));
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).expect("the directory of a case");
-        let found = run(case, &dir).expect("the shell starts");
+        let found = run(case, &dir);
         let _ = fs::remove_dir_all(&dir);
-        let expected = case.differs.as_ref().map_or(&case.recorded, |(_, outcome)| outcome);
-        if !expected.holds(&found) {
-            Some(format!("### {}\n{}{}", case.name, case.script, difference(expected, &found)))
-        } else if case.differs.is_some() && case.recorded.holds(&found) {
-            Some(format!("### {}\ndoes not differ any more\n", case.name))
-        } else {
-            None
+        match found {
+            Ok(found) => case.wrong(&found),
+            Err(error) => Some(format!("### {}\n{}{error}\n", case.name, case.script)),
         }
     };
     std::thread::scope(|scope| {
@@ -123,6 +119,21 @@ pub fn check(
     }
     let texts: Vec<_> = wrong.into_iter().map(|(_, text)| text).collect();
     format!("{} of {} cases of {stem}:\n\n{}\n", texts.len(), all.cases.len(), texts.join("\n"))
+}
+
+impl Case {
+    /// What is wrong with what came out of it; nothing if it is as recorded, or differs as the case says.
+    #[must_use]
+    pub fn wrong(&self, found: &Outcome) -> Option<String> {
+        let expected = self.differs.as_ref().map_or(&self.recorded, |(_, outcome)| outcome);
+        if !expected.holds(found) {
+            Some(format!("### {}\n{}{}", self.name, self.script, difference(expected, found)))
+        } else if self.differs.is_some() && self.recorded.holds(found) {
+            Some(format!("### {}\ndoes not differ any more\n", self.name))
+        } else {
+            None
+        }
+    }
 }
 
 fn difference(expected: &Outcome, found: &Outcome) -> String {

@@ -1,12 +1,17 @@
 //! Running one case, in an empty directory and a clean environment. What is run is the caller's choice.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::format::{Case, Outcome};
+
+/// The longest that a script may take; the slowest recorded ones take some seconds on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The shells that a case of the shell is about.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +66,7 @@ impl Commands<'_> {
             .env("TZ", "UTC")
             // The host's own settings of git are not the VM's.
             .env("GIT_CONFIG_NOSYSTEM", "1");
-        let mut script = String::new();
-        for line in self.setup {
-            let _ = writeln!(script, "{line}");
-        }
-        script.push_str(&case.script);
+        let script = case.with_setup(self.setup);
         let (folder, scratch_name) = (format!("{}/", self.folder.display()), scratch.display().to_string());
         run(command, case, &script, scratch, &[(&folder, ""), (&scratch_name, "DIR")])
     }
@@ -83,6 +84,7 @@ fn run(
         .env("LC_ALL", "C.UTF-8")
         .env("TMPDIR", scratch)
         .current_dir(scratch)
+        .process_group(0)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     if case.stdin {
@@ -95,19 +97,62 @@ fn run(
         // Scripts are shorter than what a pipe holds; one that ends early closes it.
         let _ = input.write_all(script.as_bytes());
     }
-    let output = child.wait_with_output()?;
-    let shown = |bytes: &[u8]| {
-        let mut text = visible(bytes);
-        for (from, to) in names {
-            text = text.replace(from, to);
+    let outputs = [reader(child.stdout.take()), reader(child.stderr.take())];
+    let end = wait(&mut child)?;
+    let [stdout, stderr] = outputs.map(|output| output.join().unwrap_or_default());
+    let status = end.code().or(end.signal().map(|s| -s)).unwrap_or_default();
+    Ok(Outcome::of(status, [&stdout, &stderr], names))
+}
+
+fn reader(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            // What was read before an error is the output.
+            let _ = stream.read_to_end(&mut bytes);
         }
-        text
-    };
-    Ok(Outcome {
-        status: output.status.code().or(output.status.signal().map(|s| -s)).unwrap_or_default(),
-        stdout: shown(&output.stdout),
-        stderr: Some(shown(&output.stderr)),
+        bytes
     })
+}
+
+/// Waits for a script, and kills its group when it takes too long: then nothing of it is left that holds the outputs.
+fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+    let (begin, mut pause) = (Instant::now(), Duration::from_millis(1));
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if begin.elapsed() > LIMIT {
+            let _ = Command::new("kill").args(["-9", "--", &format!("-{}", child.id())]).status();
+            child.wait()?;
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("takes longer than {LIMIT:?}")));
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(16));
+    }
+}
+
+impl Case {
+    /// The script after what every script of its file begins with.
+    #[must_use]
+    pub fn with_setup(&self, setup: &[String]) -> String {
+        let mut script = String::new();
+        for line in setup {
+            let _ = writeln!(script, "{line}");
+        }
+        script.push_str(&self.script);
+        script
+    }
+}
+
+impl Outcome {
+    /// That of a script with this status and these outputs, in which `names` are replaced.
+    #[must_use]
+    pub fn of(status: i32, outputs: [&[u8]; 2], names: &[(&str, &str)]) -> Self {
+        let [stdout, stderr] =
+            outputs.map(|bytes| names.iter().fold(visible(bytes), |text, (from, to)| text.replace(from, to)));
+        Outcome { status, stdout, stderr: Some(stderr) }
+    }
 }
 
 /// What output looks like in a file of cases: bytes that are not text in hexadecimal.

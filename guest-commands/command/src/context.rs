@@ -3,7 +3,7 @@
 //! It does not decide when a command ends: a command returns [`End`] and the dispatcher flushes and exits.
 
 use crate::options::{self, Order, Parsed};
-use crate::quote::{quoteaf, quotef};
+use crate::quote::{quote, quotef};
 use agentos_guest::{fd, strerror};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, Read, Write};
@@ -132,11 +132,11 @@ impl Cx {
         let kind = if other.is_some() { "ambiguous" } else { "invalid" };
         let mut message = format!(
             "{kind} argument {} for {}\nValid arguments are:",
-            quoteaf(word),
-            quoteaf(OsStr::new(option))
+            quote(word),
+            quote(OsStr::new(option))
         );
         for group in groups {
-            let words: Vec<String> = group.iter().map(|w| format!("'{w}'")).collect();
+            let words: Vec<String> = group.iter().map(|w| quote(OsStr::new(w))).collect();
             message += &format!("\n  - {}", words.join(", "));
         }
         Err(self.usage(message))

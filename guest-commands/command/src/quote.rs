@@ -1,4 +1,4 @@
-//! File names in messages, quoted as GNU quotes them in the C locale. It never changes a name that needs no quotes.
+//! File names and other words in messages, quoted as GNU does. It never changes a name that needs no quotes.
 
 use crate::os::OsStrExt;
 use std::ffi::OsStr;
@@ -89,19 +89,51 @@ fn push_escape(out: &mut String, c: char) {
     }
 }
 
-/// Text that no shell gives a meaning to, as a quoted word of a message: `'x'` (GNU `quote`).
+/// A word of a message that no shell is to take, in the quotes of the locale: ‘x’, in the C locale 'x' (GNU `quote`).
 pub fn quote(word: &OsStr) -> String {
-    let mut out = String::from("'");
-    for c in word.to_string_lossy().chars() {
-        match c {
-            '\'' => out.push_str("\\'"),
-            '\\' => out.push_str("\\\\"),
-            c if c.is_control() => push_escape(&mut out, c),
-            c => out.push(c),
+    quote_in(word, is_utf8())
+}
+
+/// The same in the quotes of the C locale, whatever the locale is: for programs that have no others.
+pub fn quote_plain(word: &OsStr) -> String {
+    quote_in(word, false)
+}
+
+fn quote_in(word: &OsStr, utf8: bool) -> String {
+    let (open, close) = if utf8 { ('‘', '’') } else { ('\'', '\'') };
+    let mut out = String::from(open);
+    for chunk in word.as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                c if c == close => out.extend(['\\', c]),
+                '\\' => out.push_str("\\\\"),
+                c if c.is_control() => push_escape(&mut out, c),
+                c if c.is_ascii() || utf8 => out.push(c),
+                c => {
+                    for b in c.encode_utf8(&mut [0; 4]).bytes() {
+                        let _ = write!(out, "\\{b:03o}");
+                    }
+                }
+            }
+        }
+        for b in chunk.invalid() {
+            let _ = write!(out, "\\{b:03o}");
         }
     }
-    out.push('\'');
+    out.push(close);
     out
+}
+
+/// Whether the environment names a locale whose characters are UTF-8.
+pub fn is_utf8() -> bool {
+    ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .filter_map(std::env::var_os)
+        .find(|value| !value.is_empty())
+        .is_some_and(|value| {
+            let value = value.to_string_lossy().to_ascii_lowercase();
+            value.contains("utf-8") || value.contains("utf8")
+        })
 }
 
 fn needs_quotes(b: u8) -> bool {
@@ -110,7 +142,7 @@ fn needs_quotes(b: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{quoteaf, quotef};
+    use super::{quote_in, quoteaf, quotef};
     use crate::os::os;
 
     #[test]
@@ -127,6 +159,8 @@ mod tests {
         ] {
             assert_eq!(quotef(os(name.as_bytes())), want, "{name:?}");
         }
+        assert_eq!(quote_in(os(b"it's \xff\xc3\xa9\\\t"), true), "‘it's \\377é\\\\\\t’");
+        assert_eq!(quote_in(os(b"it's \xc3\xa9"), false), "'it\\'s \\303\\251'");
         assert_eq!(quoteaf(os(b"a")), "'a'");
         assert_eq!(quoteaf(os(b"a\xffb")), "'a'$'\\377''b'");
     }

@@ -15,6 +15,7 @@ mod test_limits;
 mod test_mounts;
 mod test_pipelines;
 mod test_preview1;
+mod test_scripts;
 mod test_sessions;
 mod test_sidecar;
 mod test_spawn;

@@ -2,7 +2,7 @@
 
 use crate::context::{Cx, Descriptor, End, Outcome};
 use crate::options::Order;
-use crate::quote::quote;
+use crate::quote::quote_plain;
 use crate::size::parse_size;
 use agentos_guest::fd;
 use agentos_guest::fs::{FileType, Stat, file_type, fstat};
@@ -44,7 +44,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 c.skip = [skip(cx, first, &text)?, skip(cx, second, &text)?];
             }
             "bytes" => {
-                let bad = || cx.usage(format!("invalid --bytes value {}", quote(opt.arg())));
+                let bad = || cx.usage(format!("invalid --bytes value {}", quote_plain(opt.arg())));
                 c.limit = c.limit.min(parse_size(&opt.text()).ok_or_else(bad)?);
             }
             _ => c.quiet = true,
@@ -58,7 +58,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         0 => return Err(cx.usage("missing operand after 'cmp'")),
         1 => operands.push("-".into()),
         2..=4 => {}
-        _ => return Err(cx.usage(format!("extra operand {}", quote(&operands[4])))),
+        _ => return Err(cx.usage(format!("extra operand {}", quote_plain(&operands[4])))),
     }
     for (i, text) in operands.iter().skip(2).enumerate() {
         let text = text.to_string_lossy();
@@ -87,7 +87,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
 
 fn skip(cx: &Cx, text: &str, whole: &str) -> Result<u64, End> {
     parse_size(text)
-        .ok_or_else(|| cx.usage(format!("invalid --ignore-initial value {}", quote(OsStr::new(whole)))))
+        .ok_or_else(|| cx.usage(format!("invalid --ignore-initial value {}", quote_plain(OsStr::new(whole)))))
 }
 
 fn regular(s: &Stat) -> bool {

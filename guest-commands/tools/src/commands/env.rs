@@ -92,13 +92,15 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
 pub(crate) fn exec(cx: &mut Cx, what: &str, argv: &[OsString], env: Option<&[OsString]>) -> Outcome {
     cx.flush()?;
     let error = process::exec(&argv[0], argv, env, true);
-    Err(cannot_run(what, &argv[0], &error))
+    // GNU's nohup quotes it as a shell would, the others as a word of a message.
+    let shown = if cx.name == "nohup" { quoteaf(&argv[0]) } else { quote(&argv[0]) };
+    Err(cannot_run(what, &shown, &error))
 }
 
 /// The end when `program` cannot be run: status 127 when there is none, else 126.
-pub(crate) fn cannot_run(what: &str, program: &OsStr, error: &std::io::Error) -> End {
+pub(crate) fn cannot_run(what: &str, program: &str, error: &std::io::Error) -> End {
     let status = if errno_of(error) == Some(Errno::ENOENT) { 127 } else { 126 };
-    End::Failure(status, format!("{what}{}: {}", quoteaf(program), strerror(error)))
+    End::Failure(status, format!("{what}{program}: {}", strerror(error)))
 }
 
 fn assignment(word: &OsStr) -> Option<(OsString, OsString)> {

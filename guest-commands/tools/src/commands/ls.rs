@@ -5,7 +5,7 @@ use crate::mode::letters;
 use crate::names::Names;
 use crate::options::Order;
 use crate::os::{OsStrExt, join};
-use crate::quote::{quoteaf, quotef};
+use crate::quote::{quote, quoteaf, quotef};
 use crate::size::human;
 use crate::time;
 use crate::walk::{self, Listed};
@@ -287,7 +287,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             }
             "width" => match text.parse() {
                 Ok(width) => c.width = if width == 0 { usize::MAX } else { width },
-                Err(_) => return Err(End::Failure(2, format!("invalid line width: {}", quoteaf(opt.arg())))),
+                Err(_) => return Err(End::Failure(2, format!("invalid line width: {}", quote(opt.arg())))),
             },
             "zero" => {
                 c.end = 0;
@@ -320,7 +320,7 @@ fn same(format: &str) -> Option<(String, String)> {
 }
 
 fn bad(text: &str, option: &str) -> End {
-    End::Usage(1, format!("invalid argument {} for '{option}'", quoteaf(OsStr::new(text))))
+    End::Usage(1, format!("invalid argument {} for {}", quote(OsStr::new(text)), quote(OsStr::new(option))))
 }
 
 struct Lister {

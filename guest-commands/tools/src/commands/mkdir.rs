@@ -39,7 +39,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             _ => Ok(()),
         };
         if let Err((at, error)) = result.and_then(|()| set(()).map_err(|e| (dir.clone(), e))) {
-            cx.warn(format_args!("cannot create directory {}: {}", quoteaf(&at), strerror(&error)));
+            cx.warn(format_args!("cannot create directory {}: {}", quote(&at), strerror(&error)));
         }
     }
     Ok(0)
@@ -209,7 +209,7 @@ fn install_parents(cx: &mut Cx, verbose: bool, dir: &OsStr) -> Result<(), End> {
         }
     }
     result.map_err(|(at, error)| {
-        End::Failure(1, format!("cannot create directory {}: {}", quoteaf(&at), strerror(&error)))
+        End::Failure(1, format!("cannot create directory {}: {}", quote(&at), strerror(&error)))
     })
 }
 
@@ -226,7 +226,7 @@ fn install_dir(cx: &mut Cx, job: &Install, dir: &OsStr) -> Result<(), End> {
         set_owner(job, dir)
     };
     if let Err((at, error)) = result.and_then(|()| set().map_err(|e| (dir.to_owned(), e))) {
-        cx.warn(format_args!("cannot create directory {}: {}", quoteaf(&at), strerror(&error)));
+        cx.warn(format_args!("cannot create directory {}: {}", quote(&at), strerror(&error)));
     }
     Ok(())
 }

@@ -90,7 +90,13 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "follow" => match opt.text().as_str() {
                 "" | "descriptor" => follow = true,
                 "name" => (follow, by_name) = (true, true),
-                _ => return Err(cx.usage(format!("invalid argument {} for '--follow'", quoteaf(opt.arg())))),
+                _ => {
+                    return Err(cx.usage(format!(
+                        "invalid argument {} for {}",
+                        quote(opt.arg()),
+                        quote(OsStr::new("--follow"))
+                    )));
+                }
             },
             "F" => (follow, by_name, retry) = (true, true, true),
             "retry" => retry = true,

@@ -18,7 +18,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     if cx.name == "[" {
         match args.split_last() {
             Some((last, rest)) if last == "]" => args = rest,
-            _ => return Err(End::Failure(2, "missing ']'".to_owned())),
+            _ => return Err(End::Failure(2, format!("missing {}", quote(OsStr::new("]"))))),
         }
     }
     let value = posix(args).map_err(|message| End::Failure(2, message))?;

@@ -66,7 +66,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let pid = match command.spawn() {
         Ok(child) => child.id(),
         Err(error) => {
-            return Err(cannot_run("failed to run command ", &argv[0], &error));
+            return Err(cannot_run("failed to run command ", &quote(&argv[0]), &error));
         }
     };
     let mut wait = Wait { cx, pid, foreground, verbose, name: argv[0].clone() };

@@ -3,7 +3,7 @@
 use super::value;
 use crate::context::{Cx, End};
 use crate::os::os;
-use crate::quote::{quote, quoteaf};
+use crate::quote::quote;
 use std::ffi::{OsStr, OsString};
 
 /// What is told at the end.
@@ -195,7 +195,7 @@ fn conversion(cx: &Cx, conv: &mut Conv, symbol: &[u8]) -> Result<(), End> {
 fn block(text: &[u8]) -> Result<usize, End> {
     let number = number(text)?;
     if number.value == 0 {
-        return Err(End::Failure(1, format!("invalid number: {}", quoteaf(os(text)))));
+        return Err(End::Failure(1, format!("invalid number: {}", quote(os(text)))));
     }
     match usize::try_from(number.value) {
         Ok(bytes) if number.value <= MAX_BLOCK => Ok(bytes),
@@ -206,7 +206,7 @@ fn block(text: &[u8]) -> Result<usize, End> {
 fn number(text: &[u8]) -> Result<Number, End> {
     let lossy = String::from_utf8_lossy(text);
     parse_number(&lossy).map_err(|why| {
-        let name = quoteaf(OsStr::new(&*lossy));
+        let name = quote(OsStr::new(&*lossy));
         End::Failure(1, format!("invalid number: {name}{why}"))
     })
 }

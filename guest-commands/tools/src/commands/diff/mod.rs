@@ -7,7 +7,7 @@ mod tree;
 use crate::context::{Cx, End, Outcome};
 use crate::options::{Opt, Order};
 use crate::os::OsStrExt;
-use crate::quote::quote;
+use crate::quote::quote_plain;
 use agentos_guest::fs::{FileType, file_type};
 use lines::Compare;
 use print::Style;
@@ -125,7 +125,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             _ => match opt.text().as_str() {
                 "never" | "auto" | "" => {}
                 "always" => return Err(End::Failure(2, "--color=always is not supported".to_owned())),
-                _ => return Err(cx.usage(format!("invalid color {}", quote(opt.arg())))),
+                _ => return Err(cx.usage(format!("invalid color {}", quote_plain(opt.arg())))),
             },
         }
     }
@@ -135,10 +135,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     c.style = style.unwrap_or(Style::Normal);
     let [a, b] = match &parsed.operands[..] {
         [a, b] => [a, b],
-        [_, _, extra, ..] => return Err(cx.usage(format!("extra operand {}", quote(extra)))),
+        [_, _, extra, ..] => return Err(cx.usage(format!("extra operand {}", quote_plain(extra)))),
         list => {
             let last = list.last().map_or(OsStr::new("diff"), |o| o.as_os_str());
-            return Err(cx.usage(format!("missing operand after {}", quote(last))));
+            return Err(cx.usage(format!("missing operand after {}", quote_plain(last))));
         }
     };
     let differ = tree::operands(cx, &c, a, b)?;
@@ -163,7 +163,7 @@ fn around(cx: &Cx, opt: &Opt) -> Result<usize, End> {
         None => Ok(3),
         Some(text) => match text.to_str().and_then(|t| t.parse::<usize>().ok()) {
             Some(n) => Ok(n.min(usize::MAX / 4)),
-            None => Err(cx.usage(format!("invalid context length {}", quote(text)))),
+            None => Err(cx.usage(format!("invalid context length {}", quote_plain(text)))),
         },
     }
 }

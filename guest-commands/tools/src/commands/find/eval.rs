@@ -7,7 +7,7 @@ use crate::glob;
 use crate::mode::{letters, permission_letters};
 use crate::names::Names;
 use crate::os::{OsStrExt, os, os_owned};
-use crate::quote::quoteaf;
+use crate::quote::quote;
 use crate::time;
 use agentos_guest::fs::{FileType, Stat, access};
 use agentos_guest::process::Command;
@@ -134,7 +134,7 @@ impl<'a> State<'a> {
             Some(FileType::Dir) => match std::fs::read_dir(entry.path) {
                 Ok(mut entries) => entries.next().is_none(),
                 Err(error) => {
-                    self.warn(&format!("{}: {}", quoteaf(entry.path), strerror(&error)));
+                    self.warn(&format!("{}: {}", quote(entry.path), strerror(&error)));
                     false
                 }
             },
@@ -210,7 +210,7 @@ impl<'a> State<'a> {
         match Command::new(&argv[0]).args(&argv[1..]).search_path(true).status() {
             Ok(status) => Ok(status.success()),
             Err(error) => {
-                self.warn(&format!("{}: {}", quoteaf(&argv[0]), strerror(&error)));
+                self.warn(&format!("{}: {}", quote(&argv[0]), strerror(&error)));
                 Ok(false)
             }
         }
@@ -226,7 +226,7 @@ impl<'a> State<'a> {
         match done {
             Ok(()) => true,
             Err(error) => {
-                self.warn(&format!("cannot delete {}: {}", quoteaf(entry.path), strerror(&error)));
+                self.warn(&format!("cannot delete {}: {}", quote(entry.path), strerror(&error)));
                 false
             }
         }

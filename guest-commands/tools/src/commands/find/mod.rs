@@ -5,7 +5,7 @@ mod parse;
 
 use crate::context::{Cx, End, Outcome};
 use crate::os::{OsStrExt, base_name, os};
-use crate::quote::quoteaf;
+use crate::quote::quote;
 use crate::walk::{self, Listed};
 use agentos_guest::fs::{self, FileType, Stat, file_type};
 use agentos_guest::strerror;
@@ -56,7 +56,7 @@ impl Entry<'_> {
                     Some(stat)
                 }
                 Err(error) => {
-                    state.warn(&format!("{}: {}", quoteaf(self.path), strerror(&error)));
+                    state.warn(&format!("{}: {}", quote(self.path), strerror(&error)));
                     None
                 }
             }
@@ -177,7 +177,7 @@ fn visit(
                 let end = first.iter().rposition(|b| *b == b'/').unwrap_or(first.len());
                 first = &first[..end];
             }
-            let (path, first) = (quoteaf(entry.path), quoteaf(os(first)));
+            let (path, first) = (quote(entry.path), quote(os(first)));
             state.warn(&format!(
                 "File system loop detected; {path} is part of the same file system loop as {first}."
             ));
@@ -203,7 +203,7 @@ fn visit(
                 }
                 above.pop();
             }
-            Err(error) => state.warn(&format!("{}: {}", quoteaf(entry.path), strerror(&error))),
+            Err(error) => state.warn(&format!("{}: {}", quote(entry.path), strerror(&error))),
         }
     }
     if depth >= options.min_depth && options.depth_first && !state.quit {

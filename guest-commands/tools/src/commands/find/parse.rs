@@ -4,7 +4,7 @@ use super::Options;
 use crate::mode::Mode;
 use crate::names;
 use crate::os::OsStrExt;
-use crate::quote::quoteaf;
+use crate::quote::quote;
 use crate::time;
 use agentos_guest::fs::{Stat, stat};
 use agentos_guest::strerror;
@@ -130,7 +130,7 @@ pub(crate) fn parse(words: &[OsString], options: &mut Options) -> Result<Expr, S
     if let Some(extra) = parser.words.next() {
         return Err(match extra.as_bytes() {
             b")" => "you have too many ')'".to_owned(),
-            _ => format!("paths must precede expression: {}", quoteaf(extra)),
+            _ => format!("paths must precede expression: `{}'", extra.to_string_lossy()),
         });
     }
     let acts = parser.acts;
@@ -232,7 +232,12 @@ impl Parser<'_, '_> {
             "-newer" => self.newer("-newermm")?,
             "-anewer" => self.newer("-neweram")?,
             "-cnewer" => self.newer("-newercm")?,
-            _ if name.len() == 8 && name.starts_with("-newer") => self.newer(name)?,
+            _ if name.len() == 8 && name.starts_with("-newer") => {
+                if self.words.peek().is_none() {
+                    return Err(format!("The {} test needs an argument", quote(OsStr::new(name))));
+                }
+                self.newer(name)?
+            }
             "-mtime" => Expr::Age { clock: Clock::Modified, number: self.number(name)?, seconds: 86_400 },
             "-atime" => Expr::Age { clock: Clock::Accessed, number: self.number(name)?, seconds: 86_400 },
             "-ctime" => Expr::Age { clock: Clock::Changed, number: self.number(name)?, seconds: 86_400 },
@@ -246,14 +251,16 @@ impl Parser<'_, '_> {
             "-gid" => Expr::Gid(self.number(name)?),
             "-user" => {
                 let user = self.argument(name)?.to_string_lossy().into_owned();
-                Expr::User(names::user_operand(&user).ok_or_else(|| {
-                    format!("{} is not the name of a known user", quoteaf(OsStr::new(&user)))
-                })?)
+                Expr::User(
+                    names::user_operand(&user).ok_or_else(|| {
+                        format!("{} is not the name of a known user", quote(OsStr::new(&user)))
+                    })?,
+                )
             }
             "-group" => {
                 let group = self.argument(name)?.to_string_lossy().into_owned();
                 Expr::Group(names::group_operand(&group).ok_or_else(|| {
-                    format!("{} is not the name of an existing group", quoteaf(OsStr::new(&group)))
+                    format!("{} is not the name of an existing group", quote(OsStr::new(&group)))
                 })?)
             }
             "-nouser" => Expr::NoUser,
@@ -289,7 +296,7 @@ impl Parser<'_, '_> {
             "-maxdepth" | "-mindepth" => {
                 let value = self.argument(name)?;
                 let Some(depth) = value.to_str().and_then(|v| v.parse().ok()) else {
-                    let value = quoteaf(&value);
+                    let value = quote(&value);
                     return Err(format!(
                         "Expected a positive decimal integer argument to {name}, but got {value}"
                     ));
@@ -322,7 +329,7 @@ impl Parser<'_, '_> {
     }
 
     fn reference(&self, path: &OsStr) -> Result<Stat, String> {
-        stat(path).map_err(|error| format!("{}: {}", quoteaf(path), strerror(&error)))
+        stat(path).map_err(|error| format!("{}: {}", quote(path), strerror(&error)))
     }
 
     /// `-newerXY`: time X of a file against time Y of another, or against a date if Y is `t`.
@@ -342,7 +349,7 @@ impl Parser<'_, '_> {
         let (sec, nsec) = if *than == b't' {
             let text = self.argument(name)?;
             time::parse(&text.to_string_lossy()).ok_or_else(|| {
-                format!("I cannot figure out how to interpret {} as a date or time", quoteaf(&text))
+                format!("I cannot figure out how to interpret {} as a date or time", quote(&text))
             })?
         } else {
             let than = clock(*than).ok_or_else(invalid)?;
@@ -371,7 +378,7 @@ impl Parser<'_, '_> {
 
     fn perm(&mut self) -> Result<Expr, String> {
         let text = self.argument("-perm")?.to_string_lossy().into_owned();
-        let bad = || format!("invalid mode {}", quoteaf(OsStr::new(&text)));
+        let bad = || format!("invalid mode {}", quote(OsStr::new(&text)));
         let (kind, mode): (fn(u32) -> Bits, &str) = match text.as_bytes().first() {
             Some(b'-') => (Bits::All, &text[1..]),
             Some(b'/') => (Bits::Any, &text[1..]),
