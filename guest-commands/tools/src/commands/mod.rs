@@ -1,5 +1,6 @@
 //! The commands, one file each, and the table of their names. Finding a command in the table is `dispatch`'s business.
 
+mod bc;
 mod cat;
 mod chmod;
 mod cmp;
@@ -18,6 +19,7 @@ mod machine;
 mod mkdir;
 mod mv;
 mod owner;
+mod patch;
 mod ps;
 mod rev;
 mod sed;
@@ -62,6 +64,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("base64", uu!("base64", uu_base64)),
     ("basename", uu!("basename", uu_basename)),
     ("basenc", uu!("basenc", uu_basenc)),
+    ("bc", Run::Own(bc::main)),
     ("cat", Run::Own(cat::main)),
     ("chgrp", Run::Own(owner::chown)),
     ("chmod", Run::Own(chmod::main)),
@@ -114,6 +117,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("numfmt", uu!("numfmt", uu_numfmt)),
     ("od", uu!("od", uu_od)),
     ("paste", uu!("paste", uu_paste)),
+    ("patch", Run::Own(patch::main)),
     ("pathchk", uu!("pathchk", uu_pathchk)),
     ("pr", uu!("pr", uu_pr)),
     ("printenv", Run::Own(env::printenv)),

@@ -111,7 +111,7 @@ pub(crate) fn back_up(
 }
 
 /// The highest number of the numbered backups of `path`, 0 if there are none.
-fn highest(path: &OsStr) -> u64 {
+pub(crate) fn highest(path: &OsStr) -> u64 {
     let bytes = path.as_bytes();
     let dir = match bytes.iter().rposition(|b| *b == b'/') {
         Some(0) => os(b"/"),
