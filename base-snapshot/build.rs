@@ -11,11 +11,12 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
     ("archive", "agentos-archive.wasm"),
+    ("awk", "awk.wasm"),
 ];
 
 fn main() {
@@ -99,7 +100,18 @@ fn build(root: &Path, guests: &Path, target: &Path) {
         .current_dir(guests)
         .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(target)
-        .args(["-p", "agentos-sh", "-p", "agentos-tools", "-p", "agentos-archive", "-p", "agentos-scripted"])
+        .args([
+            "-p",
+            "agentos-sh",
+            "-p",
+            "agentos-tools",
+            "-p",
+            "agentos-awk",
+            "-p",
+            "agentos-archive",
+            "-p",
+            "agentos-scripted",
+        ])
         .env_clear();
     let keep = |name: &str| {
         matches!(

@@ -16,6 +16,9 @@ pub const AGENT_PROGRAMS: [(&str, &str); 1] = [("agentos-scripted", "scripted")]
 /// Names of the shell.
 const SHELLS: [&str; 2] = ["sh", "bash"];
 
+/// Names of awk.
+const AWKS: [&str; 4] = ["awk", "gawk", "mawk", "nawk"];
+
 const fn rdev(major: u64, minor: u64) -> u64 {
     (major << 8) | minor
 }
@@ -111,6 +114,7 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
         Ok(())
     };
     put("sh", &mut SHELLS.into_iter())?;
+    put("awk", &mut AWKS.into_iter())?;
     put("tools", &mut tool_names().filter(|name| !SHELLS.contains(name)))?;
     put("archive", &mut archive_names())?;
     for (name, module) in AGENT_PROGRAMS {
