@@ -7,6 +7,7 @@
 
 mod commands;
 mod dispatch;
+mod regex;
 
 // Under the names that commands know them by.
 use agentos_command::{context, glob, mode, names, options, os, quote, size, time, walk};

@@ -130,7 +130,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("rev", Run::Own(rev::main)),
     ("rm", uu!("rm", uu_rm)),
     ("rmdir", uu!("rmdir", uu_rmdir)),
-    ("sed", Run::Upstream("sed", sed::run)),
+    ("sed", Run::Own(sed::main)),
     ("seq", uu!("seq", uu_seq)),
     ("setsid", Run::Own(setsid::main)),
     ("sha1sum", uu!("sha1sum", uu_sha1sum)),

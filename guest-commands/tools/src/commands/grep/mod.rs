@@ -1,7 +1,6 @@
 //! `grep`, `egrep` and `fgrep` with GNU's options over ripgrep's searcher. Colours and back-references are not here.
 
 mod files;
-mod pattern;
 mod search;
 
 use crate::context::{Cx, End, Outcome, open_input};
@@ -9,7 +8,7 @@ use crate::options::Order;
 use crate::os::{OsStrExt, os_owned};
 use agentos_guest::strerror;
 use grep_regex::RegexMatcherBuilder;
-use pattern::{Syntax, translate};
+use crate::regex::{Syntax, translate};
 use std::ffi::{OsStr, OsString};
 
 const SPEC: &[&str] = &[
@@ -278,7 +277,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     config.names = names.unwrap_or(tree.recurse || operands.len() > 1);
     let mut written = Vec::new();
     for pattern in &patterns {
-        written.push(translate(pattern, syntax).map_err(|message| End::Failure(2, message))?);
+        written.push(translate(pattern, syntax, false).map_err(|message| End::Failure(2, message))?.text);
     }
     let mut builder = RegexMatcherBuilder::new();
     builder.case_insensitive(fold).word(word && !line).whole_line(line).multi_line(true).octal(false);

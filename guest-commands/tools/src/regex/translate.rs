@@ -1,5 +1,5 @@
-//! POSIX basic and extended regular expressions, rewritten in the syntax of the regex crate. Back-references cannot be
-//! expressed there and are refused.
+//! POSIX basic and extended regular expressions and Perl's, rewritten in the syntax of the regex and fancy-regex crates. It
+//! compiles nothing.
 
 use std::fmt::Write;
 
@@ -16,21 +16,38 @@ pub(crate) enum Syntax {
     Perl,
 }
 
-/// The pattern in the regex crate's syntax, or GNU's words for what is wrong with it.
-pub(crate) fn translate(pattern: &[u8], syntax: Syntax) -> Result<String, String> {
+/// A pattern in the regex crate's syntax.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Translated {
+    pub(crate) text: String,
+    /// How many groups it has.
+    pub(crate) groups: usize,
+    /// It needs an engine that goes back: back-references, look-around.
+    pub(crate) fancy: bool,
+    /// The first way to match need not be the longest one, which POSIX asks for.
+    pub(crate) ambiguous: bool,
+}
+
+/// Rewrites a pattern, or says in GNU's words what is wrong with it. `editor`: newlines are characters like others and
+/// `\n`, `\t`, `\x41` are escapes, as for `sed`.
+pub(crate) fn translate(pattern: &[u8], syntax: Syntax, editor: bool) -> Result<Translated, String> {
     match syntax {
         Syntax::Fixed => {
-            let mut out = String::new();
-            put_text(&mut out, pattern);
-            Ok(out)
+            let mut text = String::new();
+            put_text(&mut text, pattern);
+            Ok(Translated { text, ..Translated::default() })
         }
-        Syntax::Perl => Ok(String::from_utf8_lossy(pattern).into_owned()),
+        Syntax::Perl => Ok(perl(pattern)),
         _ => Translator {
             bytes: pattern,
             at: 0,
             out: String::new(),
             extended: syntax == Syntax::Extended,
+            editor,
             open: Vec::new(),
+            closed: Vec::new(),
+            fancy: false,
+            ambiguous: false,
             atom: 0,
             repeated: false,
         }
@@ -38,13 +55,106 @@ pub(crate) fn translate(pattern: &[u8], syntax: Syntax) -> Result<String, String
     }
 }
 
+/// What Perl writes and the engines read otherwise: `\h`, `\R`, `\N`, `\Q…\E`.
+fn perl(pattern: &[u8]) -> Translated {
+    let text = String::from_utf8_lossy(pattern);
+    let mut out = Translated::default();
+    let mut chars = text.chars().peekable();
+    let (mut quoted, mut class) = (false, false);
+    while let Some(c) = chars.next() {
+        if quoted {
+            if c == '\\' && chars.next_if_eq(&'E').is_some() {
+                quoted = false;
+            } else {
+                out.text.push_str(&escape(c));
+            }
+            continue;
+        }
+        match c {
+            '\\' => match chars.next() {
+                Some('Q') => quoted = true,
+                Some('E') => {}
+                Some('h') if class => out.text.push_str(" \\t"),
+                Some('h') => out.text.push_str("[ \\t]"),
+                Some('H') => out.text.push_str("[^ \\t\\n]"),
+                Some('d') if class => out.text.push_str("0-9"),
+                Some('d') => out.text.push_str("[0-9]"),
+                Some('D') if !class => out.text.push_str("[^0-9\\n]"),
+                Some('N') => out.text.push_str("[^\\n]"),
+                Some('R') => out.text.push_str("(?:\\r\\n|[\\n\\r\\x0b\\x0c])"),
+                Some('e') => out.text.push_str("\\x1b"),
+                Some(next) => {
+                    // References and `\K`, `\G`, `\g{1}`, `\k<n>` are for the engine that goes back.
+                    out.fancy |= !class && matches!(next, '1'..='9' | 'K' | 'G' | 'g' | 'k' | 'X' | 'Z');
+                    out.text.push('\\');
+                    out.text.push(next);
+                }
+                None => out.text.push('\\'),
+            },
+            '[' if class && chars.peek() == Some(&':') => {
+                out.text.push('[');
+                for c in chars.by_ref() {
+                    out.text.push(c);
+                    if c == ']' {
+                        break;
+                    }
+                }
+            }
+            // A bracket in a class would begin a nested one.
+            '[' if class => out.text.push_str("\\["),
+            '[' => {
+                class = true;
+                out.text.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.text.push_str("^\\n");
+                }
+                if chars.next_if_eq(&']').is_some() {
+                    out.text.push_str("\\]");
+                }
+            }
+            ']' if class => {
+                class = false;
+                out.text.push(']');
+            }
+            '&' | '~' if class => out.text.push_str(&escape(c)),
+            '(' if !class => {
+                out.text.push('(');
+                let mut ahead = chars.clone();
+                if ahead.next() != Some('?') {
+                    out.groups += 1;
+                    // Verbs such as `(*SKIP)`.
+                    out.fancy |= chars.peek() == Some(&'*');
+                } else {
+                    let kind: String = ahead.take(2).collect();
+                    let group = kind.starts_with("P<")
+                        || (kind.starts_with('<') && !matches!(kind.as_str(), "<=" | "<!"));
+                    out.groups += usize::from(group);
+                    out.fancy |= matches!(kind.chars().next(), Some('=' | '!' | '>' | '|' | '(' | '#' | '&' | 'R'))
+                        || matches!(kind.as_str(), "<=" | "<!" | "P=" | "P>");
+                }
+            }
+            '*' | '+' | '?' | '}' if !class && chars.peek() == Some(&'+') => {
+                out.fancy = true;
+                out.text.push(c);
+            }
+            _ => out.text.push(c),
+        }
+    }
+    out
+}
+
 struct Translator<'a> {
     bytes: &'a [u8],
     at: usize,
     out: String,
     extended: bool,
-    /// Where in `out` the open groups begin.
-    open: Vec<usize>,
+    editor: bool,
+    /// The open groups: their numbers, and where in `out` they begin.
+    open: Vec<(usize, usize)>,
+    /// Of each group, whether it has been closed.
+    closed: Vec<bool>,
+    fancy: bool,
+    ambiguous: bool,
     /// Where in `out` the last atom begins, and whether it already has an operator.
     atom: usize,
     repeated: bool,
@@ -61,7 +171,7 @@ enum Token {
 }
 
 impl Translator<'_> {
-    fn run(mut self) -> Result<String, String> {
+    fn run(mut self) -> Result<Translated, String> {
         // Nothing to repeat yet: `*` is a letter, `^` an anchor.
         let mut start = true;
         while let Some(&b) = self.bytes.get(self.at) {
@@ -81,7 +191,19 @@ impl Translator<'_> {
                         b'{' if !self.extended => (Token::Interval, next),
                         b'+' | b'?' if !self.extended => (Token::Repeat(next), next),
                         b'1'..=b'9' => {
-                            return Err(format!("back-reference \\{} is not supported", char::from(next)));
+                            let number = usize::from(next - b'0');
+                            if self.closed.get(number - 1) != Some(&true) {
+                                return Err(if self.editor {
+                                    format!("invalid reference \\{number} on `s' command's RHS")
+                                } else {
+                                    "Invalid back reference".to_owned()
+                                });
+                            }
+                            self.begin_atom(before);
+                            self.fancy = true;
+                            // In a group of its own, so that no digit after it belongs to it.
+                            let _ = write!(self.out, "(?:\\{number})");
+                            continue;
                         }
                         b'w' | b'W' | b's' | b'S' | b'b' | b'B' => {
                             self.begin_atom(before);
@@ -97,6 +219,14 @@ impl Translator<'_> {
                                 b'`' => "\\A",
                                 _ => "\\z",
                             });
+                            continue;
+                        }
+                        // A newline in a pattern is written so.
+                        b'n' | b't' | b'f' | b'v' | b'a' | b'r' | b'd' | b'o' | b'x' | b'c' if self.editor => {
+                            let (byte, used) = escaped_byte(&self.bytes[self.at - 1..]).unwrap_or((next, 1));
+                            self.at += used - 1;
+                            self.begin_atom(before);
+                            put_text(&mut self.out, &[byte]);
                             continue;
                         }
                         _ => (Token::Literal, next),
@@ -132,16 +262,22 @@ impl Translator<'_> {
             };
             match token {
                 Token::Open => {
-                    self.open.push(before);
-                    self.out.push_str("(?:");
+                    self.closed.push(false);
+                    self.open.push((self.closed.len(), before));
+                    self.out.push('(');
                     start = true;
                 }
                 Token::Close => {
-                    let Some(begin) = self.open.pop() else { return Err("Unmatched ) or \\)".to_owned()) };
+                    let Some((number, begin)) = self.open.pop() else {
+                        return Err("Unmatched ) or \\)".to_owned());
+                    };
+                    self.closed[number - 1] = true;
+                    // `\(^a\)` and `(|a)`: nothing may stand between the parentheses.
                     self.begin_atom(begin);
                     self.out.push(')');
                 }
                 Token::Or => {
+                    self.ambiguous = true;
                     self.out.push('|');
                     start = true;
                 }
@@ -167,7 +303,12 @@ impl Translator<'_> {
         if !self.open.is_empty() {
             return Err("Unmatched ( or \\(".to_owned());
         }
-        Ok(self.out)
+        Ok(Translated {
+            text: self.out,
+            groups: self.closed.len(),
+            fancy: self.fancy,
+            ambiguous: self.ambiguous,
+        })
     }
 
     fn begin_atom(&mut self, at: usize) {
@@ -181,6 +322,8 @@ impl Translator<'_> {
             self.out.insert_str(self.atom, "(?:");
             self.out.push(')');
         }
+        // `a?(ab)?`: the first way to take `ab` stops after the `a`.
+        self.ambiguous |= self.out.ends_with(')');
         self.out.push_str(op);
         self.repeated = true;
     }
@@ -233,7 +376,7 @@ impl Translator<'_> {
         let start = self.at;
         let mut class = String::from("[");
         if self.bytes.get(self.at) == Some(&b'^') {
-            class.push_str("^\\n");
+            class.push_str(if self.editor { "^" } else { "^\\n" });
             self.at += 1;
         }
         let first = self.at;
@@ -287,6 +430,15 @@ impl Translator<'_> {
             self.at += end + 4;
             return Some((c as u32, escape(c)));
         }
+        if self.editor
+            && rest[0] == b'\\'
+            && rest.get(1).is_some_and(|b| b"nftvardoxc]".contains(b) && *b != b']')
+            && let Some((byte, used)) = escaped_byte(&rest[1..])
+            && byte.is_ascii()
+        {
+            self.at += used + 1;
+            return Some((u32::from(byte), escape(char::from(byte))));
+        }
         let (c, len) = match rest.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next()) {
             Some(c) => (c, c.len_utf8()),
             None => return None,
@@ -297,7 +449,35 @@ impl Translator<'_> {
 }
 
 fn escape(c: char) -> String {
-    if c.is_ascii_punctuation() { format!("\\{c}") } else { c.to_string() }
+    match c {
+        '\n' => "\\n".to_owned(),
+        c if c.is_ascii_punctuation() => format!("\\{c}"),
+        c => c.to_string(),
+    }
+}
+
+/// The byte that an escape of `sed` stands for, and how many bytes after the backslash it takes.
+pub(crate) fn escaped_byte(text: &[u8]) -> Option<(u8, usize)> {
+    let number = |from: usize, radix: u32, most: usize| {
+        let digits = text[from..].iter().take(most).take_while(|b| char::from(**b).is_digit(radix)).count();
+        let digits = std::str::from_utf8(&text[from..from + digits]).ok()?;
+        // `\d999` is taken modulo 256.
+        let value = u32::from_str_radix(digits, radix).ok()?;
+        Some(((value & 0xff) as u8, from + digits.len()))
+    };
+    match text.first()? {
+        b'n' => Some((b'\n', 1)),
+        b't' => Some((b'\t', 1)),
+        b'f' => Some((0x0c, 1)),
+        b'v' => Some((0x0b, 1)),
+        b'a' => Some((0x07, 1)),
+        b'r' => Some((b'\r', 1)),
+        b'd' => number(1, 10, 3),
+        b'o' => number(1, 8, 3),
+        b'x' => number(1, 16, 2),
+        b'c' => text.get(1).map(|b| (b.to_ascii_uppercase() ^ 0x40, 2)),
+        _ => None,
+    }
 }
 
 fn put_text(out: &mut String, text: &[u8]) {
@@ -338,14 +518,14 @@ mod tests {
     use super::{Syntax, translate};
 
     fn check(syntax: Syntax, pattern: &str, want: &str) {
-        let got = translate(pattern.as_bytes(), syntax).unwrap_or_else(|e| format!("ERROR {e}"));
-        assert_eq!(got, want, "{pattern}");
+        let got = translate(pattern.as_bytes(), syntax, false);
+        assert_eq!(got.map_or_else(|e| format!("ERROR {e}"), |t| t.text), want, "{pattern}");
     }
 
     #[test]
     fn basic_and_extended() {
         use Syntax::{Basic, Extended, Fixed};
-        check(Basic, "a\\(b\\)*c", "a(?:b)*c");
+        check(Basic, "a\\(b\\)*c", "a(b)*c");
         check(Basic, "a(b)+", "a\\(b\\)\\+");
         check(Basic, "*a", "\\*a");
         check(Basic, "^*a$b$", "^\\*a\\$b$");
@@ -357,8 +537,10 @@ mod tests {
         check(Basic, "[^a-z]", "[^\\na-z]");
         check(Basic, "[\\n]", "[\\\\n]");
         check(Basic, "[[:digit:]-]", "[0-9\\-]");
-        check(Basic, "\\(a\\)\\1", "ERROR back-reference \\1 is not supported");
-        check(Extended, "(a|b)+?", "(?:(?:a|b)+)?");
+        check(Basic, "\\2", "ERROR Invalid back reference");
+        check(Syntax::Perl, "\\d+\\h[^]a]", "[0-9]+[ \\t][^\\n\\]a]");
+        check(Basic, "\\(a\\)\\1", "(a)(?:\\1)");
+        check(Extended, "(a|b)+?", "(?:(a|b)+)?");
         check(Basic, "xa\\{2\\}*", "x(?:a{2,2})*");
         check(Extended, "a{,2}b{3}", "a{0,2}b{3,3}");
         check(Extended, "a{x", "a\\{x");
