@@ -25,6 +25,9 @@ const TERSE: &str = "%n %s %b %f %u %g %D %i %h %t %T %X %Y %Z %W %o";
 const FS_TERSE: &str = "%n %i %l %t %s %S %b %f %a %c %d";
 const FS_FULL: &str = "  File: \"%n\"\n    ID: %-8i Namelen: %-7l Type: %T\nBlock size: %-10s Fundamental block size: %S\nBlocks: Total: %-10b Free: %-10f Available: %a\nInodes: Total: %-10c Free: %d";
 
+/// What file systems are called: there is one kind.
+pub(crate) const FILE_SYSTEM: &str = "agentos";
+
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let parsed = cx.parse(SPEC, args, Order::Permute, HELP)?;
     let (mut follow, mut system, mut terse, mut escapes) = (false, false, false, false);
@@ -245,7 +248,7 @@ fn fs_directive(d: &str, path: &OsStr, s: &StatFs) -> Option<String> {
         "n" => path.to_string_lossy().into_owned(),
         "s" | "S" => s.bsize.to_string(),
         "t" => "0".to_owned(),
-        "T" => "agentos".to_owned(),
+        "T" => FILE_SYSTEM.to_owned(),
         _ => return None,
     })
 }

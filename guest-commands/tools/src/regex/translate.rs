@@ -26,6 +26,8 @@ pub(crate) struct Translated {
     pub(crate) fancy: bool,
     /// The first way to match need not be the longest one, which POSIX asks for.
     pub(crate) ambiguous: bool,
+    /// What GNU's `grep` warns of.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Rewrites a pattern, or says in GNU's words what is wrong with it. `editor`: newlines are characters like others and
@@ -48,6 +50,7 @@ pub(crate) fn translate(pattern: &[u8], syntax: Syntax, editor: bool) -> Result<
             closed: Vec::new(),
             fancy: false,
             ambiguous: false,
+            warnings: Vec::new(),
             atom: 0,
             repeated: false,
         }
@@ -129,8 +132,9 @@ fn perl(pattern: &[u8]) -> Translated {
                     let group = kind.starts_with("P<")
                         || (kind.starts_with('<') && !matches!(kind.as_str(), "<=" | "<!"));
                     out.groups += usize::from(group);
-                    out.fancy |= matches!(kind.chars().next(), Some('=' | '!' | '>' | '|' | '(' | '#' | '&' | 'R'))
-                        || matches!(kind.as_str(), "<=" | "<!" | "P=" | "P>");
+                    out.fancy |=
+                        matches!(kind.chars().next(), Some('=' | '!' | '>' | '|' | '(' | '#' | '&' | 'R'))
+                            || matches!(kind.as_str(), "<=" | "<!" | "P=" | "P>");
                 }
             }
             '*' | '+' | '?' | '}' if !class && chars.peek() == Some(&'+') => {
@@ -155,6 +159,7 @@ struct Translator<'a> {
     closed: Vec<bool>,
     fancy: bool,
     ambiguous: bool,
+    warnings: Vec<String>,
     /// Where in `out` the last atom begins, and whether it already has an operator.
     atom: usize,
     repeated: bool,
@@ -222,7 +227,9 @@ impl Translator<'_> {
                             continue;
                         }
                         // A newline in a pattern is written so.
-                        b'n' | b't' | b'f' | b'v' | b'a' | b'r' | b'd' | b'o' | b'x' | b'c' if self.editor => {
+                        b'n' | b't' | b'f' | b'v' | b'a' | b'r' | b'd' | b'o' | b'x' | b'c'
+                            if self.editor =>
+                        {
                             let (byte, used) = escaped_byte(&self.bytes[self.at - 1..]).unwrap_or((next, 1));
                             self.at += used - 1;
                             self.begin_atom(before);
@@ -267,6 +274,8 @@ impl Translator<'_> {
                     self.out.push('(');
                     start = true;
                 }
+                // Nothing is open: a letter.
+                Token::Close if self.extended && !self.editor && self.open.is_empty() => self.literal(b')'),
                 Token::Close => {
                     let Some((number, begin)) = self.open.pop() else {
                         return Err("Unmatched ) or \\)".to_owned());
@@ -283,14 +292,32 @@ impl Translator<'_> {
                 }
                 Token::Repeat(b'*') if was_start && !self.extended => self.literal(b'*'),
                 // Nothing to repeat: GNU lets it pass, so `*a` finds `a`.
-                Token::Repeat(_) if was_start => start = true,
+                Token::Repeat(_) if was_start && self.editor => {
+                    return Err("Invalid preceding regular expression".to_owned());
+                }
+                Token::Repeat(op) if was_start => {
+                    self.warn_of_start(&char::from(op).to_string());
+                    start = true;
+                }
                 Token::Repeat(op) => self.repeat(&char::from(op).to_string()),
                 Token::Interval => match self.interval() {
-                    Some(_) if was_start && self.extended => start = true,
+                    Some(_) if was_start && self.extended => {
+                        self.warn_of_start("{...}");
+                        start = true;
+                    }
                     Some(text) if was_start => {
                         return Err(format!("Invalid preceding regular expression: {text}"));
                     }
                     Some(text) => self.repeat(&text),
+                    None if self.extended
+                        && self.editor
+                        && self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) =>
+                    {
+                        return Err("Unmatched \\{".to_owned());
+                    }
+                    None if self.extended && self.is_interval() => {
+                        return Err("Invalid content of \\{\\}".to_owned());
+                    }
                     None if self.extended => self.literal(b'{'),
                     None if !self.bytes[self.at..].windows(2).any(|w| w == b"\\}") => {
                         return Err("Unmatched \\{".to_owned());
@@ -308,7 +335,21 @@ impl Translator<'_> {
             groups: self.closed.len(),
             fancy: self.fancy,
             ambiguous: self.ambiguous,
+            warnings: self.warnings,
         })
+    }
+
+    fn warn_of_start(&mut self, what: &str) {
+        if self.extended {
+            self.warnings.push(format!("{what} at start of expression"));
+        }
+    }
+
+    /// Whether numbers and a closing brace follow, be they sensible or not.
+    fn is_interval(&self) -> bool {
+        let rest = &self.bytes[self.at..];
+        let digits = rest.iter().take_while(|b| b.is_ascii_digit() || **b == b',').count();
+        digits > 0 && rest.get(digits) == Some(&b'}')
     }
 
     fn begin_atom(&mut self, at: usize) {
@@ -448,10 +489,15 @@ impl Translator<'_> {
     }
 }
 
+/// Whether the engines may read more into a character than the character. With a backslash, `<` and `>` are anchors.
+fn is_operator(c: char) -> bool {
+    c.is_ascii_punctuation() && !matches!(c, '<' | '>' | '_' | '"' | '\'' | '/' | ',' | ':' | ';' | '@' | '%')
+}
+
 fn escape(c: char) -> String {
     match c {
         '\n' => "\\n".to_owned(),
-        c if c.is_ascii_punctuation() => format!("\\{c}"),
+        c if is_operator(c) => format!("\\{c}"),
         c => c.to_string(),
     }
 }
@@ -483,7 +529,7 @@ pub(crate) fn escaped_byte(text: &[u8]) -> Option<(u8, usize)> {
 fn put_text(out: &mut String, text: &[u8]) {
     for chunk in text.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_ascii_punctuation() {
+            if is_operator(c) {
                 out.push('\\');
             }
             out.push(c);
@@ -549,6 +595,7 @@ mod tests {
         check(Extended, "[a", "ERROR Unmatched [, [^, [:, [., or [=");
         check(Extended, "a\\", "ERROR Trailing backslash");
         check(Extended, "é+", "é+");
-        check(Fixed, "a.b*", "a\\.b\\*");
+        check(Fixed, "a.b*<", "a\\.b\\*<");
+        check(Basic, "<[^>]*>", "<[^\\n>]*>");
     }
 }

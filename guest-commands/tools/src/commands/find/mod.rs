@@ -1,6 +1,7 @@
-//! `find`: walks trees and evaluates an expression on every file. It knows no locale of its own and no `-regex`.
+//! `find`: walks trees and evaluates an expression on every file. It knows no locale of its own.
 
 mod eval;
+mod format;
 mod parse;
 
 use crate::context::{Cx, End, Outcome};
@@ -22,6 +23,12 @@ pub(crate) struct Options {
     pub(crate) one_system: bool,
     pub(crate) follow: bool,
     pub(crate) follow_operands: bool,
+    /// The file with the starting points (`-files0-from`).
+    pub(crate) roots_from: Option<OsString>,
+    /// What `-fprint` and the like write to.
+    pub(crate) targets: Vec<parse::Target>,
+    /// What the expression gives reason to warn of.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A file under examination. Its attributes are looked at when an expression first asks for more than its kind.
@@ -86,6 +93,9 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         one_system: false,
         follow: false,
         follow_operands: false,
+        roots_from: None,
+        targets: Vec::new(),
+        warnings: Vec::new(),
     };
     let mut rest = args;
     while let Some((first, tail)) = rest.split_first() {
@@ -97,6 +107,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 rest = tail;
                 break;
             }
+            // How the expression is ordered for speed is not for the caller to say here.
+            [b'-', b'O', b'0'..=b'3'] => {}
             _ => break,
         }
         rest = tail;
@@ -107,10 +119,29 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     };
     let split = rest.iter().position(starts_expression).unwrap_or(rest.len());
     let (roots, expression) = rest.split_at(split);
-    let expression = parse::parse(expression, &mut options).map_err(|message| End::Failure(1, message))?;
+    let parsed = parse::parse(expression, &mut options);
+    for warning in std::mem::take(&mut options.warnings) {
+        cx.say(warning);
+    }
+    let expression = parsed.map_err(|message| End::Failure(1, message))?;
+    let listed = match &options.roots_from {
+        Some(_) if !roots.is_empty() => {
+            let message = format!(
+                "extra operand {}\nfile operands cannot be combined with -files0-from",
+                crate::quote::quote(&roots[0])
+            );
+            return Err(End::Usage(1, message));
+        }
+        Some(file) => Some(listed_roots(file)?),
+        None => None,
+    };
     let here = [OsString::from(".")];
-    let roots = if roots.is_empty() { &here[..] } else { roots };
-    let mut state = State::new(cx);
+    let roots = match &listed {
+        Some(listed) => listed.as_slice(),
+        None if roots.is_empty() => &here[..],
+        None => roots,
+    };
+    let mut state = State::new(cx, std::mem::take(&mut options.targets));
     for root in roots {
         let walk = Walk { expression: &expression, options: &options, root };
         visit(&mut state, &walk, root.as_bytes(), None, 0, &mut Vec::new())?;
@@ -119,7 +150,20 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         }
     }
     state.finish(&expression)?;
+    state.close()?;
     Ok(state.status)
+}
+
+/// The starting points of a file, each ended by a NUL byte.
+fn listed_roots(file: &OsStr) -> Result<Vec<OsString>, End> {
+    let mut text = Vec::new();
+    let read = crate::context::open_input(file).and_then(|mut input| input.read_to_end(&mut text));
+    if let Err(error) = read {
+        let message = format!("cannot open {} for reading: {}", crate::quote::quote(file), strerror(&error));
+        return Err(End::Failure(1, message));
+    }
+    let names = text.split(|b| *b == 0).filter(|name| !name.is_empty());
+    Ok(names.map(|name| os(name).to_owned()).collect())
 }
 
 /// What does not change during a walk.

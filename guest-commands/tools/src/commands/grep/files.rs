@@ -73,6 +73,7 @@ fn operand_file(run: &mut Run<'_>, tree: &Tree, path: &OsStr) -> Result<bool, En
         FileType::Dir if tree.skip_dirs => Ok(false),
         FileType::Dir => {
             run.fail(path, &io_error(Errno::EISDIR));
+            run.nothing_in(path)?;
             Ok(false)
         }
         FileType::File => {

@@ -1,14 +1,18 @@
-//! `grep`, `egrep` and `fgrep` with GNU's options over ripgrep's searcher. Colours and back-references are not here.
+//! `grep`, `egrep` and `fgrep` with GNU's options over ripgrep's searcher.
 
+mod colors;
 mod files;
+mod finder;
 mod search;
 
 use crate::context::{Cx, End, Outcome, open_input};
 use crate::options::Order;
 use crate::os::{OsStrExt, os_owned};
+use crate::regex::{Syntax, Translated, translate};
+use agentos_guest::fs::{FileType, file_type, stat};
 use agentos_guest::strerror;
-use grep_regex::RegexMatcherBuilder;
-use crate::regex::{Syntax, translate};
+use colors::Colors;
+use finder::{Finder, Manner};
 use std::ffi::{OsStr, OsString};
 
 const SPEC: &[&str] = &[
@@ -59,6 +63,8 @@ const SPEC: &[&str] = &[
     "color=?",
     "colour=?",
     "U,binary",
+    "T,initial-tab",
+    "u,unix-byte-offsets",
     "V,version",
     "help",
 ];
@@ -66,8 +72,8 @@ const USAGE: &str = "Usage: grep [OPTION]... PATTERNS [FILE]...";
 const HELP: &str = "Search for PATTERNS in each FILE.
   -E, --extended-regexp      PATTERNS are extended regular expressions
   -F, --fixed-strings        PATTERNS are strings
-  -G, --basic-regexp         PATTERNS are basic regular expressions (no back-references)
-  -P, --perl-regexp          PATTERNS are Perl-like expressions (no look-around)
+  -G, --basic-regexp         PATTERNS are basic regular expressions
+  -P, --perl-regexp          PATTERNS are Perl-like expressions
   -e, --regexp=PATTERNS      use PATTERNS for matching
   -f, --file=FILE            take PATTERNS from FILE
   -i, --ignore-case          ignore case distinctions
@@ -98,7 +104,8 @@ const HELP: &str = "Search for PATTERNS in each FILE.
   -Z, --null                 print 0 byte after FILE name
   -B, -A, -C NUM, -NUM       print NUM lines of context before, after, around
       --group-separator=SEP, --no-group-separator
-      --color[=WHEN]         WHEN is 'never' or 'auto'; there are no colours";
+  -T, --initial-tab          make tabs line up (if needed)
+      --color[=WHEN]         use markers to highlight the matching strings; WHEN is 'always', 'never', or 'auto'";
 
 /// What is done with binary files.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,10 +139,14 @@ pub(crate) struct Config {
     pub(crate) line_end: u8,
     pub(crate) before: usize,
     pub(crate) after: usize,
+    /// Groups of lines are separated, also where no line stands around another (`-A 0`).
+    pub(crate) grouped: bool,
     pub(crate) separator: Option<Vec<u8>>,
     pub(crate) line_buffered: bool,
     pub(crate) silent: bool,
     pub(crate) label: OsString,
+    pub(crate) initial_tab: bool,
+    pub(crate) colors: Option<Colors>,
 }
 
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
@@ -162,14 +173,18 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         line_end: b'\n',
         before: 0,
         after: 0,
+        grouped: false,
         separator: Some(b"--".to_vec()),
         line_buffered: false,
         silent: false,
         label: "(standard input)".into(),
+        initial_tab: false,
+        colors: None,
     };
     let mut tree = files::Tree::default();
     let (mut patterns, mut fold, mut word, mut line) = (None::<Vec<Vec<u8>>>, false, false, false);
     let mut names = None;
+    let mut colored = false;
     let (mut quiet, mut list, mut count, mut only) = (false, None, false, false);
     for opt in &parsed.opts {
         let keyword = |allowed: &[&str]| {
@@ -226,23 +241,26 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "files-with-matches" => list = Some(Show::NamesWith),
             "count" => count = true,
             "null" => config.null_names = true,
-            "before-context" => config.before = context(&opt.text())?,
-            "after-context" => config.after = context(&opt.text())?,
-            "context" => (config.before, config.after) = (context(&opt.text())?, context(&opt.text())?),
+            "before-context" => (config.before, config.grouped) = (context(&opt.text())?, true),
+            "after-context" => (config.after, config.grouped) = (context(&opt.text())?, true),
+            "context" => {
+                (config.before, config.grouped) = (context(&opt.text())?, true);
+                config.after = config.before;
+            }
             "group-separator" => config.separator = Some(opt.arg().as_bytes().to_vec()),
             "no-group-separator" => config.separator = None,
             "color" | "colour" => {
-                if opt.value.is_some() {
-                    match opt.text().as_str() {
-                        "never" | "auto" | "no" | "none" | "tty" | "if-tty" => {}
-                        "always" | "yes" | "force" => {
-                            return Err(End::Failure(2, "--color=always is not supported".to_owned()));
-                        }
-                        text => return Err(unknown(opt.id, text)),
-                    }
+                colored = match opt.value.as_ref().map(|_| opt.text()).as_deref() {
+                    Some("never" | "no" | "none") => false,
+                    None | Some("auto" | "tty" | "if-tty") => terminal(),
+                    Some("always" | "yes" | "force") => true,
+                    Some(text) => return Err(unknown(opt.id, text)),
                 }
             }
+            "initial-tab" => config.initial_tab = true,
+            // Carriage returns are never left out here.
             "binary" => {}
+            "unix-byte-offsets" => cx.say("warning: --unix-byte-offsets (-u) is obsolete"),
             "version" => {
                 let name = cx.name;
                 cx.print(format_args!("{name} (agentos-tools) {}\n", env!("CARGO_PKG_VERSION")))?;
@@ -272,34 +290,52 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     };
     if !matches!(config.show, Show::Lines | Show::Parts) {
         // Nothing of the lines is shown, so nothing around them either. (Of parts, GNU shows where groups end.)
-        (config.before, config.after) = (0, 0);
+        (config.before, config.after, config.grouped) = (0, 0, false);
     }
-    config.names = names.unwrap_or(tree.recurse || operands.len() > 1);
+    config.names = names.unwrap_or_else(|| match operands.as_slice() {
+        [] => tree.recurse,
+        // A single file needs no name even with -r.
+        [one] => tree.recurse && one != "-" && stat(one).is_ok_and(|s| file_type(s.mode) == FileType::Dir),
+        _ => true,
+    });
     let mut written = Vec::new();
     for pattern in &patterns {
-        written.push(translate(pattern, syntax, false).map_err(|message| End::Failure(2, message))?.text);
+        written.push(translate(pattern, syntax, false).map_err(|message| End::Failure(2, message))?);
     }
-    let mut builder = RegexMatcherBuilder::new();
-    builder.case_insensitive(fold).word(word && !line).whole_line(line).multi_line(true).octal(false);
-    if config.line_end == b'\n' {
-        builder.line_terminator(Some(b'\n'));
-    } else {
-        builder.line_terminator(Some(0)).dot_matches_new_line(true);
+    for warning in written.iter().flat_map(|pattern| &pattern.warnings) {
+        cx.say(format_args!("warning: {warning}"));
+    }
+    if syntax == Syntax::Perl && written.len() > 1 {
+        return Err(End::Failure(2, "the -P option only supports a single pattern".to_owned()));
     }
     // No pattern at all matches nothing, an empty one everything.
     if written.is_empty() {
-        written.push("[^\\s\\S]".to_owned());
+        written.push(Translated { text: "[^\\s\\S]".to_owned(), ..Translated::default() });
     }
-    let matcher = match builder.build_many(&written) {
-        Ok(matcher) => matcher,
-        Err(error) => {
-            let text = error.to_string();
-            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            let what =
-                if syntax == Syntax::Perl { "unsupported Perl-like pattern" } else { "invalid pattern" };
-            return Err(End::Failure(2, format!("{what}: {why}")));
+    if colored {
+        config.colors = Some(chosen_colors(cx));
+    }
+    let places = config.show == Show::Parts || config.colors.is_some();
+    let manner = Manner { fold, word, line, end: config.line_end, places };
+    let matcher = Finder::new(&written, manner).map_err(|why| {
+        if syntax != Syntax::Perl {
+            return End::Failure(2, format!("invalid pattern: {why}"));
         }
-    };
+        let known = [
+            (&["unclosed group", "Opening parenthesis without"][..], "missing closing parenthesis"),
+            (&["unclosed character class", "character class"], "missing terminating ] for character class"),
+            (
+                &["repetition operator missing", "Target of repeat"],
+                "quantifier does not follow a repeatable item",
+            ),
+            (&["unopened group", "Closing parenthesis"], "unmatched closing parenthesis"),
+        ];
+        let words = known.iter().find(|(theirs, _)| theirs.iter().any(|t| why.contains(t)));
+        End::Failure(
+            2,
+            words.map_or_else(|| format!("unsupported Perl-like pattern: {why}"), |w| w.1.to_owned()),
+        )
+    })?;
     let mut run = search::Run::new(cx, &config, &matcher);
     let found = files::each(&mut run, &tree, &operands)?;
     // GNU: an error decides, except when -q found something.
@@ -309,6 +345,21 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         (true, _) => 0,
         _ => 1,
     })
+}
+
+/// Whether colours would be seen.
+fn terminal() -> bool {
+    agentos_guest::fd::isatty(1) && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+}
+
+fn chosen_colors(cx: &mut Cx) -> Colors {
+    let old = std::env::var_os("GREP_COLOR").filter(|old| !old.is_empty());
+    if let Some(old) = &old {
+        let old = old.to_string_lossy();
+        cx.say(format_args!("warning: GREP_COLOR='{old}' is deprecated; use GREP_COLORS='mt={old}'"));
+    }
+    let changes = std::env::var_os("GREP_COLORS").unwrap_or_default();
+    Colors::new(old.as_ref().map(|old| old.as_bytes()), changes.as_bytes())
 }
 
 /// `-3` of old is `-C 3`.

@@ -1,15 +1,18 @@
 //! Searches one file and prints what was found. Which files are searched is decided elsewhere.
 
+use super::colors::Colors;
+use super::finder::Finder;
 use super::{Binary, Config, Show};
 use crate::context::{Cx, Descriptor, End};
 use crate::os::OsStrExt;
 use agentos_guest::strerror;
-use grep_matcher::{LineTerminator, Matcher};
-use grep_regex::RegexMatcher;
+use grep_matcher::LineTerminator;
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 
+/// The least width of numbers before a tab.
+const INITIAL_TAB_WIDTH: usize = 2;
 /// How much of a file is looked at for NUL bytes before it is searched, as GNU's buffer.
 const PEEK: usize = 32 * 1024;
 
@@ -17,7 +20,7 @@ const PEEK: usize = 32 * 1024;
 pub(crate) struct Run<'a> {
     cx: &'a mut Cx,
     config: &'a Config,
-    matcher: &'a RegexMatcher,
+    matcher: &'a Finder,
     searcher: Searcher,
     /// The beginning of each file in turn.
     head: Vec<u8>,
@@ -28,7 +31,7 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(cx: &'a mut Cx, config: &'a Config, matcher: &'a RegexMatcher) -> Run<'a> {
+    pub(crate) fn new(cx: &'a mut Cx, config: &'a Config, matcher: &'a Finder) -> Run<'a> {
         let mut builder = SearcherBuilder::new();
         builder
             .line_terminator(LineTerminator::byte(config.line_end))
@@ -154,6 +157,7 @@ impl<'a> Run<'a> {
             selected: 0,
             grouped: &mut self.grouped,
             in_file: false,
+            next: 0,
         };
         let result = if whole {
             self.searcher.search_slice(self.matcher, head, &mut sink)
@@ -173,6 +177,11 @@ impl<'a> Run<'a> {
         Ok(selected > 0)
     }
 
+    /// What `-c` and `-L` say of a file without selected lines.
+    pub(crate) fn nothing_in(&mut self, shown: &OsStr) -> Result<(), End> {
+        self.summary(shown, 0)
+    }
+
     fn summary(&mut self, shown: &OsStr, selected: u64) -> Result<(), End> {
         let listed = match self.config.show {
             Show::Count => {
@@ -186,7 +195,7 @@ impl<'a> Run<'a> {
             _ => false,
         };
         if listed {
-            self.cx.put(shown.as_bytes())?;
+            put_colored(self.cx, self.config, shown.as_bytes(), |c| &c.file)?;
             self.cx.put(if self.config.null_names { b"\0" } else { b"\n" })?;
         }
         if self.config.line_buffered { self.cx.flush() } else { Ok(()) }
@@ -194,8 +203,25 @@ impl<'a> Run<'a> {
 }
 
 fn put_name(cx: &mut Cx, config: &Config, shown: &OsStr, mark: u8) -> Result<(), End> {
-    cx.put(shown.as_bytes())?;
-    cx.put(&[if config.null_names { 0 } else { mark }])
+    put_colored(cx, config, shown.as_bytes(), |c| &c.file)?;
+    if config.null_names { cx.put(b"\0") } else { put_colored(cx, config, &[mark], |c| &c.separator) }
+}
+
+/// Writes text in one of the colours, if there are colours.
+fn put_colored(
+    cx: &mut Cx,
+    config: &Config,
+    text: &[u8],
+    color: impl Fn(&Colors) -> &[u8],
+) -> Result<(), End> {
+    match &config.colors {
+        Some(colors) => {
+            let mut out = Vec::new();
+            colors.paint(color(colors), text, &mut out);
+            cx.put(&out)
+        }
+        None => cx.put(text),
+    }
 }
 
 /// Why a search stops early.
@@ -223,34 +249,85 @@ impl From<End> for Stop {
 struct Printer<'r> {
     cx: &'r mut Cx,
     config: &'r Config,
-    matcher: &'r RegexMatcher,
+    matcher: &'r Finder,
     shown: &'r OsStr,
     binary: bool,
     reported: bool,
     selected: u64,
     grouped: &'r mut bool,
     in_file: bool,
+    /// Where the line after the last selected one begins.
+    next: u64,
 }
 
 impl Printer<'_> {
-    fn prefix(&mut self, number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
-        if self.config.names {
-            put_name(self.cx, self.config, self.shown, mark)?;
+    fn prefix(&mut self, number: Option<u64>, offset: u64, mark: u8, filled: bool) -> Result<(), End> {
+        let Printer { cx, config, .. } = self;
+        if config.names {
+            put_name(cx, config, self.shown, mark)?;
         }
-        let mark = char::from(mark);
-        if let Some(number) = number.filter(|_| self.config.numbers) {
-            self.cx.print(format_args!("{number}{mark}"))?;
+        // So that tabs of the lines are where they would be without the numbers.
+        let width = if config.initial_tab { INITIAL_TAB_WIDTH } else { 0 };
+        let number = number.filter(|_| config.numbers);
+        if let Some(number) = number {
+            put_colored(cx, config, format!("{number:width$}").as_bytes(), |c| &c.line_number)?;
+            put_colored(cx, config, &[mark], |c| &c.separator)?;
         }
-        if self.config.offsets {
-            self.cx.print(format_args!("{offset}{mark}"))?;
+        if config.offsets {
+            put_colored(cx, config, format!("{offset:width$}").as_bytes(), |c| &c.byte_offset)?;
+            put_colored(cx, config, &[mark], |c| &c.separator)?;
+        }
+        if config.initial_tab && filled && (config.names || number.is_some() || config.offsets) {
+            cx.put(b"\t")?;
         }
         Ok(())
     }
 
+    /// The line with its matches in their colour.
+    fn painted(&self, colors: &Colors, text: &[u8], mark: u8) -> Vec<u8> {
+        let selected = mark == b':';
+        let matching = selected != self.config.invert;
+        let (line, found) = match (selected != (self.config.invert && colors.reverse), selected) {
+            (true, true) => (&colors.selected_line, &colors.selected_match),
+            (true, false) => (&colors.selected_line, &colors.context_match),
+            (false, true) => (&colors.context_line, &colors.selected_match),
+            (false, false) => (&colors.context_line, &colors.context_match),
+        };
+        let mut out = Vec::new();
+        let (mut done, mut at) = (0, 0);
+        while matching && !found.is_empty() {
+            // What takes too many steps is not coloured; that it matches has been found before.
+            let Ok(Some((start, end))) = self.matcher.place(text, at) else { break };
+            if start < end {
+                colors.paint(line, &text[done..start], &mut out);
+                colors.paint(found, &text[start..end], &mut out);
+                done = end;
+            }
+            at = if start < end { end } else { end + 1 };
+        }
+        colors.paint(line, &text[done..], &mut out);
+        out
+    }
+
     fn line(&mut self, bytes: &[u8], number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
         self.separate()?;
-        self.prefix(number, offset, mark)?;
-        self.cx.put(bytes)?;
+        let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
+        self.prefix(number, offset, mark, !text.is_empty())?;
+        match &self.config.colors {
+            None => self.cx.put(bytes)?,
+            Some(colors) => {
+                let mut out = if self.config.show == Show::Parts {
+                    let mut out = Vec::new();
+                    let color = if mark == b':' { &colors.selected_match } else { &colors.context_match };
+                    colors.paint(color, text, &mut out);
+                    out
+                } else {
+                    self.painted(colors, text, mark)
+                };
+                out.extend_from_slice(&bytes[text.len()..]);
+                self.cx.put(&out)?;
+            }
+        }
         if bytes.last() != Some(&self.config.line_end) {
             self.cx.put(&[self.config.line_end])?;
         }
@@ -264,14 +341,14 @@ impl Printer<'_> {
             if *self.grouped {
                 self.separator()?;
             }
-            *self.grouped = self.config.before + self.config.after > 0;
+            *self.grouped = self.config.grouped;
         }
         Ok(())
     }
 
     fn separator(&mut self) -> Result<(), End> {
         if let Some(text) = &self.config.separator {
-            self.cx.put(text)?;
+            put_colored(self.cx, self.config, text, |c| &c.separator)?;
             self.cx.put(b"\n")?;
         }
         Ok(())
@@ -281,14 +358,13 @@ impl Printer<'_> {
     fn parts(&mut self, bytes: &[u8], number: Option<u64>, offset: u64, mark: u8) -> Result<(), End> {
         self.separate()?;
         let text = bytes.strip_suffix(&[self.config.line_end]).unwrap_or(bytes);
-        let mut parts = Vec::new();
-        let matcher = self.matcher;
-        let _ = matcher.find_iter(text, |part| {
-            parts.push((part.start(), part.end()));
-            true
-        });
-        for (start, end) in parts.into_iter().filter(|(start, end)| start < end) {
-            self.line(&text[start..end], number, offset + start as u64, mark)?;
+        let mut at = 0;
+        // Lines that take too many steps have been told of when they were searched.
+        while let Ok(Some((start, end))) = self.matcher.place(text, at) {
+            if start < end {
+                self.line(&text[start..end], number, offset + start as u64, mark)?;
+            }
+            at = if start < end { end } else { end + 1 };
         }
         Ok(())
     }
@@ -322,6 +398,15 @@ impl Sink for Printer<'_> {
         if !self.is_text(bytes)? {
             return Ok(false);
         }
+        // Where no line stands around another, the searcher tells of no groups.
+        if self.config.grouped
+            && self.config.before + self.config.after == 0
+            && self.in_file
+            && offset != self.next
+        {
+            self.separator()?;
+        }
+        self.next = offset + bytes.len() as u64;
         match (self.config.show, self.config.invert) {
             (Show::Lines, _) => self.line(bytes, number, offset, b':')?,
             (_, false) => self.parts(bytes, number, offset, b':')?,

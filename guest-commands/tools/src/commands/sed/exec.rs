@@ -162,23 +162,17 @@ impl<'s> Machine<'s> {
     /// `0r`: files that come before the first line.
     fn read_before_lines(&mut self) {
         for command in &self.script.commands {
-            if let (Some(Address::Zero), None, Verb::Read(name)) = (&command.from, &command.until, &command.verb) {
+            if let (Some(Address::Zero), None, Verb::Read(name)) =
+                (&command.from, &command.until, &command.verb)
+            {
                 self.queue.push(Queued::File(name));
             }
         }
     }
 
-    /// The rest of a file that is edited in place is kept; the rest of standard input is given back.
+    /// The rest of standard input is given back; that of a file that is edited in place is lost, as with GNU's.
     fn quit(&mut self) -> Result<(), Stop> {
         if self.edited.is_some() {
-            let mut line = Vec::new();
-            while let Some(lines) = &mut self.lines {
-                line.clear();
-                match lines.read(&mut line).map_err(Stop::Output)? {
-                    Some(ended) => self.stream().line(&line, ended, b'\n').map_err(Stop::Output)?,
-                    None => break,
-                }
-            }
             return self.close();
         }
         if let Some(lines) = self.lines.as_ref().filter(|_| self.from_stdin) {
@@ -312,8 +306,11 @@ impl<'s> Machine<'s> {
     }
 
     fn write_to(&mut self, target: usize, first: bool) -> Result<(), Stop> {
-        let upto =
-            if first { memchr::memchr(self.end, &self.space).unwrap_or(self.space.len()) } else { self.space.len() };
+        let upto = if first {
+            memchr::memchr(self.end, &self.space).unwrap_or(self.space.len())
+        } else {
+            self.space.len()
+        };
         let ended = self.ended || upto < self.space.len();
         let stream = match &mut self.targets[target] {
             Target::Stream(stream) => stream,

@@ -113,23 +113,25 @@ impl Edited {
     /// Puts the new file in the old one's place, which is kept under another name if there is a suffix.
     pub(super) fn finish(mut self, suffix: Option<&[u8]>) -> Result<(), String> {
         let path = self.path.to_string_lossy().into_owned();
-        let cannot = |what: &str, error: io::Error| {
-            format!("couldn't {what} {path}: {}", agentos_guest::strerror(&error))
-        };
+        let cannot =
+            |what: &str, error: io::Error| format!("{what} {path}: {}", agentos_guest::strerror(&error));
         let written = self.stream.flush();
         if let Err(error) = written {
             // What is half written must not stay.
             let _ = std::fs::remove_file(&self.new);
-            return Err(cannot("write", error));
+            return Err(cannot("couldn't write", error));
         }
         // As sed itself: only root may give files away.
         let _ = chown(&self.new, Some(self.old.uid), Some(self.old.gid));
-        chmod(&self.new, self.old.mode & 0o7777).map_err(|e| cannot("keep the mode of", e))?;
+        chmod(&self.new, self.old.mode & 0o7777).map_err(|e| cannot("couldn't keep the mode of", e))?;
         if let Some(suffix) = suffix.filter(|s| !s.is_empty()) {
             let backup = backup(&self.path, suffix);
-            std::fs::rename(&self.path, &backup).map_err(|e| cannot("rename", e))?;
+            if let Err(error) = std::fs::rename(&self.path, &backup) {
+                let _ = std::fs::remove_file(&self.new);
+                return Err(cannot("cannot rename", error));
+            }
         }
-        std::fs::rename(&self.new, &self.path).map_err(|e| cannot("rename", e))
+        std::fs::rename(&self.new, &self.path).map_err(|e| cannot("cannot rename", e))
     }
 }
 

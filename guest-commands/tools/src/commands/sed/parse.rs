@@ -53,9 +53,9 @@ pub(super) fn parse(pieces: Vec<Piece>, dialect: Dialect) -> Result<Script, Refu
             }
             Piece::File(name, text) => {
                 let mut source = Source::new(&text);
-                parser.piece(&mut source, first).map_err(|message| {
-                    (format!("file {name} line {}: {message}", source.line()), 1)
-                })?;
+                parser
+                    .piece(&mut source, first)
+                    .map_err(|message| (format!("file {name} line {}: {message}", source.line()), 1))?;
             }
         }
     }
@@ -500,9 +500,9 @@ impl Parser {
                         return Err("multiple number options to `s' command".to_owned());
                     }
                     let digits = s.take_while(|b| b.is_ascii_digit());
-                    let n = digits.iter().fold(0u64, |n, d| {
-                        n.saturating_mul(10).saturating_add(u64::from(d - b'0'))
-                    });
+                    let n = digits
+                        .iter()
+                        .fold(0u64, |n, d| n.saturating_mul(10).saturating_add(u64::from(d - b'0')));
                     if n == 0 {
                         return Err("number option to `s' command may not be zero".to_owned());
                     }
