@@ -373,7 +373,9 @@ impl<'s> Machine<'s> {
     fn matches(&mut self, address: &Address) -> Result<bool, Stop> {
         Ok(match address {
             Address::Line(n) => self.number == *n,
-            Address::Step(first, step) => self.number >= *first && (self.number - first) % step == 0,
+            Address::Step(first, step) => {
+                self.number >= *first && (self.number - first).is_multiple_of(*step)
+            }
             Address::Last => self.is_last()?,
             Address::Pattern(pattern) => self.regex(pattern)?.is_match(&self.space)?,
             Address::Zero => false,

@@ -574,7 +574,7 @@ impl Parser {
                 for (a, b) in from.iter().zip(&to).rev() {
                     table[usize::from(*a)] = *b;
                 }
-                Transliterate::Bytes(table)
+                Transliterate::Bytes(Box::new(table))
             }
         };
         self.end(s)?;

@@ -88,7 +88,7 @@ pub(super) enum Verb {
 
 /// What `y` puts for which character.
 pub(super) enum Transliterate {
-    Bytes([u8; 256]),
+    Bytes(Box<[u8; 256]>),
     Characters(std::collections::HashMap<char, char>),
 }
 
