@@ -154,7 +154,11 @@ impl Cx {
             Err(End::Usage(status, message)) => {
                 let name = self.name;
                 // GNU's diffutils and patch name themselves once more.
-                let before = if matches!(name, "cmp" | "diff" | "patch") { format!("{name}: ") } else { String::new() };
+                let before = if matches!(name, "cmp" | "diff" | "patch") {
+                    format!("{name}: ")
+                } else {
+                    String::new()
+                };
                 let hint = format!("{before}Try '{name} --help' for more information.");
                 if message.is_empty() {
                     let _ = self.flush();
