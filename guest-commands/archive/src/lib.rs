@@ -1,4 +1,4 @@
-//! Archives and compression: tar, and the compressors that it and people call. One multicall program with an
+//! Archives and compression: tar, zip, and the compressors that people and they call. One multicall program with an
 //! exact-name dispatcher. Checksums and encodings of text are commands of `tools`.
 
 #![forbid(unsafe_code)]
@@ -7,6 +7,7 @@ mod codec;
 mod files;
 mod press;
 mod tar;
+mod zip;
 
 // Under the names that commands know them by.
 use agentos_command::{context, glob, mode, names, options, os, quote, time, walk};
@@ -28,11 +29,14 @@ const TABLE: &[(&str, Main)] = &[
     ("tar", tar::main),
     ("unlzma", press::xz::main),
     ("unxz", press::xz::main),
+    ("unzip", zip::unzip::main),
     ("unzstd", press::zstd::main),
     ("xz", press::xz::main),
     ("xzcat", press::xz::main),
     ("zcat", press::gzip::main),
     ("zgrep", press::zgrep::main),
+    ("zip", zip::main),
+    ("zipinfo", zip::unzip::main),
     ("zstd", press::zstd::main),
     ("zstdcat", press::zstd::main),
 ];
