@@ -10,7 +10,10 @@ mod diff;
 mod disk;
 mod echo;
 mod env;
+mod envsubst;
 mod find;
+mod free;
+mod getopt;
 mod grep;
 mod head;
 mod kill;
@@ -20,6 +23,7 @@ mod mkdir;
 mod mv;
 mod owner;
 mod patch;
+mod pgrep;
 mod ps;
 mod rev;
 mod sed;
@@ -86,6 +90,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("echo", Run::Own(echo::main)),
     ("egrep", Run::Own(grep::main)),
     ("env", Run::Own(env::main)),
+    ("envsubst", Run::Own(envsubst::main)),
     ("expand", uu!("expand", uu_expand)),
     ("expr", uu!("expr", uu_expr)),
     ("factor", uu!("factor", uu_factor)),
@@ -94,6 +99,8 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("find", Run::Own(find::main)),
     ("fmt", uu!("fmt", uu_fmt)),
     ("fold", uu!("fold", uu_fold)),
+    ("free", Run::Own(free::free)),
+    ("getopt", Run::Own(getopt::main)),
     ("grep", Run::Own(grep::main)),
     ("groups", Run::Own(owner::groups)),
     ("head", Run::Own(head::main)),
@@ -102,6 +109,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("install", Run::Own(mkdir::install)),
     ("join", uu!("join", uu_join)),
     ("kill", Run::Own(kill::main)),
+    ("killall", Run::Own(pgrep::killall)),
     ("link", uu!("link", uu_link)),
     ("ln", uu!("ln", uu_ln)),
     ("ls", Run::Own(ls::main)),
@@ -119,6 +127,9 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("paste", uu!("paste", uu_paste)),
     ("patch", Run::Own(patch::main)),
     ("pathchk", uu!("pathchk", uu_pathchk)),
+    ("pgrep", Run::Own(pgrep::pgrep)),
+    ("pidof", Run::Own(pgrep::pidof)),
+    ("pkill", Run::Own(pgrep::pkill)),
     ("pr", uu!("pr", uu_pr)),
     ("printenv", Run::Own(env::printenv)),
     ("printf", uu!("printf", uu_printf)),
@@ -161,6 +172,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("unexpand", uu!("unexpand", uu_unexpand)),
     ("uniq", uu!("uniq", uu_uniq)),
     ("unlink", uu!("unlink", uu_unlink)),
+    ("uptime", Run::Own(free::uptime)),
     ("vdir", Run::Own(ls::main)),
     ("wc", Run::Own(wc::main)),
     ("which", Run::Own(which::main)),

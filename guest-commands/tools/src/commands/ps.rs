@@ -1,4 +1,4 @@
-//! `ps`: processes out of `/proc`, in the usual formats. It knows no threads and no sorting; lines are always
+//! `ps`: processes out of `/proc`, in the usual formats. It knows no threads; lines are always
 //! as wide as they need to be, so `-w` has nothing to add.
 
 use crate::context::{Cx, End, Outcome};
@@ -10,29 +10,30 @@ use std::ffi::OsString;
 /// Clock ticks per second of `/proc/<pid>/stat`, as on Linux.
 const TICKS: u64 = 100;
 
-struct Proc {
-    pid: u32,
-    ppid: u32,
-    pgid: u32,
-    sid: u32,
-    tpgid: i64,
-    tty: u64,
-    state: char,
-    comm: String,
-    args: String,
-    uid: u32,
-    euid: u32,
-    gid: u32,
+/// A process as `/proc` shows it.
+pub(super) struct Proc {
+    pub(super) pid: u32,
+    pub(super) ppid: u32,
+    pub(super) pgid: u32,
+    pub(super) sid: u32,
+    pub(super) tpgid: i64,
+    pub(super) tty: u64,
+    pub(super) state: char,
+    pub(super) comm: String,
+    pub(super) args: String,
+    pub(super) uid: u32,
+    pub(super) euid: u32,
+    pub(super) gid: u32,
     /// CPU time, ticks.
-    cpu: u64,
+    pub(super) cpu: u64,
     /// Seconds since it started.
-    elapsed: u64,
-    started: i64,
+    pub(super) elapsed: u64,
+    pub(super) started: i64,
     /// Kilobytes.
-    rss: u64,
-    vsz: u64,
-    threads: u64,
-    nice: i64,
+    pub(super) rss: u64,
+    pub(super) vsz: u64,
+    pub(super) threads: u64,
+    pub(super) nice: i64,
 }
 
 fn uptime() -> f64 {
@@ -85,7 +86,8 @@ fn read(pid: u32, uptime: f64) -> Option<Proc> {
     })
 }
 
-fn all() -> Vec<Proc> {
+/// All processes, by pid.
+pub(super) fn all() -> Vec<Proc> {
     let uptime = uptime();
     let mut pids: Vec<u32> = match std::fs::read_dir("/proc") {
         Ok(entries) => entries.filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok()).collect(),
@@ -251,6 +253,8 @@ struct Request {
     forest: bool,
     /// The environment after the command.
     environment: bool,
+    /// Columns to sort by, and whether downwards.
+    sort: Vec<(usize, bool)>,
 }
 
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
@@ -265,6 +269,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         headings: true,
         forest: false,
         environment: false,
+        sort: Vec::new(),
     };
     let mut format = "pid,tty,time,comm=CMD";
     let words: Vec<String> = args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
@@ -284,12 +289,13 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             }
             if name == "help" {
                 cx.put(
-                    b"Usage: ps [-eAf] [aux f e] [--forest] [-o FORMAT] [-p PIDS] [-u USERS] [-C NAMES] [--ppid PIDS]\n",
+                    b"Usage: ps [-eAf] [aux f e] [--forest] [--sort KEYS] [-o FORMAT] [-p PIDS] [-u USERS] [-C NAMES] [--ppid PIDS]\n",
                 )?;
                 return Ok(0);
             }
             let letter = match name {
                 "format" => 'o',
+                "sort" => 'k',
                 "pid" => 'p',
                 "ppid" => 'P',
                 "user" => 'u',
@@ -313,6 +319,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     'j' => format = "pid,pgid,sid,tty,time,comm=CMD",
                     'a' => r.everybody = true,
                     'w' => {}
+                    'H' => r.forest = true,
                     'o' | 'p' | 'u' | 'U' | 'C' => {
                         let inline = &letters[at + 1..];
                         let value =
@@ -333,6 +340,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     'u' => format = "user,pid,pcpu,pmem,vsz,rss,tty,stat,start=START,bsdtime,command",
                     'f' => r.forest = true,
                     'w' => {}
+                    'h' => r.headings = false,
                     'j' => format = "ppid,pid,pgid,sid,tty,tpgid,stat,uid,bsdtime,command",
                     'e' => r.environment = true,
                     _ => return Err(End::Failure(1, format!("error: unsupported option {letter}"))),
@@ -373,6 +381,15 @@ fn take(r: &mut Request, letter: char, value: &str) -> Result<(), End> {
                 match crate::names::user_operand(word) {
                     Some(uid) => r.users.get_or_insert_default().push(uid),
                     None => return Err(End::Failure(1, format!("error: user name does not exist: {word}"))),
+                }
+            }
+        }
+        'k' => {
+            for word in list() {
+                let name = word.trim_start_matches(['+', '-']);
+                match COLUMNS.iter().position(|c| c.names.contains(&name)) {
+                    Some(at) => r.sort.push((at, word.starts_with('-'))),
+                    None => return Err(End::Failure(1, format!("error: unknown sort specifier: {name}"))),
                 }
             }
         }
@@ -431,6 +448,21 @@ fn forest<'a>(shown: &[&'a Proc]) -> Vec<(&'a Proc, String)> {
     out
 }
 
+/// Sorts by the values of columns: as numbers where they are some, else as text.
+fn sort(shown: &mut [&Proc], by: &[(usize, bool)], names: &mut Names) {
+    for (at, down) in by.iter().rev() {
+        shown.sort_by_cached_key(|p| {
+            let text = (COLUMNS[*at].value)(p, names);
+            // One decimal at most is shown, so thousandths keep the order.
+            let number = text.parse::<f64>().map_or(i64::MIN, |n| (n * 1000.0) as i64);
+            (if *down { -number.max(-i64::MAX) } else { number }, text)
+        });
+        if *down && shown.iter().any(|p| (COLUMNS[*at].value)(p, names).parse::<f64>().is_err()) {
+            shown.reverse();
+        }
+    }
+}
+
 fn show(cx: &mut Cx, r: &Request) -> Outcome {
     let all = all();
     let me = all.iter().find(|p| p.pid == process::id());
@@ -447,7 +479,8 @@ fn show(cx: &mut Cx, r: &Request) -> Outcome {
     };
     let mut names = Names::default();
     let mut rows: Vec<Vec<String>> = Vec::new();
-    let shown: Vec<&Proc> = all.iter().filter(wanted).collect();
+    let mut shown: Vec<&Proc> = all.iter().filter(wanted).collect();
+    sort(&mut shown, &r.sort, &mut names);
     let order =
         if r.forest { forest(&shown) } else { shown.into_iter().map(|p| (p, String::new())).collect() };
     for (p, branch) in order {
