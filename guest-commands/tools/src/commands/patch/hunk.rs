@@ -158,7 +158,7 @@ fn number(text: &[u8]) -> Option<(usize, &[u8])> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let value: usize = std::str::from_utf8(&text[..digits]).ok()?.parse().ok()?;
     // No file has more lines, and sums stay far from overflow.
-    Some((value.min(1 << 40), &text[digits..]))
+    Some((value.min(1 << 30), &text[digits..]))
 }
 
 /// `1,3` or `1`: start and the second number, if there.
