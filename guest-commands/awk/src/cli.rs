@@ -21,6 +21,7 @@ const OPTIONS: &[&str] = &[
     "f,file=",
     "e,source=",
     "E,exec=",
+    "i,include=",
     "b,characters-as-bytes",
     "r,re-interval",
     "O,optimize",
@@ -39,6 +40,8 @@ Runs the program's actions for the records that its patterns match.
   -f, --file=PROGFILE        read the program from PROGFILE; may be repeated
   -e, --source=TEXT          take TEXT as program; may be repeated
   -E, --exec=PROGFILE        as -f, and the last option
+  -i, --include=PROGFILE     as -f, but the program follows
+  -i, --include=inplace      write what is printed while a file is read back to it
   -b, --characters-as-bytes  treat every byte as a character
   -r, --re-interval          intervals in regular expressions (always on)
   -O, --optimize             (no effect: programs are always optimized)
@@ -152,6 +155,7 @@ fn setup(args: &[OsString]) -> Result<Start> {
         }
     };
     let mut sources: Vec<(String, Vec<u8>)> = Vec::new();
+    let (mut programs, mut in_place) = (0, false);
     let (mut separator, mut assignments, mut utf8) = (None, Vec::new(), utf8());
     for option in &parsed.opts {
         match option.id {
@@ -159,8 +163,14 @@ fn setup(args: &[OsString]) -> Result<Start> {
             "assign" => assignments.push(option.arg().as_bytes().to_vec()),
             "file" | "exec" => {
                 sources.push((option.text(), read_source(option.arg())?));
+                programs += 1;
             }
-            "source" => sources.push(("cmd. line".to_owned(), option.arg().as_bytes().to_vec())),
+            "include" if option.arg() == "inplace" => in_place = true,
+            "include" => sources.push((option.text(), read_source(option.arg())?)),
+            "source" => {
+                sources.push(("cmd. line".to_owned(), option.arg().as_bytes().to_vec()));
+                programs += 1;
+            }
             "characters-as-bytes" => utf8 = false,
             "help" => {
                 let _ = fd::write_all(1, HELP.as_bytes());
@@ -177,7 +187,7 @@ fn setup(args: &[OsString]) -> Result<Start> {
     }
     let mut operands = parsed.operands;
     operands.extend_from_slice(behind);
-    if sources.is_empty() {
+    if programs == 0 {
         if operands.is_empty() {
             let _ = fd::write_all(2, HELP.as_bytes());
             return Ok(Start::Status(1));
@@ -188,6 +198,7 @@ fn setup(args: &[OsString]) -> Result<Start> {
     let only_begin = program.rules.iter().all(|rule| matches!(rule.pattern, crate::ast::Pattern::Begin));
     let mut vm = Box::new(Vm::new(compile::compile(program, functions), utf8));
     vm.reads_input = !only_begin;
+    vm.in_place = in_place;
     fill(&mut vm, &operands);
     if let Some(fs) = separator {
         vm.assign_text("FS", &fs)?;
@@ -237,6 +248,7 @@ fn run(mut vm: Vm) -> i32 {
         Err(Error::Pipe) => 0,
         Err(error) => {
             // What was written before the error comes before its message.
+            vm.abandon_edit();
             let _ = vm.streams.stdout.flush();
             report(error, &vm.place_of_error())
         }
@@ -262,6 +274,7 @@ fn phases(vm: &mut Vm) -> Result<()> {
     if flow != Flow::Exit && vm.reads_input {
         vm.run_main()?;
     }
+    vm.end_edit()?;
     // `exit` leads to END, too.
     if let Some(end) = end {
         vm.run(end)?;

@@ -202,7 +202,8 @@ impl<'a> Lexer<'a> {
                         }
                         Some(_) => {
                             let (len, odd) = unescape(&self.text[self.at..], &mut out);
-                            if odd {
+                            let known = self.odd_escapes.iter().any(|(_, b)| *b == self.text[self.at]);
+                            if odd && !known {
                                 self.odd_escapes.push((self.line, self.text[self.at]));
                             }
                             self.at += len;
@@ -278,7 +279,7 @@ pub(crate) fn unescape(rest: &[u8], out: &mut Vec<u8>) -> (usize, bool) {
         }
         (None, _) => {
             out.push(rest[0]);
-            (1, !matches!(rest[0], b'"' | b'\\' | b'/'))
+            (1, !matches!(rest[0], b'"' | b'\\'))
         }
     }
 }

@@ -225,6 +225,10 @@ impl Streams {
                 }
             }
         }
+        // One thing of that name is closed at a time, outputs first.
+        if status >= 0.0 {
+            return status;
+        }
         if let Some((reader, child)) = self.inputs.remove(which) {
             drop(reader);
             status = child.map_or(0.0, |mut child| wait(&mut child));

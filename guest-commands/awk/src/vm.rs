@@ -89,6 +89,8 @@ pub(crate) struct Vm {
     keeps_rt: bool,
     /// Not only BEGIN is to be run.
     pub(crate) reads_input: bool,
+    /// Files of the main input are edited in place.
+    pub(crate) in_place: bool,
     /// In BEGINFILE or ENDFILE.
     between_files: bool,
 }
@@ -148,6 +150,7 @@ impl Vm {
             input: MainInput::default(),
             keeps_rt,
             reads_input: true,
+            in_place: false,
             between_files: false,
         }
     }

@@ -8,10 +8,11 @@ use crate::error::{Error, Result, fatal};
 use crate::format;
 use crate::input::Reader;
 use crate::number;
+use crate::output::Output;
 use crate::special;
 use crate::streams::Streams;
 use crate::value::{Str, Value};
-use agentos_guest::{Errno, errno_of, fd, strerror};
+use agentos_guest::{Errno, errno_of, fd, fs, strerror};
 
 /// The files of the main input.
 #[derive(Debug, Default)]
@@ -22,6 +23,18 @@ pub(crate) struct MainInput {
     /// An operand was a file, so standard input is not read.
     any_file: bool,
     ended: bool,
+    /// The file that is edited in place.
+    edit: Option<Edit>,
+}
+
+/// A file that gets as its content what is written to standard output while it is read.
+#[derive(Debug)]
+struct Edit {
+    path: Vec<u8>,
+    /// Where the new content is kept until it is whole.
+    temporary: Vec<u8>,
+    /// The real standard output.
+    stdout: Output,
 }
 
 /// The parts of `name=value`, if it is an assignment.
@@ -66,7 +79,51 @@ impl Vm {
         if self.input.reader.take().is_none() {
             return Ok(Flow::Done);
         }
-        self.between(self.code.end_file)
+        let flow = self.between(self.code.end_file)?;
+        self.end_edit()?;
+        Ok(flow)
+    }
+
+    /// Standard output becomes the new content of a file.
+    fn begin_edit(&mut self, path: &[u8], number: u32) -> Result<()> {
+        let name = String::from_utf8_lossy(path).into_owned();
+        let wrong =
+            |e: std::io::Error| Error::Fatal(format!("inplace: cannot edit `{name}': {}", strerror(&e)));
+        let stat = fs::fstat(number).map_err(wrong)?;
+        if fs::file_type(stat.mode) != fs::FileType::File {
+            self.warn(&format!("inplace: `{name}' is not a regular file"));
+            return Ok(());
+        }
+        let temporary = [path, format!(".{}.awk", agentos_guest::process::id()).as_bytes()].concat();
+        let how = fd::O_WRONLY | fd::O_CREAT | fd::O_EXCL | fd::O_CLOEXEC;
+        let new = fd::open(os(&temporary), how, 0o600).map_err(wrong)?;
+        // Who may not give the file away keeps it.
+        let _ = fs::fchown(new, Some(stat.uid), Some(stat.gid));
+        fs::fchmod(new, stat.mode & 0o7777).map_err(wrong)?;
+        Streams::written(self.streams.stdout.flush(), b"")?;
+        let stdout = std::mem::replace(&mut self.streams.stdout, Output::new(new, true, None));
+        self.input.edit = Some(Edit { path: path.to_vec(), temporary, stdout });
+        Ok(())
+    }
+
+    /// The edited file gets its new content.
+    pub(crate) fn end_edit(&mut self) -> Result<()> {
+        let Some(Edit { path, temporary, stdout }) = self.input.edit.take() else { return Ok(()) };
+        let mut new = std::mem::replace(&mut self.streams.stdout, stdout);
+        let moved = new.finish().and_then(|()| std::fs::rename(os(&temporary), os(&path)));
+        moved.map_err(|e| {
+            let _ = std::fs::remove_file(os(&temporary));
+            let path = String::from_utf8_lossy(&path);
+            Error::Fatal(format!("inplace: cannot write `{path}': {}", strerror(&e)))
+        })
+    }
+
+    /// What was not finished is thrown away, the file staying as it was.
+    pub(crate) fn abandon_edit(&mut self) {
+        if let Some(Edit { temporary, stdout, .. }) = self.input.edit.take() {
+            self.streams.stdout = stdout;
+            let _ = std::fs::remove_file(os(&temporary));
+        }
     }
 
     /// Opens the next file of the main input: none if the program is to exit, false at the end.
@@ -137,6 +194,9 @@ impl Vm {
                     _ => {}
                 }
                 self.input.reader = Some(Reader::new(number, true));
+                if self.in_place {
+                    self.begin_edit(operand, number)?;
+                }
                 return Ok(true);
             }
             Err(e) => e,
