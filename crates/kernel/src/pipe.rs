@@ -76,32 +76,34 @@ impl Pipe {
         })
     }
 
-    /// One more read end.
-    pub(crate) fn reader(self: &Arc<Self>) -> PipeReader {
-        {
+    /// One more read end, and how often the write end was opened until now, `None` if it is open. That is found out in the
+    /// same moment, because a writer that sees the reader may write and be gone before anybody looks again.
+    pub(crate) fn reader(self: &Arc<Self>) -> (PipeReader, Option<u64>) {
+        let alone = {
             let mut state = self.state.lock();
             state.readers += 1;
             state.reader_opens += 1;
-        }
+            (state.writers == 0).then_some(state.writer_opens)
+        };
         self.writable.wake();
-        PipeReader(Arc::clone(self))
+        (PipeReader(Arc::clone(self)), alone)
     }
 
-    /// One more write end.
-    pub(crate) fn writer(self: &Arc<Self>) -> PipeWriter {
-        {
+    /// One more write end, and in the same way how often the read end was opened until now, `None` if it is open.
+    pub(crate) fn writer(self: &Arc<Self>) -> (PipeWriter, Option<u64>) {
+        let alone = {
             let mut state = self.state.lock();
             state.writers += 1;
             state.writer_opens += 1;
-        }
+            (state.readers == 0).then_some(state.reader_opens)
+        };
         self.readable.wake();
-        PipeWriter(Arc::clone(self))
+        (PipeWriter(Arc::clone(self)), alone)
     }
 
-    /// Open read and write ends.
-    pub(crate) fn ends(&self) -> (u32, u32) {
-        let state = self.state.lock();
-        (state.readers, state.writers)
+    /// Open read ends.
+    pub(crate) fn readers(&self) -> u32 {
+        self.state.lock().readers
     }
 
     /// How often the read end and the write end were opened.
@@ -355,5 +357,20 @@ mod tests {
             }
         }
         assert!(next_out > 100_000);
+    }
+
+    #[test]
+    fn who_opens_a_fifo_knows_at_once_whether_the_other_end_is_open() {
+        let fifo = Pipe::fifo(64 << 10, 1, || ());
+        let (writer, alone) = fifo.writer();
+        assert_eq!(alone, Some(0));
+        let (reader, alone) = fifo.reader();
+        assert_eq!(writer.try_write(b"hi"), Ok(2));
+        // The writer is gone before the reader looks for it: it need not wait for another.
+        drop(writer);
+        assert_eq!(alone, None);
+        assert_eq!(reader.try_read(&mut [0; 8]), Ok(2));
+        drop(reader);
+        assert_eq!(fifo.reader().1, Some(1));
     }
 }

@@ -93,3 +93,12 @@ fn a_hundred_runs_in_a_row_leave_nothing() {
         }
     });
 }
+
+#[test]
+fn both_ends_of_a_fifo_meet_however_fast_they_are() {
+    SIDECAR.test(async |os| {
+        let script = "mkfifo f; i=0; while [ $i -lt 500 ]; do { echo met > f & }; cat f; i=$((i+1)); done | sort | uniq -c";
+        let done = os.exec(script, ExecOptions::default()).await.unwrap();
+        assert_eq!((done.stdout.trim(), done.stderr.as_str()), ("500 met", ""));
+    });
+}

@@ -212,18 +212,17 @@ impl Kernel {
             // Unspecified by POSIX; Linux opens both ends at once. One descriptor of ours is one end, so this is refused.
             return Err(Errno::EINVAL);
         }
-        let (readers_seen, writers_seen) = pipe.opens();
         let waiting = process.filter(|_| wait);
         if access.write {
-            if !wait && pipe.ends().0 == 0 {
+            if !wait && pipe.readers() == 0 {
                 return Err(Errno::ENXIO);
             }
-            let writer = pipe.writer();
-            wait_for_partner(waiting, &pipe, || pipe.ends().0 > 0 || pipe.opens().0 != readers_seen).await?;
+            let (writer, alone) = pipe.writer();
+            wait_for_partner(waiting, &pipe, || alone != Some(pipe.opens().0)).await?;
             Ok(Description::new(FileKind::PipeWriter(writer), access, flags, entry))
         } else {
-            let reader = pipe.reader();
-            wait_for_partner(waiting, &pipe, || pipe.ends().1 > 0 || pipe.opens().1 != writers_seen).await?;
+            let (reader, alone) = pipe.reader();
+            wait_for_partner(waiting, &pipe, || alone != Some(pipe.opens().1)).await?;
             Ok(Description::new(FileKind::PipeReader(reader), access, flags, entry))
         }
     }
@@ -297,9 +296,9 @@ impl Kernel {
 
     fn pipe_end(&self, pipe: &Arc<Pipe>, flags: u32, access: Access) -> Result<Arc<Description>> {
         let kind = if access.write {
-            FileKind::PipeWriter(pipe.writer())
+            FileKind::PipeWriter(pipe.writer().0)
         } else {
-            FileKind::PipeReader(pipe.reader())
+            FileKind::PipeReader(pipe.reader().0)
         };
         Ok(Description::new(kind, access, flags, None))
     }
