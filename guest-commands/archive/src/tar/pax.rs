@@ -118,7 +118,10 @@ pub(super) fn apply(records: &Records, member: &mut Member) -> bool {
     number("gid", &mut member.gid);
     if matches!(member.kind, super::header::Kind::File | super::header::Kind::Other(_)) {
         number("size", &mut member.stored);
-        member.size = member.stored;
+        // An old map of holes has said the size before.
+        if member.map.is_none() {
+            member.size = member.stored;
+        }
         number("GNU.sparse.size", &mut member.size);
         number("GNU.sparse.realsize", &mut member.size);
     }

@@ -175,3 +175,17 @@ fn what_a_header_promises_is_not_believed() {
         assert_eq!(place.run(&archive(&[block]), "-tf"), 2, "{kind:?}");
     }
 }
+
+#[test]
+fn holes_of_the_old_form_are_put_back() {
+    let place = Place::new("holes");
+    let mut block = member(Kind::Other(b'S'), "s", "", b"ab");
+    block[386..398].copy_from_slice(b"00000000010\0");
+    block[398..410].copy_from_slice(b"00000000002\0");
+    block[483..495].copy_from_slice(b"00000000020\0");
+    block[148..156].fill(b' ');
+    let sum: u32 = block[..BLOCK].iter().map(|b| u32::from(*b)).sum();
+    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    assert_eq!(place.extract(&archive(&[block])), 0);
+    assert_eq!(fs::read(place.inside().join("s")).unwrap(), b"\0\0\0\0\0\0\0\0ab\0\0\0\0\0\0");
+}
