@@ -5,6 +5,7 @@ mod exec;
 mod files;
 mod find;
 mod fork;
+mod git;
 mod loops;
 mod memory_file;
 mod metadata;
@@ -62,7 +63,8 @@ pub(crate) const BENCHES: &[Bench] = &[
     bench!(fork, 60, ["fork_call", "builtin_substitution"]),
     bench!(loops, 90, ["builtin_loop", "true_loop"]),
     bench!(find, 40, ["find_10000"]),
-    bench!(text, 150, ["sha256sum", "grep_r", "wc_l", "sort"]),
+    bench!(git, 60, ["git_status"]),
+    bench!(text, 300, ["sha256sum", "grep_r", "wc_l", "sort", "sed_s", "sed_p", "gzip", "awk"]),
     bench!(
         metadata,
         90,

@@ -58,6 +58,10 @@ pub(crate) async fn run(rig: &Rig, rows: &mut Rows) -> Result<()> {
         ("grep_r", Work::Argv(&["grep", "-r", "needle", "."])),
         ("wc_l", Work::Argv(&["wc", "-l", "big.txt"])),
         ("sort", Work::Shell("sort big.txt > /dev/null", "dash")),
+        ("sed_s", Work::Shell("sed s/alpha/omega/ big.txt > /dev/null", "dash")),
+        ("sed_p", Work::Argv(&["sed", "-n", "/needle/p", "big.txt"])),
+        ("gzip", Work::Shell("gzip -c big.txt > /dev/null", "dash")),
+        ("awk", Work::Argv(&["awk", "{ n += NF } END { print n }", "big.txt"])),
     ] {
         let m = Measure::new(name, MS).heavy();
         put(rows, name, compare(&os, m, work, "/tmp/text", &host).await);

@@ -73,7 +73,14 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         first = false;
         let result = match count {
             Count { number: 0, but_last: false, .. } => Ok(Ok(())),
-            Count { but_last: false, .. } => take(cx, &mut input, count, end),
+            Count { but_last: false, .. } => take(cx, &mut input, count, end)
+                .inspect(|(_, unread)| {
+                    if file == "-" && *unread > 0 {
+                        // The next reader of a shared file goes on after the last line; a pipe takes nothing back.
+                        let _ = agentos_guest::fd::seek(0, io::SeekFrom::Current(-(*unread as i64)));
+                    }
+                })
+                .map(|(done, _)| done),
             Count { bytes: true, .. } => drop_last_bytes(cx, &mut input, count.number),
             Count { .. } => drop_last_lines(cx, &mut input, count.number, end),
         };
@@ -128,7 +135,9 @@ fn read_some(input: &mut dyn Read, buf: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-fn take(cx: &mut Cx, input: &mut dyn Read, count: Count, end: u8) -> Copied {
+/// Shows the beginning; also how much was read beyond it.
+fn take(cx: &mut Cx, input: &mut dyn Read, count: Count, end: u8) -> io::Result<(Result<(), End>, usize)> {
+    let mut unread = 0;
     let mut left = count.number;
     let mut buf = vec![0; 16 * 1024];
     while left > 0 {
@@ -150,11 +159,12 @@ fn take(cx: &mut Cx, input: &mut dyn Read, count: Count, end: u8) -> Copied {
                 }
             }
         }
+        unread = n - shown;
         if let Err(e) = cx.put(&buf[..shown]) {
-            return Ok(Err(e));
+            return Ok((Err(e), unread));
         }
     }
-    Ok(Ok(()))
+    Ok((Ok(()), unread))
 }
 
 fn drop_last_bytes(cx: &mut Cx, input: &mut dyn Read, number: u64) -> Copied {

@@ -74,7 +74,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     None if terse => TERSE.to_owned(),
                     None => full(device),
                 };
-                show(cx, &text, escapes, &mut |d| directive(d, path, &found, &mut names))?;
+                show(cx, &text, escapes, &mut |d| directive(d, path, &found, &mut names, format.is_some()))?;
             }
             Err(error) => cx.warn(format_args!("cannot statx {}: {}", quoteaf(path), strerror(&error))),
         }
@@ -108,6 +108,9 @@ fn show(
                 Some('e') => "\x1b".to_owned(),
                 Some('r') => "\r".to_owned(),
                 Some('"') => "\"".to_owned(),
+                Some('b') => "\x08".to_owned(),
+                Some('f') => "\x0c".to_owned(),
+                Some('v') => "\x0b".to_owned(),
                 Some('\\') | None => "\\".to_owned(),
                 Some(other) => format!("\\{other}"),
             };
@@ -177,7 +180,7 @@ pub(crate) fn device_numbers(device: u64) -> (u64, u64) {
     )
 }
 
-fn directive(d: &str, path: &OsStr, s: &Stat, names: &mut Names) -> Option<String> {
+fn directive(d: &str, path: &OsStr, s: &Stat, names: &mut Names, always: bool) -> Option<String> {
     let stamp = |sec, nsec| time::format(sec, nsec, "%Y-%m-%d %H:%M:%S.%N %z");
     Some(match d {
         "a" => format!("{:o}", s.mode & 0o7777),
@@ -197,8 +200,10 @@ fn directive(d: &str, path: &OsStr, s: &Stat, names: &mut Names) -> Option<Strin
         "i" => s.ino.to_string(),
         "n" => path.to_string_lossy().into_owned(),
         "N" => match std::fs::read_link(path).ok().filter(|_| file_type(s.mode) == FileType::Symlink) {
-            Some(target) => format!("{} -> {}", quoteaf_always(path), quoteaf_always(target.as_os_str())),
-            None => quoteaf_or_plain(path),
+            Some(target) if always => format!("{} -> {}", quoteaf(path), quoteaf(target.as_os_str())),
+            Some(target) => format!("{} -> {}", path.to_string_lossy(), target.to_string_lossy()),
+            None if always => quoteaf(path),
+            None => path.to_string_lossy().into_owned(),
         },
         "o" => s.blksize.to_string(),
         "s" => s.size.to_string(),
@@ -226,15 +231,6 @@ fn directive(d: &str, path: &OsStr, s: &Stat, names: &mut Names) -> Option<Strin
         "Z" => s.ctime.to_string(),
         _ => return None,
     })
-}
-
-fn quoteaf_always(path: &OsStr) -> String {
-    quoteaf(path)
-}
-
-/// The default format shows plain names without quotes, `%N` with them only when needed.
-fn quoteaf_or_plain(path: &OsStr) -> String {
-    crate::quote::quotef(path)
 }
 
 fn fs_directive(d: &str, path: &OsStr, s: &StatFs) -> Option<String> {
