@@ -11,12 +11,13 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
     ("archive", "agentos-archive.wasm"),
     ("awk", "awk.wasm"),
+    ("git", "git.wasm"),
 ];
 
 fn main() {
@@ -109,6 +110,8 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-awk",
             "-p",
             "agentos-archive",
+            "-p",
+            "agentos-git",
             "-p",
             "agentos-scripted",
         ])

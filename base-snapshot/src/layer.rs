@@ -117,6 +117,7 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
     put("awk", &mut AWKS.into_iter())?;
     put("tools", &mut tool_names().filter(|name| !SHELLS.contains(name)))?;
     put("archive", &mut archive_names())?;
+    put("git", &mut std::iter::once("git"))?;
     for (name, module) in AGENT_PROGRAMS {
         put(module, &mut std::iter::once(name))?;
     }

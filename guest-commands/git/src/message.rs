@@ -1,0 +1,121 @@
+//! Messages of commits and tags: cleaning, editing, hooks.
+
+use crate::bytes;
+use crate::error::{Res, Stop, flush, say};
+use crate::repo::Repo;
+use agentos_guest::process::Command;
+use std::path::Path;
+
+/// How a message is cleaned (`--cleanup`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cleanup {
+    Verbatim,
+    Whitespace,
+    Strip,
+    Scissors,
+}
+
+/// Without white space at ends of lines, empty lines at both ends, more than one empty line, and comments if wanted.
+pub(crate) fn clean(text: &[u8], how: Cleanup) -> Vec<u8> {
+    if how == Cleanup::Verbatim {
+        return text.to_vec();
+    }
+    let mut text = text;
+    if how == Cleanup::Scissors
+        && let Some(at) = bytes::find(text, b"# ------------------------ >8 ------------------------")
+    {
+        text = &text[..at];
+    }
+    let mut out: Vec<u8> = Vec::new();
+    let mut gap = false;
+    for line in text.split(|b| *b == b'\n') {
+        if how == Cleanup::Strip && line.first() == Some(&b'#') {
+            continue;
+        }
+        let line = line.trim_ascii_end();
+        if line.is_empty() {
+            gap = true;
+            continue;
+        }
+        if gap && !out.is_empty() {
+            out.push(b'\n');
+        }
+        gap = false;
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out
+}
+
+/// Lets the user edit a file.
+pub(crate) fn edit(repo: &Repo, file: &Path) -> Res<()> {
+    let editor = std::env::var("GIT_EDITOR")
+        .ok()
+        .or_else(|| repo.config.get("core.editor"))
+        .or_else(|| std::env::var("VISUAL").ok())
+        .or_else(|| std::env::var("EDITOR").ok());
+    let Some(editor) = editor else {
+        say!("error: Terminal is dumb, but EDITOR unset");
+        return Err(Stop::Said(1, "Please supply the message using either -m or -F option.".to_owned()));
+    };
+    if editor == ":" {
+        return Ok(());
+    }
+    flush();
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(&editor).arg(file).search_path(true);
+    let ran = command.status().is_ok_and(|s| s.success());
+    if !ran {
+        say!("error: there was a problem with the editor '{editor}'");
+        return Err(Stop::Said(1, "Please supply the message using either -m or -F option.".to_owned()));
+    }
+    Ok(())
+}
+
+/// Runs a hook if there is one; its exit status.
+pub(crate) fn hook(repo: &Repo, name: &str, arguments: &[&Path]) -> Res<i32> {
+    let dir = match repo.config.get("core.hookspath") {
+        Some(dir) => std::path::PathBuf::from(crate::config::expand_home(&dir)),
+        None => repo.common_dir.join("hooks"),
+    };
+    let file = dir.join(name);
+    if agentos_guest::fs::access(&file, agentos_guest::fs::X_OK).is_err() {
+        return Ok(0);
+    }
+    flush();
+    let mut command = Command::new(&file);
+    command
+        .args(arguments)
+        .fd(1, 2)
+        .env("GIT_DIR", &repo.shown_git_dir)
+        .env("GIT_INDEX_FILE", repo.index_file());
+    match command.status() {
+        Ok(status) => Ok(status.shell_status()),
+        Err(error) => {
+            say!("error: cannot run {}: {}", file.display(), agentos_guest::strerror(&error));
+            Ok(1)
+        }
+    }
+}
+
+/// Adds a trailer line such as `Signed-off-by:` unless it is there.
+pub(crate) fn add_trailer(message: &mut Vec<u8>, trailer: &[u8]) {
+    if bytes::lines(message).any(|l| l.trim_ascii_end() == trailer) {
+        return;
+    }
+    if !message.is_empty() && message.last() != Some(&b'\n') {
+        message.push(b'\n');
+    }
+    let text = bytes::text(message);
+    let last = text.trim_end().rsplit("\n\n").next().unwrap_or("");
+    let is_trailer = |l: &str| {
+        l.split_once(": ")
+            .is_some_and(|(k, _)| !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
+    };
+    let block = text.trim_end().contains("\n\n") && last.lines().all(is_trailer);
+    if !block {
+        message.push(b'\n');
+    }
+    message.extend_from_slice(trailer);
+    message.push(b'\n');
+}
