@@ -1,9 +1,12 @@
 //! The commands, one file each, and the table of their names. Finding a command in the table is `dispatch`'s business.
 
 mod bc;
+mod cal;
 mod cat;
 mod chmod;
 mod cmp;
+mod colrm;
+mod column;
 mod cp;
 mod dd;
 mod diff;
@@ -11,12 +14,15 @@ mod disk;
 mod echo;
 mod env;
 mod envsubst;
+mod file;
 mod find;
 mod free;
 mod getopt;
 mod grep;
 mod head;
+mod hexdump;
 mod kill;
+mod look;
 mod ls;
 mod machine;
 mod mkdir;
@@ -30,15 +36,18 @@ mod sed;
 mod setsid;
 mod sleep;
 mod stat;
+mod strings;
 mod stty;
 mod tac;
 mod tail;
 mod test;
 mod timeout;
+mod tree;
 mod upstream;
 mod wc;
 mod which;
 mod xargs;
+mod xxd;
 mod yes;
 
 use crate::context::{Cx, Outcome};
@@ -69,12 +78,15 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("basename", uu!("basename", uu_basename)),
     ("basenc", uu!("basenc", uu_basenc)),
     ("bc", Run::Own(bc::main)),
+    ("cal", Run::Own(cal::main)),
     ("cat", Run::Own(cat::main)),
     ("chgrp", Run::Own(owner::chown)),
     ("chmod", Run::Own(chmod::main)),
     ("chown", Run::Own(owner::chown)),
     ("cksum", uu!("cksum", uu_cksum)),
     ("cmp", Run::Own(cmp::main)),
+    ("colrm", Run::Own(colrm::main)),
+    ("column", Run::Own(column::main)),
     ("comm", uu!("comm", uu_comm)),
     ("cp", Run::Own(cp::main)),
     ("csplit", uu!("csplit", uu_csplit)),
@@ -96,6 +108,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("factor", uu!("factor", uu_factor)),
     ("false", Run::Own(nothing)),
     ("fgrep", Run::Own(grep::main)),
+    ("file", Run::Own(file::main)),
     ("find", Run::Own(find::main)),
     ("fmt", uu!("fmt", uu_fmt)),
     ("fold", uu!("fold", uu_fold)),
@@ -103,7 +116,9 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("getopt", Run::Own(getopt::main)),
     ("grep", Run::Own(grep::main)),
     ("groups", Run::Own(owner::groups)),
+    ("hd", Run::Own(hexdump::main)),
     ("head", Run::Own(head::main)),
+    ("hexdump", Run::Own(hexdump::main)),
     ("hostname", Run::Own(machine::hostname)),
     ("id", Run::Own(owner::id)),
     ("install", Run::Own(mkdir::install)),
@@ -112,12 +127,14 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("killall", Run::Own(pgrep::killall)),
     ("link", uu!("link", uu_link)),
     ("ln", uu!("ln", uu_ln)),
+    ("look", Run::Own(look::main)),
     ("ls", Run::Own(ls::main)),
     ("md5sum", uu!("md5sum", uu_md5sum)),
     ("mkdir", Run::Own(mkdir::main)),
     ("mkfifo", Run::Own(chmod::mkfifo)),
     ("mktemp", uu!("mktemp", uu_mktemp)),
     ("mv", Run::Own(mv::main)),
+    ("ncal", Run::Own(cal::main)),
     ("nice", Run::Own(timeout::nice)),
     ("nl", uu!("nl", uu_nl)),
     ("nohup", Run::Own(timeout::nohup)),
@@ -154,6 +171,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("sort", uu!("sort", uu_sort)),
     ("split", uu!("split", uu_split)),
     ("stat", Run::Own(stat::main)),
+    ("strings", Run::Own(strings::main)),
     ("stty", Run::Own(stty::main)),
     ("sum", uu!("sum", uu_sum)),
     ("sync", Run::Own(machine::sync)),
@@ -164,6 +182,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("timeout", Run::Own(timeout::main)),
     ("touch", uu!("touch", uu_touch)),
     ("tr", uu!("tr", uu_tr)),
+    ("tree", Run::Own(tree::main)),
     ("true", Run::Own(nothing)),
     ("truncate", uu!("truncate", uu_truncate)),
     ("tsort", uu!("tsort", uu_tsort)),
@@ -178,5 +197,6 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("which", Run::Own(which::main)),
     ("whoami", Run::Own(owner::whoami)),
     ("xargs", Run::Own(xargs::main)),
+    ("xxd", Run::Own(xxd::main)),
     ("yes", Run::Own(yes::main)),
 ];
