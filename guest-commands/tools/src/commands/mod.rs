@@ -23,6 +23,7 @@ mod head;
 mod hexdump;
 mod kill;
 mod look;
+mod login;
 mod ls;
 mod machine;
 mod mkdir;
@@ -83,6 +84,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("chgrp", Run::Own(owner::chown)),
     ("chmod", Run::Own(chmod::main)),
     ("chown", Run::Own(owner::chown)),
+    ("chroot", Run::Own(login::chroot)),
     ("cksum", uu!("cksum", uu_cksum)),
     ("cmp", Run::Own(cmp::main)),
     ("colrm", Run::Own(colrm::main)),
@@ -119,6 +121,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("hd", Run::Own(hexdump::main)),
     ("head", Run::Own(head::main)),
     ("hexdump", Run::Own(hexdump::main)),
+    ("hostid", Run::Own(login::hostid)),
     ("hostname", Run::Own(machine::hostname)),
     ("id", Run::Own(owner::id)),
     ("install", Run::Own(mkdir::install)),
@@ -127,6 +130,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("killall", Run::Own(pgrep::killall)),
     ("link", uu!("link", uu_link)),
     ("ln", uu!("ln", uu_ln)),
+    ("logname", Run::Own(login::logname)),
     ("look", Run::Own(look::main)),
     ("ls", Run::Own(ls::main)),
     ("md5sum", uu!("md5sum", uu_md5sum)),
@@ -192,6 +196,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("uniq", uu!("uniq", uu_uniq)),
     ("unlink", uu!("unlink", uu_unlink)),
     ("uptime", Run::Own(free::uptime)),
+    ("users", Run::Own(login::users)),
     ("vdir", Run::Own(ls::main)),
     ("wc", Run::Own(wc::main)),
     ("which", Run::Own(which::main)),
