@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// Packages of the guest workspace with a test target `external`, and the programs of the host that it needs.
-const TESTS: [(&str, &[&str]); 1] =
-    [("agentos-archive", &["tar", "gzip", "bzip2", "xz", "zstd", "zip", "unzip", "diff", "cmp"])];
+const TESTS: [(&str, &[&str]); 2] = [
+    ("agentos-archive", &["tar", "gzip", "bzip2", "xz", "zstd", "zip", "unzip", "diff", "cmp"]),
+    ("agentos-git", &["git"]),
+];
 
 /// Runs them all.
 pub(crate) fn run(root: &Path) -> ExitCode {

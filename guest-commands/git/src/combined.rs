@@ -256,7 +256,12 @@ fn put_hunk(lines: &[Line], start: usize, end: usize, parents: usize, color: boo
         .rev()
         .find(|l| l.text.first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'$')))
     {
-        out!(" {}", bytes::text(&line.text[..line.text.len().min(40)]).trim_end());
+        // As git shows it: up to, but without, the last character that is no space.
+        let text = line.text.strip_suffix(b"\n").unwrap_or(&line.text);
+        let end = text[..text.len().min(40)].iter().rposition(|b| !b.is_ascii_whitespace()).unwrap_or(0);
+        if end > 0 {
+            out!(" {}", bytes::text(&text[..end]));
+        }
     }
     out!("\n");
     let put_line = |signs: &str, text: &[u8], paint: &str| {
