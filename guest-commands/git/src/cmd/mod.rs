@@ -12,6 +12,7 @@ pub(crate) mod merge;
 mod plumbing;
 pub(crate) mod rebase;
 mod refs;
+mod remote;
 mod reset;
 mod revparse;
 mod stash;
@@ -56,6 +57,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("pack-refs", tidy::gc, "Pack refs"),
     ("read-tree", plumbing::read_tree, "Read a tree into the index"),
     ("reflog", log::reflog, "Show where refs have been"),
+    ("remote", remote::remote, "Manage names of other repositories"),
     ("reset", reset::reset, "Set HEAD to another state"),
     ("restore", checkout::restore, "Restore files"),
     ("rev-list", log::rev_list, "List commits"),
@@ -93,7 +95,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("pull", "this build has no transport"),
     ("push", "this build has no transport"),
     ("rebase", "it is not supported"),
-    ("remote", "this build has no transport"),
     ("submodule", "submodules are not supported"),
     ("worktree", "linked work trees are not supported"),
 ];
