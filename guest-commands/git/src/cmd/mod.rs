@@ -1,6 +1,7 @@
 //! The table of commands, and what several of them share.
 
 mod add;
+mod blame;
 mod branch;
 mod checkout;
 mod commit;
@@ -29,6 +30,7 @@ type Command = fn(&Setting, &[Vec<u8>]) -> Res<i32>;
 /// What there is, sorted, with a line for `git help`.
 const COMMANDS: &[(&str, Command, &str)] = &[
     ("add", add::add, "Add file contents to the index"),
+    ("blame", blame::blame, "Show what commit each line is from"),
     ("branch", branch::branch, "List, create, or delete branches"),
     ("cat-file", plumbing::cat_file, "Provide contents or details of objects"),
     ("check-ignore", plumbing::check_ignore, "Show which paths are ignored"),
@@ -85,7 +87,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("apply", "it is not supported"),
     ("archive", "it is not supported"),
     ("bisect", "it is not supported"),
-    ("blame", "it is not supported"),
     ("clone", "this build has no transport"),
     ("fetch", "this build has no transport"),
     ("format-patch", "it is not supported"),
