@@ -1,8 +1,10 @@
-//! Project chores: `cargo xtask <tidy|test-external|prepare|record>`. It builds and tests nothing by itself that cargo can.
+//! Project chores: `cargo xtask <tidy|test-external|prepare|record|compatibility>`. It builds and tests nothing by itself that cargo can.
 
 #![forbid(unsafe_code)]
 
+mod compatibility;
 mod external;
+mod options;
 mod prepare;
 mod record;
 mod tidy;
@@ -17,7 +19,11 @@ const USAGE: &str = "usage: cargo xtask <command>
   prepare        build the command line and compile the images of bundled programs
   record [--check] [FILE]...
                  run the cases of shell and commands with the programs of this host, show what drifted,
-                 write it down; FILE is a name such as grep or tools/grep";
+                 write it down; FILE is a name such as grep or tools/grep
+  record --options
+                 write down the options that the commands of this host say they have
+  compatibility [--check] [--programs DIR]
+                 ask our commands, natively built in DIR, for these options, and write guest-commands/COMPATIBILITY.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +31,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::tidy(&root()),
         ["test-external"] => external::run(&root()),
         ["prepare"] => prepare::prepare(&root()),
+        ["record", "--options"] => options::record(&root()),
+        ["compatibility", ref rest @ ..] => compatibility::compatibility(&root(), rest),
         ["record", ref rest @ ..] => record::record(&root(), rest),
         _ => {
             eprintln!("{USAGE}");

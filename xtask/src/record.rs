@@ -49,7 +49,7 @@ pub(crate) fn record(root: &Path, arguments: &[&str]) -> ExitCode {
 }
 
 /// All files of cases with their names, such as `tools/grep`; they are in `tests/cases` and `tests/scripts` of the crates.
-fn files(root: &Path, names: &[&&str]) -> Vec<(String, PathBuf)> {
+pub(crate) fn files(root: &Path, names: &[&&str]) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     for room in entries(&root.join("guest-commands")) {
         for folder in ["tests/cases", "tests/scripts"] {

@@ -9,9 +9,11 @@
 #![forbid(unsafe_code)]
 
 mod format;
+mod programs;
 mod replay;
 mod run;
 
 pub use format::{Case, Cases, Interpreter, Oracle, Outcome};
+pub use programs::{Program, programs};
 pub use replay::{Others, check, replay};
 pub use run::{Commands, Shells};

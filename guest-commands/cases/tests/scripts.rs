@@ -1,27 +1,21 @@
 //! Replays whole scripts, as agents write them, with shell and commands of ours and nothing else. The end-to-end tests run
 //! the same scripts in a machine. The programs are those that the tests of the workspace build; it builds none itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use agentos_cases::{Others, replay};
-
-/// Where cargo puts the programs of the workspace: beside the folder of this test.
-fn program(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "{} is not built: test the whole workspace, or build it", path.display());
-    path
-}
+use agentos_cases::{Others, programs, replay};
 
 fn check(file: &str) {
-    let list = include_str!("../../tools/commands.txt");
-    let tools: Vec<&str> = list.lines().collect();
-    let programs = [("sh", vec!["sh", "bash"]), ("agentos-tools", tools)];
-    let paths: Vec<_> = programs.iter().map(|(name, _)| program(name).display().to_string()).collect();
-    let programs: Vec<_> =
-        paths.iter().zip(&programs).map(|(path, (_, names))| (&**path, &**names)).collect();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts/");
-    replay(&format!("{folder}{file}.cases"), &programs, Others::None);
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Cargo puts the programs of the workspace beside the folder of this test.
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().and_then(Path::parent).unwrap();
+    let programs = programs(here.parent().unwrap(), target).unwrap();
+    let names: Vec<Vec<&str>> =
+        programs.iter().map(|p| p.names.iter().map(String::as_str).collect()).collect();
+    let links: Vec<_> =
+        programs.iter().zip(&names).map(|(p, names)| (p.path.to_str().unwrap(), &names[..])).collect();
+    replay(&format!("{}/tests/scripts/{file}.cases", here.display()), &links, Others::None);
 }
 
 #[test]

@@ -47,6 +47,7 @@ mod tree;
 mod upstream;
 mod wc;
 mod which;
+mod words;
 mod xargs;
 mod xxd;
 mod yes;

@@ -1,6 +1,8 @@
 //! Calls an upstream uutils command as its own program would. It changes how a command behaves only where upstream, built
-//! for wasip1, takes an option and does nothing, makes a file that others can read, or takes a date for one of UTC.
+//! for wasip1, takes an option and does nothing, makes a file that others can read, or takes a date for one of UTC; for
+//! the words of a command line see `words`.
 
+use super::words;
 use crate::os::OsStrExt;
 use crate::time;
 use agentos_guest::{Signal, fs, signal};
@@ -19,8 +21,20 @@ const WITH_ARGUMENT: &[(&str, &[u8])] = &[("date", b"dfrsI"), ("tee", b"")];
 
 /// Sets the messages of `key` up, runs `main` and flushes standard output.
 pub(crate) fn run(key: &str, main: fn(Vec<OsString>) -> i32, mut argv: Vec<OsString>) -> i32 {
-    if key == "touch" {
-        resolve_date(&mut argv);
+    if let Some(message) = words::wrong(key, &argv) {
+        eprintln!("{key}: {message}\nTry '{key} --help' for more information.");
+        return if key == "sort" { 2 } else { 1 };
+    }
+    match key {
+        "cut" => words::count_bytes(&mut argv),
+        "date" => {
+            if let Err(message) = words::zones_of_dates(&mut argv) {
+                eprintln!("date: {message}");
+                return 1;
+            }
+        }
+        "touch" => resolve_date(&mut argv),
+        _ => {}
     }
     if let Err(message) = prepare(key, &argv) {
         eprintln!("{key}: {message}");
