@@ -1,0 +1,5 @@
+//! JSON as text: reading (`parse`), printing (`print`), and their numbers.
+
+pub(crate) mod number;
+pub(crate) mod parse;
+pub(crate) mod print;
