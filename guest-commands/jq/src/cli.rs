@@ -57,7 +57,7 @@ Options:
   -C, --color-output        print in colors
   -M, --monochrome-output   print without colors
       --tab                 indent with tabs
-      --indent n            indent by n spaces (at most 7)
+      --indent n            indent by n spaces (at most 7; -1 for a tab)
       --unbuffered          hand over each output at once
       --stream              read inputs as events of their leaves
       --seq                 separate values by RS (application/json-seq)
@@ -217,11 +217,12 @@ impl Parser {
             "indent" => {
                 let Some(n) = words.get(*at) else { return Err(format!("jq: --indent takes one parameter\n{HINT}")) };
                 *at += 1;
-                self.tab = false;
+                // -1 is a tab.
+                self.tab = n.parse() == Ok(-1);
                 self.indent = match n.parse::<i64>().unwrap_or(0) {
-                    ..0 => return Err(format!("jq: Cannot indent less than zero\n{HINT}")),
+                    -1 => 1,
                     n @ 0..=7 => usize::try_from(n).unwrap_or(0),
-                    _ => return Err(format!("jq: Cannot indent more than 7 characters\n{HINT}")),
+                    _ => return Err(format!("jq: --indent takes a number between -1 and 7\n{HINT}")),
                 };
                 self.compact = self.indent == 0;
             }
@@ -296,7 +297,7 @@ fn named(kind: &str, name: &str, text: &str) -> Result<Value, String> {
     };
     match kind {
         "arg" => Ok(text.into()),
-        "argjson" => parse::one(text).map_err(|_| format!("jq: Invalid JSON text passed to --argjson\n{HINT}")),
+        "argjson" => parse::one(text).map_err(|_| format!("jq: invalid JSON text passed to --argjson\n{HINT}")),
         _ => {
             let bytes = std::fs::read(text)
                 .map_err(|e| bad(&format!("Could not open {text}: {}", agentos_guest::strerror(&e))))?;

@@ -102,6 +102,8 @@ pub(crate) fn run(mut options: Options) -> i32 {
         };
         null = false;
         let Some(input) = input else { break };
+        // The status is that of the last input.
+        status = 0;
         let mut machine = Machine::new(&code, input);
         while let Some(result) = machine.next(&mut world) {
             match result {
@@ -163,17 +165,12 @@ fn put(output: &mut Output, value: &Value, options: &Options) -> Result<(), Stri
         output.bytes.push(0x1e);
     }
     match value {
-        Value::Str(text) if options.raw => {
+        // In ASCII a string is JSON even then.
+        Value::Str(text) if options.raw && !options.style.ascii => {
             if options.raw_zero && text.contains('\0') {
                 return Err("Cannot dump a string containing NUL with --raw-output0 option".to_owned());
             }
-            if options.style.ascii {
-                let mut quoted = Vec::new();
-                crate::json::print::string(&mut quoted, text, true);
-                output.bytes.extend_from_slice(&quoted[1..quoted.len() - 1]);
-            } else {
-                output.bytes.extend_from_slice(text.as_bytes());
-            }
+            output.bytes.extend_from_slice(text.as_bytes());
         }
         value => print(&mut output.bytes, value, &options.style),
     }
@@ -188,7 +185,7 @@ fn program(options: &mut Options) -> Result<Code, i32> {
         match std::fs::read(&name) {
             Ok(bytes) => options.program = String::from_utf8_lossy(&bytes).into_owned(),
             Err(e) => {
-                eprintln!("jq: error: Could not open {name}: {}", agentos_guest::strerror(&e));
+                eprintln!("jq: Could not open {name}: {}", agentos_guest::strerror(&e));
                 return Err(SYSTEM_ERROR);
             }
         }

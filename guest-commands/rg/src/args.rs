@@ -116,7 +116,7 @@ const OPTIONS: &[Spec] = &[
     ("path-separator", ' ', "SEPARATOR", "set what is between parts of paths"),
     ("pcre2", 'P', "", "refused: there is no PCRE2"),
     ("pcre2-version", ' ', "", "say that there is no PCRE2"),
-    ("pretty", 'p', "", "--color always --heading --line-number"),
+    ("pretty", 'p', "", "colors, --heading and --line-number"),
     ("quiet", 'q', "", "print nothing, stop at the first match"),
     ("regex-size-limit", ' ', "NUM+SUFFIX?", "set the limit of a compiled pattern"),
     ("regexp", 'e', "PATTERN", "search this pattern"),
@@ -188,7 +188,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Wish, String> {
             for (i, c) in text.char_indices().skip(1) {
                 let Some(spec) = OPTIONS.iter().find(|s| s.1 == c && c != ' ') else {
                     return match c {
-                        'z' => Err("rg: -z/--search-zip is not supported: there are no decompression programs".to_owned()),
+                        'z' => Err("-z/--search-zip is not supported: there are no decompression programs".to_owned()),
                         _ => Err(format!(
                             "error: Found argument '-{c}' which wasn't expected, or isn't valid in this context\n\nFor more information try --help"
                         )),
@@ -228,7 +228,7 @@ fn configured(arguments: &[OsString]) -> Vec<OsString> {
             .map(OsString::from)
             .collect(),
         Err(e) => {
-            eprintln!("rg: failed to read the file specified in RIPGREP_CONFIG_PATH: {}: {}", path.display(), io_text(&e));
+            eprintln!("{}: {}", path.display(), io_text(&e));
             Vec::new()
         }
     }
@@ -354,7 +354,7 @@ impl Parser {
             "only-matching" => o.only_matching = true,
             "passthru" | "passthrough" => o.passthru = true,
             "pretty" => {
-                o.color = Some(true);
+                o.pretty = true;
                 o.heading = Some(true);
                 o.line_number = Some(true);
             }
@@ -387,8 +387,8 @@ impl Parser {
 
     fn valued(&mut self, name: &str, value: String) -> Result<(), String> {
         let o = &mut self.options;
-        let number = || value.parse::<u64>().map_err(|_| "rg: invalid digit found in string".to_owned());
-        let count = || value.parse::<usize>().map_err(|_| "rg: invalid digit found in string".to_owned());
+        let number = || value.parse::<u64>().map_err(|_| "invalid digit found in string".to_owned());
+        let count = || value.parse::<usize>().map_err(|_| "invalid digit found in string".to_owned());
         match name {
             "after-context" => self.context[0] = Some(count()?),
             "before-context" => self.context[1] = Some(count()?),
@@ -437,14 +437,14 @@ impl Parser {
             "path-separator" => match unescaped(&value)[..] {
                 [] => o.path_separator = None,
                 [b] => o.path_separator = Some(b),
-                _ => return Err(format!("rg: A path separator must be exactly one byte, but the given separator is {} bytes: {value}", value.len())),
+                _ => return Err(format!("A path separator must be exactly one byte, but the given separator is {} bytes: {value}", value.len())),
             },
             "replace" => o.replace = Some(value),
             "sort" | "sortr" => match value.as_str() {
                 "path" => o.reverse = name == "sortr",
                 "none" => o.reverse = false,
                 "modified" | "accessed" | "created" => {
-                    return Err(format!("rg: sorting by '{value}' is not supported: files are sorted by path"));
+                    return Err(format!("sorting by '{value}' is not supported: files are sorted by path"));
                 }
                 _ => {
                     return Err(format!(
@@ -508,7 +508,7 @@ fn patterns_of(name: &str, stdin_read: &mut bool) -> Result<Vec<String>, String>
     } else {
         std::fs::File::open(name).and_then(|mut file| file.read_to_end(&mut bytes))
     };
-    read.map_err(|e| format!("rg: {name}: {}", io_text(&e)))?;
+    read.map_err(|e| format!("{name}: {}", io_text(&e)))?;
     let text = String::from_utf8_lossy(&bytes);
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -516,7 +516,7 @@ fn patterns_of(name: &str, stdin_read: &mut bool) -> Result<Vec<String>, String>
 fn size(text: &str) -> Result<u64, String> {
     let invalid = || {
         format!(
-            "rg: invalid format for size '{text}', which should be a non-empty sequence of digits followed by an optional 'K', 'M' or 'G' suffix"
+            "invalid format for size '{text}', which should be a sequence of digits followed by an optional 'K', 'M' or 'G' suffix"
         )
     };
     let (digits, unit) = match text.chars().last() {

@@ -83,6 +83,8 @@ pub(crate) struct Options {
     pub(crate) field_context_separator: Vec<u8>,
     pub(crate) path_separator: Option<u8>,
     pub(crate) color: Option<bool>,
+    /// As at a terminal.
+    pub(crate) pretty: bool,
     pub(crate) colors: Vec<String>,
     pub(crate) no_messages: bool,
     pub(crate) no_ignore_messages: bool,
@@ -155,6 +157,7 @@ impl Default for Options {
             field_context_separator: b"-".to_vec(),
             path_separator: None,
             color: None,
+            pretty: false,
             colors: Vec::new(),
             no_messages: false,
             no_ignore_messages: false,

@@ -14,6 +14,9 @@ use std::io::{self, BufWriter, Write};
 use std::time::Instant;
 use termcolor::{Ansi, NoColor, WriteColor};
 
+/// The largest file that is read as a whole.
+const AT_ONCE: u64 = 16 << 20;
+
 /// Standard output, unbuffered.
 struct Out;
 
@@ -34,7 +37,8 @@ pub(crate) fn run(options: Options) -> Result<i32, String> {
     }
     let terminal = agentos_guest::fd::isatty(1);
     let out = BufWriter::with_capacity(32 * 1024, Out);
-    if options.color.unwrap_or(terminal) {
+    let terminal_colors = std::env::var_os("TERM").is_some_and(|term| term != "dumb") && std::env::var_os("NO_COLOR").is_none();
+    if options.color.unwrap_or((terminal || options.pretty) && terminal_colors) {
         go(&options, terminal, Ansi::new(out))
     } else {
         go(&options, terminal, NoColor::new(out))
@@ -47,14 +51,14 @@ fn type_list(options: &Options) -> Result<i32, String> {
     for def in types.definitions() {
         text += &format!("{}: {}\n", def.name(), def.globs().join(", "));
     }
-    agentos_guest::fd::write_all(1, text.as_bytes()).map_err(|e| format!("rg: {}", io_text(&e)))?;
+    agentos_guest::fd::write_all(1, text.as_bytes()).map_err(|e| format!("{}", io_text(&e)))?;
     Ok(0)
 }
 
 fn colors(options: &Options) -> Result<ColorSpecs, String> {
     let mut specs: Vec<UserColorSpec> = default_color_specs();
     for spec in &options.colors {
-        specs.push(spec.parse().map_err(|e| format!("rg: {e}"))?);
+        specs.push(spec.parse().map_err(|e: grep_printer::ColorError| e.to_string())?);
     }
     Ok(ColorSpecs::new(&specs))
 }
@@ -94,10 +98,10 @@ fn matcher(options: &Options) -> Result<RegexMatcher, String> {
         let text = e.to_string();
         if !options.multiline && text.contains("\"\\n\"") && text.contains("not allowed") {
             return format!(
-                "rg: {text}\n\nConsider enabling multiline mode with the --multiline flag (or -U for short).\nWhen multiline mode is enabled, new line characters can be matched."
+                "{text}\n\nConsider enabling multiline mode with the --multiline flag (or -U for short).\nWhen multiline mode is enabled, new line characters can be matched."
             );
         }
-        format!("rg: {text}")
+        format!("{text}")
     })
 }
 
@@ -122,7 +126,7 @@ fn searcher(options: &Options, line_number: bool) -> Result<Searcher, String> {
         .max_matches(options.max_count)
         .bom_sniffing(options.encoding.as_deref() != Some("none"));
     if let Some(name) = options.encoding.as_deref().filter(|n| *n != "none") {
-        let encoding = Encoding::new(name).map_err(|e| format!("rg: {e}"))?;
+        let encoding = Encoding::new(name).map_err(|e| e.to_string())?;
         builder.encoding(Some(encoding));
     }
     Ok(builder.build())
@@ -155,9 +159,17 @@ impl<W: WriteColor> Printer<W> {
                 if file.stdin {
                     searcher.search_reader(matcher, Input, &mut sink)?;
                 } else {
-                    let input = std::fs::File::open(&file.path)?;
-                    // A directory opens, and only reading it fails.
-                    searcher.search_file(matcher, &input, &mut sink)?;
+                    let mut input = std::fs::File::open(&file.path)?;
+                    // What is binary is known before the first match only where all of a file is at hand, which is
+                    // what ripgrep does with files that are named.
+                    let small = file.explicit && input.metadata()?.is_file() && input.metadata()?.len() <= AT_ONCE;
+                    if small {
+                        let mut bytes = Vec::new();
+                        io::Read::read_to_end(&mut input, &mut bytes)?;
+                        searcher.search_slice(matcher, &bytes, &mut sink)?;
+                    } else {
+                        searcher.search_file(matcher, &input, &mut sink)?;
+                    }
                 }
                 sink
             }};
@@ -291,7 +303,7 @@ fn go<W: WriteColor>(options: &Options, terminal: bool, out: W) -> Result<i32, S
         }
         match printer.search(&matcher, &mut searcher, &file) {
             Ok((found, stats)) => {
-                matched |= if options.mode == Mode::FilesWithoutMatch { !found && !options.quiet } else { found };
+                matched |= found;
                 if let Some(stats) = stats {
                     totals += &stats;
                 }
@@ -305,7 +317,7 @@ fn go<W: WriteColor>(options: &Options, terminal: bool, out: W) -> Result<i32, S
                 if !options.no_messages {
                     // What was found before comes before it.
                     let _ = printer.out().flush();
-                    eprintln!("rg: {}: {}", file.path.display(), io_text(&e));
+                    eprintln!("{}: {}", file.path.display(), io_text(&e));
                 }
             }
         }
@@ -315,15 +327,18 @@ fn go<W: WriteColor>(options: &Options, terminal: bool, out: W) -> Result<i32, S
     }
     failed |= files.failed;
     if options.mode == Mode::Json || options.stats {
-        figures(options, printer.out(), &totals, started).map_err(|e| format!("rg: {}", io_text(&e)))?;
+        figures(options, printer.out(), &totals, started).map_err(|e| format!("{}", io_text(&e)))?;
     }
     if let Err(e) = printer.out().flush() {
         if agentos_guest::errno_of(&e) == Some(agentos_guest::Errno::EPIPE) {
             return Ok(0);
         }
-        return Err(format!("rg: {}", io_text(&e)));
+        return Err(format!("{}", io_text(&e)));
     }
-    if options.default_path && !searched && !hopeless && !options.no_messages && !failed {
+    if options.default_path && !searched && !hopeless && !failed {
+        failed = true;
+    }
+    if options.default_path && !searched && !hopeless && !options.no_messages && !files.failed {
         eprintln!(
             "No files were searched, which means ripgrep probably applied a filter you didn't expect.\nRunning with --debug will show why files are being skipped."
         );

@@ -37,7 +37,7 @@ pub(crate) fn types(options: &Options, select: bool) -> Result<Types, String> {
     builder.add_defaults();
     for (what, value) in &options.types {
         match *what {
-            "add" => builder.add_def(value).map_err(|e| format!("rg: {e}"))?,
+            "add" => builder.add_def(value).map_err(|e| e.to_string())?,
             "clear" => {
                 builder.clear(value);
             }
@@ -50,7 +50,7 @@ pub(crate) fn types(options: &Options, select: bool) -> Result<Types, String> {
             _ => {}
         }
     }
-    builder.build().map_err(|e| format!("rg: {e}"))
+    builder.build().map_err(|e| e.to_string())
 }
 
 impl<'o> Files<'o> {
@@ -59,7 +59,7 @@ impl<'o> Files<'o> {
         let types = types(options, true)?;
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let mut overrides = OverrideBuilder::new(&cwd);
-        let wrong = |e: ignore::Error| format!("rg: {e}");
+        let wrong = |e: ignore::Error| e.to_string();
         overrides.case_insensitive(options.glob_case_insensitive).map_err(wrong)?;
         for glob in &options.globs {
             overrides.add(glob).map_err(wrong)?;
@@ -82,7 +82,7 @@ impl<'o> Files<'o> {
                         && !options.no_messages
                         && !options.no_ignore_messages
                     {
-                        eprintln!("rg: {}", describe(&e));
+                        eprintln!("{}", describe(&e));
                     }
                 }
             }
@@ -130,7 +130,7 @@ impl<'o> Files<'o> {
     fn complain(&mut self, text: &str) {
         self.failed = true;
         if !self.options.no_messages {
-            eprintln!("rg: {text}");
+            eprintln!("{text}");
         }
     }
 
@@ -139,7 +139,7 @@ impl<'o> Files<'o> {
             && !self.options.no_messages
             && !self.options.no_ignore_messages
         {
-            eprintln!("rg: {}", describe(e));
+            eprintln!("{}", describe(e));
         }
         let explicit = entry.depth() == 0;
         let is_file = if explicit {

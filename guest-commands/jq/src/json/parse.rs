@@ -254,6 +254,8 @@ impl<S: Source> Reader<S> {
 
     fn string(&mut self) -> Result<Value, String> {
         let mut text: Vec<u8> = Vec::new();
+        // Escapes are judged when the string has ended.
+        let mut broken = None;
         loop {
             if self.at >= self.end && !self.refill() {
                 return self.wrong_end("Unfinished string");
@@ -266,7 +268,7 @@ impl<S: Source> Reader<S> {
                 }
                 Some(found) => {
                     let quote = piece[found] == b'"';
-                    if quote && text.is_empty() {
+                    if quote && text.is_empty() && broken.is_none() {
                         let value = Value::from(&*String::from_utf8_lossy(&piece[..found]));
                         self.at += found + 1;
                         return Ok(value);
@@ -274,16 +276,24 @@ impl<S: Source> Reader<S> {
                     text.extend_from_slice(&piece[..found]);
                     self.at += found + 1;
                     if quote {
-                        return Ok(Value::from(&*String::from_utf8_lossy(&text)));
+                        return match broken {
+                            Some(what) => self.wrong(what),
+                            None => Ok(Value::from(&*String::from_utf8_lossy(&text))),
+                        };
                     }
-                    self.escape(&mut text)?;
+                    match self.escape(&mut text) {
+                        Ok(()) => {}
+                        Err(Some(what)) => broken = broken.or(Some(what)),
+                        Err(None) => return self.wrong_end("Unfinished string"),
+                    }
                 }
             }
         }
     }
 
-    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), String> {
-        let Some(b) = self.peek() else { return self.wrong_end("Unfinished string") };
+    /// The error is what is wrong, or none for the end of the text.
+    fn escape(&mut self, text: &mut Vec<u8>) -> Result<(), Option<&'static str>> {
+        let Some(b) = self.peek() else { return Err(None) };
         self.at += 1;
         text.push(match b {
             b'"' | b'\\' | b'/' => b,
@@ -293,50 +303,44 @@ impl<S: Source> Reader<S> {
             b'r' => b'\r',
             b't' => b'\t',
             b'u' => return self.unicode(text),
-            _ => return self.wrong("Invalid escape"),
+            _ => return Err(Some("Invalid escape")),
         });
         Ok(())
     }
 
-    fn hex(&mut self) -> Result<u32, String> {
+    fn hex(&mut self) -> Result<u32, Option<&'static str>> {
         let mut n = 0;
         for _ in 0..4 {
-            let Some(b) = self.peek() else { return self.wrong_end("Unfinished string") };
+            let digit = (self.peek().ok_or(None)? as char).to_digit(16);
+            n = n * 16 + digit.ok_or(Some("Invalid characters in \\uXXXX escape"))?;
             self.at += 1;
-            match (b as char).to_digit(16) {
-                Some(digit) => n = n * 16 + digit,
-                None => return self.wrong("Invalid \\uXXXX escape"),
-            }
         }
         Ok(n)
     }
 
-    fn unicode(&mut self, text: &mut Vec<u8>) -> Result<(), String> {
+    fn unicode(&mut self, text: &mut Vec<u8>) -> Result<(), Option<&'static str>> {
         let mut unit = self.hex()?;
-        let mut push = |c: u32| {
+        let push = |text: &mut Vec<u8>, c: u32| {
             let c = char::from_u32(c).unwrap_or('\u{fffd}');
             text.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         };
         // A high surrogate that no low one follows is replaced, and what follows it stands for itself.
-        while (0xd800..0xdc00).contains(&unit) {
-            if self.peek() != Some(b'\\') {
-                break;
-            }
+        while (0xd800..0xdc00).contains(&unit) && self.peek() == Some(b'\\') {
             self.at += 1;
             if self.peek() != Some(b'u') {
-                push(unit);
+                push(text, unit);
                 return self.escape(text);
             }
             self.at += 1;
             let low = self.hex()?;
             if (0xdc00..0xe000).contains(&low) {
-                push(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
+                push(text, 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00));
                 return Ok(());
             }
-            push(unit);
+            push(text, unit);
             unit = low;
         }
-        push(unit);
+        push(text, unit);
         Ok(())
     }
 
@@ -368,6 +372,8 @@ impl<S: Source> Reader<S> {
                 Token::Record => return self.wrong("Unfinished abandoned text"),
                 Token::Value(value) => {
                     if self.next.is_some() {
+                        // A literal is known to be whole by what follows it, which counts as read.
+                        self.at += usize::from(!matches!(value, Value::Str(_)) && self.at < self.end);
                         return self.wrong("Expected separator between values");
                     }
                     self.next = Some(value);
@@ -446,6 +452,7 @@ impl<S: Source> Reader<S> {
                     return Ok(());
                 }
                 (None, None) => "Expected another key-value pair",
+                (Some(_), None) => "Unmatched '}'",
                 _ => "Objects must consist of key:value pairs",
             },
             (b']', ..) => "Unmatched ']'",
@@ -572,7 +579,7 @@ fn literal_value(word: &[u8]) -> Result<Value, &'static str> {
         b"false" => Ok(Value::Bool(false)),
         b"null" => Ok(Value::Null),
         b"nan" => Ok(Value::Num(f64::NAN)),
-        [b't' | b'f' | b'n' | b'\'', ..] => Err("Invalid literal"),
+        [b't' | b'f' | b'n', ..] => Err("Invalid literal"),
         _ => number::parse(word).map(Value::Num).ok_or("Invalid numeric literal"),
     }
 }

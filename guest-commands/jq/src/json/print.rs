@@ -202,7 +202,7 @@ fn colored(out: &mut Vec<u8>, value: &Value, style: &Style, colors: &Colors, dep
 }
 
 /// Appends a string with its quotes.
-pub(crate) fn string(out: &mut Vec<u8>, text: &str, ascii: bool) {
+fn string(out: &mut Vec<u8>, text: &str, ascii: bool) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let unicode = |out: &mut Vec<u8>, unit: u16| {
         out.extend_from_slice(b"\\u");
