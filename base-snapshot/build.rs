@@ -11,13 +11,15 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
     ("archive", "agentos-archive.wasm"),
     ("awk", "awk.wasm"),
     ("git", "git.wasm"),
+    ("jq", "jq.wasm"),
+    ("rg", "rg.wasm"),
 ];
 
 fn main() {
@@ -112,6 +114,10 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-archive",
             "-p",
             "agentos-git",
+            "-p",
+            "agentos-jq",
+            "-p",
+            "agentos-rg",
             "-p",
             "agentos-scripted",
         ])

@@ -117,7 +117,9 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
     put("awk", &mut AWKS.into_iter())?;
     put("tools", &mut tool_names().filter(|name| !SHELLS.contains(name)))?;
     put("archive", &mut archive_names())?;
-    put("git", &mut std::iter::once("git"))?;
+    for name in ["git", "jq", "rg"] {
+        put(name, &mut std::iter::once(name))?;
+    }
     for (name, module) in AGENT_PROGRAMS {
         put(module, &mut std::iter::once(name))?;
     }

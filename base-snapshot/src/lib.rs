@@ -11,7 +11,7 @@ pub use layer::{AGENT_PROGRAMS, base_layer};
 /// A guest program that ships with the product.
 #[derive(Clone, Copy, Debug)]
 pub struct BundledProgram {
-    /// Its name: `sh`, `tools`, `awk`, `scripted`.
+    /// Its name: `sh`, `tools`, `git`, `scripted` and so on.
     pub name: &'static str,
     /// Its WebAssembly module; empty in a build that only checked.
     pub wasm: &'static [u8],
@@ -21,7 +21,7 @@ pub struct BundledProgram {
 
 /// Every bundled program. A static, so that the modules have one address in the whole process: the executor knows a
 /// bundled program by it.
-pub static PROGRAMS: [BundledProgram; 6] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+pub static PROGRAMS: [BundledProgram; 8] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// The names under which the multicall module of archives and compression is called, sorted.
 pub fn archive_names() -> impl Iterator<Item = &'static str> {

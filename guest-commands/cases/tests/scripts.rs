@@ -19,13 +19,11 @@ fn check(file: &str) {
 }
 
 #[test]
-#[ignore = "waits for awk and patch"]
 fn files() {
     check("files");
 }
 
 #[test]
-#[ignore = "waits for awk, bc, column and xxd"]
 fn texts() {
     check("text");
 }
@@ -36,19 +34,16 @@ fn shell() {
 }
 
 #[test]
-#[ignore = "waits for jq"]
 fn data() {
     check("data");
 }
 
 #[test]
-#[ignore = "waits for tar, gzip, zstd and zip"]
 fn archives() {
     check("archive");
 }
 
 #[test]
-#[ignore = "waits for git"]
 fn git() {
     check("git");
 }

@@ -40,13 +40,11 @@ fn check(file: &str) {
 }
 
 #[test]
-#[ignore = "waits for awk and patch"]
 fn scripts_with_files_and_trees() {
     check("files.cases");
 }
 
 #[test]
-#[ignore = "waits for awk, bc, column and xxd"]
 fn scripts_with_text_and_tables() {
     check("text.cases");
 }
@@ -57,19 +55,16 @@ fn scripts_of_the_shell() {
 }
 
 #[test]
-#[ignore = "waits for jq"]
 fn scripts_with_json() {
     check("data.cases");
 }
 
 #[test]
-#[ignore = "waits for tar, gzip, zstd and zip"]
 fn scripts_with_archives() {
     check("archive.cases");
 }
 
 #[test]
-#[ignore = "waits for git"]
 fn scripts_with_git() {
     check("git.cases");
 }
