@@ -175,7 +175,9 @@ impl Parser {
                     let attached = &word[i + 1..];
                     if attached.is_empty() {
                         let Some(next) = words.get(*at) else {
-                            return Err("-L takes a parameter: (e.g. -L /search/path or -L/search/path)".into());
+                            return Err(
+                                "-L takes a parameter: (e.g. -L /search/path or -L/search/path)".into()
+                            );
                         };
                         self.options.search.push(next.clone());
                         *at += 1;
@@ -215,7 +217,9 @@ impl Parser {
             "help" => return Ok(Some(HELP.to_owned())),
             "version" => return Ok(Some(version())),
             "indent" => {
-                let Some(n) = words.get(*at) else { return Err(format!("jq: --indent takes one parameter\n{HINT}")) };
+                let Some(n) = words.get(*at) else {
+                    return Err(format!("jq: --indent takes one parameter\n{HINT}"));
+                };
                 *at += 1;
                 // -1 is a tab.
                 self.tab = n.parse() == Ok(-1);
@@ -297,7 +301,9 @@ fn named(kind: &str, name: &str, text: &str) -> Result<Value, String> {
     };
     match kind {
         "arg" => Ok(text.into()),
-        "argjson" => parse::one(text).map_err(|_| format!("jq: invalid JSON text passed to --argjson\n{HINT}")),
+        "argjson" => {
+            parse::one(text).map_err(|_| format!("jq: invalid JSON text passed to --argjson\n{HINT}"))
+        }
         _ => {
             let bytes = std::fs::read(text)
                 .map_err(|e| bad(&format!("Could not open {text}: {}", agentos_guest::strerror(&e))))?;

@@ -33,8 +33,17 @@ pub(crate) enum Node {
     Bind(Id, Id),
     /// The first of these that does not fail.
     Destructure(Box<[Id]>),
-    Reduce { source: Id, init: Id, update: Id },
-    Foreach { source: Id, init: Id, update: Id, extract: Option<Id> },
+    Reduce {
+        source: Id,
+        init: Id,
+        update: Id,
+    },
+    Foreach {
+        source: Id,
+        init: Id,
+        update: Id,
+        extract: Option<Id>,
+    },
     Label(Id),
     Break(u32),
     Array(Option<Id>),
@@ -136,9 +145,11 @@ impl Compiler<'_> {
         let s = |id: &Id| self.code.simple[*id as usize];
         match node {
             Node::Identity | Node::Literal(_) | Node::Var(_) | Node::Format(_) => true,
-            Node::Index(a, b) | Node::Binary(_, a, b) | Node::And(a, b) | Node::Or(a, b) | Node::Pipe(a, b) => {
-                s(a) && s(b)
-            }
+            Node::Index(a, b)
+            | Node::Binary(_, a, b)
+            | Node::And(a, b)
+            | Node::Or(a, b)
+            | Node::Pipe(a, b) => s(a) && s(b),
             Node::Field(a, _) | Node::Neg(a) | Node::GetPath(a) => s(a),
             Node::Slice(a, b, c) | Node::If(a, b, c) => s(a) && s(b) && s(c),
             Node::Object(members) => members.iter().all(|(k, v)| s(k) && s(v)),
@@ -190,7 +201,11 @@ impl Compiler<'_> {
         // Data is bound inside of each definition: a definition itself has no place in the environment.
         for def in &module.defs {
             let body = data.iter().rev().fold(def.body.clone(), |body, (name, value)| {
-                Expr::As(Box::new(Expr::Literal(value.clone())), vec![Pattern::Var(name.clone())], Box::new(body))
+                Expr::As(
+                    Box::new(Expr::Literal(value.clone())),
+                    vec![Pattern::Var(name.clone())],
+                    Box::new(body),
+                )
             });
             self.define(&Def { name: def.name.clone(), params: def.params.clone(), body });
         }
@@ -349,7 +364,8 @@ impl Compiler<'_> {
             Some(number) => *number,
             None => {
                 let prelude = self.prelude;
-                let Some(def) = prelude.iter().find(|d| d.name == name && d.params.len() == args.len()) else {
+                let Some(def) = prelude.iter().find(|d| d.name == name && d.params.len() == args.len())
+                else {
                     return self.undefined(&format!("{name}/{}", args.len()), at);
                 };
                 let number = self.code.functions.len();
@@ -427,7 +443,8 @@ impl Compiler<'_> {
             Expr::Assign(kind, l, r) => return self.assign(*kind, l, r),
             Expr::As(source, patterns, body) => {
                 let source = self.expr(source);
-                let body = self.bound(Entry::Var("*".into()), |c| c.destructure(patterns, 0, |c| c.expr(body)));
+                let body =
+                    self.bound(Entry::Var("*".into()), |c| c.destructure(patterns, 0, |c| c.expr(body)));
                 Node::Bind(source, body)
             }
             Expr::Reduce(source, patterns, init, update) => {
@@ -524,7 +541,8 @@ impl Compiler<'_> {
         }
         let mut tried = Vec::new();
         for pattern in patterns {
-            tried.push(self.nulls(&names, 0, &|c, added| c.pattern_steps(&[(since + added, pattern)], &body)));
+            tried
+                .push(self.nulls(&names, 0, &|c, added| c.pattern_steps(&[(since + added, pattern)], &body)));
         }
         self.node(Node::Destructure(tried.into()))
     }

@@ -29,14 +29,14 @@ pub(crate) enum Kind {
 }
 
 const KEYWORDS: [&str; 18] = [
-    "as", "import", "include", "module", "def", "if", "then", "else", "elif", "end", "reduce", "foreach", "try", "catch",
-    "label", "and", "or", "__loc__",
+    "as", "import", "include", "module", "def", "if", "then", "else", "elif", "end", "reduce", "foreach",
+    "try", "catch", "label", "and", "or", "__loc__",
 ];
 
 /// A longer one comes before its beginning.
 const OPERATORS: [&str; 35] = [
-    "?//", "//=", "|=", "+=", "-=", "*=", "/=", "%=", "==", "!=", "<=", ">=", "//", "..", "?", "=", ";", ",", ":",
-    "|", "+", "-", "*", "/", "%", "<", ">", ".", "$", "(", ")", "[", "]", "{", "}",
+    "?//", "//=", "|=", "+=", "-=", "*=", "/=", "%=", "==", "!=", "<=", ">=", "//", "..", "?", "=", ";", ",",
+    ":", "|", "+", "-", "*", "/", "%", "<", ">", ".", "$", "(", ")", "[", "]", "{", "}",
 ];
 
 /// All tokens, the last being the end.
@@ -208,7 +208,10 @@ impl Lexer<'_> {
     fn escape(&mut self, text: &mut String) {
         let bytes = self.text.as_bytes();
         let hex = |at: usize| {
-            bytes[at..].starts_with(b"\\u").then(|| self.text.get(at + 2..at + 6)).flatten()
+            bytes[at..]
+                .starts_with(b"\\u")
+                .then(|| self.text.get(at + 2..at + 6))
+                .flatten()
                 .and_then(|digits| u32::from_str_radix(digits, 16).ok())
         };
         let start = self.at;
@@ -234,7 +237,8 @@ impl Lexer<'_> {
             Some(b'\\') => '\\',
             Some(b'/') => '/',
             other => {
-                let length = other.map_or(0, |_| self.text[start + 1..].chars().next().map_or(0, char::len_utf8));
+                let length =
+                    other.map_or(0, |_| self.text[start + 1..].chars().next().map_or(0, char::len_utf8));
                 self.at += 1 + length;
                 self.push(Kind::Invalid, start);
                 return;

@@ -275,12 +275,12 @@ impl<'p> Machine<'p> {
                 let left = self.simple(*l, env, v, host)?;
                 self.simple(*r, env, &left, host)
             }
-            Node::And(l, r) => {
-                Ok((self.simple(*l, env, v, host)?.truthy() && self.simple(*r, env, v, host)?.truthy()).into())
-            }
-            Node::Or(l, r) => {
-                Ok((self.simple(*l, env, v, host)?.truthy() || self.simple(*r, env, v, host)?.truthy()).into())
-            }
+            Node::And(l, r) => Ok((self.simple(*l, env, v, host)?.truthy()
+                && self.simple(*r, env, v, host)?.truthy())
+            .into()),
+            Node::Or(l, r) => Ok((self.simple(*l, env, v, host)?.truthy()
+                || self.simple(*r, env, v, host)?.truthy())
+            .into()),
             Node::Neg(e) => negate(&self.simple(*e, env, v, host)?),
             Node::GetPath(p) => {
                 let path = self.simple(*p, env, v, host)?;
@@ -372,11 +372,22 @@ impl<'p> Machine<'p> {
                     return Ok(State::Eval(if holds { *then } else { *otherwise }, env, cell, next));
                 }
                 let input = sub(&cell);
-                State::Eval(*test, env.clone(), input, push(Frame::Condition(*then, *otherwise, env, cell), next))
+                State::Eval(
+                    *test,
+                    env.clone(),
+                    input,
+                    push(Frame::Condition(*then, *otherwise, env, cell), next),
+                )
             }
             Node::Alternative(l, r) => {
                 let found = Rc::new(Flag::new(false));
-                self.forks.push(Fork::Alternative(found.clone(), *r, env.clone(), cell.clone(), next.clone()));
+                self.forks.push(Fork::Alternative(
+                    found.clone(),
+                    *r,
+                    env.clone(),
+                    cell.clone(),
+                    next.clone(),
+                ));
                 State::Eval(*l, env, cell, push(Frame::AlternativeEnd(found), next))
             }
             Node::Try(body, handler) => {
@@ -446,7 +457,12 @@ impl<'p> Machine<'p> {
                 }
                 Some(last) => {
                     let input = sub(&cell);
-                    State::Eval(*last, env.clone(), input, push(Frame::Argument(id, Vec::new(), env, cell), next))
+                    State::Eval(
+                        *last,
+                        env.clone(),
+                        input,
+                        push(Frame::Argument(id, Vec::new(), env, cell), next),
+                    )
                 }
             },
             Node::Path(inner) => {
@@ -582,7 +598,12 @@ impl<'p> Machine<'p> {
             Frame::ReduceInit(source, update, env, cell) => {
                 let state = Rc::new(RefCell::new(got));
                 self.forks.push(Fork::Reduce(state.clone(), next));
-                State::Eval(source, env.clone(), Cell::plain(cell.v), push(Frame::ReduceItem(update, env, state), None))
+                State::Eval(
+                    source,
+                    env.clone(),
+                    Cell::plain(cell.v),
+                    push(Frame::ReduceItem(update, env, state), None),
+                )
             }
             Frame::ReduceItem(update, env, state) => {
                 // Taken, so that the update may change it in place; an update without a result leaves null.
@@ -595,12 +616,16 @@ impl<'p> Machine<'p> {
                 State::Backtrack
             }
             Frame::ForeachInit(id, env, cell) => {
-                let Node::Foreach { source, .. } = &self.code.nodes[id as usize] else { return fail("not a foreach") };
+                let Node::Foreach { source, .. } = &self.code.nodes[id as usize] else {
+                    return fail("not a foreach");
+                };
                 let state = Rc::new(RefCell::new(Cell::plain(got.v)));
                 State::Eval(*source, env.clone(), cell, push(Frame::ForeachItem(id, env, state), next))
             }
             Frame::ForeachItem(id, env, state) => {
-                let Node::Foreach { update, .. } = &self.code.nodes[id as usize] else { return fail("not a foreach") };
+                let Node::Foreach { update, .. } = &self.code.nodes[id as usize] else {
+                    return fail("not a foreach");
+                };
                 let before = state.replace(Cell::plain(Value::Null));
                 let env = bind(Binding::Value(got.v), &env);
                 let input = Cell { v: before.v, t: got.t };
@@ -618,7 +643,9 @@ impl<'p> Machine<'p> {
             }
             Frame::Member(id, at, None, map, env, cell) => {
                 let key = object_key(got.v)?;
-                let Node::Object(members) = &self.code.nodes[id as usize] else { return fail("not an object") };
+                let Node::Object(members) = &self.code.nodes[id as usize] else {
+                    return fail("not an object");
+                };
                 let input = Cell::plain(cell.v.clone());
                 let frame = Frame::Member(id, at, Some(key), map, env.clone(), cell);
                 State::Eval(members[at].1, env, input, push(frame, next))
@@ -633,7 +660,9 @@ impl<'p> Machine<'p> {
             }
             Frame::Argument(id, mut values, env, cell) => {
                 values.push(got.v);
-                let Node::Native(function, args) = &self.code.nodes[id as usize] else { return fail("not a function") };
+                let Node::Native(function, args) = &self.code.nodes[id as usize] else {
+                    return fail("not a function");
+                };
                 if values.len() < args.len() {
                     let arg = args[args.len() - values.len() - 1];
                     let input = Cell::plain(cell.v.clone());
@@ -650,7 +679,9 @@ impl<'p> Machine<'p> {
             }
             Frame::GetPath(cell) => {
                 let Value::Arr(path) = &got.v else { return fail("Path must be specified as an array") };
-                intact(&cell, || format!("near attempt to access element {} of {}", compact(&got.v), compact(&cell.v)))?;
+                intact(&cell, || {
+                    format!("near attempt to access element {} of {}", compact(&got.v), compact(&cell.v))
+                })?;
                 let Some(track) = cell.t else {
                     return Ok(State::Return(Cell::plain(ops::get_path(&cell.v, path)?), next));
                 };
@@ -700,7 +731,9 @@ impl<'p> Machine<'p> {
                 Fork::Each(value, at, t, next) => {
                     let item = match value {
                         Value::Arr(list) => list.get(*at).map(|v| (Value::count(*at), v.clone())),
-                        Value::Obj(map) => map.get_index(*at).map(|(k, v)| (Value::Str(k.clone()), v.clone())),
+                        Value::Obj(map) => {
+                            map.get_index(*at).map(|(k, v)| (Value::Str(k.clone()), v.clone()))
+                        }
                         _ => None,
                     };
                     *at += 1;
@@ -721,11 +754,7 @@ impl<'p> Machine<'p> {
                     }
                 }
                 Fork::Range(at, to, step, t, next) => {
-                    let goes_on = if *step > 0.0 {
-                        *at < *to
-                    } else {
-                        *step < 0.0 && *at > *to
-                    };
+                    let goes_on = if *step > 0.0 { *at < *to } else { *step < 0.0 && *at > *to };
                     if goes_on {
                         let v = Value::Num(*at);
                         *at += *step;
@@ -757,7 +786,9 @@ impl<'p> Machine<'p> {
         while let Some(fork) = self.forks.pop() {
             match (fork, &stop) {
                 (Fork::Left(number), _) => left.push(number),
-                (Fork::Label(number), Stop::Break(wanted)) if number == *wanted => return Ok(State::Backtrack),
+                (Fork::Label(number), Stop::Break(wanted)) if number == *wanted => {
+                    return Ok(State::Backtrack);
+                }
                 (Fork::Try(number, handler, t, next), Stop::Error(value)) if !left.contains(&number) => {
                     return Ok(match handler {
                         Some((handler, env)) => State::Eval(handler, env, Cell { v: value.clone(), t }, next),

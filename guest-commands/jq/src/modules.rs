@@ -40,8 +40,9 @@ impl Modules for Directories {
     fn module(&mut self, path: &str, search: Option<&str>) -> Result<Program, String> {
         let file = self.find(path, search, "jq")?;
         let text = String::from_utf8_lossy(&read(&file)?).into_owned();
-        crate::parse::parse(&text, true)
-            .map_err(|wrong| wrong.first().map_or_else(String::new, |w| format!("{} in {}", w.message, file.display())))
+        crate::parse::parse(&text, true).map_err(|wrong| {
+            wrong.first().map_or_else(String::new, |w| format!("{} in {}", w.message, file.display()))
+        })
     }
 
     fn data(&mut self, path: &str, search: Option<&str>) -> Result<Value, String> {

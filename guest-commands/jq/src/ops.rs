@@ -37,7 +37,8 @@ pub(crate) fn shown(value: &Value) -> String {
     if text.len() <= 14 {
         return text;
     }
-    let cut = text.char_indices().map(|(i, c)| i + c.len_utf8()).take_while(|end| *end <= 11).last().unwrap_or(0);
+    let cut =
+        text.char_indices().map(|(i, c)| i + c.len_utf8()).take_while(|end| *end <= 11).last().unwrap_or(0);
     format!("{}...", &text[..cut])
 }
 
@@ -127,7 +128,11 @@ fn multiply(l: Value, r: Value) -> Outcome {
                 return Ok(Value::Null);
             }
             // A part of a repetition counts as one.
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; it saturates")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "positive; it saturates"
+            )]
             let times = if n < 1.0 { 1 } else { n as usize };
             if s.len().saturating_mul(times) > MAX_STRING {
                 return fail("Repeat string result too long");
@@ -178,7 +183,11 @@ pub(crate) fn split(text: &str, separator: &str) -> Value {
     text.split(separator).map(Value::from).collect()
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "jq takes whole numbers, saturated")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "jq takes whole numbers, saturated"
+)]
 fn remainder(l: &Value, r: &Value) -> Outcome {
     let (Value::Num(a), Value::Num(b)) = (l, r) else {
         return fail(format!("{} and {} cannot be divided (remainder)", described(l), described(r)));
@@ -199,7 +208,12 @@ fn remainder(l: &Value, r: &Value) -> Outcome {
 }
 
 /// An index as a place in an array of `length`; below the first element it is none.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "clamped")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "clamped"
+)]
 fn place(n: f64, length: usize) -> Option<usize> {
     let n = n.floor();
     let n = if n < 0.0 { n + length as f64 } else { n };
@@ -238,7 +252,12 @@ pub(crate) fn indices(list: &[Value], part: &[Value]) -> Value {
 }
 
 /// The bounds of a slice in something of `length`.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "clamped")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "clamped"
+)]
 fn bounds(from: &Value, to: &Value, length: usize) -> Result<(usize, usize), Stop> {
     let len = length as f64;
     let of = |v: &Value, default: f64| match v {
@@ -287,11 +306,7 @@ pub(crate) fn set_path(value: Value, path: &[Value], new: Value) -> Outcome {
 }
 
 /// The value with another one at a path, made of the one that is there. Recursion is as deep as the path, which is bounded.
-pub(crate) fn update_path(
-    value: Value,
-    path: &[Value],
-    change: &mut dyn FnMut(Value) -> Outcome,
-) -> Outcome {
+pub(crate) fn update_path(value: Value, path: &[Value], change: &mut dyn FnMut(Value) -> Outcome) -> Outcome {
     let Some((key, rest)) = path.split_first() else { return change(value) };
     if path.len() > 2000 {
         return fail("Path too deep");
@@ -330,7 +345,8 @@ pub(crate) fn update_path(
             Ok(Value::Arr(list))
         }
         (value @ (Value::Arr(_) | Value::Null), Value::Obj(range)) => {
-            let (from, to) = (range.get("start").unwrap_or(&Value::Null), range.get("end").unwrap_or(&Value::Null));
+            let (from, to) =
+                (range.get("start").unwrap_or(&Value::Null), range.get("end").unwrap_or(&Value::Null));
             let old = slice(&value, from, to)?;
             let mut items = value.into_vec().unwrap_or_default();
             let (start, end) = bounds(from, to, items.len())?;
@@ -385,13 +401,18 @@ fn delete_key(parent: Value, key: &Value) -> Outcome {
         }
         (value @ Value::Arr(_), Value::Obj(range)) => {
             let mut items = value.into_vec().unwrap_or_default();
-            let (from, to) = (range.get("start").unwrap_or(&Value::Null), range.get("end").unwrap_or(&Value::Null));
+            let (from, to) =
+                (range.get("start").unwrap_or(&Value::Null), range.get("end").unwrap_or(&Value::Null));
             let (start, end) = bounds(from, to, items.len())?;
             items.drain(start..end);
             Ok(items.into())
         }
         (Value::Obj(_), key) => fail(format!("Cannot delete field at object index of {}", key.kind())),
         (Value::Arr(_), key) => fail(format!("Cannot delete field at array index of {}", key.kind())),
-        (value, key) => fail(format!("Cannot delete field at {} index of {}", if matches!(key, Value::Str(_)) { "object" } else { "array" }, value.kind())),
+        (value, key) => fail(format!(
+            "Cannot delete field at {} index of {}",
+            if matches!(key, Value::Str(_)) { "object" } else { "array" },
+            value.kind()
+        )),
     }
 }

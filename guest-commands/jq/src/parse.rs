@@ -34,7 +34,8 @@ pub(crate) fn parse(text: &str, module: bool) -> Parsed<Program> {
             defs.push(parser.definition()?);
         }
         let body = if parser.peek() == &Kind::End { Expr::Identity } else { parser.pipe()? };
-        program.body = defs.into_iter().rev().fold(body, |body, def| Expr::Def(Box::new(def), Box::new(body)));
+        program.body =
+            defs.into_iter().rev().fold(body, |body, def| Expr::Def(Box::new(def), Box::new(body)));
     }
     if parser.peek() == &Kind::End {
         Ok(program)
@@ -135,7 +136,9 @@ impl Parser<'_> {
         }
         let path = match self.string()? {
             Expr::Literal(Value::Str(path)) => path.to_string(),
-            _ => return Err(vec![Wrong { message: "Import path must be constant".into(), at: self.place() }]),
+            _ => {
+                return Err(vec![Wrong { message: "Import path must be constant".into(), at: self.place() }]);
+            }
         };
         let mut name = None;
         if !included {
@@ -213,7 +216,10 @@ impl Parser<'_> {
         while self.op("|") {
             parts.push(self.binary(1)?);
             if parts.len() > MAX_CHAIN {
-                return Err(vec![Wrong { message: "syntax error, memory exhausted".into(), at: self.place() }]);
+                return Err(vec![Wrong {
+                    message: "syntax error, memory exhausted".into(),
+                    at: self.place(),
+                }]);
             }
         }
         self.depth -= 1;
@@ -258,12 +264,18 @@ impl Parser<'_> {
             last = Some(strength);
             chain += 1;
             if chain > MAX_CHAIN {
-                return Err(vec![Wrong { message: "syntax error, memory exhausted".into(), at: self.place() }]);
+                return Err(vec![Wrong {
+                    message: "syntax error, memory exhausted".into(),
+                    at: self.place(),
+                }]);
             }
             let op = self.next();
             self.depth += 1;
             if self.depth > MAX_NESTING {
-                return Err(vec![Wrong { message: "syntax error, memory exhausted".into(), at: self.place() }]);
+                return Err(vec![Wrong {
+                    message: "syntax error, memory exhausted".into(),
+                    at: self.place(),
+                }]);
             }
             let right = self.binary(if grouping == 'r' { strength } else { strength + 1 })?;
             self.depth -= 1;
@@ -286,7 +298,10 @@ impl Parser<'_> {
         if self.op("-") {
             self.depth += 1;
             if self.depth > MAX_NESTING {
-                return Err(vec![Wrong { message: "syntax error, memory exhausted".into(), at: self.place() }]);
+                return Err(vec![Wrong {
+                    message: "syntax error, memory exhausted".into(),
+                    at: self.place(),
+                }]);
             }
             let inner = self.binary(8)?;
             self.depth -= 1;
@@ -407,9 +422,9 @@ impl Parser<'_> {
                     if end != Kind::End {
                         self.at -= 1;
                     }
-                    return Err(self.unexpected(
-                        ", expecting QQSTRING_TEXT or QQSTRING_INTERP_START or QQSTRING_END",
-                    ));
+                    return Err(
+                        self.unexpected(", expecting QQSTRING_TEXT or QQSTRING_INTERP_START or QQSTRING_END")
+                    );
                 }
             }
         }
@@ -427,7 +442,10 @@ impl Parser<'_> {
         loop {
             chain += 1;
             if chain > MAX_CHAIN {
-                return Err(vec![Wrong { message: "syntax error, memory exhausted".into(), at: self.place() }]);
+                return Err(vec![Wrong {
+                    message: "syntax error, memory exhausted".into(),
+                    at: self.place(),
+                }]);
             }
             match self.peek().clone() {
                 Kind::Field(name) => {
@@ -618,7 +636,10 @@ impl Parser<'_> {
         let otherwise = if self.keyword("elif") {
             self.depth += 1;
             if self.depth > MAX_NESTING {
-                return Err(vec![Wrong { message: "syntax error, memory exhausted".into(), at: self.place() }]);
+                return Err(vec![Wrong {
+                    message: "syntax error, memory exhausted".into(),
+                    at: self.place(),
+                }]);
             }
             let inner = self.condition()?;
             self.depth -= 1;
@@ -668,7 +689,10 @@ impl Parser<'_> {
             Kind::Number(_) => {
                 self.next();
                 if self.peek() == &Kind::Op(":") {
-                    return Err(vec![Wrong { message: "May need parentheses around object key expression".into(), at }]);
+                    return Err(vec![Wrong {
+                        message: "May need parentheses around object key expression".into(),
+                        at,
+                    }]);
                 }
                 Err(self.unexpected(""))
             }

@@ -198,11 +198,9 @@ impl Value {
         }
         match (self, other) {
             // NaN is less than any number, itself included.
-            (Value::Num(a), Value::Num(b)) => a.partial_cmp(b).unwrap_or(if a.is_nan() {
-                Ordering::Less
-            } else {
-                Ordering::Greater
-            }),
+            (Value::Num(a), Value::Num(b)) => {
+                a.partial_cmp(b).unwrap_or(if a.is_nan() { Ordering::Less } else { Ordering::Greater })
+            }
             (Value::Str(a), Value::Str(b)) => a.as_bytes().cmp(b.as_bytes()),
             (Value::Arr(a), Value::Arr(b)) => {
                 for (x, y) in a.iter().zip(b.iter()) {

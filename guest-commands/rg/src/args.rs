@@ -188,7 +188,8 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Wish, String> {
             for (i, c) in text.char_indices().skip(1) {
                 let Some(spec) = OPTIONS.iter().find(|s| s.1 == c && c != ' ') else {
                     return match c {
-                        'z' => Err("-z/--search-zip is not supported: there are no decompression programs".to_owned()),
+                        'z' => Err("-z/--search-zip is not supported: there are no decompression programs"
+                            .to_owned()),
                         _ => Err(format!(
                             "error: Found argument '-{c}' which wasn't expected, or isn't valid in this context\n\nFor more information try --help"
                         )),
@@ -255,7 +256,9 @@ impl Parser {
         let name = spec.0;
         if spec.2.is_empty() {
             if attached.is_some() {
-                return Err(format!("error: The argument '--{name}' takes no value\n\nFor more information try --help"));
+                return Err(format!(
+                    "error: The argument '--{name}' takes no value\n\nFor more information try --help"
+                ));
             }
             return self.flag(name);
         }
@@ -437,7 +440,12 @@ impl Parser {
             "path-separator" => match unescaped(&value)[..] {
                 [] => o.path_separator = None,
                 [b] => o.path_separator = Some(b),
-                _ => return Err(format!("A path separator must be exactly one byte, but the given separator is {} bytes: {value}", value.len())),
+                _ => {
+                    return Err(format!(
+                        "A path separator must be exactly one byte, but the given separator is {} bytes: {value}",
+                        value.len()
+                    ));
+                }
             },
             "replace" => o.replace = Some(value),
             "sort" | "sortr" => match value.as_str() {
@@ -495,9 +503,8 @@ impl Parser {
 /// Whether standard input is a file or a pipe: then it is what is searched.
 fn stdin_has_data() -> bool {
     use agentos_guest::fs::{FileType, file_type, fstat};
-    fstat(0).is_ok_and(|stat| {
-        matches!(file_type(stat.mode), FileType::File | FileType::Fifo | FileType::Socket)
-    })
+    fstat(0)
+        .is_ok_and(|stat| matches!(file_type(stat.mode), FileType::File | FileType::Fifo | FileType::Socket))
 }
 
 fn patterns_of(name: &str, stdin_read: &mut bool) -> Result<Vec<String>, String> {
@@ -540,10 +547,12 @@ fn unescaped(text: &str) -> Vec<u8> {
             (b'\\', Some(b't')) => (b'\t', 2),
             (b'\\', Some(b'0')) => (0, 2),
             (b'\\', Some(b'\\')) => (b'\\', 2),
-            (b'\\', Some(b'x')) => match text.get(at + 2..at + 4).and_then(|h| u8::from_str_radix(h, 16).ok()) {
-                Some(byte) => (byte, 4),
-                None => (b'\\', 1),
-            },
+            (b'\\', Some(b'x')) => {
+                match text.get(at + 2..at + 4).and_then(|h| u8::from_str_radix(h, 16).ok()) {
+                    Some(byte) => (byte, 4),
+                    None => (b'\\', 1),
+                }
+            }
             (byte, _) => (byte, 1),
         };
         out.push(byte);

@@ -5,8 +5,8 @@ use crate::options::{Binary, Case, Mode, Options};
 use crate::walk::{Files, Found, types};
 use grep_matcher::LineTerminator;
 use grep_printer::{
-    ColorSpecs, JSON, JSONBuilder, Standard, StandardBuilder, Stats, Summary, SummaryBuilder,
-    SummaryKind, UserColorSpec, default_color_specs,
+    ColorSpecs, JSON, JSONBuilder, Standard, StandardBuilder, Stats, Summary, SummaryBuilder, SummaryKind,
+    UserColorSpec, default_color_specs,
 };
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Encoding, Searcher, SearcherBuilder};
@@ -37,7 +37,8 @@ pub(crate) fn run(options: Options) -> Result<i32, String> {
     }
     let terminal = agentos_guest::fd::isatty(1);
     let out = BufWriter::with_capacity(32 * 1024, Out);
-    let terminal_colors = std::env::var_os("TERM").is_some_and(|term| term != "dumb") && std::env::var_os("NO_COLOR").is_none();
+    let terminal_colors =
+        std::env::var_os("TERM").is_some_and(|term| term != "dumb") && std::env::var_os("NO_COLOR").is_none();
     if options.color.unwrap_or((terminal || options.pretty) && terminal_colors) {
         go(&options, terminal, Ansi::new(out))
     } else {
@@ -200,7 +201,12 @@ impl io::Read for Input {
     }
 }
 
-fn printer<W: WriteColor>(options: &Options, terminal: bool, names: bool, out: W) -> Result<Printer<W>, String> {
+fn printer<W: WriteColor>(
+    options: &Options,
+    terminal: bool,
+    names: bool,
+    out: W,
+) -> Result<Printer<W>, String> {
     let colors = colors(options)?;
     let kind = match options.mode {
         Mode::Json => {
@@ -376,11 +382,7 @@ fn files<W: WriteColor>(options: &Options, mut out: W) -> Result<i32, String> {
     }
     // Only a closed pipe can be the reason, and then nobody is there to be told.
     let _ = out.flush();
-    Ok(if files.failed {
-        2
-    } else {
-        i32::from(!found)
-    })
+    Ok(if files.failed { 2 } else { i32::from(!found) })
 }
 
 /// What `--stats` and the last line of `--json` say.

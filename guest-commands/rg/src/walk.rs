@@ -177,7 +177,10 @@ impl Iterator for Files<'_> {
                     if let Some(found) = self.wanted(&entry) {
                         return Some(found);
                     }
-                    if self.options.debug && entry.depth() > 0 && entry.file_type().is_some_and(|t| t.is_symlink()) {
+                    if self.options.debug
+                        && entry.depth() > 0
+                        && entry.file_type().is_some_and(|t| t.is_symlink())
+                    {
                         eprintln!("DEBUG|rg|ignoring {}: symbolic link", entry.path().display());
                     }
                 }

@@ -43,7 +43,13 @@ pub(super) const TABLE: Table = &[
     one!("log2", f64::log2),
     one!("log10", f64::log10),
     one!("log1p", f64::ln_1p),
-    one!("logb", |n| if n == 0.0 { f64::NEG_INFINITY } else if n.is_infinite() { f64::INFINITY } else { f64::from(libm::ilogb(n)) }),
+    one!("logb", |n| if n == 0.0 {
+        f64::NEG_INFINITY
+    } else if n.is_infinite() {
+        f64::INFINITY
+    } else {
+        f64::from(libm::ilogb(n))
+    }),
     one!("significand", |n| if n == 0.0 || !n.is_finite() { n } else { libm::scalbn(n, -libm::ilogb(n)) }),
     one!("gamma", libm::lgamma),
     one!("lgamma", libm::lgamma),

@@ -18,7 +18,9 @@ const KEPT: usize = 64;
 pub(super) const TABLE: Table = &[
     ("_match", 3, |_, v, args| matches(&v, &args[0], &args[1], args[2].truthy())),
     ("_split_at", 2, |_, _, args| {
-        let (Value::Str(text), Value::Arr(found)) = (&args[0], &args[1]) else { return fail("split: no string") };
+        let (Value::Str(text), Value::Arr(found)) = (&args[0], &args[1]) else {
+            return fail("split: no string");
+        };
         let mut places = Places::new(text);
         let mut parts = Vec::new();
         let mut from = 0;

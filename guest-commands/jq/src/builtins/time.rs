@@ -133,7 +133,17 @@ struct Reading<'a> {
 
 const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
     "december",
 ];
 
@@ -225,7 +235,7 @@ impl<'a> Reading<'a> {
                     _ => return None,
                 });
                 self.rest = &self.rest[2..];
-            },
+            }
             'a' | 'A' => {
                 self.word(&DAYS)?;
             }

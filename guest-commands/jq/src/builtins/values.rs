@@ -41,9 +41,7 @@ pub(super) const TABLE: Table = &[
         }
         Err(v) => fail(format!("{} cannot be sorted, as it is not an array", described(&v))),
     }),
-    ("_sort_by", 1, |_, v, args| {
-        Ok(keyed(v, &mut args[0])?.into_iter().map(|(_, v)| v).collect())
-    }),
+    ("_sort_by", 1, |_, v, args| Ok(keyed(v, &mut args[0])?.into_iter().map(|(_, v)| v).collect())),
     ("_group_by", 1, |_, v, args| {
         let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
         for (key, v) in keyed(v, &mut args[0])? {
@@ -121,7 +119,9 @@ impl Value {
 
 fn keys(v: &Value, sorted: bool) -> Outcome {
     match v {
-        Value::Obj(map) if sorted => Ok(sorted_keys(map).into_iter().map(|k| Value::Str(k.clone())).collect()),
+        Value::Obj(map) if sorted => {
+            Ok(sorted_keys(map).into_iter().map(|k| Value::Str(k.clone())).collect())
+        }
         Value::Obj(map) => Ok(map.keys().map(|k| Value::Str(k.clone())).collect()),
         Value::Arr(list) => Ok((0..list.len()).map(Value::count).collect()),
         v => fail(format!("{} has no keys", described(v))),
@@ -234,9 +234,7 @@ fn contains(a: &Value, b: &Value, depth: u32) -> Result<bool, Stop> {
         }
         (Value::Str(a), Value::Str(b)) => Ok(a.contains(&**b)),
         _ if a.kind() == b.kind() => Ok(a.equals(b)),
-        _ => {
-            fail(format!("{} and {} cannot have their containment checked", described(a), described(b)))
-        }
+        _ => fail(format!("{} and {} cannot have their containment checked", described(a), described(b))),
     }
 }
 

@@ -487,7 +487,9 @@ impl Events {
         let in_object = matches!(self.path.last(), Some(Value::Str(_) | Value::Null));
         let inside = !self.path.is_empty();
         match token {
-            Token::Value(_) | Token::Open(_) if inside && self.complete => Err("Expected separator between values"),
+            Token::Value(_) | Token::Open(_) if inside && self.complete => {
+                Err("Expected separator between values")
+            }
             Token::Value(Value::Str(key)) if in_object && !self.keyed => match self.path.last_mut() {
                 Some(slot @ Value::Null) => {
                     *slot = Value::Str(key);
@@ -495,7 +497,9 @@ impl Events {
                 }
                 _ => Err("Objects must consist of key:value pairs"),
             },
-            Token::Value(_) | Token::Open(_) if in_object && !self.keyed => Err("Object keys must be strings"),
+            Token::Value(_) | Token::Open(_) if in_object && !self.keyed => {
+                Err("Object keys must be strings")
+            }
             Token::Value(value) => {
                 self.leaf(value);
                 Ok(())
