@@ -635,10 +635,10 @@ fn names_of(pattern: &Pattern, names: &mut Vec<String>) {
         Pattern::Array(items) => items.iter().for_each(|p| names_of(p, names)),
         Pattern::Object(items) => {
             for (name, _, pattern) in items {
-                if let Some(name) = name {
-                    if !names.contains(name) {
-                        names.push(name.clone());
-                    }
+                if let Some(name) = name
+                    && !names.contains(name)
+                {
+                    names.push(name.clone());
                 }
                 if let Some(pattern) = pattern {
                     names_of(pattern, names);

@@ -227,10 +227,7 @@ impl<'p> Machine<'p> {
                     };
                     self.resume(frame, cell, next, host).unwrap_or_else(State::Raise)
                 }
-                State::Backtrack => match self.backtrack() {
-                    Some(state) => state,
-                    None => return None,
-                },
+                State::Backtrack => self.backtrack()?,
                 State::Raise(stop) => match self.raise(stop) {
                     Ok(state) => state,
                     Err(stop) => {

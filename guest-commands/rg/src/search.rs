@@ -52,7 +52,7 @@ fn type_list(options: &Options) -> Result<i32, String> {
     for def in types.definitions() {
         text += &format!("{}: {}\n", def.name(), def.globs().join(", "));
     }
-    agentos_guest::fd::write_all(1, text.as_bytes()).map_err(|e| format!("{}", io_text(&e)))?;
+    agentos_guest::fd::write_all(1, text.as_bytes()).map_err(|e| io_text(&e).to_string())?;
     Ok(0)
 }
 
@@ -102,7 +102,7 @@ fn matcher(options: &Options) -> Result<RegexMatcher, String> {
                 "{text}\n\nConsider enabling multiline mode with the --multiline flag (or -U for short).\nWhen multiline mode is enabled, new line characters can be matched."
             );
         }
-        format!("{text}")
+        text.to_string()
     })
 }
 
@@ -333,13 +333,13 @@ fn go<W: WriteColor>(options: &Options, terminal: bool, out: W) -> Result<i32, S
     }
     failed |= files.failed;
     if options.mode == Mode::Json || options.stats {
-        figures(options, printer.out(), &totals, started).map_err(|e| format!("{}", io_text(&e)))?;
+        figures(options, printer.out(), &totals, started).map_err(|e| io_text(&e).to_string())?;
     }
     if let Err(e) = printer.out().flush() {
         if agentos_guest::errno_of(&e) == Some(agentos_guest::Errno::EPIPE) {
             return Ok(0);
         }
-        return Err(format!("{}", io_text(&e)));
+        return Err(io_text(&e).to_string());
     }
     if options.default_path && !searched && !hopeless && !failed {
         failed = true;
@@ -362,7 +362,7 @@ fn files<W: WriteColor>(options: &Options, mut out: W) -> Result<i32, String> {
     let colors = colors(options)?;
     let mut files = Files::new(options)?;
     let mut found = false;
-    while let Some(file) = files.next() {
+    for file in files.by_ref() {
         found = true;
         if options.quiet {
             break;

@@ -19,7 +19,7 @@ pub(crate) struct Files<'o> {
 
 enum Root {
     Stdin,
-    Walk(Walk),
+    Walk(Box<Walk>),
 }
 
 /// A file to be searched.
@@ -122,7 +122,7 @@ impl<'o> Files<'o> {
                     });
                 }
             }
-            roots.push(Root::Walk(builder.build()));
+            roots.push(Root::Walk(Box::new(builder.build())));
         }
         Ok(Files { options, walk: roots.into_iter(), current: None, failed: false })
     }
@@ -167,7 +167,7 @@ impl Iterator for Files<'_> {
                     Root::Stdin => {
                         return Some(Found { path: PathBuf::from("<stdin>"), explicit: true, stdin: true });
                     }
-                    Root::Walk(walk) => self.current = Some(walk),
+                    Root::Walk(walk) => self.current = Some(*walk),
                 }
                 continue;
             };

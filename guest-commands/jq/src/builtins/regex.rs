@@ -95,8 +95,11 @@ impl<'a> Places<'a> {
     }
 }
 
+/// Expressions by their text and flags.
+type Compiled = HashMap<(Rc<str>, Rc<str>), Rc<Regex>>;
+
 thread_local! {
-    static COMPILED: RefCell<HashMap<(Rc<str>, Rc<str>), Rc<Regex>>> = RefCell::new(HashMap::new());
+    static COMPILED: RefCell<Compiled> = RefCell::new(HashMap::new());
 }
 
 fn compiled(pattern: &Rc<str>, flags: &Rc<str>) -> Result<Rc<Regex>, Stop> {

@@ -60,7 +60,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 fn broken_down(n: f64, zone: &Zone) -> Outcome {
-    if !(n.abs() < 1e13) {
+    if n.is_nan() || n.abs() >= 1e13 {
         return fail("error converting number of seconds since epoch to datetime");
     }
     #[allow(clippy::cast_possible_truncation, reason = "checked")]
