@@ -103,7 +103,10 @@ async fn copied(
         memory.grow_async(&mut store, missing.div_ceil(65_536)).await.map_err(|_| Errno::ENOMEM)?;
     }
     let pristine = program.pristine(have, || memory.data(&store));
-    match copy::pages(source, memory.data_mut(&mut store), have, pristine) {
+    // SAFETY: the memory of an instance that has not run yet, of which wasmtime maps what lies behind the module's own part
+    // anonymously; what is returned stays in the store, whose data goes before its memory is used again.
+    #[allow(unsafe_code, reason = "replaces mappings of the new memory")]
+    match unsafe { copy::pages(source, memory.data_mut(&mut store), have, pristine) } {
         Ok(moved) => store.data_mut().moved = moved,
         Err(errno) => {
             // A slot with a hole in it is worth less than the address space it takes.

@@ -36,9 +36,14 @@ fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// Makes `target`, the memory of a new instance, equal to `source`, which is at most as long. The instance had `fresh` bytes
-/// when it was made. What is returned lives as long as the instance. ENOMEM: the instance must not be used, nor ever
-/// given back.
-pub(crate) fn pages(
+/// when it was made. ENOMEM: the instance must not be used, nor ever given back.
+///
+/// # Safety
+///
+/// `target` begins at a page, nothing but its instance uses it, and from `fresh` on it is anonymous memory. What is returned
+/// is dropped before the memory serves anything else.
+#[allow(unsafe_code, reason = "replaces mappings")]
+pub(crate) unsafe fn pages(
     source: &[u8],
     target: &mut [u8],
     fresh: usize,
@@ -49,7 +54,8 @@ pub(crate) fn pages(
     let of_heap = |run: &Range<usize>| run.start.max(fresh.next_multiple_of(PAGE))..run.end / PAGE * PAGE;
     let longest = runs.iter().map(of_heap).filter(|run| run.len() >= huge::LEAST).max_by_key(Range::len);
     let moved = match longest.clone() {
-        Some(run) => match fill(&source[run.clone()], &mut target[run]) {
+        // SAFETY: the run is whole pages behind `fresh`; the rest is the caller's word.
+        Some(run) => match unsafe { huge::fill(&source[run.clone()], &mut target[run]) } {
             Fill::Moved(moved) => Some(moved),
             Fill::Unchanged => None,
             Fill::Lost => return Err(Errno::ENOMEM),
@@ -91,12 +97,6 @@ fn runs(source: &[u8], target: &[u8], pristine: &Pristine) -> Vec<Range<usize>> 
     runs
 }
 
-#[allow(unsafe_code, reason = "replaces mappings")]
-fn fill(source: &[u8], target: &mut [u8]) -> Fill {
-    // SAFETY: `pages` gives whole anonymous pages of a new instance, and its caller keeps the result with the instance.
-    unsafe { huge::fill(source, target) }
-}
-
 /// Has the pages made at once instead of by a fault each. Where the kernel cannot, the faults happen.
 #[allow(unsafe_code, reason = "madvise(2) takes an address")]
 fn populate(pages: &mut [u8]) {
@@ -124,7 +124,10 @@ mod tests {
         source[3 * PAGE + 5] = 0;
         source.truncate(source.len() - 100);
         let mut target = fresh.clone();
-        assert!(pages(&source, &mut target, fresh.len(), &pristine).unwrap().is_none());
+        // SAFETY: all of `target` is fresh, so that nothing is replaced.
+        #[allow(unsafe_code)]
+        let moved = unsafe { pages(&source, &mut target, fresh.len(), &pristine) };
+        assert!(moved.unwrap().is_none());
         assert!(target[..source.len()] == source[..]);
         assert_eq!(target[66 * PAGE], 2);
     }
