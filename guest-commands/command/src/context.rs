@@ -66,12 +66,19 @@ impl Cx {
                     return Err(End::Status(0));
                 }
                 if asked("version") {
-                    let name = self.name;
-                    self.print(format_args!("{name} (agentos-tools) {}\n", env!("CARGO_PKG_VERSION")))?;
-                    return Err(End::Status(0));
+                    return Err(self.version());
                 }
                 Err(self.usage(message))
             }
+        }
+    }
+
+    /// Answers `--version`, which ends the command.
+    pub fn version(&mut self) -> End {
+        let name = self.name;
+        match self.print(format_args!("{name} (agentos-tools) {}\n", env!("CARGO_PKG_VERSION"))) {
+            Ok(()) => End::Status(0),
+            Err(end) => end,
         }
     }
 
@@ -154,7 +161,7 @@ impl Cx {
             Err(End::Usage(status, message)) => {
                 let name = self.name;
                 // GNU's diffutils and patch name themselves once more.
-                let before = if matches!(name, "cmp" | "diff" | "patch") {
+                let before = if matches!(name, "cmp" | "diff" | "diff3" | "patch" | "sdiff") {
                     format!("{name}: ")
                 } else {
                     String::new()

@@ -10,7 +10,8 @@ use agentos_guest::strerror;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, SeekFrom};
 
-const SPEC: &[&str] = &["b,print-bytes", "i,ignore-initial=", "l,verbose", "n,bytes=", "s,quiet", "silent"];
+const SPEC: &[&str] =
+    &["b,print-bytes", "i,ignore-initial=", "l,verbose", "n,bytes=", "s,quiet", "silent", "v,version"];
 const HELP: &str = "{} [OPTION]... FILE1 [FILE2 [SKIP1 [SKIP2]]]
 Compare two files byte by byte.
   -b, --print-bytes          print differing bytes
@@ -36,6 +37,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let mut c = Config { bytes: false, all: false, quiet: false, skip: [0, 0], limit: u64::MAX };
     for opt in &parsed.opts {
         match opt.id {
+            "version" => return Err(cx.version()),
             "print-bytes" => c.bytes = true,
             "verbose" => c.all = true,
             "ignore-initial" => {

@@ -10,6 +10,7 @@ mod column;
 mod cp;
 mod dd;
 mod diff;
+mod diff3;
 mod disk;
 mod echo;
 mod env;
@@ -33,6 +34,7 @@ mod patch;
 mod pgrep;
 mod ps;
 mod rev;
+mod sdiff;
 mod sed;
 mod setsid;
 mod sleep;
@@ -98,6 +100,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("dd", Run::Own(dd::main)),
     ("df", Run::Own(disk::df)),
     ("diff", Run::Own(diff::main)),
+    ("diff3", Run::Own(diff3::main)),
     ("dir", Run::Own(ls::main)),
     ("dircolors", uu!("dircolors", uu_dircolors)),
     ("dirname", uu!("dirname", uu_dirname)),
@@ -163,6 +166,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("rev", Run::Own(rev::main)),
     ("rm", uu!("rm", uu_rm)),
     ("rmdir", uu!("rmdir", uu_rmdir)),
+    ("sdiff", Run::Own(sdiff::main)),
     ("sed", Run::Own(sed::main)),
     ("seq", uu!("seq", uu_seq)),
     ("setsid", Run::Own(setsid::main)),

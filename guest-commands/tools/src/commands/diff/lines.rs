@@ -1,45 +1,42 @@
 //! Two files as lists of lines, and the changes that lead from one to the other. The shortest list of changes is the
 //! library's work; where a change may stand in several places it is put where GNU puts it.
 
+use super::look::{Patterns, expanded};
 use imara_diff::{Algorithm, Diff, InternedInput};
 use std::borrow::Cow;
 
 /// What counts as a difference between two lines.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Compare {
-    pub(super) fold: bool,
+pub(crate) struct Compare {
+    pub(crate) fold: bool,
     /// `-w`
-    pub(super) no_space: bool,
+    pub(crate) no_space: bool,
     /// `-b`
-    pub(super) space_change: bool,
+    pub(crate) space_change: bool,
+    /// `-E`: columns of a tab.
+    pub(crate) tab_expansion: Option<usize>,
     /// `-Z`
-    pub(super) trailing_space: bool,
-    pub(super) strip_cr: bool,
+    pub(crate) trailing_space: bool,
     /// `-B`
-    pub(super) blank_lines: bool,
+    pub(crate) blank_lines: bool,
     /// Look for the shortest list whatever it costs.
-    pub(super) minimal: bool,
+    pub(crate) minimal: bool,
 }
 
 impl Compare {
     /// Whether lines are compared as they are.
-    pub(super) fn exact(self) -> bool {
+    pub(crate) fn exact(self) -> bool {
         !(self.fold
             || self.no_space
             || self.space_change
             || self.trailing_space
-            || self.strip_cr
+            || self.tab_expansion.is_some()
             || self.blank_lines)
     }
 
     /// What of a line is compared. A newline at its end counts, unless white space there does not.
     fn key(self, line: &[u8]) -> Cow<'_, [u8]> {
         let mut key = Cow::Borrowed(line);
-        if self.strip_cr
-            && let Some(rest) = line.strip_suffix(b"\r\n")
-        {
-            key = Cow::Owned([rest, b"\n"].concat());
-        }
         if self.no_space {
             key = Cow::Owned(key.iter().copied().filter(|b| !space(*b)).collect());
         } else if self.space_change || self.trailing_space {
@@ -56,6 +53,11 @@ impl Compare {
                 }
             }
             key = Cow::Owned(out);
+        }
+        if let Some(tab) = self.tab_expansion
+            && memchr::memchr(b'\t', &key).is_some()
+        {
+            key = Cow::Owned(expanded(&key, tab));
         }
         if self.fold {
             key = Cow::Owned(String::from_utf8_lossy(&key).to_lowercase().into_bytes());
@@ -75,16 +77,16 @@ fn space(b: u8) -> bool {
 
 /// Lines of one file that others take the place of; either side may be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// First line, and the line after the last, counted from 0.
-    pub(super) old: (usize, usize),
-    pub(super) new: (usize, usize),
-    /// Only blank lines, which `-B` does not count.
-    pub(super) ignore: bool,
+    pub(crate) old: (usize, usize),
+    pub(crate) new: (usize, usize),
+    /// Only blank lines, which `-B` does not count, or such that fit `-I`.
+    pub(crate) ignore: bool,
 }
 
 /// A file cut into lines, newlines included.
-pub(super) fn split(text: &[u8]) -> Vec<&[u8]> {
+pub(crate) fn split(text: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     let mut from = 0;
     for at in memchr::memchr_iter(b'\n', text) {
@@ -98,7 +100,7 @@ pub(super) fn split(text: &[u8]) -> Vec<&[u8]> {
 }
 
 /// The changes between two lists of lines, in order.
-pub(super) fn changes(compare: Compare, old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
+pub(crate) fn changes(compare: Compare, uncounted: &Patterns, old: &[&[u8]], new: &[&[u8]]) -> Vec<Change> {
     let mut input: InternedInput<Cow<'_, [u8]>> = InternedInput::default();
     input.update_before(old.iter().map(|line| compare.key(line)));
     input.update_after(new.iter().map(|line| compare.key(line)));
@@ -108,7 +110,9 @@ pub(super) fn changes(compare: Compare, old: &[&[u8]], new: &[&[u8]]) -> Vec<Cha
     let mut added: Vec<bool> = (0..new.len()).map(|i| diff.is_added(i as u32)).collect();
     shift(&mut removed, &added, &input.before);
     shift(&mut added, &removed, &input.after);
-    let blank = |lines: &[&[u8]]| lines.iter().all(|line| compare.blank(line));
+    let may_ignore = compare.blank_lines || !uncounted.is_empty();
+    let trivial = |line: &[u8]| (compare.blank_lines && compare.blank(line)) || uncounted.fit(line);
+    let ignored = |lines: &[&[u8]]| lines.iter().all(|line| trivial(line));
     let mut found = Vec::new();
     let (mut i, mut j) = (0, 0);
     while i < old.len() || j < new.len() {
@@ -120,7 +124,7 @@ pub(super) fn changes(compare: Compare, old: &[&[u8]], new: &[&[u8]]) -> Vec<Cha
             j += 1;
         }
         if (i, j) != (from_old, from_new) {
-            let ignore = compare.blank_lines && blank(&old[from_old..i]) && blank(&new[from_new..j]);
+            let ignore = may_ignore && ignored(&old[from_old..i]) && ignored(&new[from_new..j]);
             found.push(Change { old: (from_old, i), new: (from_new, j), ignore });
         }
         i += 1;
@@ -207,11 +211,11 @@ fn shift<T: PartialEq>(changed: &mut [bool], other: &[bool], lines: &[T]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Compare, changes, split};
+    use super::{Compare, Patterns, changes, split};
 
     fn shown(compare: Compare, old: &str, new: &str) -> String {
         let (old, new) = (split(old.as_bytes()), split(new.as_bytes()));
-        let list: Vec<String> = changes(compare, &old, &new)
+        let list: Vec<String> = changes(compare, &Patterns::default(), &old, &new)
             .iter()
             .map(|c| format!("{}-{}:{}-{}", c.old.0, c.old.1, c.new.0, c.new.1))
             .collect();
@@ -241,7 +245,7 @@ mod tests {
             (|c| c.no_space = true, "a b\n", " a  b \n"),
             (|c| c.space_change = true, "a  b\n", "a b  \n"),
             (|c| c.trailing_space = true, "a\t\n", "a\n"),
-            (|c| c.strip_cr = true, "a\r\n", "a\n"),
+            (|c| c.tab_expansion = Some(8), "a\tb\n", "a       b\n"),
         ] {
             assert_eq!(shown(with(set), old, new), "", "{old:?} {new:?}");
             assert_ne!(shown(Compare::default(), old, new), "");

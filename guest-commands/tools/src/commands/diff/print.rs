@@ -1,6 +1,8 @@
-//! How `diff` shows changes: normal, unified, context. It finds none of them.
+//! How `diff` shows changes: normal, unified, context; the other formats have files of their own. It finds none of them.
 
 use super::lines::Change;
+use super::look::{Headings, Look, Part};
+use super::{Config, format, script, side};
 use crate::context::{Cx, End};
 use crate::time;
 use agentos_guest::fs::Stat;
@@ -9,8 +11,15 @@ use agentos_guest::fs::Stat;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     Normal,
+    /// With this many lines around changes.
     Unified(usize),
     Context(usize),
+    SideBySide,
+    Ed,
+    ForwardEd,
+    Rcs,
+    /// Formats of groups and lines.
+    Formats,
 }
 
 /// One of the two files.
@@ -46,33 +55,53 @@ pub(super) fn header(name: &str, stat: Option<&Stat>) -> String {
     format!("{shown}\t{}", time::format(sec, nsec, "%F %T.%N %z"))
 }
 
-/// Prints all changes in the given style; false when none of them counts.
+/// Prints all changes in the chosen style; false when none of them counts.
 pub(super) fn print(
     cx: &mut Cx,
-    style: Style,
+    c: &Config,
     old: &Side<'_>,
     new: &Side<'_>,
     changes: &[Change],
 ) -> Result<bool, End> {
-    let around = match style {
-        Style::Normal => return normal(cx, old, new, changes),
+    let look = &c.look;
+    let around = match c.style {
+        Style::Normal => return normal(cx, look, old, new, changes),
+        Style::SideBySide => return side::print(cx, look, &old.lines, &new.lines, changes),
+        Style::Ed => return script::ed(cx, look, new, changes),
+        Style::ForwardEd => return script::forward(cx, look, new, changes),
+        Style::Rcs => return script::rcs(cx, look, new, changes),
+        Style::Formats => return format::print(cx, &c.formats, look, old, new, changes),
         Style::Unified(around) | Style::Context(around) => around,
     };
+    let unified = matches!(c.style, Style::Unified(_));
+    let mut headings = Headings::new(&c.headings, &old.lines);
     let mut any = false;
     for hunk in hunks(changes, around).filter(|hunk| hunk.iter().any(|c| !c.ignore)) {
-        let unified = matches!(style, Style::Unified(_));
         if !any {
             let (a, b) = if unified { ("---", "+++") } else { ("***", "---") };
-            cx.print(format_args!("{a} {}\n{b} {}\n", old.header, new.header))?;
+            for (mark, side) in [(a, old), (b, new)] {
+                look.put(cx, Part::Header, format_args!("{mark} {}", side.header))?;
+                cx.put(b"\n")?;
+            }
         }
         any = true;
+        let Some(spans) = span(old, new, hunk, around) else { continue };
+        let heading = headings.before(spans.0.0);
         if unified {
-            print_unified(cx, old, new, hunk, around)?
+            print_unified(cx, look, [old, new], hunk, spans, &heading)?
         } else {
-            print_context(cx, old, new, hunk, around)?
+            print_context(cx, look, [old, new], hunk, spans, &heading)?
         }
     }
     Ok(any)
+}
+
+/// A range of lines; an empty one is named by the line before it.
+pub(super) fn range((from, to): (usize, usize)) -> String {
+    match to - from {
+        0 | 1 => format!("{to}"),
+        _ => format!("{},{to}", from + 1),
+    }
 }
 
 /// Groups of changes whose contexts touch. A change that does not count joins only when it is within the context.
@@ -83,22 +112,7 @@ fn hunks(changes: &[Change], around: usize) -> impl Iterator<Item = &[Change]> {
     })
 }
 
-fn put_line(cx: &mut Cx, mark: &str, line: &[u8]) -> Result<(), End> {
-    // A blank line of context has no trailing blank only with an option that is not here.
-    cx.put(mark.as_bytes())?;
-    cx.put(line)?;
-    if line.last() != Some(&b'\n') {
-        cx.put(b"\n\\ No newline at end of file\n")?;
-    }
-    Ok(())
-}
-
-fn normal(cx: &mut Cx, old: &Side<'_>, new: &Side<'_>, changes: &[Change]) -> Result<bool, End> {
-    // A range of lines; an empty one is named by the line before it.
-    let range = |(from, to): (usize, usize)| match to - from {
-        0 | 1 => format!("{to}"),
-        _ => format!("{},{to}", from + 1),
-    };
+fn normal(cx: &mut Cx, look: &Look, old: &Side<'_>, new: &Side<'_>, changes: &[Change]) -> Result<bool, End> {
     let mut any = false;
     for change in changes.iter().filter(|c| !c.ignore) {
         any = true;
@@ -109,27 +123,26 @@ fn normal(cx: &mut Cx, old: &Side<'_>, new: &Side<'_>, changes: &[Change]) -> Re
             (_, true) => 'd',
             _ => 'c',
         };
-        cx.print(format_args!("{}{letter}{}\n", range(change.old), range(change.new)))?;
+        look.put(cx, Part::Range, format_args!("{}{letter}{}", range(change.old), range(change.new)))?;
+        cx.put(b"\n")?;
         for line in removed {
-            put_line(cx, "< ", line)?;
+            look.line(cx, Part::Deleted, "<", " ", line)?;
         }
         if letter == 'c' {
             cx.put(b"---\n")?;
         }
         for line in added {
-            put_line(cx, "> ", line)?;
+            look.line(cx, Part::Added, ">", " ", line)?;
         }
     }
     Ok(any)
 }
 
-/// First line and the line after the last of a hunk with its context, of both files.
-fn span(
-    old: &Side<'_>,
-    new: &Side<'_>,
-    hunk: &[Change],
-    around: usize,
-) -> Option<((usize, usize), (usize, usize))> {
+/// First line and the line after the last, of both files.
+type Spans = ((usize, usize), (usize, usize));
+
+/// The place of a hunk with its context.
+fn span(old: &Side<'_>, new: &Side<'_>, hunk: &[Change], around: usize) -> Option<Spans> {
     let (first, last) = (hunk.first()?, hunk.last()?);
     let from = |at: usize| at.saturating_sub(around);
     let to = |at: usize, len: usize| at.saturating_add(around).min(len);
@@ -141,81 +154,75 @@ fn span(
 
 fn print_unified(
     cx: &mut Cx,
-    old: &Side<'_>,
-    new: &Side<'_>,
+    look: &Look,
+    [old, new]: [&Side<'_>; 2],
     hunk: &[Change],
-    around: usize,
+    (a, b): Spans,
+    heading: &str,
 ) -> Result<(), End> {
-    let Some((a, b)) = span(old, new, hunk, around) else { return Ok(()) };
     let range = |(from, to): (usize, usize)| match to - from {
         0 => format!("{from},0"),
         1 => format!("{to}"),
         n => format!("{},{n}", from + 1),
     };
-    cx.print(format_args!("@@ -{} +{} @@\n", range(a), range(b)))?;
+    look.put(cx, Part::Range, format_args!("@@ -{} +{} @@", range(a), range(b)))?;
+    cx.print(format_args!("{heading}\n"))?;
     let mut at = a.0;
     for change in hunk {
         for line in &old.lines[at..change.old.0] {
-            put_line(cx, " ", line)?;
+            look.line(cx, Part::Plain, " ", "", line)?;
         }
         for line in &old.lines[change.old.0..change.old.1] {
-            put_line(cx, "-", line)?;
+            look.line(cx, Part::Deleted, "-", "", line)?;
         }
         for line in &new.lines[change.new.0..change.new.1] {
-            put_line(cx, "+", line)?;
+            look.line(cx, Part::Added, "+", "", line)?;
         }
         at = change.old.1;
     }
     for line in &old.lines[at..a.1] {
-        put_line(cx, " ", line)?;
+        look.line(cx, Part::Plain, " ", "", line)?;
     }
     Ok(())
 }
 
 fn print_context(
     cx: &mut Cx,
-    old: &Side<'_>,
-    new: &Side<'_>,
+    look: &Look,
+    [old, new]: [&Side<'_>; 2],
     hunk: &[Change],
-    around: usize,
+    (a, b): Spans,
+    heading: &str,
 ) -> Result<(), End> {
-    let Some((a, b)) = span(old, new, hunk, around) else { return Ok(()) };
-    let range = |(from, to): (usize, usize)| match to - from {
-        0 | 1 => format!("{to}"),
-        _ => format!("{},{to}", from + 1),
-    };
-    cx.print(format_args!("***************\n*** {} ****\n", range(a)))?;
     let half = |cx: &mut Cx, side: &Side<'_>, (from, to): (usize, usize), old: bool| {
         // A file that only gains (or loses) lines shows nothing but the range.
         let own = |c: &Change| if old { c.old } else { c.new };
         if hunk.iter().all(|c| own(c).0 == own(c).1) {
             return Ok(());
         }
+        let (part, alone) = if old { (Part::Deleted, "-") } else { (Part::Added, "+") };
         let mut at = from;
         for change in hunk {
             let (first, end) = own(change);
             for line in &side.lines[at..first] {
-                put_line(cx, "  ", line)?;
+                look.line(cx, part, " ", " ", line)?;
             }
             let both = change.old.0 < change.old.1 && change.new.0 < change.new.1;
-            let mark = if both {
-                "! "
-            } else if old {
-                "- "
-            } else {
-                "+ "
-            };
             for line in &side.lines[first..end] {
-                put_line(cx, mark, line)?;
+                look.line(cx, part, if both { "!" } else { alone }, " ", line)?;
             }
             at = end;
         }
         for line in &side.lines[at..to] {
-            put_line(cx, "  ", line)?;
+            look.line(cx, part, " ", " ", line)?;
         }
         Ok(())
     };
+    cx.print(format_args!("***************{heading}\n"))?;
+    look.put(cx, Part::Range, format_args!("*** {} ****", range(a)))?;
+    cx.put(b"\n")?;
     half(cx, old, a, true)?;
-    cx.print(format_args!("--- {} ----\n", range(b)))?;
+    look.put(cx, Part::Range, format_args!("--- {} ----", range(b)))?;
+    cx.put(b"\n")?;
     half(cx, new, b, false)
 }

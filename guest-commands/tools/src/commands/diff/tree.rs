@@ -1,8 +1,8 @@
 //! Which files `diff` compares with which: the operands, and the entries of two directories. What differs in two files is
 //! found in `lines` and shown by `print`.
 
-use super::print::{self, Side};
-use super::{Config, kind_name, lines};
+use super::print::{self, Side, Style};
+use super::{Config, kind_name, lines, paged};
 use crate::context::{Cx, End, open_input};
 use crate::glob;
 use crate::os::{OsStrExt, base_name, join};
@@ -109,7 +109,8 @@ fn pair(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Result<boo
         return kinds_differ(cx, a, b);
     }
     if let (Some(s), Some(t)) = (a.stat, b.stat) {
-        if (s.dev, s.ino) == (t.dev, t.ino) && file_type(s.mode) == FileType::File {
+        let always = matches!(c.style, Style::SideBySide | Style::Formats);
+        if (s.dev, s.ino) == (t.dev, t.ino) && file_type(s.mode) == FileType::File && !always {
             return identical(cx, c, a, b);
         }
         let links = [s, t].map(|s| file_type(s.mode) == FileType::Symlink);
@@ -148,6 +149,15 @@ fn kinds_differ(cx: &mut Cx, a: &File, b: &File) -> Result<bool, End> {
     Ok(true)
 }
 
+/// The order of names in directories.
+fn order(c: &Config, a: &OsStr, b: &OsStr) -> Ordering {
+    if c.fold_names {
+        a.to_string_lossy().to_lowercase().cmp(&b.to_string_lossy().to_lowercase())
+    } else {
+        a.as_bytes().cmp(b.as_bytes())
+    }
+}
+
 fn entries(cx: &mut Cx, c: &Config, dir: &File, depth: usize) -> Option<Vec<OsString>> {
     if dir.stat.is_none() {
         return Some(Vec::new());
@@ -155,7 +165,13 @@ fn entries(cx: &mut Cx, c: &Config, dir: &File, depth: usize) -> Option<Vec<OsSt
     let names = if depth < walk::MAX_DEPTH { walk::names(&dir.path) } else { Err(walk::too_deep()) };
     match names {
         Ok(mut names) => {
-            names.retain(|n| !c.exclude.iter().any(|g| glob::matches(g, n.as_bytes(), false)));
+            names.retain(|n| !c.exclude.iter().any(|g| glob::matches(g, n.as_bytes(), c.fold_names)));
+            if let (0, Some(start)) = (depth, &c.start) {
+                names.retain(|n| order(c, n, start).is_ge());
+            }
+            if c.fold_names {
+                names.sort_by(|a, b| order(c, a, b).then_with(|| a.cmp(b)));
+            }
             Some(names)
         }
         Err(error) => {
@@ -173,7 +189,7 @@ fn directories(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Res
     let mut differ = false;
     loop {
         let order = match (ours.peek(), theirs.peek()) {
-            (Some(x), Some(y)) => x.as_bytes().cmp(y.as_bytes()),
+            (Some(x), Some(y)) => order(c, x, y),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(differ),
@@ -181,6 +197,8 @@ fn directories(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Res
         let left = if order.is_le() { ours.next() } else { None };
         let right = if order.is_ge() { theirs.next() } else { None };
         let Some(name) = left.as_ref().or(right.as_ref()) else { return Ok(differ) };
+        // Names that are the same but for their case are two.
+        let theirs_name = right.as_ref().unwrap_or(name);
         let missing = match order {
             Ordering::Less if !c.new.1 => Some(a),
             Ordering::Greater if !c.new.0 => Some(b),
@@ -193,7 +211,8 @@ fn directories(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Res
             continue;
         }
         let mut sides = Vec::new();
-        for (at, (dir, there)) in [(a, left.is_some()), (b, right.is_some())].into_iter().enumerate() {
+        let both = [(a, name, left.is_some()), (b, theirs_name, right.is_some())];
+        for (at, (dir, name, there)) in both.into_iter().enumerate() {
             let path = join(&dir.path, name);
             match if there { look(c, &path).map(Some) } else { Ok(None) } {
                 Ok(stat) => sides.push(File::new(c, at, path, stat)),
@@ -222,7 +241,7 @@ fn contents(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Result
     let sizes = [a, b].map(|f| f.stat.map(|s| (file_type(s.mode), s.size)));
     // Files of different lengths differ, however long they are.
     if let ([Some((FileType::File, x)), Some((FileType::File, y))], true) =
-        (sizes, c.brief && c.compare.exact())
+        (sizes, c.brief && c.compare.exact() && !c.strip_cr)
         && x != y
         && x > 0
         && y > 0
@@ -236,13 +255,32 @@ fn contents(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Result
             Err(error) => trouble(cx, &file.path, &error),
         }
     }
+    if c.strip_cr {
+        texts.iter_mut().for_each(super::strip_cr);
+    }
+    // A script for `ed` cannot say that a newline is missing, so it counts as there.
+    let script = matches!(c.style, Style::Ed | Style::ForwardEd) && !c.brief;
+    let ended = |text: &Vec<u8>| text.last().is_none_or(|last| *last == b'\n');
+    let unended: Vec<bool> = texts.iter().map(|text| script && !ended(text)).collect();
+    for text in texts.iter_mut().filter(|text| script && !ended(text)) {
+        text.push(b'\n');
+    }
     let [x, y] = &texts[..] else { return Ok(false) };
-    if x == y {
+    if unended.contains(&true) && x == y {
+        say_unended(cx, [a, b], &unended);
+        return Ok(false);
+    }
+    let shown_if_equal = match c.style {
+        Style::SideBySide => !c.look.suppress_common,
+        Style::Formats => !c.formats.silent_if_equal(),
+        _ => false,
+    } && !c.brief;
+    if x == y && !shown_if_equal {
         return identical(cx, c, a, b);
     }
     let binary = |text: &[u8]| !c.text && memchr::memchr(0, &text[..text.len().min(PEEK)]).is_some();
     if binary(x) || binary(y) {
-        return brief(cx, a, b, !c.brief);
+        return if x == y { identical(cx, c, a, b) } else { brief(cx, a, b, !c.brief) };
     }
     let side = |file: &File, text| Side {
         header: match file.label {
@@ -252,18 +290,39 @@ fn contents(cx: &mut Cx, c: &Config, a: &File, b: &File, depth: usize) -> Result
         lines: lines::split(text),
     };
     let (old, new) = (side(a, x), side(b, y));
-    let changes = lines::changes(c.compare, &old.lines, &new.lines);
-    if changes.iter().all(|change| change.ignore) {
+    let changes = lines::changes(c.compare, &c.uncounted, &old.lines, &new.lines);
+    let same = changes.iter().all(|change| change.ignore);
+    if same && !shown_if_equal {
         return identical(cx, c, a, b);
     }
     if c.brief {
         return brief(cx, a, b, false);
     }
-    if depth > 0 {
+    let title = {
         let (x, y) = (crate::quote::quotef(a.name()), crate::quote::quotef(b.name()));
-        cx.print(format_args!("diff{} {x} {y}\n", c.given))?;
+        format!("diff{} {x} {y}", c.given)
+    };
+    let differ = if c.paginate {
+        paged(cx, &title, |cx| print::print(cx, c, &old, &new, &changes))?
+    } else {
+        if depth > 0 {
+            cx.print(format_args!("{title}\n"))?;
+        }
+        print::print(cx, c, &old, &new, &changes)?
+    };
+    if same {
+        return identical(cx, c, a, b);
     }
-    print::print(cx, c.style, &old, &new, &changes)
+    say_unended(cx, [a, b], &unended);
+    Ok(differ)
+}
+
+/// Names the files whose missing newline was made up for.
+fn say_unended(cx: &mut Cx, files: [&File; 2], unended: &[bool]) {
+    for (file, _) in files.into_iter().zip(unended).filter(|(_, unended)| **unended) {
+        cx.status = 2;
+        cx.say(format_args!("{}: No newline at end of file\n", file.shown()));
+    }
 }
 
 fn brief(cx: &mut Cx, a: &File, b: &File, binary: bool) -> Result<bool, End> {
