@@ -44,6 +44,11 @@ fn archives() {
 }
 
 #[test]
+fn idioms() {
+    check("idioms");
+}
+
+#[test]
 fn git() {
     check("git");
 }

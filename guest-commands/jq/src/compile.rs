@@ -385,21 +385,29 @@ impl Compiler<'_> {
         self.node(Node::Call(number, args, self.level))
     }
 
-    fn format(&mut self, name: &str, at: usize) -> Format {
-        Format::named(name).unwrap_or_else(|| {
-            self.wrong.push(Wrong { message: format!("{name} is not a valid format"), at });
-            Format::Text
-        })
+    /// What applies an unknown format: an error when it runs.
+    fn unknown_format(&mut self, name: &str, at: usize) -> Id {
+        let message = Expr::Literal(format!("{name} is not a valid format").into());
+        self.call("error", &[message], at)
     }
 
     fn expr(&mut self, expr: &Expr) -> Id {
         let node = match expr {
             Expr::Identity => Node::Identity,
             Expr::Literal(value) => Node::Literal(value.clone()),
-            Expr::Format(name, at) => Node::Format(self.format(name, *at)),
+            Expr::Format(name, at) => match Format::named(name) {
+                Some(format) => Node::Format(format),
+                None => return self.unknown_format(name, *at),
+            },
             Expr::Text(format, parts) => {
                 let format = match format {
-                    Some((name, at)) => self.format(name, *at),
+                    Some((name, at)) => match Format::named(name) {
+                        Some(format) => format,
+                        None if parts.iter().any(|part| matches!(part, Part::Value(_))) => {
+                            return self.unknown_format(name, *at);
+                        }
+                        None => Format::Text,
+                    },
                     None => Format::Text,
                 };
                 let pieces = parts.iter().map(|part| match part {

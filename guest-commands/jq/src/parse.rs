@@ -251,6 +251,7 @@ impl Parser<'_> {
     }
 
     fn binary(&mut self, least: u8) -> Parsed<Expr> {
+        let start = self.place();
         let mut left = self.operand()?;
         let mut chain = 0;
         let mut last = None;
@@ -279,6 +280,9 @@ impl Parser<'_> {
             }
             let right = self.binary(if grouping == 'r' { strength } else { strength + 1 })?;
             self.depth -= 1;
+            if op == Kind::Op("/") && constant(&left).is_some() && constant(&right) == Some(0.0) {
+                return Err(vec![Wrong { message: "Division by zero?".into(), at: start }]);
+            }
             left = combine(&op, boxed(left), boxed(right));
         }
         Ok(left)
@@ -729,6 +733,24 @@ impl Parser<'_> {
             value = Expr::Pipe(boxed(value), boxed(tail));
         }
         Ok(value)
+    }
+}
+
+/// The value of arithmetic on numbers that stand in the program.
+fn constant(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(Value::Num(number)) => Some(*number),
+        Expr::Binary(op, l, r) => {
+            let (l, r) = (constant(l)?, constant(r)?);
+            match op {
+                Op::Add => Some(l + r),
+                Op::Sub => Some(l - r),
+                Op::Mul => Some(l * r),
+                Op::Div => Some(l / r),
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

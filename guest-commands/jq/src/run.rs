@@ -82,7 +82,7 @@ pub(crate) fn run(mut options: Options) -> i32 {
     let mut world = World { inputs: Inputs::new(files, kind, options.slurp, options.seq) };
     let mut output = Output { bytes: Vec::new(), failed: false };
     let mut status = 0;
-    let mut last = None;
+    let (mut last, mut any) = (None, false);
     let mut null = options.null_input;
     loop {
         let input = if null {
@@ -93,7 +93,6 @@ pub(crate) fn run(mut options: Options) -> i32 {
             match world.inputs.next() {
                 Ok(input) => input,
                 Err(message) => {
-                    output.flush();
                     eprintln!("parse error: {message}");
                     status = PARSE_ERROR;
                     None
@@ -102,6 +101,7 @@ pub(crate) fn run(mut options: Options) -> i32 {
         };
         null = false;
         let Some(input) = input else { break };
+        any = true;
         // The status is that of the last input.
         status = 0;
         let mut machine = Machine::new(&code, input);
@@ -109,7 +109,6 @@ pub(crate) fn run(mut options: Options) -> i32 {
             match result {
                 Ok(value) => {
                     if let Err(message) = put(&mut output, &value, &options) {
-                        output.flush();
                         eprintln!("jq: error (at {}): {message}", world.inputs.place());
                         status = ERROR;
                         break;
@@ -132,7 +131,6 @@ pub(crate) fn run(mut options: Options) -> i32 {
                     return code;
                 }
                 Err(stop) => {
-                    output.flush();
                     status = ERROR;
                     uncaught(&stop, &world.inputs.place());
                 }
@@ -145,6 +143,8 @@ pub(crate) fn run(mut options: Options) -> i32 {
     }
     if status == 0 && options.exit_status {
         return match last {
+            // As 1.6: where nothing was read, nothing is wrong with what was found.
+            None if !any => 0,
             None => NO_OUTPUT,
             Some(truthy) => i32::from(!truthy),
         };

@@ -3,7 +3,7 @@
 use crate::io_text;
 use crate::options::{Binary, Case, Mode, Options};
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 
 /// What the command line asks for.
@@ -492,7 +492,7 @@ impl Parser {
         o.patterns = self.patterns;
         o.paths = operands.map(PathBuf::from).collect();
         if o.paths.is_empty() {
-            let search_cwd = o.mode == Mode::Files || self.stdin_read || !stdin_has_data();
+            let search_cwd = o.mode == Mode::Files || self.stdin_read || !stdin_has_data(&mut o.stdin_head)?;
             o.default_path = search_cwd;
             o.paths.push(PathBuf::from(if search_cwd { "./" } else { "-" }));
         }
@@ -500,11 +500,22 @@ impl Parser {
     }
 }
 
-/// Whether standard input is a file or a pipe: then it is what is searched.
-fn stdin_has_data() -> bool {
+/// Whether standard input is what is searched: a file, or a pipe that something comes out of. What was read to find out is
+/// put into `head`.
+///
+/// ripgrep itself searches any pipe. A program that is started without an input has an ended one here, which it would
+/// search in vain.
+fn stdin_has_data(head: &mut Vec<u8>) -> Result<bool, String> {
     use agentos_guest::fs::{FileType, file_type, fstat};
-    fstat(0)
-        .is_ok_and(|stat| matches!(file_type(stat.mode), FileType::File | FileType::Fifo | FileType::Socket))
+    match fstat(0).map(|stat| file_type(stat.mode)) {
+        Ok(FileType::File) => Ok(true),
+        Ok(FileType::Fifo | FileType::Socket) => {
+            let read = std::io::stdin().lock().fill_buf().map(|bytes| head.extend_from_slice(bytes));
+            read.map_err(|e| format!("<stdin>: {}", io_text(&e)))?;
+            Ok(!head.is_empty())
+        }
+        _ => Ok(false),
+    }
 }
 
 fn patterns_of(name: &str, stdin_read: &mut bool) -> Result<Vec<String>, String> {

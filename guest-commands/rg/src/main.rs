@@ -2,7 +2,8 @@
 //! by path, where ripgrep's threads make the order a matter of chance.
 //!
 //! Absent, and refused by name: PCRE2 (`-P`), compressed files (`-z`), preprocessors (`--pre`), hyperlinks, sorting by
-//! time. `.gitignore` files of directories above are applied without asking what files below allow again.
+//! time. `.gitignore` files of directories above are applied without asking what files below allow again. Without a path the
+//! working directory is searched unless something comes out of standard input; ripgrep searches any pipe, ended ones too.
 
 #![forbid(unsafe_code)]
 

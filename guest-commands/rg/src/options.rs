@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) paths: Vec<PathBuf>,
     /// No path was given, so the working directory is searched.
     pub(crate) default_path: bool,
+    /// What was read of standard input already.
+    pub(crate) stdin_head: Vec<u8>,
     pub(crate) case: Case,
     pub(crate) fixed: bool,
     pub(crate) word: bool,
@@ -118,6 +120,7 @@ impl Default for Options {
             patterns: Vec::new(),
             paths: Vec::new(),
             default_path: false,
+            stdin_head: Vec::new(),
             case: Case::Sensitive,
             fixed: false,
             word: false,

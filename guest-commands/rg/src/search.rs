@@ -10,7 +10,7 @@ use grep_printer::{
 };
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Encoding, Searcher, SearcherBuilder};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::time::Instant;
 use termcolor::{Ansi, NoColor, WriteColor};
 
@@ -153,12 +153,14 @@ impl<W: WriteColor> Printer<W> {
         matcher: &RegexMatcher,
         searcher: &mut Searcher,
         file: &Found,
+        stdin_head: &mut Vec<u8>,
     ) -> io::Result<(bool, Option<Stats>)> {
         macro_rules! with {
             ($sink:expr) => {{
                 let mut sink = $sink;
                 if file.stdin {
-                    searcher.search_reader(matcher, Input, &mut sink)?;
+                    let head = std::mem::take(stdin_head);
+                    searcher.search_reader(matcher, io::Cursor::new(head).chain(Input), &mut sink)?;
                 } else {
                     let mut input = std::fs::File::open(&file.path)?;
                     // What is binary is known before the first match only where all of a file is at hand, which is
@@ -293,6 +295,7 @@ fn go<W: WriteColor>(options: &Options, terminal: bool, out: W) -> Result<i32, S
     let mut printer = printer(options, terminal, names, out)?;
     let mut files = Files::new(options)?;
     let mut totals = Stats::new();
+    let mut stdin_head = options.stdin_head.clone();
     let (mut matched, mut searched, mut failed) = (false, false, false);
     // No match can be found in nothing, and all limits are reached at once.
     let hopeless = options.max_count == Some(0) || options.patterns.is_empty();
@@ -307,7 +310,7 @@ fn go<W: WriteColor>(options: &Options, terminal: bool, out: W) -> Result<i32, S
         if options.debug {
             eprintln!("DEBUG|rg|searching {}", file.path.display());
         }
-        match printer.search(&matcher, &mut searcher, &file) {
+        match printer.search(&matcher, &mut searcher, &file, &mut stdin_head) {
             Ok((found, stats)) => {
                 matched |= found;
                 if let Some(stats) = stats {

@@ -97,7 +97,6 @@ impl<'o> Files<'o> {
                 .require_git(!options.no_require_git)
                 .ignore_case_insensitive(options.ignore_file_case_insensitive)
                 .follow_links(options.follow)
-                .same_file_system(options.one_file_system)
                 .max_depth(options.max_depth)
                 .max_filesize(options.max_filesize)
                 .overrides(overrides.clone())
@@ -110,17 +109,21 @@ impl<'o> Files<'o> {
             } else {
                 builder.sort_by_file_name(Ord::cmp);
             }
-            if !options.no_ignore_parent {
-                let start = cwd.join(path);
-                let above = above(&start, options);
+            let above = if options.no_ignore_parent { Vec::new() } else { above(&cwd.join(path), options) };
+            // walkdir knows no devices on wasip1.
+            let device = if options.one_file_system { device(path) } else { None };
+            if !above.is_empty() || device.is_some() {
                 // What is asked for by a glob is searched whatever ignore files say.
-                let wanted = overrides.clone();
-                if !above.is_empty() {
-                    let root = cwd.clone();
-                    builder.filter_entry(move |entry| {
-                        entry.depth() == 0 || wanted.num_whitelists() > 0 || !ignored(entry, &root, &above)
-                    });
-                }
+                let by_glob = overrides.num_whitelists() > 0;
+                let root = cwd.clone();
+                builder.filter_entry(move |entry| {
+                    let elsewhere = || {
+                        device.is_some()
+                            && entry.file_type().is_some_and(|kind| kind.is_dir())
+                            && self::device(entry.path()) != device
+                    };
+                    entry.depth() == 0 || !((!by_glob && ignored(entry, &root, &above)) || elsewhere())
+                });
             }
             roots.push(Root::Walk(Box::new(builder.build())));
         }
@@ -191,6 +194,11 @@ impl Iterator for Files<'_> {
             }
         }
     }
+}
+
+/// The device that a path leads to.
+fn device(path: &Path) -> Option<u64> {
+    agentos_guest::fs::stat(path).ok().map(|stat| stat.dev)
 }
 
 /// The ignore files of the directories above a path, the nearest first.

@@ -574,9 +574,10 @@ impl Shell {
         Flow::Discard
     }
 
-    /// The status of a shell that an error ends. Bash gives 127 for the text of `-c`, 1 otherwise.
+    /// The status of a shell that an error ends. Bash gives 127 for the text of `-c` without `-e`, 1 otherwise.
     pub(crate) fn status_at_exit(&self) -> i32 {
-        if self.command_string && self.subshell == 0 && self.in_process == 0 { 127 } else { 1 }
+        let whole = self.subshell == 0 && self.in_process == 0;
+        if self.command_string && whole && !self.opts.errexit { 127 } else { 1 }
     }
 
     fn note_special(&mut self, name: Sym, value: &str) {

@@ -55,6 +55,11 @@ fn scripts_of_the_shell() {
 }
 
 #[test]
+fn lines_as_they_are_typed() {
+    check("idioms.cases");
+}
+
+#[test]
 fn scripts_with_json() {
     check("data.cases");
 }

@@ -73,6 +73,8 @@ pub(super) struct Config {
     pub(super) utc: bool,
     pub(super) totals: bool,
     pub(super) strip: usize,
+    /// The directory that all members are put into, unless their names begin with it.
+    pub(super) top: Option<Vec<u8>>,
     pub(super) rules: Vec<Rule>,
     pub(super) shown_transformed: bool,
     pub(super) record: u64,
@@ -174,14 +176,13 @@ const SPEC: &[&str] = &[
     "i,ignore-zeros",
     "ignore-failed-read",
     "R,block-number",
-    "n,seek",
-    "no-seek",
     "w,interactive",
     "confirmation",
     "force-local",
     "S,sparse",
     "warning=",
     "add-file=",
+    "one-top-level=?",
     "W,verify",
     "atime-preserve=?",
     "delay-directory-restore",
@@ -215,6 +216,7 @@ Store many files together in one archive, and restore them from it.
       --skip-old-files, --keep-newer-files, --overwrite, -U, --unlink-first   what to do with them
   -O, --to-stdout            extract files to standard output
       --remove-files         remove files after adding them
+      --one-top-level[=DIR]  extract into DIR, by default the name of the archive without its suffix
       --strip-components=N   strip N leading components from names on extraction
       --transform=EXPRESSION  use sed replace EXPRESSION to transform names
   -h, --dereference          archive what symbolic links point to; --hard-dereference
@@ -374,6 +376,7 @@ impl Config {
             utc: false,
             totals: false,
             strip: 0,
+            top: None,
             rules: Vec::new(),
             shown_transformed: false,
             record: 20 * 512,
@@ -388,6 +391,7 @@ impl Config {
         let mut operation = None;
         let mut auto = false;
         let mut null = false;
+        let mut top = None;
         for item in items(cx, args)? {
             match item {
                 Item::Operand(name) => config.add(name),
@@ -399,7 +403,7 @@ impl Config {
                         }
                         operation = Some(new);
                     } else {
-                        config.option(cx, &opt, &mut auto, &mut null)?;
+                        config.option(cx, &opt, &mut auto, &mut null, &mut top)?;
                     }
                 }
             }
@@ -415,6 +419,17 @@ impl Config {
         {
             config.compression = Compression::By(format);
         }
+        config.top = match top {
+            Some(Some(dir)) => Some(dir.as_bytes().to_vec()),
+            Some(None) => match stem(&config.archive) {
+                Some(dir) => Some(dir),
+                None => {
+                    let message = "Cannot deduce top-level directory name; please set it explicitly with --one-top-level=DIR";
+                    return Err(usage(cx, 2, message));
+                }
+            },
+            None => None,
+        };
         let adds = matches!(operation, Operation::Create | Operation::Append | Operation::Update);
         if adds && config.names.late_excludes(cx) {
             cx.status = 2;
@@ -435,7 +450,14 @@ impl Config {
         self.names.operands.push(Operand::new(unquoted(name.as_bytes()), dir));
     }
 
-    fn option(&mut self, cx: &mut Cx, opt: &Opt, auto: &mut bool, null: &mut bool) -> Result<(), End> {
+    fn option(
+        &mut self,
+        cx: &mut Cx,
+        opt: &Opt,
+        auto: &mut bool,
+        null: &mut bool,
+        top: &mut Option<Option<OsString>>,
+    ) -> Result<(), End> {
         match opt.id {
             "file" => self.archive = opt.arg().to_owned(),
             "auto-compress" => *auto = true,
@@ -520,7 +542,7 @@ impl Config {
             "to-stdout" => self.to_stdout = true,
             "touch" => self.touch = true,
             "remove-files" => self.remove = true,
-            "sort" if !matches!(opt.text().as_str(), "name" | "none" | "inode") => {
+            "sort" if !matches!(opt.text().as_str(), "name" | "none") => {
                 return Err(usage(cx, 2, &format!("Unknown sort order: {}", opt.text())));
             }
             "dereference" => self.dereference = true,
@@ -557,10 +579,37 @@ impl Config {
             "sparse" | "interactive" | "confirmation" | "verify" | "atime-preserve" => {
                 return Err(usage(cx, 2, &format!("option '{}' is not supported", opt.id)));
             }
+            "warning" => warning(cx, &opt.text())?,
+            "one-top-level" => *top = Some(opt.value.clone()),
             // How a tape is read, and what is always so: times of directories are set last, names are local.
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// `--warning`: warnings that are never given may be switched off.
+fn warning(cx: &mut Cx, word: &str) -> Result<(), End> {
+    const NEVER: &[&str] = &[
+        "cachedir",
+        "contiguous-cast",
+        "decompress-program",
+        "file-changed",
+        "file-unchanged",
+        "ignore-archive",
+        "new-directory",
+        "record-size",
+        "rename-directory",
+        "symlink-cast",
+        "timestamp",
+        "unknown-keyword",
+        "verbose",
+        "xattr-write",
+        "xdev",
+    ];
+    match word.strip_prefix("no-") {
+        Some(what) if NEVER.contains(&what) => Ok(()),
+        _ => Err(usage(cx, 2, &format!("option '--warning={word}' is not supported"))),
     }
 }
 
@@ -624,6 +673,20 @@ fn by_suffix(archive: &OsStr) -> Option<Format> {
         "zst" | "tzst" => Format::Zstd,
         _ => return None,
     })
+}
+
+/// The name of an archive without directories and suffix, if it has one.
+fn stem(archive: &OsStr) -> Option<Vec<u8>> {
+    let name = crate::os::base_name(archive).as_bytes();
+    let packed = by_suffix(archive).is_some();
+    let dot = |name: &[u8]| name.iter().rposition(|b| *b == b'.').filter(|at| *at > 0);
+    let bare = if packed { &name[..dot(name)?] } else { name };
+    let whole = match bare.strip_suffix(b".tar") {
+        Some(stem) => stem,
+        None if packed => bare,
+        None => return None,
+    };
+    (!whole.is_empty()).then(|| whole.to_vec())
 }
 
 /// The lines of a file of names, `-` being standard input.

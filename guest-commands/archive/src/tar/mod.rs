@@ -264,7 +264,10 @@ fn target_name(
     }
     let link = target == transform::Target::HardLink;
     let safe = safety.suffix(cx, config, &name, link);
-    names::strip(safe, config.strip).map(<[u8]>::to_vec)
+    let stripped = names::strip(safe, config.strip)?;
+    let Some(top) = &config.top else { return Some(stripped.to_vec()) };
+    let under = stripped.strip_prefix(&top[..]).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"));
+    Some(if under { stripped.to_vec() } else { [top, &b"/"[..], stripped].concat() })
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ impl Shell {
             }
         };
         if let Err(error) = result {
+            let shown = crate::expand::printable(shown);
             let message = format!("{shown}: {}", agentos_guest::strerror(&error));
             return (false, self.complain(name, &message));
         }

@@ -73,7 +73,7 @@ fn leave(sh: &mut Shell, args: &[String], flow: fn(u32) -> Flow) -> Result<i32, 
 fn wanted(sh: &mut Shell, args: &[String]) -> Result<i32, Flow> {
     let name = &args[0];
     let words = if args.get(1).is_some_and(|a| a == "--") { &args[2..] } else { &args[1..] };
-    match words.first().map(|text| (text, text.trim().parse::<i64>())) {
+    match words.first().map(|text| (text, text.trim_matches([' ', '\t']).parse::<i64>())) {
         None => Ok(sh.status),
         Some((text, Err(_))) => {
             sh.complain(name, &format!("{text}: numeric argument required"));

@@ -291,7 +291,7 @@ impl Shell {
                     self.error(&format!("{name}: {}", strerror(error)));
                     return 127;
                 }
-                self.error(&format!("{name}: command not found"));
+                self.error(&format!("{}: command not found", crate::expand::printable(name)));
                 127
             }
             Some(Errno::ENOENT) if agentos_guest::fs::stat(&*os).is_ok() => {
@@ -310,7 +310,7 @@ impl Shell {
                 if !name.contains('/')
                     && !self.candidates(name).any(|f| crate::builtins::test::is_file(&f)) =>
             {
-                self.error(&format!("{name}: command not found"));
+                self.error(&format!("{}: command not found", crate::expand::printable(name)));
                 127
             }
             Some(Errno::E2BIG) => {

@@ -44,10 +44,21 @@ impl Shell {
             && self.jobs.coprocs.is_empty()
     }
 
-    /// Waits for one child that is no job.
+    /// Waits for one child that is no job. What becomes of jobs meanwhile is noted at once, so that a program which looks
+    /// whether one is still there finds it gone.
     pub(super) fn wait_child(&mut self, pid: Pid) -> WaitStatus {
+        let jobs = !self.jobs.list.is_empty() && !self.jobs.foreign;
+        if jobs {
+            // It may have been noted while another was waited for.
+            match process::try_wait(WaitFor::Pid(pid)) {
+                Ok(Some(waited)) => return waited.status,
+                Ok(None) => {}
+                Err(_) => return self.jobs.status_of(pid).unwrap_or(WaitStatus::Exited(127)),
+            }
+        }
         loop {
-            match process::wait(WaitFor::Pid(pid)) {
+            match process::wait(if jobs { WaitFor::Any } else { WaitFor::Pid(pid) }) {
+                Ok(waited) if waited.pid != pid => self.jobs.note(waited.pid, waited.status),
                 Ok(waited) => return waited.status,
                 Err(error) if errno_of(&error) == Some(Errno::EINTR) => self.poll_end(true),
                 Err(_) => return self.jobs.status_of(pid).unwrap_or(WaitStatus::Exited(127)),

@@ -12,7 +12,7 @@ use crate::symbols;
 use sink::{Mode, Sink};
 
 pub(crate) use ifs::Ifs;
-pub(crate) use ops::{ansi_quote, double_quote, is_unprintable, quote, quoted_key};
+pub(crate) use ops::{ansi_quote, double_quote, is_unprintable, printable, quote, quoted_key};
 pub(crate) use sink::has_glob;
 
 impl Shell {

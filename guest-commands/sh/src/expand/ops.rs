@@ -423,6 +423,11 @@ pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// A name in a message: as it is, or as `$'…'` if it holds control characters.
+pub(crate) fn printable(name: &str) -> std::borrow::Cow<'_, str> {
+    if name.chars().any(is_unprintable) { ansi_quote(name).into() } else { name.into() }
+}
+
 /// Text as `$'…'`.
 pub(crate) fn ansi_quote(text: &str) -> String {
     let mut out = String::from("$'");

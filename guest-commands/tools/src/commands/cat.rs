@@ -1,10 +1,13 @@
-//! `cat`: copies files to standard output, numbered and made visible on request. It does not look for loops through
-//! its own output.
+//! `cat`: copies files to standard output, numbered and made visible on request. A regular file
+//! that is its own output is refused: it would never end.
 
 use crate::context::{Cx, End, Outcome, open_input};
 use crate::options::Order;
-use std::ffi::OsString;
-use std::io::{self, Read};
+use crate::quote::quotef;
+use agentos_guest::fd;
+use agentos_guest::fs::{FileType, file_type, fstat, stat};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, SeekFrom};
 
 const SPEC: &[&str] = &[
     "A,show-all",
@@ -66,7 +69,14 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let files = if parsed.operands.is_empty() { &stdin[..] } else { &parsed.operands[..] };
     let mut state = State { line: 0, at_start: true, blanks: 0, pending_cr: false };
     let mut buf = vec![0; 64 * 1024];
+    let output = fstat(1).ok().filter(|s| file_type(s.mode) == FileType::File).map(|s| (s.dev, s.ino));
     for file in files {
+        if let Some(output) = output
+            && is_output(file, output)
+        {
+            cx.warn(format_args!("{}: input file is output file", quotef(file)));
+            continue;
+        }
         let result = open_input(file).and_then(|mut input| {
             loop {
                 let n = match input.read(&mut buf) {
@@ -94,6 +104,16 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         cx.put(b"\r")?;
     }
     Ok(0)
+}
+
+/// Whether something is left to be read of a file that is also the output.
+fn is_output(file: &OsStr, output: (u64, u64)) -> bool {
+    let (found, position) = if file == "-" {
+        (fstat(0), fd::seek(0, SeekFrom::Current(0)).unwrap_or(0))
+    } else {
+        (stat(file), 0)
+    };
+    found.is_ok_and(|s| (s.dev, s.ino) == output && position < s.size)
 }
 
 struct State {

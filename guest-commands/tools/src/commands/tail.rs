@@ -1,5 +1,5 @@
-//! `tail`: the last part of files, and what is added to them (`-f`). It looks once per interval; nothing tells it of
-//! changes.
+//! `tail`: the last part of files, and what is added to them (`-f`). Nothing tells it of changes: it looks for them, once per
+//! interval, and more often where none is given, since GNU's is told at once.
 
 use crate::context::{Cx, Descriptor, End, Outcome};
 use crate::options::Order;
@@ -13,6 +13,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::Duration;
+
+/// How often it looks by itself.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 const SPEC: &[&str] = &[
     "c,bytes=",
@@ -40,7 +43,7 @@ Print the last 10 lines of each FILE to standard output.
       --pid=PID            with -f, terminate after process ID, PID dies
   -q, --quiet, --silent    never output headers giving file names
       --retry              keep trying to open a file if it is inaccessible
-  -s, --sleep-interval=N   with -f, sleep for approximately N seconds between iterations
+  -s, --sleep-interval=N   with -f, sleep for approximately N seconds between iterations (default 0.05)
   -v, --verbose            always output headers giving file names
   -z, --zero-terminated    line delimiter is NUL, not newline";
 
@@ -65,8 +68,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let args = modern(args);
     let parsed = cx.parse(SPEC, &args, Order::Permute, HELP)?;
     let mut count = Count { number: 10, from_start: false, bytes: false, end: b'\n' };
-    let (mut follow, mut by_name, mut retry, mut interval, mut pid) =
-        (false, false, false, Duration::from_secs(1), None);
+    let (mut follow, mut by_name, mut retry, mut interval, mut pid) = (false, false, false, INTERVAL, None);
     let mut patience = 0;
     let mut headers = parsed.operands.len() > 1;
     for opt in &parsed.opts {

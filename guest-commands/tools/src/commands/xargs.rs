@@ -1,24 +1,29 @@
-//! `xargs`: builds command lines from standard input and runs them, several at a time with `-P`. It asks no questions
-//! (`-p`).
+//! `xargs`: builds command lines from standard input and runs them, several at a time with `-P`. What it asks (`-p`) is
+//! answered at the terminal.
 
 use crate::context::{Cx, End, Outcome, open_input};
 use crate::options::Order;
 use crate::os::{OsStrExt, os_owned};
+use crate::quote::{quote, quotef};
 use agentos_guest::process::{self, Stdio, WaitFor, WaitStatus};
 use agentos_guest::{Errno, errno_of, strerror};
 use std::ffi::OsString;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 
 const SPEC: &[&str] = &[
     "0,null",
     "a,arg-file=",
     "d,delimiter=",
     "E=",
+    "e,eof=?",
     "I=",
     "i,replace=?",
-    "L,max-lines=",
+    "L=",
+    "l,max-lines=?",
     "n,max-args=",
     "P,max-procs=",
+    "p,interactive",
+    "process-slot-var=",
     "r,no-run-if-empty",
     "s,max-chars=",
     "t,verbose",
@@ -31,11 +36,15 @@ Run COMMAND with arguments INITIAL-ARGS and more arguments read from input.
   -a, --arg-file=FILE       read arguments from FILE, not standard input
   -d, --delimiter=CHAR      items in input stream are separated by CHAR
   -E END                    set logical EOF string
+  -e, --eof[=END]           the same; none if END is not given
   -I R                      replace R in INITIAL-ARGS with names read from input
   -i, --replace[=R]         the same; R is {} if not given
-  -L, --max-lines=N         use at most N non-blank input lines per command line
+  -L N                      use at most N non-blank input lines per command line
+  -l, --max-lines[=N]       the same; N is 1 if not given
   -n, --max-args=N          use at most N arguments per command line
   -P, --max-procs=N         run at most N processes at a time
+  -p, --interactive         prompt before running commands
+      --process-slot-var=VAR  set environment variable VAR in child processes to their number of those at a time
   -r, --no-run-if-empty     if there are no arguments, then do not run COMMAND
   -s, --max-chars=N         limit length of command line to N
   -t, --verbose             print commands before executing them
@@ -54,7 +63,12 @@ struct Xargs {
     max_chars: usize,
     procs: usize,
     verbose: bool,
+    ask: bool,
     exit: bool,
+    /// The variable that tells a child its slot.
+    slot_var: Option<OsString>,
+    /// Who is in which slot.
+    slots: Vec<Option<process::Pid>>,
     null_stdin: bool,
     running: usize,
     /// A child's status was 1-125.
@@ -71,7 +85,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         max_chars: MAX_LINE,
         procs: 1,
         verbose: false,
+        ask: false,
         exit: false,
+        slot_var: None,
+        slots: Vec::new(),
         null_stdin: true,
         running: 0,
         failed: false,
@@ -88,14 +105,14 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             let text = opt.text();
             let name = opt.id.chars().next().unwrap_or('?');
             let letter = match opt.id {
-                "max-lines" => 'L',
+                "max-lines" => 'l',
                 "max-args" => 'n',
                 "max-procs" => 'P',
                 "max-chars" => 's',
                 _ => name,
             };
-            match text.parse::<usize>() {
-                Ok(n) if n >= least => Ok(n),
+            match text.parse::<i64>() {
+                Ok(n) if usize::try_from(n).is_ok_and(|n| n >= least) => Ok(n as usize),
                 Ok(_) => {
                     let why = format!("value {text} for -{letter} option should be >= {least}");
                     Err(End::Usage(1, why))
@@ -110,14 +127,21 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 x.null_stdin = false;
             }
             "delimiter" => split = Split::Delimiter(delimiter(&opt.text())?),
-            "E" => eof = Some(opt.arg().as_bytes().to_vec()).filter(|e| !e.is_empty()),
+            "E" | "eof" => eof = Some(opt.arg().as_bytes().to_vec()).filter(|e| !e.is_empty()),
             "I" | "replace" => {
                 let text = opt.arg().as_bytes();
                 x.replace = Some(if opt.value.is_none() { b"{}".to_vec() } else { text.to_vec() });
                 x.max_args = usize::MAX;
                 x.max_lines = usize::MAX;
             }
-            "max-lines" => {
+            "interactive" => (x.ask, x.verbose) = (true, true),
+            "process-slot-var" => x.slot_var = Some(opt.arg().to_owned()),
+            "max-lines" if opt.value.is_none() => {
+                x.max_lines = 1;
+                x.max_args = usize::MAX;
+                x.replace = None;
+            }
+            "L" | "max-lines" => {
                 x.max_lines = number(1)?;
                 x.max_args = usize::MAX;
                 x.replace = None;
@@ -154,10 +178,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         Ok(input) => input,
         Err(error) => {
             let why = strerror(&error);
-            return Err(End::Failure(
-                1,
-                format!("Cannot open input file '{}': {why}", file.to_string_lossy()),
-            ));
+            return Err(End::Failure(1, format!("Cannot open input file {}: {why}", quote(&file))));
         }
     };
     let mut items = Items { input: BufReader::with_capacity(16 * 1024, input), split, eof, ended: false };
@@ -385,17 +406,31 @@ impl Xargs {
             self.wait_one(cx)?;
         }
         if self.verbose {
-            let words: Vec<String> = argv.iter().map(|w| crate::quote::quotef(w)).collect();
-            eprintln!("{}", words.join(" "));
+            let words: Vec<String> = argv.iter().map(|w| quotef(w)).collect();
+            eprint!("{}", words.join(" "));
+            if self.ask && !confirmed()? {
+                return Ok(());
+            }
+            if !self.ask {
+                eprintln!();
+            }
         }
         let mut command = process::Command::new(&argv[0]);
+        let slot = self.slots.iter().position(Option::is_none).unwrap_or(self.slots.len());
+        if let Some(name) = &self.slot_var {
+            command.env(name, slot.to_string());
+        }
         command.args(&argv[1..]).search_path(true);
         if self.null_stdin {
             command.stdin(Stdio::Null);
         }
         match command.spawn() {
-            Ok(_) => {
+            Ok(child) => {
                 self.running += 1;
+                if self.slot_var.is_some() {
+                    self.slots.resize(self.slots.len().max(slot + 1), None);
+                    self.slots[slot] = Some(child.id());
+                }
                 if self.procs == 1 { self.wait_one(cx) } else { Ok(()) }
             }
             Err(error) => {
@@ -417,6 +452,7 @@ impl Xargs {
             }
         };
         self.running = self.running.saturating_sub(1);
+        self.slots.iter_mut().filter(|slot| **slot == Some(waited.pid)).for_each(|slot| *slot = None);
         let name = self.template[0].to_string_lossy().into_owned();
         match waited.status {
             WaitStatus::Exited(255) => {
@@ -447,6 +483,18 @@ impl Xargs {
         }
         result
     }
+}
+
+/// `?...`, and whether the answer at the terminal is a yes.
+fn confirmed() -> Result<bool, End> {
+    let failed = |error: std::io::Error| {
+        End::Failure(1, format!("failed to open /dev/tty for reading: {}", strerror(&error)))
+    };
+    let terminal = std::fs::File::open("/dev/tty").map_err(failed)?;
+    eprint!("?...");
+    let mut answer = Vec::new();
+    BufReader::new(terminal).read_until(b'\n', &mut answer).map_err(failed)?;
+    Ok(matches!(answer.first(), Some(b'y' | b'Y')))
 }
 
 fn cost(argv: &[OsString]) -> usize {

@@ -3,7 +3,7 @@
 
 mod translate;
 
-pub(crate) use translate::{Syntax, Translated, escaped_byte, translate};
+pub(crate) use translate::{Syntax, Translated, escaped_byte, from_emacs, translate};
 
 use regex_automata::nfa::thompson::pikevm::{self, PikeVM};
 use regex_automata::util::captures::Captures;

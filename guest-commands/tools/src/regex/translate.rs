@@ -30,6 +30,34 @@ pub(crate) struct Translated {
     pub(crate) warnings: Vec<String>,
 }
 
+/// A pattern of Emacs as a basic one: there `+` and `?` are operators without a backslash.
+pub(crate) fn from_emacs(pattern: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut bytes = pattern.iter().copied();
+    while let Some(b) = bytes.next() {
+        match b {
+            b'+' | b'?' => out.extend([b'\\', b]),
+            b'\\' => match bytes.next() {
+                Some(next @ (b'+' | b'?' | b'{' | b'}')) => out.push(next),
+                Some(next) => out.extend([b'\\', next]),
+                None => out.push(b'\\'),
+            },
+            b'[' => {
+                out.push(b);
+                let start = out.len();
+                for b in bytes.by_ref() {
+                    out.push(b);
+                    if b == b']' && !matches!(&out[start..], b"]" | b"^]") {
+                        break;
+                    }
+                }
+            }
+            _ => out.push(b),
+        }
+    }
+    out
+}
+
 /// Rewrites a pattern, or says in GNU's words what is wrong with it. `editor`: newlines are characters like others and
 /// `\n`, `\t`, `\x41` are escapes, as for `sed`.
 pub(crate) fn translate(pattern: &[u8], syntax: Syntax, editor: bool) -> Result<Translated, String> {
@@ -315,6 +343,7 @@ impl Translator<'_> {
                     {
                         return Err("Unmatched \\{".to_owned());
                     }
+                    None if self.is_too_big() => return Err("Regular expression too big".to_owned()),
                     None if self.extended && self.is_interval() => {
                         return Err("Invalid content of \\{\\}".to_owned());
                     }
@@ -412,6 +441,21 @@ impl Translator<'_> {
         })
     }
 
+    /// Whether what stands here is an interval of more than POSIX's RE_DUP_MAX.
+    fn is_too_big(&self) -> bool {
+        let close: &[u8] = if self.extended { b"}" } else { b"\\}" };
+        let rest = &self.bytes[self.at..];
+        memchr::memmem::find(rest, close).is_some_and(|end| {
+            let numbers: Vec<&[u8]> = rest[..end].split(|b| *b == b',').collect();
+            let digits = |n: &&[u8]| n.iter().all(u8::is_ascii_digit);
+            let big = |n: &&[u8]| {
+                n.iter().fold(0_u32, |sum, b| sum.saturating_mul(10).saturating_add(u32::from(b - b'0')))
+                    > 32767
+            };
+            numbers.len() <= 2 && numbers.iter().all(digits) && numbers.iter().any(big)
+        })
+    }
+
     fn bracket(&mut self) -> Result<(), String> {
         const UNMATCHED: &str = "Unmatched [, [^, [:, [., or [=";
         let start = self.at;
@@ -422,7 +466,11 @@ impl Translator<'_> {
         }
         let first = self.at;
         loop {
-            let Some(&b) = self.bytes.get(self.at) else { return Err(UNMATCHED.to_owned()) };
+            let Some(&b) = self.bytes.get(self.at) else {
+                // Of a pattern that ends with it, GNU's `grep` says no more.
+                let bare = self.at == start && !self.editor;
+                return Err(if bare { "Invalid regular expression" } else { UNMATCHED }.to_owned());
+            };
             if b == b']' && self.at > first {
                 self.at += 1;
                 break;

@@ -68,6 +68,8 @@ struct Options {
     limit: usize,
     no_extreme: Option<String>,
     no_headings: bool,
+    /// After how many lines the header comes again.
+    page: Option<usize>,
     hide: Option<String>,
     right: Option<String>,
     truncate: Option<String>,
@@ -77,6 +79,13 @@ struct Options {
     between: String,
     separators: Option<Vec<char>>,
     rows_first: bool,
+}
+
+/// The lines of a page: those of the terminal.
+fn height() -> usize {
+    let lines = std::env::var("LINES").ok().and_then(|lines| lines.parse().ok());
+    let rows = || tty::tcgetwinsize(1).ok().map(|size| usize::from(size.rows));
+    lines.or_else(rows).filter(|n| *n > 0).unwrap_or(24)
 }
 
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
@@ -100,6 +109,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         limit: 0,
         no_extreme: None,
         no_headings: false,
+        page: None,
         hide: None,
         right: None,
         truncate: None,
@@ -125,8 +135,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             }
             "table-noextreme" => o.no_extreme = Some(text),
             "table-noheadings" => o.no_headings = true,
-            // There are no pages.
-            "table-header-repeat" => {}
+            "table-header-repeat" => o.page = Some(height()),
             "table-hide" => o.hide = Some(text),
             "table-right" => o.right = Some(text),
             "table-truncate" => o.truncate = Some(text),

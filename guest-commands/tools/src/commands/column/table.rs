@@ -127,7 +127,12 @@ pub(super) fn show(cx: &mut Cx, o: &Options, lines: &[String]) -> Result<(), End
         column.width = shown.iter().map(|r| r[i].width()).max().unwrap_or(0);
     }
     shrink(o, &mut columns, &order, &shown);
-    for row in &shown {
+    for (n, row) in shown.iter().enumerate() {
+        if let (true, Some(page)) = (heading && n > 1, o.page)
+            && (n - 1) % page == 0
+        {
+            row_lines(cx, o, &columns, &order, &shown[0])?;
+        }
         row_lines(cx, o, &columns, &order, row)?;
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! `file`: what files hold, told from their first bytes, in the words of file 5.44. Binary formats are in `magic`, kinds of text in `text`.
-//! It reads no magic files: `-m`, `-C` and `-e` are refused.
+//! It reads no magic files and has one answer: `-m`, `-C`, `-e` and `-k` are refused.
 
 mod magic;
 mod text;
 
 use crate::context::{Cx, Descriptor, End, Outcome};
 use crate::options::Order;
-use agentos_guest::fs::{FileType, Stat, file_type, lstat, stat};
+use crate::os::OsStrExt;
+use agentos_guest::fs::{FileType, Stat, UTIME_OMIT, file_type, lstat, stat, utimens};
 use agentos_guest::strerror;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -26,7 +27,6 @@ const SPEC: &[&str] = &[
     "n,no-buffer",
     "0,print0",
     "s,special-files",
-    "k,keep-going",
     "r,raw",
     "p,preserve-date",
     "S",
@@ -45,13 +45,13 @@ Determine type of FILEs.
   -i, --mime                 output MIME type strings
       --mime-type            output the MIME type
       --mime-encoding        output the MIME encoding
-  -k, --keep-going           (there is one answer only)
   -L, --dereference          follow symlinks
   -n, --no-buffer            do not buffer output
   -N, --no-pad               do not pad output
   -0, --print0               terminate filenames with ASCII NUL
-  -p, --preserve-date        (access times are left alone)
+  -p, --preserve-date        preserve access times on files
   -r, --raw                  don't translate unprintable chars to \\ooo
+  -S                         (ignored: there is no sandbox)
   -s, --special-files        treat special files as ordinary ones
   -v, --version              output version information and exit";
 
@@ -83,6 +83,8 @@ struct Options {
     flush: bool,
     nul: bool,
     special: bool,
+    raw: bool,
+    keep_date: bool,
 }
 
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
@@ -119,18 +121,20 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 let lines = BufReader::new(list).split(b'\n').map_while(Result::ok);
                 files.extend(lines.map(crate::os::os_owned));
             }
-            // One answer is given in any case; names are shown as they are only where they are plain.
+            "raw" => o.raw = true,
+            "preserve-date" => o.keep_date = true,
+            // -S: what would be switched off is not there.
             _ => {}
         }
     }
     files.extend(parsed.operands);
     if files.is_empty() {
-        let usage = "Usage: file [-bEhikLnNprsv0] [--mime-type] [--mime-encoding] [-f <namefile>] [-F <separator>] <file> ...\n";
+        let usage = "Usage: file [-bEhiLnNprSsv0] [--mime-type] [--mime-encoding] [-f <namefile>] [-F <separator>] <file> ...\n";
         let _ = std::io::Write::write_all(&mut std::io::stderr(), usage.as_bytes());
         return Ok(1);
     }
     let shown = |file: &OsString| {
-        if file == "-" { "/dev/stdin".to_owned() } else { file.to_string_lossy().into_owned() }
+        if file == "-" { "/dev/stdin".to_owned() } else { visible(file.as_bytes()) }
     };
     let widest = files.iter().map(|f| shown(f).width()).max().unwrap_or(0);
     let mut failed = false;
@@ -149,8 +153,9 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             }
             Err(message) => message,
         };
+        let text = if o.raw { text } else { visible(text.as_bytes()) };
         if !o.brief {
-            cx.put(name.as_bytes())?;
+            cx.put(if o.raw && file != "-" { file.as_bytes() } else { name.as_bytes() })?;
             if o.nul {
                 cx.put(b"\0")?;
             }
@@ -166,6 +171,29 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         }
     }
     Ok(i32::from(failed))
+}
+
+/// Text with octal numbers in place of what cannot be printed.
+fn visible(text: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    let octal = |out: &mut String, bytes: &[u8]| {
+        for b in bytes {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\{b:03o}");
+        }
+    };
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                octal(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                out.push(c);
+            }
+        }
+        octal(&mut out, chunk.invalid());
+    }
+    out
 }
 
 fn examine(file: &OsString, o: &Options) -> Result<Found, String> {
@@ -205,7 +233,14 @@ fn examine(file: &OsString, o: &Options) -> Result<Found, String> {
         }
         _ => {
             let mut found = match std::fs::File::open(file) {
-                Ok(mut input) => content(&mut input, Some(s.size)),
+                Ok(mut input) => {
+                    let found = content(&mut input, Some(s.size));
+                    if o.keep_date {
+                        // Only who may set it can keep it; nobody is told, as of GNU's.
+                        let _ = utimens(file, (s.atime, s.atime_nsec.into()), (0, UTIME_OMIT), true);
+                    }
+                    found
+                }
                 // What may not be read is told by its attributes.
                 Err(_) => {
                     let how = if s.mode & 0o222 != 0 { "writable, " } else { "" };

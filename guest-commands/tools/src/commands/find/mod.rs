@@ -115,7 +115,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     }
     let starts_expression = |a: &OsString| {
         let bytes = a.as_bytes();
-        (bytes.len() > 1 && bytes[0] == b'-') || matches!(bytes, b"(" | b")" | b"!" | b",")
+        (bytes.len() > 1 && bytes[0] == b'-') || matches!(bytes, b"(" | b"!")
     };
     let split = rest.iter().position(starts_expression).unwrap_or(rest.len());
     let (roots, expression) = rest.split_at(split);
@@ -127,10 +127,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let listed = match &options.roots_from {
         Some(_) if !roots.is_empty() => {
             let message = format!(
-                "extra operand {}\nfile operands cannot be combined with -files0-from",
+                "extra operand {}\nfind: file operands cannot be combined with -files0-from",
                 crate::quote::quote(&roots[0])
             );
-            return Err(End::Usage(1, message));
+            return Err(End::Failure(1, message));
         }
         Some(file) => Some(listed_roots(file)?),
         None => None,

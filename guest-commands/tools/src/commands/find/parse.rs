@@ -295,6 +295,10 @@ impl Parser<'_, '_> {
         if self.depth > MAX_DEPTH {
             return Err("expression is nested too deeply".to_owned());
         }
+        if self.words.peek().is_some_and(|w| matches!(w.as_bytes(), b"-o" | b"-or" | b"-a" | b"-and")) {
+            // It says so.
+            self.operand_of("")?;
+        }
         let negation = self.words.peek().map(|w| w.to_string_lossy().into_owned());
         let result = if self.take(&["!", "-not"]) {
             if self.words.peek().is_none() {
@@ -304,6 +308,11 @@ impl Parser<'_, '_> {
         } else if self.take(&["("]) {
             if self.words.peek().is_some_and(|w| *w == ")") {
                 return Err("invalid expression; empty parentheses are not allowed.".to_owned());
+            }
+            if self.words.peek().is_none() {
+                return Err("invalid expression; expected to find a ')' but didn't see one. Perhaps you need an extra \
+                            predicate after '('"
+                    .to_owned());
             }
             let inner = self.list()?;
             if self.take(&[")"]) {
@@ -605,7 +614,7 @@ impl Parser<'_, '_> {
     fn regex(&mut self, word: &str, fold: bool) -> Result<Expr, String> {
         let argument = self.argument(word)?;
         let (pattern, syntax) = match self.syntax {
-            Regextype::Emacs => (from_emacs(argument.as_bytes()), Syntax::Basic),
+            Regextype::Emacs => (crate::regex::from_emacs(argument.as_bytes()), Syntax::Basic),
             Regextype::Basic => (argument.as_bytes().to_vec(), Syntax::Basic),
             Regextype::Extended => (argument.as_bytes().to_vec(), Syntax::Extended),
         };
@@ -660,32 +669,4 @@ impl Parser<'_, '_> {
             }
         }
     }
-}
-
-/// A pattern of Emacs as a basic one: there `+` and `?` are operators without a backslash.
-fn from_emacs(pattern: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut bytes = pattern.iter().copied();
-    while let Some(b) = bytes.next() {
-        match b {
-            b'+' | b'?' => out.extend([b'\\', b]),
-            b'\\' => match bytes.next() {
-                Some(next @ (b'+' | b'?' | b'{' | b'}')) => out.push(next),
-                Some(next) => out.extend([b'\\', next]),
-                None => out.push(b'\\'),
-            },
-            b'[' => {
-                out.push(b);
-                let start = out.len();
-                for b in bytes.by_ref() {
-                    out.push(b);
-                    if b == b']' && !matches!(&out[start..], b"]" | b"^]") {
-                        break;
-                    }
-                }
-            }
-            _ => out.push(b),
-        }
-    }
-    out
 }

@@ -8,6 +8,7 @@ mod search;
 use crate::context::{Cx, End, Outcome, open_input};
 use crate::options::Order;
 use crate::os::{OsStrExt, os_owned};
+use crate::quote::quote;
 use crate::regex::{Syntax, Translated, translate};
 use agentos_guest::fs::{FileType, file_type, stat};
 use agentos_guest::strerror;
@@ -254,7 +255,11 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     Some("never" | "no" | "none") => false,
                     None | Some("auto" | "tty" | "if-tty") => terminal(),
                     Some("always" | "yes" | "force") => true,
-                    Some(text) => return Err(unknown(opt.id, text)),
+                    // GNU's shows its help here, and is content.
+                    Some(_) => {
+                        cx.print(format_args!("Usage: {}\n", HELP.replace("{}", "grep")))?;
+                        return Ok(0);
+                    }
                 }
             }
             "initial-tab" => config.initial_tab = true,
@@ -382,11 +387,20 @@ fn modern(args: &[OsString]) -> Vec<OsString> {
 }
 
 fn unknown(option: &str, text: &str) -> End {
-    let message = match option {
-        "binary-files" => "invalid argument for '--binary-files'".to_owned(),
-        _ => format!("invalid argument '{text}' for '--{option}'"),
-    };
-    End::Usage(2, format!("{message}\n{USAGE}"))
+    match option {
+        "binary-files" => End::Failure(2, "unknown binary-files type".to_owned()),
+        "devices" => End::Failure(2, "unknown devices method".to_owned()),
+        _ => {
+            let list: String = ["read", "recurse", "skip"]
+                .iter()
+                .map(|word| format!("\n  - {}", quote(word.as_ref())))
+                .collect();
+            let (text, option) = (quote(text.as_ref()), quote(format!("--{option}").as_ref()));
+            let message =
+                format!("invalid argument {text} for {option}\nValid arguments are:{list}\n{USAGE}");
+            End::Usage(1, message)
+        }
+    }
 }
 
 fn lines(text: &[u8]) -> Vec<Vec<u8>> {
