@@ -102,7 +102,8 @@ fn put_file(
     for (mode, oid) in parents {
         texts.push(if *mode == 0 { std::rc::Rc::default() } else { repo.odb.blob(oid)? });
     }
-    let mut head = vec![[b"diff --cc ", &bytes::quote(path, quote)[..]].concat()];
+    let how: &[u8] = if options.dense { b"diff --cc " } else { b"diff --combined " };
+    let mut head = vec![[how, &bytes::quote(path, quote)[..]].concat()];
     head.push(format!("index {}..{}", names.join(","), short(&new_oid)).into_bytes());
     if new.0 == 0 {
         let modes: Vec<String> = parents.iter().map(|p| format!("{:06o}", p.0)).collect();
@@ -124,7 +125,7 @@ fn put_file(
         return Ok(());
     }
     let lines = combine(&texts.iter().map(|t| t.as_slice()).collect::<Vec<_>>(), result, options);
-    let hunks = interesting(&lines, parents.len(), options.style.context);
+    let hunks = interesting(&lines, parents.len(), options);
     let same = new.1.is_none() && parents.iter().any(|p| hash_object(Kind::Blob, result) == p.1);
     if hunks.is_empty() && (same || new.1.is_none()) {
         put_head(&head);
@@ -187,8 +188,8 @@ fn combine(texts: &[&[u8]], result: &[u8], options: &Options) -> Vec<Line> {
 }
 
 /// Ranges of lines to be shown. A run of changes counts if no parent has the same there.
-fn interesting(lines: &[Line], parents: usize, context: usize) -> Vec<(usize, usize)> {
-    let all = (1u32 << parents) - 1;
+fn interesting(lines: &[Line], parents: usize, options: &Options) -> Vec<(usize, usize)> {
+    let (all, context) = ((1u32 << parents) - 1, options.style.context);
     let changed = |l: &Line| l.added != 0 || !l.lost.is_empty();
     let mut runs = Vec::new();
     let mut at = 0;
@@ -210,7 +211,7 @@ fn interesting(lines: &[Line], parents: usize, context: usize) -> Vec<(usize, us
             at += 1;
         }
         // With two parents: changed against one only is the version of the other.
-        if who == all || !same {
+        if who == all || !same || !options.dense {
             runs.push((start, at));
         }
     }

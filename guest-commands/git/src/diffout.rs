@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) exit_code: bool,
     pub(crate) quiet: bool,
     pub(crate) relative: bool,
+    /// `--cc` and not `-c`: of merges only what is of none of the parents.
+    pub(crate) dense: bool,
     /// `-S`, `-G`: only files where this string comes or goes, or changed lines have it.
     pub(crate) pickaxe: Option<(bool, Vec<u8>)>,
 }
@@ -93,6 +95,7 @@ impl Options {
             exit_code: false,
             quiet: false,
             relative: false,
+            dense: true,
             pickaxe: None,
         }
     }
@@ -261,6 +264,33 @@ pub(crate) fn color_wanted(setting: Option<&str>) -> bool {
         Some("never" | "false" | "no" | "off") => false,
         _ => at_terminal() && std::env::var("TERM").is_ok_and(|t| t != "dumb"),
     }
+}
+
+/// What makes two commits the same change: its lines without places and white space. `None` for merges and for commits
+/// that change nothing.
+pub(crate) fn patch_id(repo: &Repo, oid: &Oid) -> Res<Option<[u8; 20]>> {
+    let commit = repo.odb.commit(oid)?;
+    let old = match commit.parents[..] {
+        [] => None,
+        [parent] => Some(repo.odb.commit(&parent)?.tree),
+        _ => return Ok(None),
+    };
+    let all = crate::changes::trees(repo, old, Some(commit.tree), &Default::default())?;
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let mut options = Options::new(None);
+    (options.patch, options.renames, options.style.color) = (true, None, false);
+    let (result, patch) = crate::error::captured(|| show(repo, all, &options));
+    result?;
+    let mut text = Vec::new();
+    for line in bytes::lines(&patch).filter(|l| !l.starts_with(b"@@ ")) {
+        // The names of texts say no more than their lines, those of other contents are all there is.
+        if !line.starts_with(b"index ") || bytes::find(&patch, b"\nBinary files ").is_some() {
+            text.extend(line.iter().filter(|b| !b.is_ascii_whitespace()));
+        }
+    }
+    Ok(Some(crate::oid::sha1(&text)))
 }
 
 /// Shows changes in all forms that were asked for. True if there was any.

@@ -1,6 +1,6 @@
 //! Why a command ends, and output. It decides no exit status by itself: who makes the error does.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write as _};
 
 /// Why a command ends early.
@@ -59,7 +59,19 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-thread_local!(static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+thread_local! {
+    static OUT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// Output is kept instead of written.
+    static KEEP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs something and returns what it would have written to standard output.
+pub(crate) fn captured<T>(run: impl FnOnce() -> T) -> (T, Vec<u8>) {
+    let (before, kept) = (OUT.with_borrow_mut(std::mem::take), KEEP.replace(true));
+    let result = run();
+    KEEP.set(kept);
+    (result, OUT.with_borrow_mut(|out| std::mem::replace(out, before)))
+}
 
 /// Writes to the buffered standard output.
 pub(crate) fn put(bytes: &[u8]) {
@@ -74,6 +86,9 @@ pub(crate) fn put(bytes: &[u8]) {
 
 /// Hands everything written so far to the system. A reader that is gone ends the program as SIGPIPE would.
 pub(crate) fn flush() {
+    if KEEP.get() {
+        return;
+    }
     let bytes = OUT.with_borrow_mut(std::mem::take);
     if bytes.is_empty() {
         return;

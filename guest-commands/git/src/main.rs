@@ -12,6 +12,7 @@ mod date;
 mod diffout;
 mod error;
 mod glob;
+mod graph;
 mod ignore;
 mod index;
 mod lock;
@@ -25,6 +26,7 @@ mod refs;
 mod regex;
 mod repo;
 mod revision;
+mod sequence;
 mod switch;
 mod textdiff;
 mod threeway;
@@ -55,7 +57,7 @@ fn main() {
 }
 
 /// Says why a command ended, and with which status.
-fn end(stop: &Stop) -> i32 {
+pub(crate) fn end(stop: &Stop) -> i32 {
     match stop {
         Stop::Exit(status) => *status,
         Stop::Fatal(text) => {

@@ -49,27 +49,35 @@ pub(crate) fn clean(text: &[u8], how: Cleanup) -> Vec<u8> {
 
 /// Lets the user edit a file.
 pub(crate) fn edit(repo: &Repo, file: &Path) -> Res<()> {
-    let editor = std::env::var("GIT_EDITOR")
-        .ok()
-        .or_else(|| repo.config.get("core.editor"))
-        .or_else(|| std::env::var("VISUAL").ok())
-        .or_else(|| std::env::var("EDITOR").ok());
-    let Some(editor) = editor else {
+    let Some(editor) = editor(repo) else {
         say!("error: Terminal is dumb, but EDITOR unset");
         return Err(Stop::Said(1, "Please supply the message using either -m or -F option.".to_owned()));
     };
-    if editor == ":" {
-        return Ok(());
-    }
-    flush();
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(&editor).arg(file).search_path(true);
-    let ran = command.status().is_ok_and(|s| s.success());
-    if !ran {
+    if !run_editor(&editor, file) {
         say!("error: there was a problem with the editor '{editor}'");
         return Err(Stop::Said(1, "Please supply the message using either -m or -F option.".to_owned()));
     }
     Ok(())
+}
+
+/// The user's editor.
+pub(crate) fn editor(repo: &Repo) -> Option<String> {
+    std::env::var("GIT_EDITOR")
+        .ok()
+        .or_else(|| repo.config.get("core.editor"))
+        .or_else(|| std::env::var("VISUAL").ok())
+        .or_else(|| std::env::var("EDITOR").ok())
+}
+
+/// Runs an editor; whether it went well.
+pub(crate) fn run_editor(editor: &str, file: &Path) -> bool {
+    if editor == ":" {
+        return true;
+    }
+    flush();
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).arg(file).search_path(true);
+    command.status().is_ok_and(|s| s.success())
 }
 
 /// Runs a hook if there is one; its exit status.
@@ -98,24 +106,35 @@ pub(crate) fn hook(repo: &Repo, name: &str, arguments: &[&Path]) -> Res<i32> {
     }
 }
 
-/// Adds a trailer line such as `Signed-off-by:` unless it is there.
-pub(crate) fn add_trailer(message: &mut Vec<u8>, trailer: &[u8]) {
-    if bytes::lines(message).any(|l| l.trim_ascii_end() == trailer) {
-        return;
-    }
+/// Whether the last paragraph, if it is not the first, is made of trailers.
+fn has_footer(message: &[u8]) -> bool {
+    let text = bytes::text(message);
+    let text = text.trim_end();
+    let Some((_, last)) = text.rsplit_once("\n\n") else { return false };
+    let is_trailer = |l: &str| {
+        l.starts_with("(cherry picked from commit ")
+            || l.split_once(':').is_some_and(|(k, _)| {
+                !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            })
+    };
+    last.lines().enumerate().all(|(at, l)| is_trailer(l) || at > 0 && l.starts_with([' ', '\t']))
+}
+
+/// Adds a line to the trailers, or as the first of them.
+pub(crate) fn add_footer(message: &mut Vec<u8>, line: &[u8]) {
     if !message.is_empty() && message.last() != Some(&b'\n') {
         message.push(b'\n');
     }
-    let text = bytes::text(message);
-    let last = text.trim_end().rsplit("\n\n").next().unwrap_or("");
-    let is_trailer = |l: &str| {
-        l.split_once(": ")
-            .is_some_and(|(k, _)| !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'))
-    };
-    let block = text.trim_end().contains("\n\n") && last.lines().all(is_trailer);
-    if !block {
+    if !has_footer(message) {
         message.push(b'\n');
     }
-    message.extend_from_slice(trailer);
+    message.extend_from_slice(line);
     message.push(b'\n');
+}
+
+/// Adds a trailer line such as `Signed-off-by:` unless it is there.
+pub(crate) fn add_trailer(message: &mut Vec<u8>, trailer: &[u8]) {
+    if !bytes::lines(message).any(|l| l.trim_ascii_end() == trailer) {
+        add_footer(message, trailer);
+    }
 }

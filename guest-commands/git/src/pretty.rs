@@ -64,6 +64,12 @@ pub(crate) struct Show {
     pub(crate) parents: bool,
     pub(crate) left: Option<std::collections::HashSet<Oid>>,
     pub(crate) marks: bool,
+    /// Commits whose change the other side has too; they are marked.
+    pub(crate) same: Option<std::collections::HashSet<Oid>>,
+    /// Marks are drawn elsewhere.
+    pub(crate) bare: bool,
+    /// `--decorate=full`
+    pub(crate) full_names: bool,
     pub(crate) reflog: Option<(String, String)>,
 }
 
@@ -153,6 +159,9 @@ impl Show {
             parents: false,
             left: None,
             marks: false,
+            same: None,
+            bare: false,
+            full_names: false,
             reflog: None,
         }
     }
@@ -165,21 +174,29 @@ impl Show {
         if self.abbrev_commit { repo.odb.short(oid, self.abbrev) } else { oid.to_string() }
     }
 
-    /// The text of a commit with its ends, without what separates it from the next.
-    pub(crate) fn text(&self, repo: &Repo, oid: &Oid, commit: &Commit, parents: &[Oid]) -> Res<Vec<u8>> {
-        let mut out = Vec::new();
-        let decoration = || decorate(self.decorations.as_ref().and_then(|d| d.get(oid)), self.color, false);
-        let (yellow, reset) = if self.color { ("\x1b[33m", "\x1b[m") } else { ("", "") };
-        let mark = match &self.left {
-            Some(left) if self.marks => {
+    /// Which side a commit is on, or whether both have its change.
+    pub(crate) fn mark(&self, oid: &Oid) -> &'static str {
+        match (&self.same, &self.left) {
+            (Some(same), _) if same.contains(oid) => "=",
+            (_, Some(left)) if self.marks => {
                 if left.contains(oid) {
                     "<"
                 } else {
                     ">"
                 }
             }
+            (Some(_), _) => "+",
             _ => "",
-        };
+        }
+    }
+
+    /// The text of a commit with its ends, without what separates it from the next.
+    pub(crate) fn text(&self, repo: &Repo, oid: &Oid, commit: &Commit, parents: &[Oid]) -> Res<Vec<u8>> {
+        let mut out = Vec::new();
+        let decoration =
+            || decorate(self.decorations.as_ref().and_then(|d| d.get(oid)), self.color, self.full_names);
+        let (yellow, reset) = if self.color { ("\x1b[33m", "\x1b[m") } else { ("", "") };
+        let mark = if self.bare { "" } else { self.mark(oid) };
         let parent_names = || -> String {
             if self.parents {
                 parents.iter().map(|p| format!(" {}", self.name(repo, p))).collect()

@@ -2,16 +2,62 @@
 
 use crate::bytes;
 use crate::changes::{self, Change, Files, MAX_SCORE};
-use crate::error::Res;
+use crate::error::{Res, fatal};
 use crate::oid::{Kind, MODE_LINK, Oid};
 use crate::repo::Repo;
 use crate::textdiff::{self, Hunk, Space, Way};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What the sides of a conflict are called.
+/// What the sides of a conflict are called, and who wins.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Labels<'a> {
     pub(crate) ours: &'a str,
     pub(crate) theirs: &'a str,
+    /// Shown with the styles that show the base.
+    pub(crate) base: &'a str,
+    pub(crate) favor: Favor,
+    pub(crate) style: Style,
+}
+
+/// Which side is taken where both changed the same lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Favor {
+    #[default]
+    None,
+    Ours,
+    Theirs,
+    Union,
+}
+
+/// How conflicts are marked (`merge.conflictStyle`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Style {
+    #[default]
+    Merge,
+    Diff3,
+    Zdiff3,
+}
+
+impl Style {
+    /// The style of the configuration.
+    pub(crate) fn of(repo: &Repo) -> Res<Style> {
+        match repo.config.get("merge.conflictstyle") {
+            None => Ok(Style::Merge),
+            Some(name) => match Style::parse(&name) {
+                Some(style) => Ok(style),
+                None => fatal!("unknown style '{name}' given for 'merge.conflictstyle'"),
+            },
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Style> {
+        match name {
+            "merge" => Some(Style::Merge),
+            "diff3" => Some(Style::Diff3),
+            "zdiff3" => Some(Style::Zdiff3),
+            _ => None,
+        }
+    }
 }
 
 /// A piece of the result: lines of ours and theirs, and whose they are.
@@ -57,7 +103,12 @@ pub(crate) fn texts(base: &[u8], ours: &[u8], theirs: &[u8], labels: &Labels<'_>
     let ts: Vec<&[u8]> = bytes::lines(theirs).collect();
     let h1 = textdiff::hunks(&bs, &os, Space::default(), Way::Myers);
     let h2 = textdiff::hunks(&bs, &ts, Space::default(), Way::Myers);
-    let pieces = refine(pieces(&bs, &os, &ts, &h1, &h2), &os, &ts);
+    let mut pieces = pieces(&bs, &os, &ts, &h1, &h2);
+    match labels.style {
+        Style::Merge => pieces = refine(pieces, &os, &ts),
+        Style::Diff3 => {}
+        Style::Zdiff3 => pieces.iter_mut().for_each(|p| trim(p, &os, &ts)),
+    }
     let mut out = Vec::new();
     let mut conflicts = 0;
     let mut at = 0;
@@ -77,6 +128,17 @@ pub(crate) fn texts(base: &[u8], ours: &[u8], theirs: &[u8], labels: &Labels<'_>
         match piece.kind {
             Whose::Ours => copy(&mut out, &os[piece.i1..piece.i1 + piece.n1]),
             Whose::Theirs => copy(&mut out, &ts[piece.i2..piece.i2 + piece.n2]),
+            _ if labels.favor != Favor::None => {
+                if labels.favor != Favor::Theirs {
+                    copy(&mut out, &os[piece.i1..piece.i1 + piece.n1]);
+                }
+                if labels.favor == Favor::Union {
+                    ended(&mut out);
+                }
+                if labels.favor != Favor::Ours {
+                    copy(&mut out, &ts[piece.i2..piece.i2 + piece.n2]);
+                }
+            }
             _ => {
                 conflicts += 1;
                 let mark = |out: &mut Vec<u8>, sign: &str, label: &str| {
@@ -89,6 +151,10 @@ pub(crate) fn texts(base: &[u8], ours: &[u8], theirs: &[u8], labels: &Labels<'_>
                 };
                 mark(&mut out, "<", labels.ours);
                 copy(&mut out, &os[piece.i1..piece.i1 + piece.n1]);
+                if labels.style != Style::Merge {
+                    mark(&mut out, "|", labels.base);
+                    copy(&mut out, &bs[piece.i0..piece.i0 + piece.n0]);
+                }
                 mark(&mut out, "=", "");
                 copy(&mut out, &ts[piece.i2..piece.i2 + piece.n2]);
                 mark(&mut out, ">", labels.theirs);
@@ -207,6 +273,23 @@ fn pieces(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], h1: &[Hunk], h2: &[H
     out
 }
 
+/// Takes lines that both sides have out of the ends of a conflict.
+fn trim(piece: &mut Piece, ours: &[&[u8]], theirs: &[&[u8]]) {
+    if piece.kind != Whose::Conflict {
+        return;
+    }
+    while piece.n1 > 0 && piece.n2 > 0 && ours[piece.i1] == theirs[piece.i2] {
+        piece.i1 += 1;
+        piece.n1 -= 1;
+        piece.i2 += 1;
+        piece.n2 -= 1;
+    }
+    while piece.n1 > 0 && piece.n2 > 0 && ours[piece.i1 + piece.n1 - 1] == theirs[piece.i2 + piece.n2 - 1] {
+        piece.n1 -= 1;
+        piece.n2 -= 1;
+    }
+}
+
 /// Takes lines that both sides have out of conflicts; conflicts with at most three lines between them are one again.
 fn refine(pieces: Vec<Piece>, ours: &[&[u8]], theirs: &[&[u8]]) -> Vec<Piece> {
     let mut out: Vec<Piece> = Vec::new();
@@ -284,6 +367,7 @@ pub(crate) fn trees(
     theirs: &Files,
     labels: &Labels<'_>,
 ) -> Res<Merged> {
+    let style = Style::of(repo)?;
     let (r1, r2) = (renames(repo, base, ours)?, renames(repo, base, theirs)?);
     // Each path with its three sides, and the name that it had before in a side that did not rename it.
     type Row = [Option<(u32, Oid)>; 3];
@@ -392,7 +476,7 @@ pub(crate) fn trees(
         let (ours_text, theirs_text) = (repo.odb.blob(&o.1)?, repo.odb.blob(&t.1)?);
         messages.push(format!("Auto-merging {name}"));
         let binary = [&text, &ours_text, &theirs_text].iter().any(|t| textdiff::is_binary(t));
-        if binary {
+        if binary && labels.favor == Favor::None {
             messages.pop();
             messages.push(format!(
                 "warning: Cannot merge binary files: {name} ({} vs. {})",
@@ -401,15 +485,22 @@ pub(crate) fn trees(
             messages.push(format!("Auto-merging {name}"));
         }
         let (result, count) = if binary {
-            (ours_text.to_vec(), 1)
+            match labels.favor {
+                Favor::Theirs => (theirs_text.to_vec(), 0),
+                Favor::Ours => (ours_text.to_vec(), 0),
+                _ => (ours_text.to_vec(), 1),
+            }
         } else {
-            let (mut l1, mut l2) = (labels.ours.to_owned(), labels.theirs.to_owned());
+            let (mut l1, mut l2, mut l0) =
+                (labels.ours.to_owned(), labels.theirs.to_owned(), labels.base.to_owned());
             if let Some((old, ours_renamed)) = old_names.get(&path) {
                 let (new, old) = (name.clone(), bytes::text(old));
                 l1 += &format!(":{}", if *ours_renamed { &new } else { &old });
                 l2 += &format!(":{}", if *ours_renamed { &old } else { &new });
+                l0 += &format!(":{old}");
             }
-            texts(&text, &ours_text, &theirs_text, &Labels { ours: &l1, theirs: &l2 })
+            let labels = Labels { ours: &l1, theirs: &l2, base: &l0, style, ..*labels };
+            texts(&text, &ours_text, &theirs_text, &labels)
         };
         let oid = repo.odb.write(Kind::Blob, &result)?;
         files.insert(path.clone(), (mode, oid));
@@ -428,7 +519,7 @@ mod tests {
 
     #[test]
     fn changes_in_different_places_join_and_others_are_marked() {
-        let labels = Labels { ours: "A", theirs: "B" };
+        let labels = Labels { ours: "A", theirs: "B", ..Labels::default() };
         let base = b"1\n2\n3\n4\n5\n6\n7\n8\n";
         let (text, n) = texts(base, b"one\n2\n3\n4\n5\n6\n7\n8\n", b"1\n2\n3\n4\n5\n6\n7\neight\n", &labels);
         assert_eq!((&text[..], n), (&b"one\n2\n3\n4\n5\n6\n7\neight\n"[..], 0));

@@ -44,6 +44,8 @@ pub(crate) struct Walk {
     pub(crate) want_parents: bool,
     /// Refs were asked for as a group, of which there may be none.
     pub(crate) groups: bool,
+    /// What the last walk left out.
+    pub(crate) excluded: HashSet<Oid>,
 }
 
 /// All commits that are reachable from these.
@@ -207,6 +209,11 @@ impl Walk {
         hit != self.invert
     }
 
+    /// Whether an edge of a graph leads to this parent: it is not excluded, and would be shown but for a limit.
+    pub(crate) fn is_shown(&self, repo: &Repo, oid: &Oid) -> bool {
+        !self.excluded.contains(oid) && repo.odb.commit(oid).is_ok_and(|c| self.wanted(&c))
+    }
+
     /// The parents that the walk goes on to, and whether the commit changes what is asked for.
     fn simplify(&self, repo: &Repo, commit: &Commit) -> Res<(Vec<Oid>, bool)> {
         let mut parents = commit.parents.clone();
@@ -284,6 +291,7 @@ impl Walk {
 
     fn collect(&mut self, repo: &Repo) -> Res<Vec<Oid>> {
         let excluded = if self.exclude.is_empty() { HashSet::new() } else { ancestors(repo, &self.exclude)? };
+        self.excluded.clone_from(&excluded);
         let mut heap: BinaryHeap<(i64, Reverse<usize>, Oid)> = BinaryHeap::new();
         let mut seen: HashSet<Oid> = HashSet::new();
         let mut order = 0;

@@ -235,6 +235,23 @@ fn go(repo: &Repo, o: &Options, target: Option<&str>, command: &str) -> Res<i32>
     if command == "switch" && repo.git_dir.join("MERGE_HEAD").exists() {
         fatal!("cannot switch branch while merging\nConsider \"git merge --quit\" or \"git worktree add\".");
     }
+    for (name, doing, end) in [
+        ("rebase-merge", "while rebasing", "rebase"),
+        ("rebase-apply", "in the middle of an am session", "am"),
+        ("CHERRY_PICK_HEAD", "while cherry-picking", "cherry-pick"),
+        ("REVERT_HEAD", "while reverting", "revert"),
+    ] {
+        if command == "switch" && repo.git_dir.join(name).exists() {
+            fatal!("cannot switch branch {doing}\nConsider \"git {end} --quit\" or \"git worktree add\".");
+        }
+    }
+    if commit.is_some() && !o.force && (target.is_some() || o.detach) {
+        let unmerged = repo.index()?.unmerged();
+        if !unmerged.is_empty() {
+            unmerged.iter().for_each(|p| out!("{}: needs merge\n", bytes::text(p)));
+            return Err(Stop::Error(1, "you need to resolve your current index first".to_owned()));
+        }
+    }
     if let Some(commit) = commit
         && (Some(commit) != head || o.force)
     {

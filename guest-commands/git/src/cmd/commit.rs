@@ -111,7 +111,21 @@ pub(crate) fn parse_author(repo: &Repo, text: &str) -> Res<(Vec<u8>, Vec<u8>)> {
     fatal!("--author '{text}' is not 'Name <email>' and matches no existing author")
 }
 
+/// What a sequence says of a commit that it has made.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// Who wrote it.
+    pub(crate) author: Option<Person>,
+    /// What the reflog calls it.
+    pub(crate) action: Option<String>,
+}
+
 pub(crate) fn commit(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
+    commit_for(setting, words, &Extra::default())
+}
+
+/// A commit as a step of a sequence.
+pub(crate) fn commit_for(setting: &Setting, words: &[Vec<u8>], extra: &Extra) -> Res<i32> {
     let mut o = parse(words)?;
     let repo = Repo::open(setting)?;
     repo.need_work_tree()?;
@@ -179,9 +193,9 @@ pub(crate) fn commit(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         let written = repo.index()?;
         index = written;
         let lock = index.lock()?;
-        return finish(&repo, &mut o, index, partial, head, merging, picking, lock, &spec);
+        return finish(&repo, &mut o, index, partial, head, merging, picking, lock, &spec, extra);
     }
-    finish(&repo, &mut o, index, partial, head, merging, picking, lock, &spec)
+    finish(&repo, &mut o, index, partial, head, merging, picking, lock, &spec, extra)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the state of one command in two halves")]
@@ -195,6 +209,7 @@ fn finish(
     picking: bool,
     lock: crate::lock::Lock,
     spec: &Pathspec,
+    extra: &Extra,
 ) -> Res<i32> {
     let tree = tree::from_index(repo, partial.as_ref().unwrap_or(&index))?;
     let old = match head {
@@ -270,12 +285,17 @@ fn finish(
             }
         }
     }
+    if let Some(who) = &extra.author {
+        author = who.clone();
+    }
     let committer = repo.committer()?;
+    let dated = o.date.is_some() || extra.author.is_some() || (reused.is_some() && !o.reset_author);
     let (text, edited) = text(repo, o, reused.as_deref(), merging)?;
     let mut text = text;
     let default = if edited { Cleanup::Strip } else { Cleanup::Whitespace };
     let how = o.cleanup.unwrap_or(default);
-    text = message::clean(&text, how);
+    // Comments go only after the editor has shown them.
+    text = message::clean(&text, if edited && how == Cleanup::Strip { Cleanup::Whitespace } else { how });
     if o.signoff {
         let line = [b"Signed-off-by: ", &committer.ident()[..]].concat();
         message::add_trailer(&mut text, &line);
@@ -289,14 +309,23 @@ fn finish(
     if edited {
         let mut body = text.clone();
         body.extend(b"\n# Please enter the commit message for your changes. Lines starting\n# with '#' will be ignored, and an empty message aborts the commit.\n#\n");
-        let shown = status::state(
-            repo,
-            partial.as_ref().unwrap_or(&index),
-            &Pathspec::default(),
-            Untracked::Normal,
-            false,
-            true,
-        )?;
+        let now = partial.as_ref().unwrap_or(&index);
+        let mut shown = status::state(repo, now, &Pathspec::default(), Untracked::Normal, false, true)?;
+        if o.amend {
+            let files = changes::files(repo, base)?;
+            let staged = changes::tree_to_index(&files, now, &Pathspec::default());
+            shown.staged = changes::find_renames(repo, staged, changes::MAX_SCORE / 2, false)?;
+        }
+        if author.ident() != committer.ident() {
+            body.extend([b"# Author:    ", &author.ident()[..], b"\n"].concat());
+        }
+        if dated {
+            let date = crate::date::Style::default().show(author.time, author.zone);
+            body.extend(format!("# Date:      {date}\n").bytes());
+        }
+        if dated || author.ident() != committer.ident() {
+            body.extend(b"#\n");
+        }
         for line in status::long_text(repo, &shown, Untracked::Normal, true)?.trim_end().lines() {
             body.extend(
                 if line.is_empty() {
@@ -339,12 +368,13 @@ fn finish(
     } else {
         "commit"
     };
+    let what = extra.action.as_deref().unwrap_or(what);
     index.write(lock)?;
     repo.set_head(&oid, &format!("{what}: {}", bytes::text(&commit.subject())))?;
     super::merge::clear_state(repo);
     message::hook(repo, "post-commit", &[])?;
     if !o.quiet {
-        summary(repo, &oid, &commit, o.date.is_some() || reused.is_some())?;
+        summary(repo, &oid, &commit, dated)?;
     }
     Ok(0)
 }

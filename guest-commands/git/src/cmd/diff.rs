@@ -37,7 +37,8 @@ pub(crate) fn diff(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             "--cached" | "--staged" => cached = true,
             "--merge-base" => merge_base = true,
             "--no-index" => no_index = true,
-            "--cc" | "-c" | "-q" => {}
+            "-c" => options.dense = false,
+            "--cc" | "-q" => {}
             _ if options.take(&word, &mut next)? => {}
             _ => {
                 return Err(Stop::Said(

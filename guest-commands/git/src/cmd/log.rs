@@ -5,13 +5,15 @@ use crate::bytes;
 use crate::changes;
 use crate::combined;
 use crate::diffout::{self, Options};
-use crate::error::{Res, Stop, fatal, out, put};
+use crate::error::{Res, Stop, captured, fatal, out, put};
+use crate::graph::Graph;
 use crate::oid::{Commit, Kind, Oid, Tag, parse_tree};
 use crate::pathspec::Pathspec;
 use crate::pretty::{self, Form, Show};
 use crate::repo::{Repo, Setting};
 use crate::revision;
 use crate::walk::{self, Syntax, Walk};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// What the arguments of these commands say.
@@ -34,6 +36,11 @@ struct Parsed {
     walk_reflogs: bool,
     objects: bool,
     header: bool,
+    graph: bool,
+    /// Only the left (true) or right commits of `a...b`.
+    side: Option<bool>,
+    /// Commits whose change both sides have are left out (false) or marked.
+    cherry: Option<bool>,
 }
 
 /// How merges show their changes.
@@ -43,6 +50,8 @@ enum Merges {
     Off,
     Combined,
     First,
+    /// Against each parent.
+    Each,
 }
 
 fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
@@ -62,6 +71,9 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
         walk_reflogs: command == "reflog",
         objects: false,
         header: true,
+        graph: false,
+        side: None,
+        cherry: None,
     };
     p.show.color = p.diff.style.color;
     if let Some(date) = repo.config.get("log.date") {
@@ -108,7 +120,8 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
             "--abbrev-commit" => p.show.abbrev_commit = true,
             "--no-abbrev-commit" => p.show.abbrev_commit = false,
             "--decorate" | "--decorate=short" | "--decorate=full" | "--decorate=yes" => {
-                p.decorate = Some(true)
+                p.decorate = Some(true);
+                p.show.full_names = word == "--decorate=full";
             }
             "--decorate=auto" => {}
             "--no-decorate" | "--decorate=no" => p.decorate = Some(false),
@@ -118,7 +131,19 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
             }
             "--follow" => p.follow = true,
             "--no-follow" => p.follow = false,
-            "--graph" => fatal!("option --graph is not supported"),
+            "--graph" => {
+                p.graph = true;
+                p.walk.topo = true;
+                p.walk.want_parents = true;
+            }
+            "--left-only" | "--right-only" => p.side = Some(word == "--left-only"),
+            "--cherry-pick" => p.cherry = Some(false),
+            "--cherry-mark" => p.cherry = Some(true),
+            "--cherry" => {
+                (p.cherry, p.side) = (Some(true), Some(false));
+                p.walk.max_parents = Some(1);
+            }
+            "--no-graph" => p.graph = false,
             "--not" => p.not.push(p.words.len()),
             "--relative-date" => p.show.dates = crate::date::Style::parse("relative"),
             "-i"
@@ -134,12 +159,15 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
             | "--no-mailmap"
             | "--use-mailmap"
             | "--no-expand-tabs"
-            | "--no-graph"
             | "--no-color-moved"
             | "--sparse"
             | "--ignore-missing" => {}
             "--cc" => (p.merges, p.diff.patch) = (Merges::Combined, p.diff.patch || !p.diff.asked()),
-            "-m" | "-c" => fatal!("option {word} is not supported"),
+            "-m" => p.merges = Merges::Each,
+            "-c" => {
+                (p.merges, p.diff.patch) = (Merges::Combined, p.diff.patch || !p.diff.asked());
+                p.diff.dense = false;
+            }
             "--no-diff-merges" => p.merges = Merges::Off,
             "--count" => p.count = true,
             "--quiet" | "-q" if command == "rev-list" => p.quiet = true,
@@ -173,6 +201,11 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
                         "off" | "none" => Merges::Off,
                         "first-parent" | "1" => Merges::First,
                         "cc" | "dense-combined" => Merges::Combined,
+                        "c" | "combined" => {
+                            p.diff.dense = false;
+                            Merges::Combined
+                        }
+                        "m" | "separate" | "on" => Merges::Each,
                         _ => fatal!("invalid value for '--diff-merges': '{kind}'"),
                     };
                 } else if let Some(n) = word.strip_prefix("--abbrev=") {
@@ -216,13 +249,47 @@ pub(crate) fn log(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     if p.walk_reflogs {
         return reflog_entries(&repo, p, &words);
     }
-    let list = p.walk.run(&repo)?;
+    if p.graph && p.walk.reverse {
+        fatal!("options '--graph' and '--reverse' cannot be used together");
+    }
+    let list = sides(&repo, &mut p)?;
+    print_all(&repo, &mut p, &list)?;
+    Ok(0)
+}
+
+/// The commits, with what is asked of the sides of `a...b`.
+fn sides(repo: &Repo, p: &mut Parsed) -> Res<Vec<Oid>> {
+    if !p.left_right && p.side.is_none() && p.cherry.is_none() {
+        return p.walk.run(repo);
+    }
+    let left = walk::ancestors(repo, &p.walk.left)?;
+    let max = p.walk.max.take();
+    let mut list = p.walk.run(repo)?;
+    if let Some(mark) = p.cherry {
+        let mut ids: [HashSet<[u8; 20]>; 2] = Default::default();
+        let mut of = HashMap::new();
+        for oid in &list {
+            if let Some(id) = diffout::patch_id(repo, oid)? {
+                ids[usize::from(left.contains(oid))].insert(id);
+                of.insert(*oid, id);
+            }
+        }
+        let same = |oid: &Oid| of.get(oid).is_some_and(|id| ids[0].contains(id) && ids[1].contains(id));
+        if mark {
+            p.show.same = Some(list.iter().copied().filter(same).collect());
+        } else {
+            list.retain(|oid| !same(oid));
+        }
+    }
+    if let Some(wants_left) = p.side {
+        list.retain(|oid| left.contains(oid) == wants_left);
+    }
+    list.truncate(max.unwrap_or(usize::MAX));
     if p.left_right {
-        p.show.left = Some(walk::ancestors(&repo, &p.walk.left)?);
+        p.show.left = Some(left);
         p.show.marks = true;
     }
-    print_all(&repo, &p, &list)?;
-    Ok(0)
+    Ok(list)
 }
 
 /// Completes the selection: HEAD if nothing else is named, and the paths.
@@ -255,11 +322,90 @@ fn words_all(p: &Parsed) -> bool {
     !p.walk.exclude.is_empty() && !p.walk.left.is_empty()
 }
 
-fn print_all(repo: &Repo, p: &Parsed, list: &[Oid]) -> Res<()> {
-    for (at, oid) in list.iter().enumerate() {
-        print_one(repo, p, oid, at > 0, false)?;
+fn print_all(repo: &Repo, p: &mut Parsed, list: &[Oid]) -> Res<()> {
+    if p.graph {
+        return print_graph(repo, p, list);
+    }
+    let mut again = false;
+    for oid in list {
+        // With a filter only commits are shown of which something is left.
+        if p.diff.filter.is_some() && p.diff.asked() {
+            let commit = repo.odb.commit(oid)?;
+            if captured(|| print_changes(repo, p, oid, &commit, false)).1.is_empty() {
+                continue;
+            }
+        }
+        print_one(repo, p, oid, again, false)?;
+        again = true;
     }
     Ok(())
+}
+
+/// All commits beside the graph of their history.
+fn print_graph(repo: &Repo, p: &mut Parsed, list: &[Oid]) -> Res<()> {
+    let mut graph = Graph::new(p.show.color);
+    p.show.bare = true;
+    let mut missing = false;
+    for (at, oid) in list.iter().enumerate() {
+        let commit = repo.odb.commit(oid)?;
+        let mut parents = p.walk.rewritten.get(oid).unwrap_or(&commit.parents).clone();
+        if p.walk.first_parent {
+            parents.truncate(1);
+        }
+        let mut known = HashSet::new();
+        parents.retain(|parent| known.insert(*parent) && p.walk.is_shown(repo, parent));
+        let mark = match p.show.mark(oid) {
+            "<" => '<',
+            ">" => '>',
+            "=" => '=',
+            "+" => '+',
+            _ => '*',
+        };
+        graph.update(*oid, parents, mark);
+        let (lines, ends) = p.form();
+        if at > 0 && (lines || !ends) {
+            if !missing {
+                put(graph.padding_line().as_bytes());
+            }
+            put(b"\n");
+        }
+        let shown = p.walk.rewritten.get(oid).unwrap_or(&commit.parents);
+        let text = p.show.text(repo, oid, &commit, shown)?;
+        missing = !text.is_empty() && !text.ends_with(b"\n");
+        put(&graph.with_text(&text));
+        if !lines && ends && !p.is_blank() {
+            if !missing {
+                put(graph.padding_line().as_bytes());
+            }
+            put(b"\n");
+        }
+        // A histogram has less room beside the graph.
+        let room = graph.padding_line().chars().filter(|c| !c.is_control()).count();
+        let width = p.diff.stat_width;
+        if width.is_none() {
+            p.diff.stat_width = Some(80usize.saturating_sub(room));
+        }
+        let (result, changes) = captured(|| print_changes(repo, p, oid, &commit, false));
+        p.diff.stat_width = width;
+        result?;
+        put(&graph.beside(&changes));
+    }
+    Ok(())
+}
+
+impl Parsed {
+    /// Whether a commit is several lines, and whether each ends in a newline of its own.
+    fn form(&self) -> (bool, bool) {
+        match &self.show.form {
+            Form::Oneline | Form::Reference => (false, true),
+            Form::User(_, ends) => (false, *ends),
+            _ => (true, true),
+        }
+    }
+
+    fn is_blank(&self) -> bool {
+        matches!(&self.show.form, Form::User(t, _) if t.is_empty())
+    }
 }
 
 /// A commit with its changes. `again`: it is not the first one.
@@ -267,19 +413,20 @@ fn print_one(repo: &Repo, p: &Parsed, oid: &Oid, again: bool, show: bool) -> Res
     let commit = repo.odb.commit(oid)?;
     let parents = p.walk.rewritten.get(oid).unwrap_or(&commit.parents);
     let text = p.show.text(repo, oid, &commit, parents)?;
-    let (lines, ends) = match &p.show.form {
-        Form::Oneline | Form::Reference => (false, true),
-        Form::User(_, ends) => (false, *ends),
-        _ => (true, true),
-    };
+    let (lines, ends) = p.form();
     if again && (lines || !ends) {
         put(b"\n");
     }
     put(&text);
-    let empty_form = matches!(&p.show.form, Form::User(t, _) if t.is_empty());
-    if !lines && ends && !empty_form {
+    if !lines && ends && !p.is_blank() {
         put(b"\n");
     }
+    print_changes(repo, p, oid, &commit, show)
+}
+
+/// The changes of a commit, with what parts them from its message.
+fn print_changes(repo: &Repo, p: &Parsed, oid: &Oid, commit: &Rc<Commit>, show: bool) -> Res<()> {
+    let (lines, ends) = p.form();
     if !p.diff.asked() || (p.diff.none && !p.diff.stat) {
         return Ok(());
     }
@@ -307,7 +454,7 @@ fn print_one(repo: &Repo, p: &Parsed, oid: &Oid, again: bool, show: bool) -> Res
             let all = if diff.stat || diff.numstat || diff.shortstat || diff.summary {
                 changes::trees(repo, Some(tree(&commit.parents[0])?), Some(commit.tree), &spec)?
             } else {
-                shared_changes(repo, &commit, &spec)?
+                shared_changes(repo, commit, &spec)?
             };
             let mut only = diff.clone();
             only.patch = false;
@@ -331,9 +478,27 @@ fn print_one(repo: &Repo, p: &Parsed, oid: &Oid, again: bool, show: bool) -> Res
         }
         return Ok(());
     }
+    if merge && kind == Merges::Each {
+        for (at, parent) in commit.parents.iter().enumerate() {
+            let all = changes::trees(repo, Some(tree(parent)?), Some(commit.tree), &spec)?;
+            if at > 0 && lines {
+                let head = p.show.text(repo, oid, commit, &commit.parents)?;
+                let shown = String::from_utf8_lossy(&head).replacen(
+                    &oid.to_string(),
+                    &format!("{oid} (from {parent})"),
+                    1,
+                );
+                put(b"\n");
+                put(shown.as_bytes());
+            }
+            separator(p, !ends && !lines);
+            diffout::show(repo, all, &p.diff)?;
+        }
+        return Ok(());
+    }
     let old = commit.parents.first().map(tree).transpose()?;
     let mut all = changes::trees(repo, old, Some(commit.tree), &spec)?;
-    if let Some(path) = followed(p, repo, &commit)? {
+    if let Some(path) = followed(p, repo, commit)? {
         all = changes::find_renames(repo, all, changes::MAX_SCORE / 2, false)?;
         all.retain(|c| c.new.path == path || c.old.path == path);
     }

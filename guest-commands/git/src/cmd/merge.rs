@@ -10,7 +10,7 @@ use crate::message::{self, Cleanup};
 use crate::oid::{Commit, Kind, Oid};
 use crate::pathspec::Pathspec;
 use crate::repo::{Repo, Setting};
-use crate::threeway::{self, Labels, Merged};
+use crate::threeway::{self, Favor, Labels, Merged};
 use crate::{revision, switch, tree, walk};
 use std::fs;
 
@@ -40,6 +40,10 @@ pub(crate) fn apply(repo: &Repo, index: &mut Index, ours: &Files, merged: &Merge
             }
         }
     }
+    if !merged.conflicts.is_empty() {
+        let tree = tree::from_files(repo, &merged.files)?;
+        fs::write(repo.file("AUTO_MERGE"), format!("{tree}\n"))?;
+    }
     Ok(merged.conflicts.is_empty())
 }
 
@@ -50,10 +54,24 @@ pub(crate) fn base_files(repo: &Repo, bases: &[Oid]) -> Res<Files> {
     for other in rest {
         let below = walk::merge_bases(repo, first, other)?;
         let base = base_files(repo, &below[..below.len().min(1)])?;
-        let labels = Labels { ours: "Temporary merge branch 1", theirs: "Temporary merge branch 2" };
+        let labels = Labels {
+            ours: "Temporary merge branch 1",
+            theirs: "Temporary merge branch 2",
+            ..Labels::default()
+        };
         files = threeway::trees(repo, &base, &files, &super::commit_files(repo, other)?, &labels)?.files;
     }
     Ok(files)
+}
+
+/// The side that `-X` prefers.
+pub(crate) fn favor(option: &str) -> Res<Favor> {
+    match option {
+        "ours" => Ok(Favor::Ours),
+        "theirs" => Ok(Favor::Theirs),
+        "find-renames" | "patience" | "histogram" | "diff-algorithm=histogram" => Ok(Favor::None),
+        _ => fatal!("strategy option '{option}' is not supported"),
+    }
 }
 
 const USAGE: &str = "[--ff | --no-ff | --ff-only] [--squash] [--no-commit] [-m <msg>] [--no-edit] [-q] [--abort | --continue | --quit] <commit>";
@@ -66,6 +84,8 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let mut names: Vec<String> = Vec::new();
     let mut edit = false;
     let mut stat = true;
+    let mut favor = Favor::None;
+    let mut only_ours = false;
     while let Some(word) = args.next()? {
         match word {
             Word::Option(o) => match o.as_str() {
@@ -95,11 +115,16 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                 "--allow-unrelated-histories" => unrelated = true,
                 "-s" | "--strategy" | "--strategy=" => {
                     let name = args.value(&o)?;
-                    if !matches!(name.as_str(), "ort" | "recursive") {
-                        fatal!("merge strategy '{name}' is not supported");
+                    match name.as_str() {
+                        "ort" | "recursive" | "octopus" => {}
+                        "ours" => only_ours = true,
+                        _ => fatal!("merge strategy '{name}' is not supported"),
                     }
                 }
-                "-X" | "--strategy-option=" | "-S" | "--autostash" | "--signoff" => {
+                "-X" | "--strategy-option" | "--strategy-option=" => {
+                    favor = self::favor(&args.value(&o)?)?;
+                }
+                "-S" | "--autostash" | "--signoff" => {
                     fatal!("option {} is not supported", o.trim_end_matches('='))
                 }
                 _ => return Err(args.unknown(&o)),
@@ -154,7 +179,11 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         }
     }
     if names.len() > 1 {
-        fatal!("merging more than one commit at once is not supported");
+        let text = (!messages.is_empty()).then(|| messages.join("\n\n") + "\n");
+        if squash || !commit || edit {
+            fatal!("merging more than one commit at once without a commit is not supported");
+        }
+        return octopus(&repo, &names, text, only_ours, quiet, stat);
     }
     let name = if names[0] == "-" {
         revision::previous_branch(&repo, 1).unwrap_or_default()
@@ -196,7 +225,9 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let mut index = repo.index()?;
     let old = super::commit_files(&repo, &ours)?;
     let new = super::commit_files(&repo, &theirs)?;
-    let no_ff = ff == Some(false) || repo.config.get("merge.ff").as_deref() == Some("false") && ff.is_none();
+    let no_ff = only_ours
+        || ff == Some(false)
+        || repo.config.get("merge.ff").as_deref() == Some("false") && ff.is_none();
     if bases.contains(&ours) && !no_ff {
         if !quiet {
             out!("Updating {}..{}\n", repo.short(&ours), repo.short(&theirs));
@@ -233,12 +264,20 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         );
         return Err(Stop::Exit(2));
     }
+    let base_name = match &bases[..] {
+        [] => "empty tree".to_owned(),
+        [one] => repo.short(one),
+        _ => "merged common ancestors".to_owned(),
+    };
+    // The strategy `ours` takes nothing of the other side.
+    let theirs_files = if only_ours { &old } else { &new };
+    let strategy = if only_ours { "ours" } else { "ort" };
     let merged = threeway::trees(
         &repo,
-        &base_files(&repo, &bases)?,
+        &if only_ours { old.clone() } else { base_files(&repo, &bases)? },
         &old,
-        &new,
-        &Labels { ours: "HEAD", theirs: &name },
+        theirs_files,
+        &Labels { ours: "HEAD", theirs: &name, base: &base_name, favor, ..Labels::default() },
     )?;
     let lock = index.lock()?;
     match apply(&repo, &mut index, &old, &merged) {
@@ -294,12 +333,146 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         message,
     };
     let oid = repo.odb.write(Kind::Commit, &made.write())?;
-    repo.set_head(&oid, &format!("merge {name}: Merge made by the 'ort' strategy."))?;
+    repo.set_head(&oid, &format!("merge {name}: Merge made by the '{strategy}' strategy."))?;
     if !quiet {
-        out!("Merge made by the 'ort' strategy.\n");
+        out!("Merge made by the '{strategy}' strategy.\n");
     }
     show_stat(&repo, &ours, &oid, quiet || !stat)?;
     Ok(0)
+}
+
+/// Merges several branches at once, as long as nothing is in conflict.
+fn octopus(
+    repo: &Repo,
+    names: &[String],
+    text: Option<String>,
+    only_ours: bool,
+    quiet: bool,
+    stat: bool,
+) -> Res<i32> {
+    let Some(head) = repo.head() else { fatal!("merging several commits into nothing is not supported") };
+    let mut sides = Vec::new();
+    for name in names {
+        let found = match revision::find(repo, name)? {
+            Some(oid) => repo.odb.peel_commit(&oid)?,
+            None => None,
+        };
+        match found {
+            Some(oid) => sides.push((name.clone(), oid)),
+            None => return Err(Stop::Said(1, format!("merge: {name} - not something we can merge"))),
+        }
+    }
+    fs::write(repo.file("ORIG_HEAD"), format!("{head}\n"))?;
+    let old = super::commit_files(repo, &head)?;
+    let mut index = repo.index()?;
+    if !changes::tree_to_index(&old, &index, &Pathspec::default()).is_empty() {
+        say!("error: Your local changes to the following files would be overwritten by merge:");
+        for change in changes::tree_to_index(&old, &index, &Pathspec::default()) {
+            say!("  {}", bytes::text(change.path()));
+        }
+        return Ok(2);
+    }
+    let mut files = old.clone();
+    let mut merged = vec![head];
+    let mut forward = true;
+    for (name, oid) in &sides {
+        if only_ours {
+            merged.push(*oid);
+            continue;
+        }
+        let bases = walk::merge_bases(repo, &merged[0], oid)?;
+        let mut known = false;
+        for have in &merged {
+            known |= walk::is_ancestor(repo, oid, have)?;
+        }
+        if known {
+            out!("Already up to date with {name}\n");
+            continue;
+        }
+        if forward && bases[..] == merged[..1] {
+            out!("Fast-forwarding to: {name}\n");
+            files = super::commit_files(repo, oid)?;
+            merged = vec![*oid];
+            continue;
+        }
+        forward = false;
+        out!("Trying simple merge with {name}\n");
+        let labels = Labels { ours: "HEAD", theirs: name, ..Labels::default() };
+        let result = threeway::trees(
+            repo,
+            &base_files(repo, &bases)?,
+            &files,
+            &super::commit_files(repo, oid)?,
+            &labels,
+        )?;
+        if !result.messages.is_empty() {
+            out!("Simple merge did not work, trying automatic merge.\n");
+            result.messages.iter().for_each(|m| out!("{m}\n"));
+        }
+        if !result.conflicts.is_empty() {
+            out!("Automated merge did not work.\nShould not be doing an octopus.\n");
+            say!("Merge with strategy octopus failed.");
+            return Ok(2);
+        }
+        files = result.files;
+        merged.push(*oid);
+    }
+    let mut parents = Vec::new();
+    for (at, oid) in merged.iter().enumerate() {
+        let mut covered = false;
+        for (other, from) in merged.iter().enumerate() {
+            covered |= other != at && oid != from && walk::is_ancestor(repo, oid, from)?;
+        }
+        if !covered && !parents.contains(oid) {
+            parents.push(*oid);
+        }
+    }
+    if parents[..] == [head] {
+        out!("Already up to date.\n");
+        return Ok(0);
+    }
+    let lock = index.lock()?;
+    switch::two_way(repo, &mut index, &old, &files, &switch::MERGE)?;
+    index.write(lock)?;
+    let joined = names.join(" ");
+    if let [one] = parents[..] {
+        repo.set_head(&one, &format!("merge {joined}: Fast-forward"))?;
+        show_stat(repo, &head, &one, quiet || !stat)?;
+        return Ok(0);
+    }
+    let strategy = if only_ours { "ours" } else { "octopus" };
+    let text = text.unwrap_or_else(|| several_message(repo, names));
+    let made = Commit {
+        tree: tree::from_files(repo, &files)?,
+        parents,
+        author: repo.author()?,
+        committer: repo.committer()?,
+        extra: Vec::new(),
+        message: message::clean(text.as_bytes(), Cleanup::Whitespace),
+    };
+    let oid = repo.odb.write(Kind::Commit, &made.write())?;
+    repo.set_head(&oid, &format!("merge {joined}: Merge made by the '{strategy}' strategy."))?;
+    if !quiet {
+        out!("Merge made by the '{strategy}' strategy.\n");
+    }
+    show_stat(repo, &head, &oid, quiet || !stat)?;
+    Ok(0)
+}
+
+/// `Merge branches 'a', 'b' and 'c'`
+fn several_message(repo: &Repo, names: &[String]) -> String {
+    let is_branch =
+        |n: &&String| revision::dwim(repo, n).is_some_and(|(full, _)| full.starts_with("refs/heads/"));
+    if !names.iter().all(|n| is_branch(&n)) {
+        let parts: Vec<String> = names.iter().map(|n| merge_message(repo, n)).collect();
+        let parts: Vec<&str> = parts.iter().filter_map(|p| p.trim_end().strip_prefix("Merge ")).collect();
+        return format!("Merge {}\n", parts.join("; "));
+    }
+    let quoted: Vec<String> = names.iter().map(|n| format!("'{n}'")).collect();
+    let (last, rest) = quoted.split_last().map_or((String::new(), &[][..]), |(l, r)| (l.clone(), r));
+    let one = merge_message(repo, &names[0]);
+    let into = one.find(" into ").map_or("\n", |at| &one[at..]);
+    format!("Merge branches {} and {last}{into}", rest.join(", "))
 }
 
 /// Back to a commit, keeping local changes of files that the merge did not touch.

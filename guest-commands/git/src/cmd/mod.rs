@@ -10,6 +10,7 @@ mod diff;
 mod init;
 mod log;
 pub(crate) mod merge;
+mod pick;
 mod plumbing;
 pub(crate) mod rebase;
 mod refs;
@@ -35,7 +36,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("cat-file", plumbing::cat_file, "Provide contents or details of objects"),
     ("check-ignore", plumbing::check_ignore, "Show which paths are ignored"),
     ("checkout", checkout::checkout, "Switch branches or restore files"),
-    ("cherry-pick", rebase::cherry_pick, "Apply the changes of existing commits"),
+    ("cherry-pick", pick::cherry_pick, "Apply the changes of existing commits"),
     ("clean", tidy::clean, "Remove untracked files"),
     ("commit", commit::commit, "Record changes to the repository"),
     ("commit-tree", plumbing::commit_tree, "Create a commit object of a tree"),
@@ -58,13 +59,14 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("mv", add::mv, "Move or rename a file"),
     ("pack-refs", tidy::gc, "Pack refs"),
     ("read-tree", plumbing::read_tree, "Read a tree into the index"),
+    ("rebase", rebase::rebase, "Put commits on top of another base"),
     ("reflog", log::reflog, "Show where refs have been"),
     ("remote", remote::remote, "Manage names of other repositories"),
     ("reset", reset::reset, "Set HEAD to another state"),
     ("restore", checkout::restore, "Restore files"),
     ("rev-list", log::rev_list, "List commits"),
     ("rev-parse", revparse::rev_parse, "Tell what names mean"),
-    ("revert", rebase::revert, "Undo existing commits"),
+    ("revert", pick::revert, "Undo existing commits"),
     ("rm", add::rm, "Remove files from work tree and index"),
     ("shortlog", log::shortlog, "Summarize the log"),
     ("show", log::show, "Show objects"),
@@ -95,7 +97,6 @@ const ABSENT: &[(&str, &str)] = &[
     ("notes", "it is not supported"),
     ("pull", "this build has no transport"),
     ("push", "this build has no transport"),
-    ("rebase", "it is not supported"),
     ("submodule", "submodules are not supported"),
     ("worktree", "linked work trees are not supported"),
 ];

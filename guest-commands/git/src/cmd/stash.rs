@@ -136,7 +136,46 @@ fn drop_entry(repo: &Repo, at: usize) -> Res<()> {
     repo.write_reflog(REF, &log)
 }
 
+/// Puts local changes into a commit that is on no list, and takes them out of the work tree.
+pub(crate) fn put_away(setting: &Setting, repo: &Repo) -> Res<Oid> {
+    let words = [b"-q".to_vec(), b"-m".to_vec(), b"autostash".to_vec()];
+    make(setting, &words, false, false)?;
+    let (at, oid) = find(repo, None)?;
+    drop_entry(repo, at)?;
+    Ok(oid)
+}
+
+/// Applies what `put_away` made; if that gives conflicts, it goes to the list.
+pub(crate) fn take_back(setting: &Setting, repo: &Repo, oid: &Oid) -> Res<()> {
+    let words = [b"-q".to_vec(), oid.to_string().into_bytes()];
+    let (result, _) = crate::error::captured(|| apply(setting, &words, false));
+    if matches!(result, Ok(0)) {
+        say!("Applied autostash.");
+        return Ok(());
+    }
+    keep(repo, oid, "autostash")?;
+    say!(
+        "Applying autostash resulted in conflicts.\nYour changes are safe in the stash.\nYou can run \"git stash pop\" or \"git stash drop\" at any time."
+    );
+    Ok(())
+}
+
+/// Adds a commit to the list.
+pub(crate) fn keep(repo: &Repo, oid: &Oid, title: &str) -> Res<()> {
+    let old = repo.ref_oid(REF).unwrap_or_default();
+    repo.append_log(REF, &old, oid, title)?;
+    // The log is written by hand: only here has this ref one.
+    let log = repo.reflog(REF);
+    repo.set_ref(REF, oid, None, title)?;
+    repo.write_reflog(REF, &log)
+}
+
 fn push(setting: &Setting, words: &[Vec<u8>], save: bool) -> Res<i32> {
+    make(setting, words, save, true)
+}
+
+/// Makes a stash; `logged`: as a reset of HEAD would be.
+fn make(setting: &Setting, words: &[Vec<u8>], save: bool, logged: bool) -> Res<i32> {
     let mut args =
         Args::new(words, "m", "stash push", "[-k] [-q] [-u | -a] [-S] [-m <message>] [--] [<pathspec>...]");
     let (mut keep, mut quiet, mut untracked, mut all, mut message, mut staged) =
@@ -268,12 +307,7 @@ fn push(setting: &Setting, words: &[Vec<u8>], save: bool) -> Res<i32> {
         None => format!("WIP on {base}"),
     };
     let oid = make(work_tree, parents, title.clone())?;
-    let old = repo.ref_oid(REF).unwrap_or_default();
-    repo.append_log(REF, &old, &oid, &title)?;
-    // The log is written by hand: only here has this ref one.
-    let log = repo.reflog(REF);
-    repo.set_ref(REF, &oid, None, &title)?;
-    repo.write_reflog(REF, &log)?;
+    self::keep(&repo, &oid, &title)?;
     if !quiet {
         out!("Saved working directory and index state {title}\n");
     }
@@ -284,6 +318,10 @@ fn push(setting: &Setting, words: &[Vec<u8>], save: bool) -> Res<i32> {
         if keep { index.entries.iter().map(|e| (e.path.clone(), (e.mode, e.oid))).collect() } else { files };
     if spec.is_empty() {
         switch::force(&repo, &mut index, &back)?;
+        if logged {
+            fs::write(repo.file("ORIG_HEAD"), format!("{head}\n"))?;
+            repo.log_ref("HEAD", &head, &head, "reset: moving to HEAD")?;
+        }
     } else {
         for change in in_index.iter().chain(&in_work) {
             let path = change.path().to_vec();
@@ -339,7 +377,12 @@ fn apply(setting: &Setting, words: &[Vec<u8>], pop: bool) -> Res<i32> {
     let base = super::commit_files(&repo, &saved.parents[0])?;
     let ours: Files = index.entries.iter().map(|e| (e.path.clone(), (e.mode, e.oid))).collect();
     let theirs = changes::files(&repo, Some(saved.tree))?;
-    let labels = Labels { ours: "Updated upstream", theirs: "Stashed changes" };
+    let labels = Labels {
+        ours: "Updated upstream",
+        theirs: "Stashed changes",
+        base: "Stash base",
+        ..Labels::default()
+    };
     let merged = threeway::trees(&repo, &base, &ours, &theirs, &labels)?;
     if let Some(other) = saved.parents.get(2) {
         let files = super::commit_files(&repo, other)?;

@@ -216,6 +216,9 @@ pub(crate) fn long_text(repo: &Repo, state: &State, untracked: Untracked, commit
                 let _ = writeln!(o, "{tracking}");
             }
         }
+        None if super::rebase::head_line(repo).is_some() => {
+            o.push_str(&super::rebase::head_line(repo).unwrap_or_default());
+        }
         None => {
             let oid = head.unwrap_or_default();
             let name = super::detached_name(repo, &oid);
@@ -227,7 +230,15 @@ pub(crate) fn long_text(repo: &Repo, state: &State, untracked: Untracked, commit
     }
     let conflicts = !state.unmerged.is_empty();
     let whence = repo.git_dir.join("MERGE_HEAD").exists() || repo.git_dir.join("CHERRY_PICK_HEAD").exists();
+    let from = o.len();
     progress(repo, &mut o, conflicts);
+    if commit {
+        // Without what one could do.
+        let kept: String =
+            o[from..].lines().filter(|l| !l.starts_with("  (")).map(|l| format!("{l}\n")).collect();
+        o.truncate(from);
+        o.push_str(&kept);
+    }
     let name = |path: &[u8]| bytes::text(&bytes::quote(&repo.relative(path), repo.quote_path()));
     if !state.staged.is_empty() {
         o.push_str("Changes to be committed:\n");
@@ -350,6 +361,7 @@ fn progress(repo: &Repo, o: &mut String, conflicts: bool) {
         });
     } else if there("rebase-merge") {
         o.push_str(&super::rebase::status_text(repo, conflicts));
+        // A cherry-pick in the middle of a rebase is one of its steps.
     } else if there("CHERRY_PICK_HEAD") {
         o.push_str(&format!(
             "You are currently cherry-picking commit {}.\n  ({} \"git cherry-pick --continue\")\n  (use \"git cherry-pick --skip\" to skip this patch)\n  (use \"git cherry-pick --abort\" to cancel the cherry-pick operation)\n\n",
