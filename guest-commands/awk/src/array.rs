@@ -1,7 +1,7 @@
-//! Associative arrays. A loop gets the keys that are no integers in the order in which they were added, then the integers
-//! ascending: what gawk gives for arrays with integer keys, and a fixed order for the rest.
+//! Associative arrays. The order of their loops is `order`'s business.
 
 use crate::number;
+use crate::order::{self, Kind};
 use crate::value::{Str, Value};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -59,6 +59,8 @@ pub(crate) struct Array {
     map: HashMap<Str, (u64, Value), BuildHasherDefault<Fold>>,
     /// The number of the next element.
     next: u64,
+    /// The kind of the first key of an array that was empty.
+    first: Kind,
 }
 
 impl Array {
@@ -80,6 +82,9 @@ impl Array {
     /// An element, made if there is none.
     #[inline]
     pub(crate) fn at(&mut self, key: &Str) -> &mut Value {
+        if self.map.is_empty() {
+            self.first = Kind::of(key);
+        }
         let next = &mut self.next;
         &mut self
             .map
@@ -114,10 +119,10 @@ impl Array {
 
     /// The keys in the order of a loop.
     pub(crate) fn keys(&self) -> Vec<Str> {
-        let mut keys: Vec<(Option<i64>, u64, &Str)> =
-            self.map.iter().map(|(key, (at, _))| (as_integer(key), *at, key)).collect();
-        keys.sort_unstable_by_key(|(integer, at, _)| (*integer, if integer.is_some() { 0 } else { *at }));
-        keys.into_iter().map(|(_, _, key)| key.clone()).collect()
+        let mut added: Vec<(u64, &Str)> = self.map.iter().map(|(key, (at, _))| (*at, key)).collect();
+        added.sort_unstable_by_key(|(at, _)| *at);
+        let keys: Vec<&[u8]> = added.iter().map(|(_, key)| &key[..]).collect();
+        order::of(&keys, self.first).into_iter().map(|number| added[number].1.clone()).collect()
     }
 
     /// Keys and values in the order of a loop.
@@ -128,15 +133,4 @@ impl Array {
         };
         self.keys().into_iter().map(get).collect()
     }
-}
-
-/// The integer that a key is, written as awk writes it.
-fn as_integer(key: &[u8]) -> Option<i64> {
-    let digits = key.strip_prefix(b"-").unwrap_or(key);
-    let plain = matches!(digits, [b'1'..=b'9', ..]) || key == b"0";
-    if !plain || digits.len() > 18 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let n = digits.iter().fold(0i64, |n, d| n * 10 + i64::from(d - b'0'));
-    Some(if digits.len() < key.len() { -n } else { n })
 }

@@ -14,6 +14,7 @@ mod input;
 mod lexer;
 mod number;
 mod op;
+mod order;
 mod output;
 mod parser;
 mod posix;

@@ -62,10 +62,9 @@ fn build_longest(hir: &Hir) -> Option<Longest> {
 }
 
 impl Regex {
-    /// Compiles a pattern.
+    /// Compiles a pattern. The error does not say that it is one of a pattern.
     pub(crate) fn new(source: &[u8], mode: Mode) -> Result<Regex> {
-        let wrong =
-            |why: &str| Error::Fatal(format!("invalid regexp: {why}: /{}/", String::from_utf8_lossy(source)));
+        let wrong = |why: &str| Error::Fatal(format!("{why}: /{}/", String::from_utf8_lossy(source)));
         let (hir, count) = posix::parse(source, mode).map_err(wrong)?;
         let too_big = || wrong("Regular expression too big");
         let search = build(&hir).ok_or_else(too_big)?;
@@ -160,7 +159,10 @@ impl Store {
         if self.kept.len() >= MAX_KEPT {
             self.kept.clear();
         }
-        let regex = Rc::new(Regex::new(source, mode)?);
+        let regex = Rc::new(Regex::new(source, mode).map_err(|error| match error {
+            Error::Fatal(text) => Error::Fatal(format!("invalid regexp: {text}")),
+            other => other,
+        })?);
         self.kept.insert(key, regex.clone());
         Ok(regex)
     }

@@ -194,6 +194,9 @@ impl Vm {
                     _ => {}
                 }
                 self.input.reader = Some(Reader::new(number, true));
+                if self.code.begin_file.is_some() {
+                    self.globals[special::ERRNO as usize] = Value::text(b"");
+                }
                 if self.in_place {
                     self.begin_edit(operand, number)?;
                 }

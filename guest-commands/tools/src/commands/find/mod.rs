@@ -9,7 +9,7 @@ use crate::os::{OsStrExt, base_name, os};
 use crate::quote::quote;
 use crate::walk::{self, Listed};
 use agentos_guest::fs::{self, FileType, Stat, file_type};
-use agentos_guest::strerror;
+use agentos_guest::{Errno, errno_of, strerror};
 use eval::State;
 use std::cell::{Cell, OnceCell};
 use std::ffi::{OsStr, OsString};
@@ -53,7 +53,10 @@ impl Entry<'_> {
     pub(crate) fn stat(&self, state: &mut State<'_>) -> Option<&Stat> {
         let look = || {
             let found = if self.through {
-                fs::stat(self.path).or_else(|_| fs::lstat(self.path))
+                fs::stat(self.path).or_else(|error| match errno_of(&error) {
+                    Some(Errno::ELOOP) => Err(error),
+                    _ => fs::lstat(self.path),
+                })
             } else {
                 fs::lstat(self.path)
             };
