@@ -11,7 +11,7 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
@@ -20,6 +20,7 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("git", "git.wasm"),
     ("jq", "jq.wasm"),
     ("rg", "rg.wasm"),
+    ("vi", "vi.wasm"),
 ];
 
 fn main() {
@@ -118,6 +119,8 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-jq",
             "-p",
             "agentos-rg",
+            "-p",
+            "agentos-vi",
             "-p",
             "agentos-scripted",
         ])

@@ -16,6 +16,9 @@ pub const AGENT_PROGRAMS: [(&str, &str); 1] = [("agentos-scripted", "scripted")]
 /// Names of the shell.
 const SHELLS: [&str; 2] = ["sh", "bash"];
 
+/// Names of the editor.
+const EDITORS: [&str; 3] = ["ex", "vi", "view"];
+
 /// Names of awk.
 const AWKS: [&str; 4] = ["awk", "gawk", "mawk", "nawk"];
 
@@ -115,6 +118,7 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
     };
     put("sh", &mut SHELLS.into_iter())?;
     put("awk", &mut AWKS.into_iter())?;
+    put("vi", &mut EDITORS.into_iter())?;
     put("tools", &mut tool_names().filter(|name| !SHELLS.contains(name)))?;
     put("archive", &mut archive_names())?;
     for name in ["git", "jq", "rg"] {
