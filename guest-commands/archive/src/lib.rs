@@ -21,6 +21,7 @@ type Main = fn(&mut Cx, &[OsString]) -> Outcome;
 const TABLE: &[(&str, Main)] = &[
     ("bunzip2", press::bzip2::main),
     ("bzcat", press::bzip2::main),
+    ("bzgrep", press::zgrep::main),
     ("bzip2", press::bzip2::main),
     ("gunzip", press::gzip::main),
     ("gzip", press::gzip::main),
@@ -33,7 +34,10 @@ const TABLE: &[(&str, Main)] = &[
     ("unzstd", press::zstd::main),
     ("xz", press::xz::main),
     ("xzcat", press::xz::main),
+    ("xzgrep", press::zgrep::main),
     ("zcat", press::gzip::main),
+    ("zegrep", press::zgrep::main),
+    ("zfgrep", press::zgrep::main),
     ("zgrep", press::zgrep::main),
     ("zip", zip::main),
     ("zipinfo", zip::unzip::main),

@@ -543,12 +543,10 @@ impl Vars {
             return env.clone();
         }
         let mut list = Vec::new();
-        for (i, slot) in self.slots.iter().enumerate() {
-            if slot.flags & EXPORT == 0 {
-                continue;
-            }
-            let sym = Sym(i as u32);
-            if let (Value::Str(_) | Value::Int(_), Some(value)) = (&slot.value, self.get(sym)) {
+        for sym in self.in_order() {
+            if let (Value::Str(_) | Value::Int(_), Some(value)) =
+                (&self.slots[sym.index()].value, self.get(sym))
+            {
                 list.push(crate::text::to_os(&format!("{}={value}", sym.name())));
             }
         }
@@ -561,6 +559,27 @@ impl Vars {
         let env = Rc::new(list);
         self.env = Some(env.clone());
         env
+    }
+
+    /// The exported variables as bash passes them on: those of the innermost scope first, and each scope by its table.
+    fn in_order(&self) -> Vec<Sym> {
+        /// The rows of the table of a scope, and of the global one.
+        const ROWS: (u32, u32) = (4, 1024);
+        let exported = |sym: &Sym| self.slots[sym.index()].flags & EXPORT != 0;
+        let mut order: Vec<Sym> = Vec::new();
+        let mut add = |found: Vec<Sym>, rows: u32| {
+            // In a row the newest comes first.
+            let mut found: Vec<_> =
+                found.into_iter().filter(|sym| !order.contains(sym)).enumerate().collect();
+            let place = |sym: &Sym| crate::assoc::hash(&sym.name()) & (rows - 1);
+            found.sort_by_cached_key(|(age, sym)| (place(sym), std::cmp::Reverse(*age)));
+            order.extend(found.into_iter().map(|(_, sym)| sym));
+        };
+        for scope in self.scopes.iter().rev() {
+            add(scope.outer.iter().map(|(sym, _)| *sym).filter(exported).collect(), ROWS.0);
+        }
+        add((0..self.slots.len()).map(|i| Sym(i as u32)).filter(exported).collect(), ROWS.1);
+        order
     }
 
     /// Passes on an entry of the environment that cannot be a variable.

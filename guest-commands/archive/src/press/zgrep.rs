@@ -1,4 +1,4 @@
-//! `zgrep`: `grep` of files that may be compressed. It starts the `grep` of the PATH with what it decompressed as input.
+//! `zgrep`, `zegrep`, `zfgrep`, `bzgrep`, `xzgrep`: `grep` of files that may be compressed, in whatever way. It starts the `grep` of the PATH with what it decompressed as input.
 
 use crate::codec::Format;
 use crate::codec::input::Input;
@@ -16,12 +16,18 @@ const WITH_ARGUMENT: &[&str] = &["-e", "-f", "-m", "-A", "-B", "-C", "-D", "-d"]
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     cx.usage_status = 2;
     if args.first().is_some_and(|a| a == "--help") {
+        let name = cx.name;
         cx.print(format_args!(
-            "Usage: zgrep [OPTION]... [-e] PATTERN [FILE]...\nLook for instances of PATTERN in the input FILEs, using their\nuncompressed contents if they are compressed.\nOPTIONs are the same as for 'grep', but for those of directories.\n"
+            "Usage: {name} [OPTION]... [-e] PATTERN [FILE]...\nLook for instances of PATTERN in the input FILEs, using their\nuncompressed contents if they are compressed.\nOPTIONs are the same as for 'grep', but for those of directories.\n"
         ))?;
         return Ok(0);
     }
-    let (mut options, mut operands) = (Vec::new(), Vec::new());
+    let mut options: Vec<OsString> = match cx.name {
+        "zegrep" => vec!["-E".into()],
+        "zfgrep" => vec!["-F".into()],
+        _ => Vec::new(),
+    };
+    let mut operands = Vec::new();
     let mut pattern = false;
     let mut words = args.iter();
     let mut named = None;
@@ -65,7 +71,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             Ok(1) => {}
             Ok(other) => status = other,
             Err(error) => {
-                cx.say(format_args!("{}: {}", quotef(operand), strerror(&error)));
+                // The program that unpacks says it.
+                let _ = cx.flush();
+                let tool = if cx.name.starts_with("xz") { "xz" } else { "gzip" };
+                eprintln!("{tool}: {}: {}", quotef(operand), strerror(&error));
                 status = 2;
             }
         }
@@ -86,14 +95,10 @@ fn one(options: &[OsString], name: &OsStr, named: bool) -> std::io::Result<i32> 
     };
     let mut grep = Command::new("grep");
     grep.search_path(true).args(options);
-    if named {
-        grep.arg("-H");
-        let mut label = OsString::from("--label=");
-        label.push(if name == "-" { OsStr::new("(standard input)") } else { name });
-        grep.arg(label);
-    } else {
-        grep.arg("-h");
-    }
+    // -l and -L name the file in any case.
+    let mut label = OsString::from("--label=");
+    label.push(if name == "-" { OsStr::new("(standard input)") } else { name });
+    grep.arg(label).arg(if named { "-H" } else { "-h" });
     // Of a pipe that grep closes early (-q, -m) only this program may know.
     let _ = agentos_guest::signal::ignore(agentos_guest::Signal::SIGPIPE);
     let mut child = grep.arg("-").stdin(Stdio::Piped).spawn()?;

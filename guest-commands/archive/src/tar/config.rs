@@ -9,6 +9,7 @@ use crate::mode::Mode;
 use crate::names as accounts;
 use crate::options::{Opt, Order, Parsed};
 use crate::os::{OsStrExt, join, os, os_owned};
+use crate::quote::quote;
 use crate::time;
 use agentos_guest::{fs, strerror, user};
 use std::ffi::{OsStr, OsString};
@@ -543,7 +544,12 @@ impl Config {
             "touch" => self.touch = true,
             "remove-files" => self.remove = true,
             "sort" if !matches!(opt.text().as_str(), "name" | "none") => {
-                return Err(usage(cx, 2, &format!("Unknown sort order: {}", opt.text())));
+                let (word, option) = (quote(opt.arg()), quote(OsStr::new("--sort")));
+                let list = ["none", "name"].map(|word| format!("\n  - {}", quote(OsStr::new(word)))).concat();
+                return Err(End::Failure(
+                    2,
+                    format!("invalid argument {word} for {option}\nValid arguments are:{list}"),
+                ));
             }
             "dereference" => self.dereference = true,
             "hard-dereference" => self.hard_dereference = true,

@@ -43,7 +43,7 @@ pub(super) fn run(cx: &mut Cx, config: &mut Config) -> Result<(), End> {
     };
     let file = match opened {
         Ok(file) => file,
-        Err(error) => return Err(fatal(cx, &format!("{name}: Cannot open: {}", strerror(&error)))),
+        Err(error) => return Err(super::cannot_open(cx, config, &name, &error)),
     };
     let own = fs::fstat(file.raw()).ok();
     let plain = BufWriter::with_capacity(64 << 10, file);

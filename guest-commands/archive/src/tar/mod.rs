@@ -77,7 +77,7 @@ fn open(cx: &mut Cx, config: &Config) -> Result<Input, End> {
     let opened = if standard { files::stdin() } else { files::open(&config.archive, 0) };
     let file = match opened {
         Ok(file) => file,
-        Err(error) => return Err(fatal(cx, &format!("{name}: Cannot open: {}", strerror(&error)))),
+        Err(error) => return Err(cannot_open(cx, config, &name, &error)),
     };
     let mut input = Input::new(Box::new(file));
     let start = match input.peek(header::BLOCK) {
@@ -116,6 +116,17 @@ fn open(cx: &mut Cx, config: &Config) -> Result<Input, End> {
         Ok(decoder) => Ok(Input::new(decoder)),
         Err(error) => Err(child_failed(cx, format, codec::damage(&error).unwrap_or(Damage::Data))),
     }
+}
+
+/// The end by an archive that cannot be opened: GNU tar leaves that to the child that packs or unpacks, if there is one.
+fn cannot_open(cx: &mut Cx, config: &Config, name: &str, error: &io::Error) -> End {
+    let message = format!("{name}: Cannot open: {}", strerror(error));
+    if config.compression == Compression::Unset {
+        return fatal(cx, &message);
+    }
+    let _ = cx.flush();
+    eprintln!("tar (child): {message}\ntar (child): Error is not recoverable: exiting now");
+    fatal(cx, "Child returned status 2")
 }
 
 /// What tar and its decompressor say when the latter fails.

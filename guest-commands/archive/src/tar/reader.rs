@@ -123,9 +123,9 @@ impl Reader {
             let block = match self.block()? {
                 Block::Whole(block) => block,
                 Block::Nothing if self.first => return Ok(Next::NotTar),
-                Block::Nothing => return Ok(Next::End),
                 Block::Partial if self.first => return Ok(Next::NotTar),
-                Block::Partial => return Ok(Next::Truncated),
+                // What is shorter than a block holds no member.
+                Block::Nothing | Block::Partial => return Ok(Next::End),
             };
             if block.iter().all(|b| *b == 0) {
                 self.first = false;

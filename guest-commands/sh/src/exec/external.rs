@@ -337,7 +337,8 @@ impl Shell {
         };
         let mut env = env.to_vec();
         if named {
-            env.push(crate::text::to_os(&format!("_={path}")));
+            let found = if program.contains('/') { None } else { self.find_program(program) };
+            env.push(crate::text::to_os(&format!("_={}", found.as_ref().unwrap_or(&path))));
         }
         let error =
             self.with_quit(|_| process::exec(&*crate::text::os(&path), &argv, Some(env.as_slice()), true));

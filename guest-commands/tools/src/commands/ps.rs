@@ -138,7 +138,8 @@ const COLUMNS: &[Column] = &[
         value: |p, _| p.sid.to_string(),
     },
     Column { names: &["tpgid"], heading: "TPGID", right: true, value: |p, _| p.tpgid.to_string() },
-    Column { names: &["tty", "tt", "tname"], heading: "TTY", right: false, value: |p, _| tty(p.tty) },
+    Column { names: &["tty", "tt"], heading: "TT", right: false, value: |p, _| tty(p.tty) },
+    Column { names: &["tname"], heading: "TTY", right: false, value: |p, _| tty(p.tty) },
     Column { names: &["stat"], heading: "STAT", right: false, value: |p, _| stat(p) },
     Column { names: &["s", "state"], heading: "S", right: false, value: |p, _| p.state.to_string() },
     Column {
@@ -198,11 +199,13 @@ const COLUMNS: &[Column] = &[
         right: true,
         value: |p, _| (p.cpu * 100 / TICKS / p.elapsed.max(1)).min(99).to_string(),
     },
+    Column { names: &["stime", "start_time"], heading: "STIME", right: true, value: |p, _| start(p) },
+    Column { names: &["bsdstart"], heading: "START", right: false, value: |p, _| start(p) },
     Column {
-        names: &["stime", "start", "start_time"],
-        heading: "STIME",
+        names: &["start"],
+        heading: "STARTED",
         right: true,
-        value: |p, _| start(p),
+        value: |p, _| time::format(p.started, 0, if p.elapsed < 86_400 { "%H:%M:%S" } else { "%b %d" }),
     },
     Column {
         names: &["lstart"],
@@ -271,7 +274,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         environment: false,
         sort: Vec::new(),
     };
-    let mut format = "pid,tty,time,comm=CMD";
+    let mut format = "pid,tname,time,comm=CMD";
     let words: Vec<String> = args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let mut rest = words.iter();
     let (mut bsd_all, mut bsd_x) = (false, false);
@@ -296,7 +299,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             let letter = match name {
                 "format" => 'o',
                 "sort" => 'k',
-                "pid" => 'p',
+                "pid" | "quick-pid" => 'p',
                 "ppid" => 'P',
                 "user" => 'u',
                 _ => {
@@ -313,14 +316,14 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             for (at, letter) in chars {
                 match letter {
                     'e' | 'A' => r.everybody = true,
-                    'f' => format = "user=UID,pid,ppid,c,stime,tty,time,cmd",
-                    'F' => format = "user=UID,pid,ppid,c,vsz,rss,stime,tty,time,cmd",
-                    'l' => format = "s,uid,pid,ppid,c,ni,vsz,tty,time,comm=CMD",
-                    'j' => format = "pid,pgid,sid,tty,time,comm=CMD",
+                    'f' => format = "user=UID,pid,ppid,c,stime,tname,time,cmd",
+                    'F' => format = "user=UID,pid,ppid,c,vsz,rss,stime,tname,time,cmd",
+                    'l' => format = "s,uid,pid,ppid,c,ni,vsz,tname,time,comm=CMD",
+                    'j' => format = "pid,pgid,sid,tname,time,comm=CMD",
                     'a' => r.everybody = true,
                     'w' => {}
                     'H' => r.forest = true,
-                    'o' | 'p' | 'u' | 'U' | 'C' => {
+                    'o' | 'p' | 'q' | 'u' | 'U' | 'C' => {
                         let inline = &letters[at + 1..];
                         let value =
                             if inline.is_empty() { rest.next().cloned() } else { Some(inline.to_owned()) };
@@ -337,11 +340,11 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                 match letter {
                     'a' => bsd_all = true,
                     'x' => bsd_x = true,
-                    'u' => format = "user,pid,pcpu,pmem,vsz,rss,tty,stat,start=START,bsdtime,command",
+                    'u' => format = "user,pid,pcpu,pmem,vsz,rss,tname,stat,bsdstart,bsdtime,command",
                     'f' => r.forest = true,
                     'w' => {}
                     'h' => r.headings = false,
-                    'j' => format = "ppid,pid,pgid,sid,tty,tpgid,stat,uid,bsdtime,command",
+                    'j' => format = "ppid,pid,pgid,sid,tname,tpgid,stat,uid,bsdtime,command",
                     'e' => r.environment = true,
                     _ => return Err(End::Failure(1, format!("error: unsupported option {letter}"))),
                 }
@@ -349,8 +352,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         }
     }
     if bsd_all || bsd_x {
-        if format.starts_with("pid,tty,time") {
-            format = "pid,tty,stat,bsdtime,command";
+        if format.starts_with("pid,tname,time") {
+            format = "pid,tname,stat,bsdtime,command";
         }
         r.everybody = bsd_all;
         r.same_user = bsd_x && !bsd_all;
@@ -366,7 +369,7 @@ fn take(r: &mut Request, letter: char, value: &str) -> Result<(), End> {
     let number =
         |w: &str| w.parse().map_err(|_| End::Failure(1, format!("error: process ID list syntax error: {w}")));
     match letter {
-        'p' => {
+        'p' | 'q' => {
             for word in list() {
                 r.pids.get_or_insert_default().push(number(word)?);
             }
@@ -463,6 +466,25 @@ fn sort(shown: &mut [&Proc], by: &[(usize, bool)], names: &mut Names) {
     }
 }
 
+/// How wide a column is at least.
+fn least(name: &str) -> usize {
+    match name {
+        "s" => 1,
+        "c" => 2,
+        "ni" => 3,
+        "stat" | "pcpu" | "pmem" | "nlwp" => 4,
+        "rss" | "uid" | "gid" | "tpgid" | "stime" | "bsdstart" => 5,
+        "vsz" | "bsdtime" => 6,
+        "pid" | "ppid" | "pgid" | "sid" | "etimes" => 7,
+        "tty" | "tname" | "user" | "ruser" | "group" | "time" | "start" => 8,
+        "etime" => 11,
+        "comm" => 15,
+        "lstart" => 24,
+        "cmd" | "args" => 27,
+        _ => 0,
+    }
+}
+
 fn show(cx: &mut Cx, r: &Request) -> Outcome {
     let all = all();
     let me = all.iter().find(|p| p.pid == process::id());
@@ -500,11 +522,7 @@ fn show(cx: &mut Cx, r: &Request) -> Outcome {
     }
     let widths: Vec<usize> = (0..r.columns.len())
         .map(|i| {
-            let least = match COLUMNS[r.columns[i].0].heading {
-                "PID" | "PPID" | "PGID" | "SID" => 7,
-                "TTY" | "USER" => 8,
-                _ => 0,
-            };
+            let least = least(COLUMNS[r.columns[i].0].names[0]);
             rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0).max(least)
         })
         .collect();
