@@ -15,6 +15,8 @@ pub(crate) struct Edit {
     /// No file of settings is read.
     pub(crate) bare: bool,
     pub(crate) recover: bool,
+    /// `-N`: scripts are for vim, not for old vi.
+    pub(crate) modern: bool,
     /// The text comes from standard input.
     pub(crate) stdin: bool,
 }
@@ -39,7 +41,7 @@ Arguments:
    -n\t\t\tNo swap file; there is none
    -r <file>\t\tRecover a text that was kept when the editor was ended
    -u <vimrc>\t\tNONE: no settings from EXINIT
-   -N\t\t\tNot fully Vi compatible; it never is
+   -N\t\t\tNot fully Vi compatible
    -c <command>\t\tExecute <command> after loading the first file
    +\t\t\tStart at end of file
    +<lnum>\t\tStart at line <lnum>
@@ -119,7 +121,8 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Wish, String> {
                 'R' | 'M' => edit.view = true,
                 'r' | 'L' => edit.recover = true,
                 'h' => return Ok(Wish::Say(USAGE.into())),
-                'n' | 'N' | 'X' => {}
+                'N' => edit.modern = true,
+                'n' | 'X' => {}
                 _ => return Err(format!("Unknown option argument: \"{argument}\"")),
             }
         }

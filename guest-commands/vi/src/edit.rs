@@ -173,7 +173,7 @@ impl Editor {
                 line.push(b' ');
                 // Two blanks stand behind a sentence.
                 if self.options.on("joinspaces")
-                    && (end == Some(b'.') || (!self.silent && matches!(end, Some(b'!' | b'?'))))
+                    && (end == Some(b'.') || (!self.compatible && matches!(end, Some(b'!' | b'?'))))
                 {
                     line.push(b' ');
                 }

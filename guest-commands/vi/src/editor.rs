@@ -144,6 +144,8 @@ pub(crate) struct Editor {
     pub(crate) line_mode: bool,
     /// In that mode, only what is asked for is printed.
     pub(crate) silent: bool,
+    /// Some things are as in old vi, as scripts have it that do not ask for `-N`.
+    pub(crate) compatible: bool,
     pub(crate) scroll_by: Option<usize>,
     /// It was said that there are more files to edit.
     pub(crate) warned_of_more: bool,
@@ -199,6 +201,7 @@ impl Editor {
             quit: None,
             line_mode: false,
             silent: false,
+            compatible: false,
             scroll_by: None,
             warned_of_more: false,
             behind: false,
@@ -280,7 +283,7 @@ impl Editor {
 
     /// Says why something failed.
     pub(crate) fn complain(&mut self, stop: Stop) {
-        self.failed = true;
+        self.failed |= matches!(stop, Stop::Say(_));
         match stop {
             Stop::Bell => {
                 if let Some(host) = &mut self.host {

@@ -63,14 +63,12 @@ fn run(wish: arguments::Edit) -> i32 {
     };
     let mut editor = Editor::new(host);
     editor.line_mode = wish.line_mode;
-    editor.silent = wish.silent;
+    // Commands that nobody types are not answered.
+    editor.silent = wish.silent || (wish.line_mode && !agentos_guest::fd::isatty(0));
+    editor.compatible = editor.silent && !wish.modern;
     editor.only_view = wish.view;
-    if !wish.silent
-        && !wish.bare
-        && let Ok(text) = std::env::var("EXINIT")
-        && let Err(stop) = editor.ex(&text)
-    {
-        editor.complain(stop);
+    if !wish.silent && !wish.bare {
+        settings(&mut editor);
     }
     editor.arguments = wish.files;
     let first = editor.arguments.first().cloned();
@@ -96,6 +94,19 @@ fn run(wish: arguments::Edit) -> i32 {
         }
     }
     if wish.line_mode { script::run(&mut editor) } else { editor.run() }
+}
+
+/// Runs the commands of `EXINIT`, or else those of `~/.exrc`.
+fn settings(editor: &mut Editor) {
+    let home = std::env::var("HOME").map(|home| format!("{home}/.exrc")).unwrap_or_default();
+    let result = match std::env::var("EXINIT") {
+        Ok(text) => editor.ex(&text),
+        Err(_) if std::path::Path::new(&home).is_file() => editor.source(&home),
+        Err(_) => Ok(()),
+    };
+    if let Err(stop) = result {
+        editor.complain(stop);
+    }
 }
 
 /// A terminal if keys come from one and a screen is seen; else keys and commands are read as they come.

@@ -288,6 +288,11 @@ impl Editor {
         let mut p = self.cursor;
         let mut at_end = false;
         for i in 0..n {
+            if pending.is_some() && i + 1 == n && self.buf.line(p.line).is_empty() && p.line < self.buf.last()
+            {
+                // An empty line is taken with its end.
+                return Ok(to(place(p.line + 1, 0), Kind::Exclusive));
+            }
             match motion::word(&self.buf, p, big) {
                 Some(next) => p = next,
                 None => {

@@ -43,7 +43,11 @@ impl Host for Script {
         while self.keys.is_empty() {
             // Keys come in lines or not; what is there is taken, up to the last whole character.
             if self.bytes.is_empty() && !self.fill() {
-                return Event::End { status: 1, note: "Vim: Error reading input, exiting...", keep: true };
+                return Event::End {
+                    status: 1,
+                    note: "Vim: Error reading input, exiting...\nVim: Finished.",
+                    keep: true,
+                };
             }
             let all: Vec<u8> = self.bytes.drain(..).collect();
             let cut = match std::str::from_utf8(&all) {

@@ -241,19 +241,29 @@ impl Editor {
                 let limit = if step == 0 { Some(at.col) } else { None };
                 self.last_match_in(p, line, limit)?
             } else {
-                let from = if step == 0 {
-                    chars::next(self.buf.line(line), at.col.min(self.buf.line(line).len()))
-                } else {
-                    0
-                };
-                if step == 0 && from >= self.buf.line(line).len() {
-                    None
-                } else {
-                    p.find(&self.buf, line, from).map_err(too_hard)?
-                }
+                self.first_match_in(p, line, (step == 0).then_some(at.col))?
             };
             if let Some(m) = found {
                 return Ok(Some((m, wrapped)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Matches follow one another: none begins inside of another one.
+    fn first_match_in(&self, p: &Pattern, line: usize, behind: Option<usize>) -> Res<Option<Match>> {
+        let mut from = 0;
+        while let Some(m) = p.find(&self.buf, line, from).map_err(too_hard)? {
+            let bytes = self.buf.line(line);
+            let Some(behind) = behind else { return Ok(Some(m)) };
+            // What is found behind the last character stands on it.
+            let start = if m.start.col >= bytes.len() { chars::last(bytes) } else { m.start.col };
+            if start > behind || m.start.line > line {
+                return Ok(Some(m));
+            }
+            match after(bytes, line, &m) {
+                Some(next) => from = next,
+                None => break,
             }
         }
         Ok(None)
@@ -263,18 +273,29 @@ impl Editor {
         let bytes = self.buf.line(line);
         let (mut from, mut found) = (0, None);
         while let Some(m) = p.find(&self.buf, line, from).map_err(too_hard)? {
-            if m.start.line != line || before.is_some_and(|b| m.start.col >= b) {
+            let start = if m.start.col >= bytes.len() { chars::last(bytes) } else { m.start.col };
+            if m.start.line != line || before.is_some_and(|b| start >= b) {
                 break;
             }
-            from = chars::next(bytes, m.start.col);
-            let end = m.start.col >= bytes.len();
+            let next = after(bytes, line, &m);
             found = Some(m);
-            if end || from >= bytes.len() {
-                break;
+            match next {
+                Some(next) => from = next,
+                None => break,
             }
         }
         Ok(found)
     }
+}
+
+/// Where the search for the next match of a line goes on.
+fn after(bytes: &[u8], line: usize, m: &Match) -> Option<usize> {
+    let next = if m.end.line == line && m.end.col > m.start.col {
+        m.end.col
+    } else {
+        chars::next(bytes, m.start.col)
+    };
+    (m.end.line == line && m.start.col < bytes.len() && next < bytes.len()).then_some(next)
 }
 
 /// An offset of lines: down or up, and how many.

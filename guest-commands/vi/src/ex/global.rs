@@ -2,7 +2,7 @@
 
 use super::Command;
 use crate::buffer::place;
-use crate::editor::{Editor, Res, Stop, say};
+use crate::editor::{Editor, Res, say};
 use crate::searching::{split_pattern, too_hard};
 
 impl Editor {
@@ -65,14 +65,6 @@ impl Editor {
             self.cursor = place(line, 0);
             result = self.ex(if command.trim().is_empty() { "p" } else { &command });
             turns += 1;
-            if let Err(Stop::Say(text)) = &result
-                && !text.starts_with("E492")
-                && self.line_mode
-            {
-                // One line that fails does not end the others.
-                self.failed = true;
-                result = Ok(());
-            }
             if result.is_err() || self.quit.is_some() {
                 break;
             }

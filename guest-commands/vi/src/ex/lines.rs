@@ -180,12 +180,15 @@ impl Editor {
     pub(crate) fn shown_line(&self, line: usize, number: bool, list: bool) -> String {
         let bytes = self.buf.line(line);
         let mut out = if number || self.options.on("number") {
-            let width = if self.line_mode { 7 } else { (self.buf.len().to_string().len()).max(3) };
+            let width = if self.compatible { 7 } else { (self.buf.len().to_string().len()).max(3) };
             format!("{:>width$} ", line + 1)
         } else {
             String::new()
         };
         let list = list || self.options.on("list");
+        if bytes.is_empty() && !list {
+            out.push(' ');
+        }
         let mut column = 0;
         for (_, c) in chars::iterate(bytes) {
             let width = chars::width(c, column, if list { 0 } else { self.tab() });

@@ -222,14 +222,13 @@ impl Editor {
             after = bare;
         }
         if command.to < command.from {
-            // vim asks; here the order is mended, as it does in scripts.
-            if !self.line_mode || self.silent {
-                std::mem::swap(&mut command.from, &mut command.to);
-            } else {
+            if self.line_mode {
                 return say("E493: Backwards range given");
             }
+            // vim asks; what else could be meant?
+            std::mem::swap(&mut command.from, &mut command.to);
         }
-        if command.to > self.buf.len() && full != "k" || (command.to > self.buf.len()) {
+        if command.to > self.buf.len() {
             return say("E16: Invalid range");
         }
         let all =
@@ -266,7 +265,7 @@ impl Editor {
                 return say("E501: At end-of-file");
             }
         } else if line > self.buf.len() {
-            if self.line_mode {
+            if self.compatible {
                 return say("E16: Invalid range");
             }
             line = self.buf.len();

@@ -6,13 +6,6 @@ use crate::searching::{split_pattern, too_hard};
 impl Editor {
     /// The addresses before a command, as numbers of lines from 1, and the rest.
     pub(crate) fn range<'a>(&mut self, text: &'a str) -> Res<(Vec<usize>, &'a str)> {
-        let start = self.cursor;
-        let result = self.addresses(text);
-        self.cursor = start;
-        result
-    }
-
-    fn addresses<'a>(&mut self, text: &'a str) -> Res<(Vec<usize>, &'a str)> {
         let mut rest = text.trim_start();
         let mut found = Vec::new();
         loop {
