@@ -475,7 +475,9 @@ impl Editor {
         {
             text.push_str(&format!("recording @{name}"));
         }
-        let ruler = self.options.on("ruler") && cols >= 38;
+        // A message that does not fit beside the ruler is worth more than it.
+        let wide: usize = text.chars().map(|c| chars::width(c, 0, 0)).sum();
+        let ruler = self.options.on("ruler") && cols >= 38 && wide <= cols - 19;
         let room = if ruler { cols - 19 } else { cols.saturating_sub(1) };
         let mut row = Row::new();
         for c in text.chars() {

@@ -41,7 +41,8 @@ impl Host for Session {
     }
 
     fn event(&mut self, screen: Option<&Screen>) -> Event {
-        if let Some(screen) = screen
+        // What is typed ahead, or pasted, is drawn when it has come to an end.
+        if let Some(screen) = screen.filter(|_| !self.terminal.waiting())
             && self.terminal.draw(&screen.rows, screen.cursor).is_err()
         {
             return Event::End { status: 1, note: "", keep: true };

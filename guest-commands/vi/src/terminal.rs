@@ -191,6 +191,11 @@ impl Terminal {
         event
     }
 
+    /// Whether keys were read that nobody has taken yet.
+    pub(crate) fn waiting(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
     /// Whether ^C was typed, or the program is to end; for loops that take long.
     pub(crate) fn interrupted(&mut self) -> bool {
         match signal::take_pending() {
