@@ -197,8 +197,7 @@ Tell how long the system has been running.
   -s, --since    system up since
   -V, --version  output version information and exit";
     let parsed = cx.parse(spec, args, Order::Permute, help)?;
-    let up = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let up = up.split(' ').next().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0) as u64;
+    let up = seconds_up();
     let now = time::now();
     match parsed.opts.first().map(|o| o.id) {
         Some("help") => cx.print(format_args!("Usage: {}\n", help.replace("{}", "uptime")))?,
@@ -209,20 +208,29 @@ Tell how long the system has been running.
             cx.print(format_args!("{}\n", time::format(now - up.cast_signed(), 0, "%Y-%m-%d %H:%M:%S")))?;
         }
         Some(_) => cx.print(format_args!("up {}\n", pretty(up)))?,
-        None => {
-            let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-            let load: Vec<&str> = load.split(' ').take(3).collect();
-            let (days, hours, minutes) = (up / 86_400, up / 3600 % 24, up / 60 % 60);
-            let mut since = String::new();
-            if days > 0 {
-                since += &format!("{days} day{}, ", if days == 1 { "" } else { "s" });
-            }
-            since += &if hours > 0 { format!("{hours:2}:{minutes:02}") } else { format!("{minutes} min") };
-            let clock = time::format(now, 0, "%H:%M:%S");
-            cx.print(format_args!(" {clock} up {since},  0 user,  load average: {}\n", load.join(", ")))?;
-        }
+        None => cx.put(uptime_line().as_bytes())?,
     }
     Ok(0)
+}
+
+fn seconds_up() -> u64 {
+    let up = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    up.split(' ').next().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0) as u64
+}
+
+/// What `uptime` says, and `w` above its table.
+pub(super) fn uptime_line() -> String {
+    let up = seconds_up();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load: Vec<&str> = load.split(' ').take(3).collect();
+    let (days, hours, minutes) = (up / 86_400, up / 3600 % 24, up / 60 % 60);
+    let mut since = String::new();
+    if days > 0 {
+        since += &format!("{days} day{}, ", if days == 1 { "" } else { "s" });
+    }
+    since += &if hours > 0 { format!("{hours:2}:{minutes:02}") } else { format!("{minutes} min") };
+    let clock = time::format(time::now(), 0, "%H:%M:%S");
+    format!(" {clock} up {since},  0 user,  load average: {}\n", load.join(", "))
 }
 
 /// Weeks, days, hours and minutes, as far as there are any.

@@ -13,40 +13,57 @@ mod diff;
 mod diff3;
 mod disk;
 mod echo;
+mod ed;
 mod env;
 mod envsubst;
 mod file;
 mod find;
+mod flock;
 mod free;
+mod getent;
 mod getopt;
 mod grep;
 mod head;
 mod hexdump;
+mod iconv;
 mod kill;
+mod locale;
 mod login;
 mod look;
 mod ls;
 mod machine;
+mod man;
 mod mkdir;
+mod mounts;
 mod mv;
+mod namei;
+mod newlines;
 mod owner;
 mod patch;
 mod pgrep;
 mod ps;
+mod pstree;
+mod rename;
 mod rev;
 mod sdiff;
 mod sed;
 mod setsid;
+mod shred;
 mod sleep;
+mod special;
 mod stat;
+mod stdbuf;
 mod strings;
 mod stty;
 mod tac;
 mod tail;
 mod test;
+mod time;
 mod timeout;
 mod tree;
+mod ts;
 mod upstream;
+mod uuidgen;
 mod wc;
 mod which;
 mod words;
@@ -84,6 +101,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("bc", Run::Own(bc::main)),
     ("cal", Run::Own(cal::main)),
     ("cat", Run::Own(cat::main)),
+    ("chcon", Run::Own(special::chcon)),
     ("chgrp", Run::Own(owner::chown)),
     ("chmod", Run::Own(chmod::main)),
     ("chown", Run::Own(owner::chown)),
@@ -104,8 +122,10 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("dir", Run::Own(ls::main)),
     ("dircolors", uu!("dircolors", uu_dircolors)),
     ("dirname", uu!("dirname", uu_dirname)),
+    ("dos2unix", Run::Own(newlines::main)),
     ("du", Run::Own(disk::du)),
     ("echo", Run::Own(echo::main)),
+    ("ed", Run::Own(ed::main)),
     ("egrep", Run::Own(grep::main)),
     ("env", Run::Own(env::main)),
     ("envsubst", Run::Own(envsubst::main)),
@@ -116,9 +136,12 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("fgrep", Run::Own(grep::main)),
     ("file", Run::Own(file::main)),
     ("find", Run::Own(find::main)),
+    ("findmnt", Run::Own(mounts::findmnt)),
+    ("flock", Run::Own(flock::main)),
     ("fmt", uu!("fmt", uu_fmt)),
     ("fold", uu!("fold", uu_fold)),
     ("free", Run::Own(free::free)),
+    ("getent", Run::Own(getent::main)),
     ("getopt", Run::Own(getopt::main)),
     ("grep", Run::Own(grep::main)),
     ("groups", Run::Own(owner::groups)),
@@ -127,6 +150,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("hexdump", Run::Own(hexdump::main)),
     ("hostid", Run::Own(login::hostid)),
     ("hostname", Run::Own(machine::hostname)),
+    ("iconv", Run::Own(iconv::main)),
     ("id", Run::Own(owner::id)),
     ("install", Run::Own(mkdir::install)),
     ("join", uu!("join", uu_join)),
@@ -134,14 +158,21 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("killall", Run::Own(pgrep::killall)),
     ("link", uu!("link", uu_link)),
     ("ln", uu!("ln", uu_ln)),
+    ("locale", Run::Own(locale::main)),
     ("logname", Run::Own(login::logname)),
     ("look", Run::Own(look::main)),
     ("ls", Run::Own(ls::main)),
+    ("mac2unix", Run::Own(newlines::main)),
+    ("man", Run::Own(man::man)),
     ("md5sum", uu!("md5sum", uu_md5sum)),
     ("mkdir", Run::Own(mkdir::main)),
     ("mkfifo", Run::Own(chmod::mkfifo)),
+    ("mknod", Run::Own(special::mknod)),
     ("mktemp", uu!("mktemp", uu_mktemp)),
+    ("mount", Run::Own(mounts::mount)),
+    ("mountpoint", Run::Own(mounts::mountpoint)),
     ("mv", Run::Own(mv::main)),
+    ("namei", Run::Own(namei::main)),
     ("ncal", Run::Own(cal::main)),
     ("nice", Run::Own(timeout::nice)),
     ("nl", uu!("nl", uu_nl)),
@@ -154,18 +185,24 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("pathchk", uu!("pathchk", uu_pathchk)),
     ("pgrep", Run::Own(pgrep::pgrep)),
     ("pidof", Run::Own(pgrep::pidof)),
+    ("pinky", Run::Own(login::pinky)),
     ("pkill", Run::Own(pgrep::pkill)),
     ("pr", uu!("pr", uu_pr)),
     ("printenv", Run::Own(env::printenv)),
     ("printf", uu!("printf", uu_printf)),
     ("ps", Run::Own(ps::main)),
+    ("pstree", Run::Own(pstree::main)),
     ("ptx", uu!("ptx", uu_ptx)),
     ("pwd", Run::Own(machine::pwd)),
     ("readlink", uu!("readlink", uu_readlink)),
     ("realpath", uu!("realpath", uu_realpath)),
+    ("red", Run::Own(ed::main)),
+    ("rename", Run::Own(rename::main)),
+    ("renice", Run::Own(timeout::renice)),
     ("rev", Run::Own(rev::main)),
     ("rm", uu!("rm", uu_rm)),
     ("rmdir", uu!("rmdir", uu_rmdir)),
+    ("runcon", Run::Own(special::runcon)),
     ("sdiff", Run::Own(sdiff::main)),
     ("sed", Run::Own(sed::main)),
     ("seq", uu!("seq", uu_seq)),
@@ -175,11 +212,14 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("sha256sum", uu!("sha256sum", uu_sha256sum)),
     ("sha384sum", uu!("sha384sum", uu_sha384sum)),
     ("sha512sum", uu!("sha512sum", uu_sha512sum)),
+    ("shred", Run::Own(shred::main)),
     ("shuf", uu!("shuf", uu_shuf)),
     ("sleep", Run::Own(sleep::main)),
     ("sort", uu!("sort", uu_sort)),
     ("split", uu!("split", uu_split)),
+    ("sponge", Run::Own(ts::sponge)),
     ("stat", Run::Own(stat::main)),
+    ("stdbuf", Run::Own(stdbuf::main)),
     ("strings", Run::Own(strings::main)),
     ("stty", Run::Own(stty::main)),
     ("sum", uu!("sum", uu_sum)),
@@ -188,23 +228,31 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("tail", Run::Own(tail::main)),
     ("tee", uu!("tee", uu_tee)),
     ("test", Run::Own(test::main)),
+    ("time", Run::Own(time::main)),
     ("timeout", Run::Own(timeout::main)),
     ("touch", uu!("touch", uu_touch)),
     ("tr", uu!("tr", uu_tr)),
     ("tree", Run::Own(tree::main)),
     ("true", Run::Own(nothing)),
     ("truncate", uu!("truncate", uu_truncate)),
+    ("ts", Run::Own(ts::ts)),
     ("tsort", uu!("tsort", uu_tsort)),
     ("tty", Run::Own(machine::tty)),
     ("uname", Run::Own(machine::uname)),
     ("unexpand", uu!("unexpand", uu_unexpand)),
     ("uniq", uu!("uniq", uu_uniq)),
+    ("unix2dos", Run::Own(newlines::main)),
+    ("unix2mac", Run::Own(newlines::main)),
     ("unlink", uu!("unlink", uu_unlink)),
     ("uptime", Run::Own(free::uptime)),
     ("users", Run::Own(login::users)),
+    ("uuidgen", Run::Own(uuidgen::main)),
     ("vdir", Run::Own(ls::main)),
+    ("w", Run::Own(login::w)),
     ("wc", Run::Own(wc::main)),
+    ("whereis", Run::Own(man::whereis)),
     ("which", Run::Own(which::main)),
+    ("who", Run::Own(login::who)),
     ("whoami", Run::Own(owner::whoami)),
     ("xargs", Run::Own(xargs::main)),
     ("xxd", Run::Own(xxd::main)),

@@ -234,3 +234,74 @@ pub(crate) fn nice(cx: &mut Cx, args: &[OsString]) -> Outcome {
     }
     exec(cx, "", &parsed.operands, None)
 }
+
+/// `renice`: there is one niceness, 0, which cannot be changed.
+pub(crate) fn renice(cx: &mut Cx, args: &[OsString]) -> Outcome {
+    let help = "{} [-n|--priority|--relative] <priority> [-p|--pid] <pid>...
+ renice [-n|--priority|--relative] <priority> -g|--pgrp <pgid>...
+ renice [-n|--priority|--relative] <priority> -u|--user <user>...
+Alter the priority of running processes; here every process has the same, 0.
+  -n, --priority <num>   specify the nice value
+      --relative <num>   specify the nice value, relative to the current one
+  -p, --pid              interpret arguments as process ID (default)
+  -g, --pgrp             interpret arguments as process group ID
+  -u, --user             interpret arguments as username or user ID
+  -V, --version          display version";
+    let (mut wanted, mut kind) = (None, "process ID");
+    let mut targets = Vec::new();
+    let mut words = args.iter().map(|word| word.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-h" | "--help" => {
+                cx.print(format_args!("Usage:\n {}\n", help.replace("{}", "renice")))?;
+                return Ok(0);
+            }
+            "-V" | "--version" => return Err(cx.version()),
+            "-n" | "--priority" | "--relative" if wanted.is_none() => wanted = words.next(),
+            "-p" | "--pid" => kind = "process ID",
+            "-g" | "--pgrp" => kind = "process group ID",
+            "-u" | "--user" => kind = "user ID",
+            _ if wanted.is_none() => wanted = Some(word),
+            _ => targets.push((kind, word)),
+        }
+    }
+    let (Some(wanted), false) = (wanted, targets.is_empty()) else {
+        return Err(cx.usage("not enough arguments"));
+    };
+    let Ok(wanted) = wanted.parse::<i64>() else {
+        return Err(cx.usage(format!("invalid priority '{wanted}'")));
+    };
+    let all = super::ps::all();
+    let mut status = 0;
+    for (kind, word) in targets {
+        let number = match kind {
+            "user ID" => crate::names::user_operand(&word),
+            _ => word.parse().ok(),
+        };
+        let Some(number) = number else {
+            cx.say(if kind == "user ID" {
+                format!("unknown user {word}")
+            } else {
+                format!("bad {kind} value: {word}")
+            });
+            status = 1;
+            continue;
+        };
+        let there = all.iter().any(|p| match kind {
+            "process ID" => p.pid == number,
+            "process group ID" => p.pgid == number,
+            _ => p.uid == number,
+        });
+        let why = |errno| strerror(&agentos_guest::io_error(errno));
+        if !there {
+            cx.say(format_args!("failed to get priority for {number} ({kind}): {}", why(Errno::ESRCH)));
+            status = 1;
+        } else if wanted != 0 {
+            cx.say(format_args!("failed to set priority for {number} ({kind}): {}", why(Errno::ENOTSUP)));
+            status = 1;
+        } else {
+            cx.print(format_args!("{number} ({kind}) old priority 0, new priority 0\n"))?;
+        }
+    }
+    Ok(status)
+}
