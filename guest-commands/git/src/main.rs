@@ -2,13 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+mod address;
 mod args;
+mod bundle;
 mod bytes;
 mod changes;
 mod cmd;
 mod combined;
 mod config;
 mod date;
+mod delta;
 mod diffout;
 mod error;
 mod glob;
@@ -20,16 +23,22 @@ mod message;
 mod odb;
 mod oid;
 mod pack;
+mod packread;
+mod packwrite;
 mod pathspec;
 mod pretty;
+mod reach;
 mod refs;
+mod refspec;
 mod regex;
+mod remotes;
 mod repo;
 mod revision;
 mod sequence;
 mod switch;
 mod textdiff;
 mod threeway;
+mod transport;
 mod tree;
 mod walk;
 mod worktree;

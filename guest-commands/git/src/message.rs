@@ -82,6 +82,26 @@ pub(crate) fn run_editor(editor: &str, file: &Path) -> bool {
 
 /// Runs a hook if there is one; its exit status.
 pub(crate) fn hook(repo: &Repo, name: &str, arguments: &[&Path]) -> Res<i32> {
+    run_hook(repo, name, &mut |command| {
+        command.fd(1, 2).args(arguments);
+    })
+}
+
+/// [`hook`] with words, that reads a file as its standard input, and whose output is that of the command.
+pub(crate) fn hook_with(repo: &Repo, name: &str, words: &[&str], input: Option<&Path>) -> Res<i32> {
+    let file = match input {
+        Some(input) => Some(std::fs::File::open(input)?),
+        None => None,
+    };
+    run_hook(repo, name, &mut |command| {
+        command.args(words);
+        if let Some(file) = &file {
+            command.fd(0, std::os::fd::AsRawFd::as_raw_fd(file) as u32);
+        }
+    })
+}
+
+fn run_hook(repo: &Repo, name: &str, prepare: &mut dyn FnMut(&mut Command)) -> Res<i32> {
     let dir = match repo.config.get("core.hookspath") {
         Some(dir) => std::path::PathBuf::from(crate::config::expand_home(&dir)),
         None => repo.common_dir.join("hooks"),
@@ -92,11 +112,8 @@ pub(crate) fn hook(repo: &Repo, name: &str, arguments: &[&Path]) -> Res<i32> {
     }
     flush();
     let mut command = Command::new(&file);
-    command
-        .args(arguments)
-        .fd(1, 2)
-        .env("GIT_DIR", &repo.shown_git_dir)
-        .env("GIT_INDEX_FILE", repo.index_file());
+    command.env("GIT_DIR", &repo.shown_git_dir).env("GIT_INDEX_FILE", repo.index_file());
+    prepare(&mut command);
     match command.status() {
         Ok(status) => Ok(status.shell_status()),
         Err(error) => {

@@ -1,13 +1,16 @@
-//! The object store: loose objects read and written, packs and alternates read. It knows nothing of refs.
+//! The object store: loose objects read and written, packs and alternates read, packs taken in. It knows nothing of refs.
 
 use crate::error::{Res, Stop, fatal};
+use crate::lock::Lock;
 use crate::oid::{Commit, EMPTY_TREE, Kind, Oid, Tag, TreeEntry, hash_object, parse_tree};
 use crate::pack::{Pack, Packed, apply_delta};
+use crate::packread::unpack;
+use crate::packwrite::{Place, index};
 use flate2::Compression;
 use flate2::bufread::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -26,6 +29,8 @@ pub(crate) struct Odb {
     packs: OnceCell<Vec<Pack>>,
     commits: RefCell<HashMap<Oid, Rc<Commit>>>,
     cache: RefCell<(usize, Cache)>,
+    /// Commits whose parents are not there, of the file `shallow`.
+    shallow: OnceCell<HashSet<Oid>>,
 }
 
 impl Odb {
@@ -41,7 +46,13 @@ impl Odb {
             }
             at += 1;
         }
-        Odb { dirs, packs: OnceCell::new(), commits: RefCell::default(), cache: RefCell::default() }
+        Odb {
+            dirs,
+            packs: OnceCell::new(),
+            commits: RefCell::default(),
+            cache: RefCell::default(),
+            shallow: OnceCell::new(),
+        }
     }
 
     /// The directory that is written to.
@@ -202,9 +213,96 @@ impl Odb {
         if let Some(commit) = self.commits.borrow().get(oid) {
             return Ok(commit.clone());
         }
-        let commit = Rc::new(Commit::parse(&self.expect(oid, Kind::Commit)?)?);
+        let mut commit = Commit::parse(&self.expect(oid, Kind::Commit)?)?;
+        if self.is_shallow(oid) {
+            commit.parents.clear();
+        }
+        let commit = Rc::new(commit);
         self.commits.borrow_mut().insert(*oid, commit.clone());
         Ok(commit)
+    }
+
+    /// The commits whose parents are not there.
+    pub(crate) fn shallow(&self) -> &HashSet<Oid> {
+        self.shallow.get_or_init(|| {
+            let text = fs::read(self.shallow_file()).unwrap_or_default();
+            text.split(|b| *b == b'\n').filter_map(Oid::parse).collect()
+        })
+    }
+
+    pub(crate) fn is_shallow(&self, oid: &Oid) -> bool {
+        self.shallow().contains(oid)
+    }
+
+    fn shallow_file(&self) -> PathBuf {
+        self.dirs[0].parent().unwrap_or(Path::new("")).join("shallow")
+    }
+
+    /// Writes down which commits have no parents here.
+    pub(crate) fn set_shallow(&self, all: &HashSet<Oid>) -> Res<()> {
+        let file = self.shallow_file();
+        if all.is_empty() {
+            let _ = fs::remove_file(&file);
+            return Ok(());
+        }
+        let mut all: Vec<&Oid> = all.iter().collect();
+        all.sort();
+        let text: String = all.iter().map(|o| format!("{o}\n")).collect();
+        Lock::new(&file)?.commit(text.as_bytes())?;
+        Ok(())
+    }
+
+    /// Whether an object is in a pack.
+    pub(crate) fn is_packed(&self, oid: &Oid) -> bool {
+        self.packs().iter().any(|p| p.find(oid).is_some())
+    }
+
+    /// The delta that an object is stored as, and its base.
+    pub(crate) fn stored_delta(&self, oid: &Oid) -> Res<Option<(Oid, Vec<u8>)>> {
+        let Some((pack, offset)) = self.packs().iter().find_map(|p| Some((p, p.find(oid)?))) else {
+            return Ok(None);
+        };
+        Ok(match pack.entry(offset)? {
+            Packed::Whole(..) => None,
+            Packed::OfsDelta(base, delta) => pack.name_at(base).map(|base| (base, delta)),
+            Packed::RefDelta(base, delta) => Some((base, delta)),
+        })
+    }
+
+    /// Puts a pack and its index into the store. Returns the name of the pack without a suffix.
+    pub(crate) fn add_pack(&self, pack: &[u8], places: &[Place], sum: &Oid) -> Res<PathBuf> {
+        let dir = self.dirs[0].join("pack");
+        fs::create_dir_all(&dir)?;
+        let base = dir.join(format!("pack-{sum}"));
+        for (suffix, content) in [("pack", pack), ("idx", &index(places, sum)[..])] {
+            let file = base.with_extension(suffix);
+            let temporary = dir.join(format!("tmp_{suffix}_{}", &sum.to_string()[..12]));
+            fs::write(&temporary, content)?;
+            let _ = agentos_guest::fs::chmod(&temporary, 0o444);
+            fs::rename(&temporary, &file)?;
+        }
+        Ok(base)
+    }
+
+    /// Takes in a pack that came from elsewhere: few objects become loose ones, many stay a pack.
+    pub(crate) fn receive(&self, mut pack: Vec<u8>, limit: u32) -> Res<()> {
+        let count = pack.get(8..12).map_or(0, |b| u32::from_be_bytes([b[0], b[1], b[2], b[3]]));
+        if count == 0 {
+            return Ok(());
+        }
+        if count < limit {
+            return unpack(&mut pack, Some(self), &mut |object| {
+                self.write(object.kind, object.data).map(drop)
+            })
+            .map(drop);
+        }
+        let mut places = Vec::new();
+        let sum = unpack(&mut pack, Some(self), &mut |object| {
+            places.push(object.place);
+            Ok(())
+        })?;
+        places.sort_by_key(|p| p.oid);
+        self.add_pack(&pack, &places, &sum).map(drop)
     }
 
     /// What tags lead to at last.

@@ -1,8 +1,9 @@
-//! Reading packs: the index (version 2), entries and deltas. It writes none.
+//! Reading packs: the index (version 2), entries and deltas. Writing them is `packwrite.rs`.
 
 use crate::error::{Res, Stop};
 use crate::oid::{Kind, Oid};
 use flate2::bufread::ZlibDecoder;
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::{BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ pub(crate) struct Pack {
     pub(crate) path: PathBuf,
     index: Vec<u8>,
     count: usize,
+    /// Offsets and names, sorted; made when a delta is asked for.
+    offsets: OnceCell<Vec<(u64, Oid)>>,
 }
 
 /// How a packed object is stored.
@@ -23,7 +26,7 @@ pub(crate) enum Packed {
 
 const HEAD: usize = 8 + 256 * 4;
 /// No object that a guest could hold is larger.
-const MAX_OBJECT: u64 = 1 << 30;
+pub(crate) const MAX_OBJECT: u64 = 1 << 30;
 
 fn broken(path: &Path) -> Stop {
     Stop::Fatal(format!("packfile {} is damaged", path.display()))
@@ -39,7 +42,7 @@ impl Pack {
                 idx.display()
             )));
         }
-        let mut pack = Pack { path: idx.with_extension("pack"), index, count: 0 };
+        let mut pack = Pack { path: idx.with_extension("pack"), index, count: 0, offsets: OnceCell::new() };
         pack.count = pack.word(HEAD - 4) as usize;
         if pack.index.len() < HEAD + pack.count * 28 + 40 {
             return Err(broken(idx));
@@ -75,14 +78,27 @@ impl Pack {
     /// Where an object is in the pack.
     pub(crate) fn find(&self, oid: &Oid) -> Option<u64> {
         let at = self.lower(oid);
-        (at < self.count && self.oid(at) == *oid).then(|| {
-            let small = self.word(HEAD + self.count * 24 + at * 4);
-            if small & 0x8000_0000 == 0 {
-                return u64::from(small);
-            }
-            let big = HEAD + self.count * 28 + (small & 0x7fff_ffff) as usize * 8;
-            u64::from(self.word(big)) << 32 | u64::from(self.word(big + 4))
-        })
+        (at < self.count && self.oid(at) == *oid).then(|| self.offset(at))
+    }
+
+    fn offset(&self, at: usize) -> u64 {
+        let small = self.word(HEAD + self.count * 24 + at * 4);
+        if small & 0x8000_0000 == 0 {
+            return u64::from(small);
+        }
+        let big = HEAD + self.count * 28 + (small & 0x7fff_ffff) as usize * 8;
+        u64::from(self.word(big)) << 32 | u64::from(self.word(big + 4))
+    }
+
+    /// The name of what is at an offset.
+    pub(crate) fn name_at(&self, offset: u64) -> Option<Oid> {
+        let offsets = self.offsets.get_or_init(|| {
+            let mut all: Vec<(u64, Oid)> =
+                (0..self.count).map(|at| (self.offset(at), self.oid(at))).collect();
+            all.sort();
+            all
+        });
+        offsets.binary_search_by_key(&offset, |o| o.0).ok().map(|at| offsets[at].1)
     }
 
     /// Names between two.

@@ -109,6 +109,9 @@ pub(crate) fn decorations(repo: &Repo) -> Decorations {
     {
         all.entry(head).or_default().insert(0, Decoration { full: "HEAD".to_owned(), head: false });
     }
+    for oid in repo.odb.shallow() {
+        all.entry(*oid).or_default().insert(0, Decoration { full: "grafted".to_owned(), head: false });
+    }
     all
 }
 
@@ -132,6 +135,8 @@ pub(crate) fn decorate(list: Option<&Vec<Decoration>>, color: bool, full: bool) 
                 paint(short, "1;31")
             } else if d.full == "HEAD" {
                 paint(short, "1;36")
+            } else if d.full == "grafted" {
+                paint(short, "1;34")
             } else if d.full == "refs/stash" {
                 paint("refs/stash", "1;35")
             } else {

@@ -362,24 +362,29 @@ impl Repo {
         Ok(())
     }
 
-    /// Moves all loose refs into `packed-refs`.
-    pub(crate) fn pack_refs(&self) -> Res<()> {
-        let all = self.refs("refs/");
+    /// Writes `packed-refs` anew; the refs are sorted by name.
+    pub(crate) fn write_packed(&self, refs: &[(String, Oid)]) -> Res<()> {
         let mut text = b"# pack-refs with: peeled fully-peeled sorted \n".to_vec();
-        let mut packed = Vec::new();
-        for (name, oid) in all {
-            if matches!(self.ref_value(&name), Some(Value::Symbolic(_))) {
-                continue;
-            }
+        for (name, oid) in refs {
             text.extend(format!("{oid} {name}\n").bytes());
-            if let Ok((peeled, _)) = self.odb.peel(&oid)
-                && peeled != oid
+            if let Ok((peeled, _)) = self.odb.peel(oid)
+                && peeled != *oid
             {
                 text.extend(format!("^{peeled}\n").bytes());
             }
-            packed.push((name, oid));
         }
         Lock::new(&self.common_dir.join("packed-refs"))?.commit(&text)?;
+        Ok(())
+    }
+
+    /// Moves all loose refs into `packed-refs`.
+    pub(crate) fn pack_refs(&self) -> Res<()> {
+        let all = self.refs("refs/");
+        let packed: Vec<(String, Oid)> = all
+            .into_iter()
+            .filter(|(name, _)| !matches!(self.ref_value(name), Some(Value::Symbolic(_))))
+            .collect();
+        self.write_packed(&packed)?;
         for (name, oid) in packed {
             let file = self.ref_file(&name);
             if fs::read(&file).is_ok_and(|t| Oid::parse(t.trim_ascii()) == Some(oid)) {

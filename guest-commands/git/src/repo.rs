@@ -40,7 +40,7 @@ pub(crate) struct Repo {
 }
 
 /// Whether a directory is a repository by itself.
-fn is_git_dir(dir: &Path) -> bool {
+pub(crate) fn is_git_dir(dir: &Path) -> bool {
     fs::symlink_metadata(dir.join("HEAD")).is_ok()
         && (dir.join("commondir").exists() || (dir.join("objects").is_dir() && dir.join("refs").is_dir()))
 }
@@ -159,6 +159,33 @@ impl Repo {
             set_current_dir(root)?;
         }
         Ok(repo)
+    }
+
+    /// Another repository than that of the working directory. It moves nowhere.
+    pub(crate) fn at(git_dir: &Path) -> Res<Repo> {
+        let git_dir = clean(git_dir);
+        let common_dir = match fs::read(git_dir.join("commondir")) {
+            Ok(text) => clean(&git_dir.join(bytes::path(text.trim_ascii_end()))),
+            Err(_) => git_dir.clone(),
+        };
+        let config = Config::load(Some(&common_dir), &[])?;
+        let bare = config.flag("core.bare", git_dir.file_name().is_none_or(|n| n != ".git"));
+        let work_tree = if bare { None } else { git_dir.parent().map(Path::to_owned) };
+        Ok(Repo {
+            shown_git_dir: git_dir.clone(),
+            odb: Odb::new(common_dir.join("objects")),
+            git_dir,
+            common_dir,
+            work_tree,
+            prefix: Vec::new(),
+            cwd: current_dir()?,
+            config,
+        })
+    }
+
+    /// Looks at the object store anew, after packs were added.
+    pub(crate) fn reload(&mut self) {
+        self.odb = Odb::new(self.odb.dir().to_owned());
     }
 
     /// Moves to the top of the work tree; fails in a bare repository.

@@ -294,15 +294,33 @@ pub(crate) fn set_upstream(repo: &Repo, branch: &str, name: &str, quiet: bool) -
     } else {
         (".".to_owned(), full.clone())
     };
-    let file = repo.common_dir.join("config");
-    config::edit(&file, &format!("branch.{branch}.remote"), &config::Edit::Set(remote.as_bytes()), &|_| {
-        true
-    })?;
-    config::edit(&file, &format!("branch.{branch}.merge"), &config::Edit::Set(merge.as_bytes()), &|_| true)?;
+    write_upstream(repo, branch, &remote, &merge)?;
     if !quiet {
         out!("branch '{branch}' set up to track '{}'.\n", Repo::shorten(&full));
     }
     Ok(0)
+}
+
+fn write_upstream(repo: &Repo, branch: &str, remote: &str, merge: &str) -> Res<()> {
+    let file = repo.common_dir.join("config");
+    for (key, value) in [("remote", remote), ("merge", merge)] {
+        let value = config::Edit::Set(value.as_bytes());
+        config::edit(&file, &format!("branch.{branch}.{key}"), &value, &|_| true)?;
+    }
+    Ok(())
+}
+
+/// Sets what a branch is to be merged with: a branch of a remote, which need not be known here.
+pub(crate) fn track(repo: &Repo, branch: &str, remote: &str, merge: &str, quiet: bool) -> Res<()> {
+    write_upstream(repo, branch, remote, merge)?;
+    if quiet {
+        return Ok(());
+    }
+    match crate::remotes::Remote::new(repo, remote)?.tracking(merge) {
+        Some(name) => out!("branch '{branch}' set up to track '{}'.\n", Repo::shorten(&name)),
+        None => out!("branch '{branch}' set up to track '{}' by merging.\n", Repo::shorten(merge)),
+    }
+    Ok(())
 }
 
 fn delete(repo: &Repo, names: &[String], force: bool, quiet: bool, remote: bool) -> Res<i32> {
@@ -414,7 +432,8 @@ fn print_list(
         && head.is_none()
         && let Some(oid) = repo.head()
     {
-        let name = format!("(HEAD detached {})", super::detached_name(repo, &oid));
+        let name = super::detached_name(repo, &oid)
+            .map_or_else(|| "(no branch)".to_owned(), |name| format!("(HEAD detached {name})"));
         if filter.patterns.is_empty() && filter.wants(repo, "HEAD", &oid)? {
             rows.push(("HEAD".to_owned(), oid, name));
         }

@@ -358,9 +358,7 @@ fn go(repo: &Repo, o: &Options, target: Option<&str>, command: &str) -> Res<i32>
                 if was_detached && old != commit {
                     leaving(repo, &old, &commit)?;
                 } else if !was_detached && !o.detach && repo.config.flag("advice.detachedhead", true) {
-                    say!(
-                        "Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"
-                    );
+                    detached_advice(name);
                 }
                 say!(
                     "HEAD is now at {} {}",
@@ -371,6 +369,13 @@ fn go(repo: &Repo, o: &Options, target: Option<&str>, command: &str) -> Res<i32>
         }
     }
     Ok(0)
+}
+
+/// What is said to who leaves all branches.
+pub(crate) fn detached_advice(name: &str) {
+    say!(
+        "Note: switching to '{name}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\nchanges and commit them, and you can discard any commits you make in this\nstate without impacting any branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config variable advice.detachedHead to false\n"
+    );
 }
 
 /// What is said of a commit that HEAD leaves: whether branches have it.

@@ -197,6 +197,10 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let Some(theirs) = theirs else {
         return Err(Stop::Said(1, format!("merge: {name} - not something we can merge")));
     };
+    // What was fetched has no name of its own: its address stands in the message, its hash in conflicts.
+    let fetched = name == "FETCH_HEAD";
+    let action = std::env::var("GIT_REFLOG_ACTION").unwrap_or_else(|_| format!("merge {name}"));
+    let label = if fetched { theirs.to_string() } else { name.clone() };
     let Some(ours) = repo.head() else {
         let mut index = repo.index()?;
         let lock = index.lock()?;
@@ -244,7 +248,7 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             if !quiet {
                 out!("Fast-forward\n");
             }
-            repo.set_head(&theirs, &format!("merge {name}: Fast-forward"))?;
+            repo.set_head(&theirs, &format!("{action}: Fast-forward"))?;
         }
         show_stat(&repo, &ours, &theirs, quiet || !stat)?;
         return Ok(0);
@@ -277,7 +281,7 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         &if only_ours { old.clone() } else { base_files(&repo, &bases)? },
         &old,
         theirs_files,
-        &Labels { ours: "HEAD", theirs: &name, base: &base_name, favor, ..Labels::default() },
+        &Labels { ours: "HEAD", theirs: &label, base: &base_name, favor, ..Labels::default() },
     )?;
     let lock = index.lock()?;
     match apply(&repo, &mut index, &old, &merged) {
@@ -333,7 +337,7 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         message,
     };
     let oid = repo.odb.write(Kind::Commit, &made.write())?;
-    repo.set_head(&oid, &format!("merge {name}: Merge made by the '{strategy}' strategy."))?;
+    repo.set_head(&oid, &format!("{action}: Merge made by the '{strategy}' strategy."))?;
     if !quiet {
         out!("Merge made by the '{strategy}' strategy.\n");
     }
@@ -511,6 +515,7 @@ pub(crate) fn conflict_comment(merged: &Merged) -> String {
 /// `Merge branch 'topic'`
 fn merge_message(repo: &Repo, name: &str) -> String {
     let what = match revision::dwim(repo, name) {
+        Some(_) if name == "FETCH_HEAD" => fetched_name(repo),
         Some((full, _)) if full.starts_with("refs/heads/") => format!("branch '{name}'"),
         Some((full, _)) if full.starts_with("refs/tags/") => format!("tag '{name}'"),
         Some((full, _)) if full.starts_with("refs/remotes/") => {
@@ -524,6 +529,13 @@ fn merge_message(repo: &Repo, name: &str) -> String {
         None => " into HEAD".to_owned(),
     };
     format!("Merge {what}{into}\n")
+}
+
+/// What the first line of FETCH_HEAD that is for merging says: `branch 'x' of url`.
+fn fetched_name(repo: &Repo) -> String {
+    let text = bytes::text(&fs::read(repo.file("FETCH_HEAD")).unwrap_or_default());
+    let line = text.lines().find_map(|l| l.get(40..)?.strip_prefix("\t\t"));
+    line.unwrap_or("commit 'FETCH_HEAD'").to_owned()
 }
 
 fn squash_message(repo: &Repo, ours: &Oid, theirs: &Oid) -> Res<()> {

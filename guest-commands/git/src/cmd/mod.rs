@@ -4,14 +4,18 @@ mod add;
 mod blame;
 mod branch;
 mod checkout;
+mod clone;
 mod commit;
 mod config;
 mod diff;
+mod fetch;
 mod init;
 mod log;
 pub(crate) mod merge;
 mod pick;
 mod plumbing;
+mod pull;
+mod push;
 pub(crate) mod rebase;
 mod refs;
 mod remote;
@@ -38,12 +42,14 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("checkout", checkout::checkout, "Switch branches or restore files"),
     ("cherry-pick", pick::cherry_pick, "Apply the changes of existing commits"),
     ("clean", tidy::clean, "Remove untracked files"),
+    ("clone", clone::clone, "Copy a repository into a new directory"),
     ("commit", commit::commit, "Record changes to the repository"),
     ("commit-tree", plumbing::commit_tree, "Create a commit object of a tree"),
     ("config", config::config, "Get and set options"),
     ("count-objects", tidy::count_objects, "Count loose objects"),
     ("describe", refs::describe, "Name a commit after the nearest tag"),
     ("diff", diff::diff, "Show changes between commits, index and work tree"),
+    ("fetch", fetch::fetch, "Get objects and refs of another repository"),
     ("for-each-ref", refs::for_each_ref, "Show refs"),
     ("fsck", tidy::fsck, "Check the objects"),
     ("gc", tidy::gc, "Pack refs"),
@@ -52,12 +58,15 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("init", init::init, "Create a repository"),
     ("log", log::log, "Show commit logs"),
     ("ls-files", plumbing::ls_files, "Show files of the index and the work tree"),
+    ("ls-remote", fetch::ls_remote, "List refs of another repository"),
     ("ls-tree", plumbing::ls_tree, "List a tree"),
     ("merge", merge::merge, "Join two histories"),
     ("merge-base", plumbing::merge_base, "Find common ancestors"),
     ("mktree", plumbing::mktree, "Build a tree object"),
     ("mv", add::mv, "Move or rename a file"),
     ("pack-refs", tidy::gc, "Pack refs"),
+    ("pull", pull::pull, "Fetch, and merge or rebase"),
+    ("push", push::push, "Update refs of another repository"),
     ("read-tree", plumbing::read_tree, "Read a tree into the index"),
     ("rebase", rebase::rebase, "Put commits on top of another base"),
     ("reflog", log::reflog, "Show where refs have been"),
@@ -89,14 +98,9 @@ const ABSENT: &[(&str, &str)] = &[
     ("apply", "it is not supported"),
     ("archive", "it is not supported"),
     ("bisect", "it is not supported"),
-    ("clone", "this build has no transport"),
-    ("fetch", "this build has no transport"),
     ("format-patch", "it is not supported"),
     ("grep", "it is not supported"),
-    ("ls-remote", "this build has no transport"),
     ("notes", "it is not supported"),
-    ("pull", "this build has no transport"),
-    ("push", "this build has no transport"),
     ("submodule", "submodules are not supported"),
     ("worktree", "linked work trees are not supported"),
 ];
@@ -219,8 +223,8 @@ pub(crate) fn commit_files(repo: &Repo, commit: &Oid) -> Res<Files> {
     changes::files(repo, Some(repo.odb.commit(commit)?.tree))
 }
 
-/// `at v1` or `from 1234567`, of a HEAD that is on no branch.
-pub(crate) fn detached_name(repo: &Repo, oid: &Oid) -> String {
+/// `at v1` or `from 1234567`, of a HEAD that is on no branch; `None` if nothing says how it came there.
+pub(crate) fn detached_name(repo: &Repo, oid: &Oid) -> Option<String> {
     let log = repo.reflog("HEAD");
     for entry in log.iter().rev() {
         let text = crate::bytes::text(&entry.message);
@@ -237,7 +241,7 @@ pub(crate) fn detached_name(repo: &Repo, oid: &Oid) -> String {
             _ if hex && entry.new.to_string().starts_with(to) => repo.short(&entry.new),
             _ => repo.short(&entry.new),
         };
-        return format!("{} {name}", if entry.new == *oid { "at" } else { "from" });
+        return Some(format!("{} {name}", if entry.new == *oid { "at" } else { "from" }));
     }
-    format!("at {}", repo.short(oid))
+    None
 }

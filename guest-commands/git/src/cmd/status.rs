@@ -221,8 +221,10 @@ pub(crate) fn long_text(repo: &Repo, state: &State, untracked: Untracked, commit
         }
         None => {
             let oid = head.unwrap_or_default();
-            let name = super::detached_name(repo, &oid);
-            let _ = writeln!(o, "HEAD detached {name}");
+            let _ = match super::detached_name(repo, &oid) {
+                Some(name) => writeln!(o, "HEAD detached {name}"),
+                None => writeln!(o, "Not currently on any branch."),
+            };
         }
     }
     if head.is_none() {

@@ -228,7 +228,7 @@ pub(crate) fn fsck(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             }
         };
         for (to, target) in links {
-            if !known.contains(&target) {
+            if !known.contains(&target) && !repo.odb.exists(&target) {
                 out!(
                     "broken link from {:>7} {oid}\n              to {:>7} {target}\nmissing {} {target}\n",
                     kind.name(),
@@ -241,7 +241,7 @@ pub(crate) fn fsck(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         }
     }
     for (name, oid) in repo.refs("refs/") {
-        if !known.contains(&oid) {
+        if !known.contains(&oid) && !repo.odb.exists(&oid) {
             say!("error: {name}: invalid sha1 pointer {oid}");
             status |= 2;
         }
