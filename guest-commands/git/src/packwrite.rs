@@ -44,6 +44,15 @@ fn leads_to(deltas: &Deltas, from: Oid, oid: Oid) -> bool {
     true
 }
 
+/// An object that the next ones may be made of.
+struct Candidate {
+    kind: &'static str,
+    oid: Oid,
+    data: Rc<Vec<u8>>,
+    blocks: Base,
+    depth: usize,
+}
+
 /// Deltas that are stored already, then those that a search finds.
 fn choose(odb: &Odb, items: &[Item]) -> Res<Deltas> {
     let wanted: HashMap<Oid, usize> = items.iter().enumerate().map(|(at, i)| (i.oid, at)).collect();
@@ -65,14 +74,14 @@ fn choose(odb: &Odb, items: &[Item]) -> Res<Deltas> {
         list.push((item.kind.name(), item.hint, std::cmp::Reverse(odb.read(&item.oid)?.1.len()), item.oid));
     }
     list.sort();
-    let mut window: VecDeque<(&str, Oid, Rc<Vec<u8>>, Base, usize)> = VecDeque::new();
+    let mut window: VecDeque<Candidate> = VecDeque::new();
     for (kind, _, size, oid) in list {
         if size.0 < 50 || size.0 > LARGE {
             continue;
         }
         let data = odb.read(&oid)?.1;
         let mut best: Option<(Oid, Vec<u8>, usize)> = None;
-        for (base_kind, base_oid, base, blocks, depth) in window.iter().rev() {
+        for Candidate { kind: base_kind, oid: base_oid, data: base, blocks, depth } in window.iter().rev() {
             if *base_kind != kind || *depth >= DEPTH || data.len() < base.len() / 32 {
                 continue;
             }
@@ -86,7 +95,7 @@ fn choose(odb: &Odb, items: &[Item]) -> Res<Deltas> {
             deltas.insert(oid, (base, Rc::new(delta)));
         }
         let blocks = Base::new(&data);
-        window.push_back((kind, oid, data, blocks, depth));
+        window.push_back(Candidate { kind, oid, data, blocks, depth });
         if window.len() > WINDOW {
             window.pop_front();
         }

@@ -25,7 +25,7 @@ impl Spec {
             spec.force = true;
             rest = plus;
         }
-        match rest.split_once(':') {
+        match rest.rsplit_once(':') {
             Some((from, to)) => {
                 spec.from = from.to_owned();
                 spec.to = Some(to.to_owned());

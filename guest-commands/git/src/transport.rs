@@ -91,6 +91,25 @@ impl Local {
         let no = |text: &str| Ok(Some(text.to_owned()));
         let current = repo.work_tree.is_some() && repo.head_ref().as_deref() == Some(&update.name);
         let policy = |key: &str| repo.config.get(key).unwrap_or_else(|| "refuse".to_owned());
+        if current {
+            match policy("receive.denycurrentbranch").as_str() {
+                "ignore" | "false" => {}
+                "warn" => remote("warning: updating the current branch"),
+                "updateInstead" | "updateinstead" if !update.new.is_zero() => {
+                    if let Err(stop) = self.update_work_tree(&update.new) {
+                        return no(&stop.message());
+                    }
+                }
+                "updateInstead" | "updateinstead" => {}
+                _ => {
+                    remote(&format!(
+                        "error: refusing to update checked out branch: {}\n{REFUSE}",
+                        update.name
+                    ));
+                    return no("branch is currently checked out");
+                }
+            }
+        }
         if update.new.is_zero() {
             if repo.config.flag("receive.denydeletes", false) && update.name.starts_with("refs/heads/") {
                 remote(&format!("error: denying ref deletion for {}", update.name));
@@ -105,23 +124,6 @@ impl Local {
                         remote(&format!("error: refusing to delete the current branch: {}", update.name));
                         return no("deletion of the current branch prohibited");
                     }
-                }
-            }
-        } else if current {
-            match policy("receive.denycurrentbranch").as_str() {
-                "ignore" | "false" => {}
-                "warn" => remote("warning: updating the current branch"),
-                "updateInstead" | "updateinstead" => {
-                    if let Err(stop) = self.update_work_tree(&update.new) {
-                        return no(&stop.message());
-                    }
-                }
-                _ => {
-                    remote(&format!(
-                        "error: refusing to update checked out branch: {}\n{REFUSE}",
-                        update.name
-                    ));
-                    return no("branch is currently checked out");
                 }
             }
         }

@@ -406,12 +406,10 @@ fn fill(
             detached = true;
             repo.detach(&oid, &log)?;
         }
-        (Some(full), None) if full.starts_with("refs/heads/") => {
-            if !bare && refs.is_empty() {
-                let short = &full["refs/heads/".len()..];
-                set(&format!("branch.{short}.remote"), &origin)?;
-                set(&format!("branch.{short}.merge"), full)?;
-            }
+        (Some(full), None) if full.starts_with("refs/heads/") && !bare && refs.is_empty() => {
+            let short = &full["refs/heads/".len()..];
+            set(&format!("branch.{short}.remote"), &origin)?;
+            set(&format!("branch.{short}.merge"), full)?;
         }
         _ => {}
     }

@@ -550,24 +550,20 @@ pub(crate) fn fetch(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     } else if multiple {
         std::mem::take(&mut plain)
     } else {
-        let name = if plain.is_empty() { remotes::default(&repo) } else { plain.remove(0) };
-        vec![name]
+        if plain.is_empty() {
+            let name = remotes::default(&repo);
+            // Where no remote is known there is nothing to do.
+            if repo.config.get(&format!("remote.{name}.url")).is_none() && name == "origin" {
+                return Ok(0);
+            }
+            vec![name]
+        } else {
+            vec![plain.remove(0)]
+        }
     };
     if !all && !multiple || names.len() == 1 {
         let Some(name) = names.first() else { return Ok(0) };
         let remote = Remote::new(&repo, name)?;
-        if !remote.known
-            && name == "origin"
-            && plain.is_empty()
-            && repo.config.get("remote.origin.url").is_none()
-        {
-            // Without a remote, git looks for a directory of this name.
-            if address::find(std::path::Path::new("origin")).is_none() {
-                fatal!(
-                    "'origin' does not appear to be a git repository\nfatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists."
-                );
-            }
-        }
         let status = fetch_from(&mut repo, &remote, &plain, &o)?;
         if upstream && let (Some(branch), Some(word)) = (repo.head_branch(), plain.first()) {
             super::branch::track(&repo, &branch, name, &format!("refs/heads/{word}"), o.quiet)?;

@@ -126,15 +126,11 @@ pub(crate) fn pull(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     if way == Way::Rebase {
         clean_enough(&repo, &rebase_words)?;
     }
-    let name = if plain.is_empty() { remotes::default(&repo) } else { plain.remove(0) };
+    let named_none = plain.is_empty();
+    let name = if named_none { remotes::default(&repo) } else { plain.remove(0) };
     let remote = Remote::new(&repo, &name)?;
-    if !remote.known && branch.is_some() && plain.is_empty() && !name.contains('/') {
-        crate::transport::open(&remote.url(&repo)).map_err(|stop| match stop {
-            Stop::Fatal(_) if repo.config.subsections("remote").is_empty() && words.is_empty() => {
-                no_candidates(&repo, &name, None, way)
-            }
-            stop => stop,
-        })?;
+    if named_none && !remote.known && name == "origin" {
+        return Err(no_candidates(&repo, &name, None, way));
     }
     let before = repo.head();
     let status = fetch::fetch_from(&mut repo, &remote, &plain, &o)?;
@@ -191,7 +187,7 @@ pub(crate) fn pull(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         say!("{DIVERGENT}");
         fatal!("Need to specify how to reconcile divergent branches.");
     }
-    if way == Way::Rebase && !done && !forward {
+    if way == Way::Rebase && !forward {
         if heads.len() > 1 {
             fatal!("Cannot rebase onto multiple branches.");
         }

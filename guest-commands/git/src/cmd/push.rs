@@ -166,7 +166,8 @@ fn default_specs(repo: &Repo, remote: &Remote) -> Res<(Vec<String>, bool)> {
     if how == "current" {
         return Ok((vec![full], false));
     }
-    let triangular = remotes::default(repo) != *name;
+    let usual = remotes::default(repo);
+    let triangular = usual != *name && repo.config.get(&format!("remote.{usual}.url")).is_some();
     if triangular && how == "simple" {
         return Ok((vec![full], false));
     }

@@ -142,7 +142,7 @@ pub(crate) fn rev_parse(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                     let full = if base == "HEAD" || base == "@" {
                         Some(repo.head_ref().unwrap_or_else(|| "HEAD".to_owned()))
                     } else if let Some(branch) =
-                        base.strip_suffix("@{u}").or_else(|| base.strip_suffix("@{upstream}"))
+                        ["@{u}", "@{upstream}", "@{push}"].iter().find_map(|s| base.strip_suffix(s))
                     {
                         let branch = if branch.is_empty() || branch == "HEAD" {
                             repo.head_branch().unwrap_or_default()
