@@ -1,5 +1,6 @@
 //! File times as text in the zone of `TZ`, and text as a time. The zones themselves are those of `agentos-tz`.
 
+pub use agentos_tz::MONTHS;
 use agentos_tz::Zone;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -144,6 +144,9 @@ const OPTIONS: &[Spec] = &[
     ("word-regexp", 'w', "", "only matches of whole words"),
 ];
 
+/// What ends a message about the command line.
+const USAGE: &str = "USAGE:\n    \n    rg [OPTIONS] PATTERN [PATH ...]\n    rg [OPTIONS] -e PATTERN ... [PATH ...]\n    rg [OPTIONS] -f PATTERNFILE ... [PATH ...]\n    rg [OPTIONS] --files [PATH ...]\n    rg [OPTIONS] --type-list\n    command | rg [OPTIONS] PATTERN\n    rg [OPTIONS] --help\n    rg [OPTIONS] --version\n\nFor more information try --help\n";
+
 fn help() -> String {
     let mut text = String::from(
         "Usage: rg [OPTIONS] PATTERN [PATH ...]\n       rg [OPTIONS] -e PATTERN ... [PATH ...]\n       rg [OPTIONS] --files [PATH ...]\n       rg [OPTIONS] --type-list\n\nSearches files of a directory for a pattern, sorted by path, and leaves out what ignore files name.\n\nOptions:\n",
@@ -178,7 +181,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Wish, String> {
             };
             let Some(spec) = OPTIONS.iter().find(|s| s.0 == name) else {
                 return Err(format!(
-                    "error: Found argument '--{name}' which wasn't expected, or isn't valid in this context\n\nFor more information try --help"
+                    "error: Found argument '--{name}' which wasn't expected, or isn't valid in this context\n\n{USAGE}"
                 ));
             };
             if let Some(wish) = parser.take(spec, attached, &mut rest)? {
@@ -191,7 +194,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Wish, String> {
                         'z' => Err("-z/--search-zip is not supported: there are no decompression programs"
                             .to_owned()),
                         _ => Err(format!(
-                            "error: Found argument '-{c}' which wasn't expected, or isn't valid in this context\n\nFor more information try --help"
+                            "error: Found argument '-{c}' which wasn't expected, or isn't valid in this context\n\n{USAGE}"
                         )),
                     };
                 };
@@ -482,10 +485,9 @@ impl Parser {
             match operands.next() {
                 Some(pattern) => self.patterns.push(pattern.to_string_lossy().into_owned()),
                 None => {
-                    return Err(
-                        "error: The following required arguments were not provided:\n    <PATTERN>\n\nUSAGE:\n    \n    rg [OPTIONS] PATTERN [PATH ...]\n    rg [OPTIONS] -e PATTERN ... [PATH ...]\n    rg [OPTIONS] -f PATTERNFILE ... [PATH ...]\n    rg [OPTIONS] --files [PATH ...]\n    rg [OPTIONS] --type-list\n    command | rg [OPTIONS] PATTERN\n    rg [OPTIONS] --help\n    rg [OPTIONS] --version\n\nFor more information try --help"
-                            .to_owned(),
-                    );
+                    return Err(format!(
+                        "error: The following required arguments were not provided:\n    <PATTERN>\n\n{USAGE}"
+                    ));
                 }
             }
         }

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-pub use strftime::format;
+pub use strftime::{MONTHS, format};
 
 use posix::Rule;
 

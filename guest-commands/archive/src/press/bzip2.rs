@@ -47,27 +47,18 @@ const KNOWN: &[(&str, &str)] = &[(".bz", ""), (".tbz2", ".tar"), (".tbz", ".tar"
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let mut tool = Tool::new(Format::Bzip2, ".bz2", KNOWN);
     (tool.complain, tool.tell, tool.level) = (complain, tell, 9);
-    match cx.name {
-        "bunzip2" => tool.action = Action::Decompress,
-        "bzcat" => (tool.action, tool.stdout) = (Action::Decompress, true),
-        _ => {}
-    }
+    tool.called(cx.name);
     let parsed = cx.parse(SPEC, args, Order::Permute, HELP)?;
     for opt in &parsed.opts {
         match opt.id {
-            "stdout" => tool.stdout = true,
-            "decompress" => tool.action = Action::Decompress,
-            "compress" => tool.action = Action::Compress,
-            "force" => tool.force = true,
-            "keep" => tool.keep = true,
             "quiet" => tool.quiet = true,
-            "test" => tool.action = Action::Test,
             "verbose" => tool.verbose = true,
             "fast" => tool.level = 1,
-            "best" => tool.level = 9,
-            // Memory is what the format needs, which is bounded.
-            "small" => {}
-            digit => tool.level = digit.parse().unwrap_or(9),
+            id => {
+                let taken = tool.take(id);
+                // Memory is what the format needs, which is bounded.
+                debug_assert!(taken || id == "small");
+            }
         }
     }
     tool.width = parsed.operands.iter().map(|o| o.len()).fold(tool.width, usize::max);

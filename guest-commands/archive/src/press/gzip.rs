@@ -69,11 +69,7 @@ const KNOWN: &[(&str, &str)] = &[
 pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let mut tool = Tool::new(Format::Gzip, ".gz", KNOWN);
     (tool.complain, tool.tell, tool.tries_suffix, tool.store_name) = (complain, tell, true, true);
-    match cx.name {
-        "gunzip" => tool.action = Action::Decompress,
-        "zcat" => (tool.action, tool.stdout) = (Action::Decompress, true),
-        _ => {}
-    }
+    tool.called(cx.name);
     // The name that messages begin with.
     cx.name = "gzip";
     let parsed = match crate::options::parse(SPEC, args, Order::Permute) {
@@ -87,10 +83,6 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let mut listing = false;
     for opt in &parsed.opts {
         match opt.id {
-            "stdout" | "to-stdout" => tool.stdout = true,
-            "decompress" | "uncompress" => tool.action = Action::Decompress,
-            "force" => tool.force = true,
-            "keep" => tool.keep = true,
             "list" => listing = true,
             "no-name" => (tool.store_name, tool.restore_name) = (false, false),
             "name" => (tool.store_name, tool.restore_name) = (true, true),
@@ -103,14 +95,15 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
                     return Ok(1);
                 }
             }
-            "test" => tool.action = Action::Test,
             "verbose" => (tool.verbose, tool.quiet) = (true, false),
             "fast" => tool.level = 1,
-            "best" => tool.level = 9,
             // These change nothing here: text is not converted, and what is written is as good as it gets.
             "ascii" | "synchronous" => {}
             "rsyncable" => return Err(cx.usage("--rsyncable is not supported")),
-            digit => tool.level = digit.parse().unwrap_or(6),
+            id => {
+                let taken = tool.take(id);
+                debug_assert!(taken, "{id} is an option");
+            }
         }
     }
     if listing {
@@ -170,8 +163,7 @@ fn tell(cx: &mut Cx, tool: &Tool, name: &OsStr, done: &Done) {
     if tool.action == Action::Test {
         return note(cx, &format!("{file} OK\n"));
     }
-    let (plain, packed) =
-        if tool.action == Action::Compress { (done.read, done.written) } else { (done.written, done.read) };
+    let (plain, packed) = tool.sizes(done);
     let target = match &done.output {
         _ if name == "-" => String::new(),
         Some(output) if tool.keep => format!(" -- created {}", shown(output)),
@@ -180,7 +172,8 @@ fn tell(cx: &mut Cx, tool: &Tool, name: &OsStr, done: &Done) {
         None => " -- replaced with stdout".to_owned(),
     };
     // The header does not count as what compressing cost.
-    let header =
-        18 + if tool.store_name && name != "-" { crate::os::base_name(name).len() as u64 + 1 } else { 0 };
+    let stored = shown(crate::os::base_name(name));
+    let stored = if tool.action == Action::Compress { None } else { tool.stem(&stored) }.unwrap_or(stored);
+    let header = 18 + if tool.store_name && name != "-" { stored.len() as u64 + 1 } else { 0 };
     note(cx, &format!("{file}{}{target}\n", list::ratio(plain, packed.saturating_sub(header))));
 }

@@ -105,6 +105,38 @@ impl Tool {
         }
     }
 
+    /// Takes an option that the tools have in common, whose names and numbers mean the same; false if it is none.
+    fn take(&mut self, id: &str) -> bool {
+        match id {
+            "stdout" | "to-stdout" => self.stdout = true,
+            "compress" => self.action = Action::Compress,
+            "decompress" | "uncompress" => self.action = Action::Decompress,
+            "test" => self.action = Action::Test,
+            "force" => self.force = true,
+            "keep" => self.keep = true,
+            "best" => self.level = 9,
+            digit => match digit.parse() {
+                Ok(level) => self.level = level,
+                Err(_) => return false,
+            },
+        }
+        true
+    }
+
+    /// Takes what the name of the command means: `gunzip` and its like decompress, `zcat` and its like to standard output.
+    fn called(&mut self, name: &str) {
+        if name.ends_with("cat") {
+            (self.action, self.stdout) = (Action::Decompress, true);
+        } else if name.starts_with("un") || name.contains("unz") {
+            self.action = Action::Decompress;
+        }
+    }
+
+    /// How large the plain data are, and the packed ones.
+    fn sizes(&self, done: &job::Done) -> (u64, u64) {
+        if self.action == Action::Compress { (done.read, done.written) } else { (done.written, done.read) }
+    }
+
     /// The name without the suffix of the format; `None`: it has none.
     fn stem(&self, name: &str) -> Option<String> {
         let own = (self.suffix.as_str(), "");

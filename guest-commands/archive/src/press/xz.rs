@@ -58,11 +58,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let known: &'static [(&str, &str)] = &[(".xz", ""), (".txz", ".tar"), (".lzma", ""), (".tlz", ".tar")];
     let mut tool = Tool::new(format, suffix, known);
     (tool.complain, tool.tell) = (complain, tell);
-    match cx.name {
-        "unxz" | "unlzma" => tool.action = Action::Decompress,
-        "xzcat" | "lzcat" => (tool.action, tool.stdout) = (Action::Decompress, true),
-        _ => {}
-    }
+    tool.called(cx.name);
     let parsed = match crate::options::parse(SPEC, args, Order::Permute) {
         Err(message) if !message.contains("'--h") && !message.contains("'--vers") => {
             cx.say(&message);
@@ -74,12 +70,6 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     };
     for opt in &parsed.opts {
         match opt.id {
-            "compress" => tool.action = Action::Compress,
-            "decompress" | "uncompress" => tool.action = Action::Decompress,
-            "test" => tool.action = Action::Test,
-            "keep" => tool.keep = true,
-            "force" => tool.force = true,
-            "stdout" | "to-stdout" => tool.stdout = true,
             "suffix" => {
                 tool.suffix = opt.text();
                 if tool.suffix.is_empty() || tool.suffix.contains('/') {
@@ -107,8 +97,10 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             "quiet" => tool.quiet = true,
             "verbose" => tool.verbose = true,
             "fast" => tool.level = 0,
-            "best" => tool.level = 9,
-            digit => tool.level = digit.parse().unwrap_or(6),
+            id => {
+                let taken = tool.take(id);
+                debug_assert!(taken, "{id} is an option");
+            }
         }
     }
     tool.run(cx, &parsed.operands)
@@ -152,8 +144,7 @@ fn tell(cx: &mut Cx, tool: &Tool, name: &OsStr, done: &Done) {
         return;
     }
     let file = if name == "-" { "(stdin)".to_owned() } else { shown(name) };
-    let (plain, packed) =
-        if tool.action == Action::Compress { (done.read, done.written) } else { (done.written, done.read) };
+    let (plain, packed) = tool.sizes(done);
     let ratio = packed as f64 / plain as f64;
     let ratio = if plain == 0 || ratio > 9.999 { "> 9.999".to_owned() } else { format!("= {ratio:.3}") };
     note(cx, &format!("{file}: {} / {} {ratio}\n", size(packed), size(plain)));

@@ -1,7 +1,7 @@
 //! Writes a ZIP archive: beside the old one until it is whole, or straight to standard output.
 
 use super::format::{Bad, Data, Entry, STREAMED, UTF8, dos_time, ending};
-use super::{Config, error, list, warn};
+use super::{Config, error, warn};
 use crate::context::{Cx, End};
 use crate::files::{self, CopyError};
 use crate::os::{OsStrExt, os_owned};
@@ -177,6 +177,15 @@ impl Read for Watched<'_> {
     }
 }
 
+/// How much smaller it became, in percent, as zip counts it: half a percent more, rounded towards nothing.
+fn percent(size: u64, packed: u64) -> i64 {
+    let halves = (i128::from(size) - i128::from(packed)) * 200 / i128::from(size.max(1));
+    i64::try_from((halves + 1) / 2).unwrap_or(0)
+}
+
+/// The most of standard input that is kept, should compressing be no use: only what is short does not shrink at all.
+const KEPT: u64 = 64 * 1024;
+
 /// Adds one file. False: it cannot be read, which has been said.
 pub(super) fn one(
     cx: &mut Cx,
@@ -247,7 +256,7 @@ pub(super) fn one(
         }
     }
     let how = if entry.method == 0 { "stored" } else { "deflated" };
-    let percent = if entry.method == 0 { 0 } else { list::ratio(entry.size, entry.packed) };
+    let percent = if entry.method == 0 { 0 } else { percent(entry.size, entry.packed) };
     writer.entries.push(entry);
     say(cx, &format!(" ({how} {percent}%)\n"))?;
     Ok(true)
@@ -283,11 +292,20 @@ fn write(
     writer.put(&header).map_err(CopyError::Write)?;
     let mut watched = Watched { inner: &mut input, crc: crc32fast::Hasher::new(), size: 0, text: None };
     let data = writer.at;
+    let mut kept = None;
+    if source.path == "-" && !stores {
+        let mut bytes = Vec::new();
+        watched.by_ref().take(KEPT).read_to_end(&mut bytes).map_err(CopyError::Read)?;
+        kept = Some(bytes);
+    }
     if stores {
         let size = files::copy(&mut watched, &mut writer.out)?;
         writer.at += size;
     } else {
         let mut encoder = DeflateEncoder::new(&mut writer.out, flate2::Compression::new(c.level));
+        if let Some(bytes) = &kept {
+            encoder.write_all(bytes).map_err(CopyError::Write)?;
+        }
         files::copy(&mut watched, &mut encoder)?;
         encoder.try_finish().map_err(CopyError::Write)?;
         writer.at += encoder.total_out();
@@ -299,13 +317,17 @@ fn write(
         return writer.put(&entry.descriptor()).map_err(CopyError::Write);
     }
     let end = writer.at;
-    if !stores && entry.packed >= entry.size && source.path != "-" {
+    let again = kept.as_ref().is_none_or(|bytes| bytes.len() as u64 == entry.size);
+    if !stores && entry.packed >= entry.size && again {
         // Compressing was no use: the file itself takes that place.
-        let again = files::open(&source.path, 0).map_err(CopyError::Read)?;
+        let again: Box<dyn Read> = match kept {
+            Some(bytes) => Box::new(io::Cursor::new(bytes)),
+            None => Box::new(files::open(&source.path, 0).map_err(CopyError::Read)?),
+        };
         (entry.method, entry.needed) = (0, 10);
         entry.flags &= !6;
         writer.seek(start).map_err(CopyError::Write)?;
-        return write(c, writer, entry, Box::new(again), local, true, false, source);
+        return write(c, writer, entry, again, local, true, false, source);
     }
     let large = |n: u64| n >= u64::from(u32::MAX);
     if large(promised) != (large(entry.size) || large(entry.packed)) {

@@ -6,21 +6,6 @@ use crate::time;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-
 const HELP: &str = "\
 Usage: cal [options] [[[day] month] year]
   -1            one month
@@ -184,8 +169,9 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         None => today.1,
         Some(text) => {
             let lower = text.to_ascii_lowercase();
-            let by_name =
-                MONTHS.iter().position(|m| lower.len() >= 3 && m.to_ascii_lowercase().starts_with(&lower));
+            let by_name = time::MONTHS
+                .iter()
+                .position(|m| lower.len() >= 3 && m.to_ascii_lowercase().starts_with(&lower));
             let number =
                 by_name.map(|i| i as i64 + 1).or_else(|| text.parse().ok().filter(|m| (1..=12).contains(m)));
             number.ok_or_else(|| bad(&format!("{text} is neither a month number (1..12) nor a name")))?
@@ -250,7 +236,7 @@ fn cell(o: &Options, year: i64, month: i64, day: i64, today: (i64, i64, i64)) ->
 fn month_rows(o: &Options, year: i64, month: i64, today: (i64, i64, i64)) -> Vec<String> {
     let width = if o.day_numbers { 3 } else { 2 };
     let total = 7 * (width + 1) - 1;
-    let name = MONTHS[(month - 1) as usize];
+    let name = time::MONTHS[(month - 1) as usize];
     let title = if o.year { name.to_owned() } else { format!("{name} {year}") };
     let mut names = ["Su", "Mo", "Tu", "We", "Th", "Fr", "Sa"];
     if o.monday {
@@ -275,7 +261,7 @@ fn month_columns(cx: &mut Cx, o: &Options, group: &[(i64, i64)], today: (i64, i6
         names.rotate_left(1);
     }
     let title = |(year, month): &(i64, i64)| {
-        let name = MONTHS[(month - 1) as usize];
+        let name = time::MONTHS[(month - 1) as usize];
         let title = if o.year { name.to_owned() } else { format!("{name} {year}") };
         format!("{title:<total$}")
     };

@@ -30,47 +30,33 @@ const COMMON: &str = "
   -c, --count               count of matching processes
   -V, --version             output version information and exit";
 
-const PGREP: &[&str] = &[
-    "d,delimiter=",
-    "l,list-name",
-    "a,list-full",
-    "v,inverse",
-    "c,count",
-    "f,full",
-    "g,pgroup=",
-    "G,group=",
-    "i,ignore-case",
-    "n,newest",
-    "o,oldest",
-    "O,older=",
-    "P,parent=",
-    "s,session=",
-    "u,euid=",
-    "U,uid=",
-    "x,exact",
-    "r,runstates=",
-    "V,version",
-];
-const PKILL: &[&str] = &[
-    "signal=",
-    "e,echo",
-    "v,inverse",
-    "c,count",
-    "f,full",
-    "g,pgroup=",
-    "G,group=",
-    "i,ignore-case",
-    "n,newest",
-    "o,oldest",
-    "O,older=",
-    "P,parent=",
-    "s,session=",
-    "u,euid=",
-    "U,uid=",
-    "x,exact",
-    "r,runstates=",
-    "V,version",
-];
+/// The options of one command, and then those of both.
+macro_rules! options {
+    ($($own:literal),*) => {
+        &[
+            $($own,)*
+            "v,inverse",
+            "c,count",
+            "f,full",
+            "g,pgroup=",
+            "G,group=",
+            "i,ignore-case",
+            "n,newest",
+            "o,oldest",
+            "O,older=",
+            "P,parent=",
+            "s,session=",
+            "u,euid=",
+            "U,uid=",
+            "x,exact",
+            "r,runstates=",
+            "V,version",
+        ]
+    };
+}
+
+const PGREP: &[&str] = options!["d,delimiter=", "l,list-name", "a,list-full"];
+const PKILL: &[&str] = options!["signal=", "e,echo"];
 
 fn words(opt: &Opt) -> Vec<String> {
     opt.text().split(',').map(str::to_owned).collect()
