@@ -230,6 +230,13 @@ impl Editor {
         self.cursor.col = chars::floor(line, self.cursor.col.min(most));
     }
 
+    /// A place as far as it is in the text.
+    pub(crate) fn inside(&self, p: Place) -> Place {
+        let line = p.line.min(self.buf.last());
+        let bytes = self.buf.line(line);
+        place(line, chars::floor(bytes, p.col.min(chars::last(bytes))))
+    }
+
     /// Vertical motions aim at this column from now on.
     pub(crate) fn aim(&mut self) {
         self.want = chars::column(self.line(), self.cursor.col, self.tab());

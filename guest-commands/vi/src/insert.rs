@@ -36,7 +36,9 @@ impl Editor {
         self.message.clear();
         let line = self.line();
         match start {
-            Start::Here | Start::Exactly => {}
+            Start::Here => {}
+            // Where text was typed last the line may have become shorter.
+            Start::Exactly => self.cursor.col = chars::floor(line, self.cursor.col.min(line.len())),
             Start::Behind => self.cursor.col = chars::next(line, self.cursor.col),
             Start::End => self.cursor.col = line.len(),
             Start::First => {

@@ -229,6 +229,7 @@ impl Editor {
             }
             'v' => {
                 let Some((from, to, lines)) = self.selected else { return Err(Stop::Bell) };
+                let from = self.inside(from);
                 self.mode = Mode::Visual { from, lines };
                 self.go(to);
                 Ok(())

@@ -248,6 +248,7 @@ impl Editor {
                 }
                 if c == 'v' {
                     let Some((from, to, lines)) = self.selected else { return Err(Stop::Bell) };
+                    let from = self.inside(from);
                     self.end_visual();
                     self.mode = Mode::Visual { from, lines };
                     self.go(to);
