@@ -40,12 +40,12 @@ impl Editor {
         if let Some(first) = lines.first_mut() {
             first.drain(..from.col.min(first.len()));
         }
-        Text { lines, whole: false }
+        Text { lines, whole: false, block: false }
     }
 
     /// Whole lines.
     pub(crate) fn extract_lines(&self, from: usize, to: usize) -> Text {
-        Text { lines: self.buf.copy(from, to + 1), whole: true }
+        Text { lines: self.buf.copy(from, to + 1), whole: true, block: false }
     }
 
     /// Takes a part out; `to` is not included.
@@ -108,6 +108,11 @@ impl Editor {
             return Err(Stop::Say("E342: Out of memory!".into()));
         }
         let lines_before = self.buf.len() - usize::from(self.buf.void);
+        if text.block {
+            self.put_block(text, before, count);
+            self.report(lines_before);
+            return Ok(());
+        }
         if text.whole {
             let at = if before { self.cursor.line } else { self.cursor.line + 1 };
             let mut lines = Vec::with_capacity(text.lines.len() * count);

@@ -151,6 +151,8 @@ pub(crate) struct Editor {
     pub(crate) warned_of_more: bool,
     /// The selection goes up to the end of its lines, which is part of it.
     pub(crate) behind: bool,
+    /// It is a block of columns.
+    pub(crate) block: bool,
     /// All files are only looked at (`-R`).
     pub(crate) only_view: bool,
     feeds: Vec<Feed>,
@@ -205,6 +207,7 @@ impl Editor {
             scroll_by: None,
             warned_of_more: false,
             behind: false,
+            block: false,
             only_view: false,
             feeds: Vec::new(),
             fed: 0,
@@ -328,7 +331,6 @@ impl Editor {
     }
 
     fn stop_feeds<T>(&mut self) -> Res<T> {
-        self.feeds.retain(|f| f.last);
         self.feeds.iter_mut().for_each(|f| f.keys.clear());
         say("Interrupted")
     }
@@ -426,6 +428,8 @@ impl Editor {
         self.mode = Mode::Normal;
         self.clamp();
         self.recent = recent;
+        // A dot does again what the keys did, not the command that had them.
+        self.changes = false;
         match result {
             Err(Stop::End) | Ok(()) => Ok(()),
             Err(other) => Err(other),
@@ -448,7 +452,8 @@ impl Editor {
         self.buf.end();
         self.clamp();
         if let Err(stop) = &result {
-            self.feeds.retain(|f| f.last);
+            // What lies below the keys that run now is for whoever runs them.
+            while self.feeds.pop_if(|f| !f.last).is_some() {}
             if let Some(feed) = self.feeds.last_mut() {
                 feed.keys.clear();
             }
@@ -468,6 +473,7 @@ impl Editor {
             match self.one() {
                 Ok(()) => {}
                 Err(Stop::End) if self.quit.is_none() && self.host.is_none() => return 1,
+                Err(Stop::End) => self.feeds.clear(),
                 Err(stop) => self.complain(stop),
             }
             if self.quit.is_none() {
@@ -543,7 +549,7 @@ impl Editor {
 
     /// The text of a register, those that are read only included.
     pub(crate) fn register(&self, name: char) -> Option<Text> {
-        let line = |s: &str| Some(Text { lines: vec![chars::bytes(s)], whole: false });
+        let line = |s: &str| Some(Text { lines: vec![chars::bytes(s)], whole: false, block: false });
         match name {
             '%' => self.file.name.as_deref().and_then(line),
             '#' => self.file.alternate.as_ref().and_then(|(n, _)| line(n)),
@@ -552,6 +558,7 @@ impl Editor {
             '.' => Some(Text {
                 lines: self.inserted.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect(),
                 whole: false,
+                block: false,
             }),
             name => self.registers.get(name).cloned(),
         }

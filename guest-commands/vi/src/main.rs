@@ -1,10 +1,11 @@
 //! vi, view and ex: a small editor with the keys of vi, as people who know vim expect them.
 //!
-//! Absent: windows, tags, mappings and abbreviations, vim's script language, blocks of columns, syntax colours, mouse, folds.
+//! Absent: windows, tags, mappings and abbreviations, vim's script language, syntax colours, mouse, folds.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod block;
 mod buffer;
 mod chars;
 mod edit;

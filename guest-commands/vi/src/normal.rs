@@ -131,9 +131,11 @@ impl Editor {
                     return result;
                 }
             }
+            '\x16' => self.start_block(),
             'v' | 'V' => {
                 self.message.clear();
                 self.mode = Mode::Visual { from: self.cursor, lines: command == 'V' };
+                self.block = false;
                 self.behind = false;
                 if let Some(n) = count.filter(|n| *n > 1) {
                     let key = if command == 'V' { 'j' } else { 'l' };
@@ -422,8 +424,10 @@ impl Editor {
             // The key that ends it is no part of it.
             keys.pop();
             let text = key::to_text(&keys);
-            self.registers
-                .set(name, Text { lines: text.split('\n').map(chars::bytes).collect(), whole: false });
+            self.registers.set(
+                name,
+                Text { lines: text.split('\n').map(chars::bytes).collect(), whole: false, block: false },
+            );
             return Ok(());
         }
         let name = self.literal_key()?;

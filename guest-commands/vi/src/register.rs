@@ -8,6 +8,8 @@ pub(crate) struct Text {
     pub(crate) lines: Vec<Vec<u8>>,
     /// Whole lines.
     pub(crate) whole: bool,
+    /// A block of columns.
+    pub(crate) block: bool,
 }
 
 impl Text {

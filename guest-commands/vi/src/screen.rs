@@ -421,6 +421,9 @@ impl Editor {
         if lines {
             return Some((0, usize::MAX));
         }
+        if self.block {
+            return self.in_block(self.block_from(from), line);
+        }
         let start = if line == a.line { a.col } else { 0 };
         let end = if line == b.line { chars::next(self.buf.line(line), b.col) } else { usize::MAX };
         Some((start, end))
@@ -466,6 +469,7 @@ impl Editor {
             Mode::Insert => "-- INSERT --",
             Mode::Replace => "-- REPLACE --",
             Mode::Visual { lines: true, .. } => "-- VISUAL LINE --",
+            Mode::Visual { .. } if self.block => "-- VISUAL BLOCK --",
             Mode::Visual { .. } => "-- VISUAL --",
             Mode::Normal => "",
         };

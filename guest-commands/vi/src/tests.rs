@@ -270,6 +270,21 @@ fn typing_does_what_fingers_expect() {
 }
 
 #[test]
+fn blocks_are_columns() {
+    check(&[
+        ("abc\ndef\nghi", "l<C-v>jd", "a|c\ndf\nghi"),
+        ("abc\ndef", "<C-v>jI# <Esc>", "|# abc\n# def"),
+        ("abc\nde\nfghi", "<C-v>jj$A;<Esc>", "|abc;\nde;\nfghi;"),
+        ("abcd\na\nabcd", "ll<C-v>jjIX<Esc>", "ab|Xcd\na\nabXcd"),
+        ("abc\ndef", "<C-v>jly$p", "abc|ab\ndefde"),
+        ("abc\ndef", "l<C-v>jr-", "a|-c\nd-f"),
+        ("abc\ndef", "<C-v>jlcX<Esc>", "|Xc\nXf"),
+        ("abc\ndef", "<C-v>jlU", "|ABc\nDEf"),
+        ("abc\ndef", "l<C-v>jDu", "a|bc\ndef"),
+    ]);
+}
+
+#[test]
 fn commands_change_lines() {
     check(&[
         ("a\nb\nc", ":2d<CR>", "a\n|c"),
@@ -400,6 +415,7 @@ fn nothing_hangs_or_panics() {
         assert!(e.cursor.col <= line.len(), "{round}: {typed:?}");
         assert_eq!(text(&e).is_empty(), e.buf.void || text(&e).is_empty());
     }
+    let _ = edited("a", ":norm A\r:marks\r.");
     let e = edited("abc", "100000000000000000l");
     assert_eq!(e.cursor, place(0, 2));
     let _ = edited("x", "qaq@a@a:let @a='@a'\r:norm @a\r");

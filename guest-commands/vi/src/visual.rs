@@ -45,6 +45,7 @@ impl Editor {
                 self.buf.mark('>', b);
             }
         }
+        self.block = false;
         self.mode = Mode::Normal;
         self.clamp();
     }
@@ -57,6 +58,9 @@ impl Editor {
         register: Option<char>,
     ) -> Res<()> {
         let Mode::Visual { from, lines } = self.mode else { return Err(Stop::Bell) };
+        if self.block && self.block_command(key, register, from)? {
+            return Ok(());
+        }
         let (a, b) = (from.min(self.cursor), from.max(self.cursor));
         let command = match key {
             Key::Char(c) => c,
@@ -110,6 +114,15 @@ impl Editor {
                 self.behind = false;
                 self.aim();
             }
+            '\x16' if self.block => self.end_visual(),
+            '\x16' => {
+                self.mode = Mode::Visual { from, lines: false };
+                self.block = true;
+            }
+            'v' | 'V' if self.block => {
+                self.block = false;
+                self.mode = Mode::Visual { from, lines: command == 'V' };
+            }
             'v' | 'V' => {
                 if lines == (command == 'V') {
                     self.end_visual();
@@ -158,7 +171,7 @@ impl Editor {
                 };
                 if lines && !text.whole {
                     // Characters in place of lines stand on a line of their own.
-                    let own = crate::register::Text { whole: true, ..text };
+                    let own = crate::register::Text { whole: true, block: false, ..text };
                     self.put(&own, !whole, count.unwrap_or(1).max(1), false)?;
                 } else if !lines && text.whole {
                     let at = self.cursor;
