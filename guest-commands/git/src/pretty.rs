@@ -66,6 +66,8 @@ pub(crate) struct Show {
     pub(crate) marks: bool,
     /// Commits whose change the other side has too; they are marked.
     pub(crate) same: Option<std::collections::HashSet<Oid>>,
+    /// Notes of commits, each ref with its title.
+    pub(crate) notes: Vec<(String, std::collections::BTreeMap<Oid, Oid>)>,
     /// Marks are drawn elsewhere.
     pub(crate) bare: bool,
     /// `--decorate=full`
@@ -165,6 +167,7 @@ impl Show {
             left: None,
             marks: false,
             same: None,
+            notes: Vec::new(),
             bare: false,
             full_names: false,
             reflog: None,
@@ -310,6 +313,7 @@ impl Show {
         out.push(b'\n');
         if self.form == Form::Short {
             out.extend([b"    ", &commit.subject()[..], b"\n"].concat());
+            self.put_notes(repo, oid, &mut out)?;
             return Ok(out);
         }
         let message = if self.form == Form::Raw {
@@ -331,7 +335,20 @@ impl Show {
             expand_tabs(line, &mut out);
             out.push(b'\n');
         }
+        self.put_notes(repo, oid, &mut out)?;
         Ok(out)
+    }
+
+    fn put_notes(&self, repo: &Repo, oid: &Oid, out: &mut Vec<u8>) -> Res<()> {
+        for (title, notes) in &self.notes {
+            let Some(note) = notes.get(oid) else { continue };
+            let text = repo.odb.blob(note)?;
+            out.extend(format!("\nNotes{title}:\n").bytes());
+            for line in text.trim_ascii_end().split(|b| *b == b'\n') {
+                out.extend([b"    ", line, b"\n"].concat());
+            }
+        }
+        Ok(())
     }
 
     /// A format of the user, without a newline at the end.
@@ -420,7 +437,14 @@ impl Show {
             b'b' => out.extend(commit.body()),
             b'B' => out.extend(crate::oid::skip_blank(&commit.message)),
             b'f' => out.extend(file_name(&commit.subject())),
-            b'e' | b'N' => {}
+            b'e' => {}
+            b'N' => {
+                for (_, notes) in &self.notes {
+                    if let Some(note) = notes.get(oid) {
+                        out.extend_from_slice(&repo.odb.blob(note)?);
+                    }
+                }
+            }
             b'm' => out.push(match &self.left {
                 Some(left) if left.contains(oid) => b'<',
                 _ => b'>',
@@ -545,10 +569,22 @@ impl Show {
             b'(' if spec.starts_with("(decorate") => match spec.find(')') {
                 Some(end) => {
                     let own = decorations(repo);
-                    out.extend(
-                        decorate(self.decorations.as_ref().unwrap_or(&own).get(oid), self.color, false)
-                            .bytes(),
-                    );
+                    let text =
+                        decorate(self.decorations.as_ref().unwrap_or(&own).get(oid), self.color, false);
+                    let option = |name: &str, otherwise: &str| {
+                        let inside = spec[9..end].trim_start_matches(':');
+                        inside
+                            .split(',')
+                            .find_map(|o| o.strip_prefix(name))
+                            .map_or(otherwise.to_owned(), |v| v.replace("%x2C", ",").replace("%x29", ")"))
+                    };
+                    let names = text.strip_prefix(" (").and_then(|t| t.strip_suffix(')')).unwrap_or(&text);
+                    if !names.is_empty() {
+                        let names = names.replace(", ", &option("separator=", ", "));
+                        out.extend(
+                            format!("{}{names}{}", option("prefix=", " ("), option("suffix=", ")")).bytes(),
+                        );
+                    }
                     return Ok(Some(end + 1));
                 }
                 None => return Ok(None),

@@ -80,6 +80,11 @@ impl Regex {
         Regex::new(&regex::escape(text), true, fold)
     }
 
+    /// The first match from a place on.
+    pub(crate) fn find(&self, text: &[u8], from: usize) -> Option<(usize, usize)> {
+        self.0.find_at(text, from).map(|m| (m.start(), m.end()))
+    }
+
     pub(crate) fn is_match(&self, text: &[u8]) -> bool {
         self.0.is_match(text)
     }

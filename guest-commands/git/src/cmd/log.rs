@@ -37,6 +37,8 @@ struct Parsed {
     objects: bool,
     header: bool,
     graph: bool,
+    /// Refs of notes; `None`: those of the configuration.
+    notes: Option<Vec<String>>,
     /// Only the left (true) or right commits of `a...b`.
     side: Option<bool>,
     /// Commits whose change both sides have are left out (false) or marked.
@@ -72,6 +74,7 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
         objects: false,
         header: true,
         graph: false,
+        notes: None,
         side: None,
         cherry: None,
     };
@@ -144,6 +147,10 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
                 p.walk.max_parents = Some(1);
             }
             "--no-graph" => p.graph = false,
+            "--no-notes" => p.notes = Some(Vec::new()),
+            "--notes" | "--show-notes" => {
+                p.notes.get_or_insert_default().push(super::notes::default_ref(repo));
+            }
             "--not" => p.not.push(p.words.len()),
             "--relative-date" => p.show.dates = crate::date::Style::parse("relative"),
             "-i"
@@ -154,7 +161,6 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
             | "--fixed-strings"
             | "-P"
             | "--perl-regexp"
-            | "--no-notes"
             | "--no-show-signature"
             | "--no-mailmap"
             | "--use-mailmap"
@@ -191,6 +197,8 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
                         let form = next().unwrap_or_default();
                         p.show.form = Form::parse(&form, repo)?;
                     }
+                } else if let Some(name) = word.strip_prefix("--notes=") {
+                    p.notes.get_or_insert_default().push(super::notes::full_name(name));
                 } else if let Some(date) = word.strip_prefix("--date=") {
                     match crate::date::Style::parse(date) {
                         Some(style) => p.show.dates = Some(style),
@@ -227,6 +235,20 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
     Ok(p)
 }
 
+/// Takes the notes that are shown.
+fn set_notes(repo: &Repo, p: &mut Parsed) -> Res<()> {
+    let default = super::notes::default_ref(repo);
+    let names = p.notes.clone().unwrap_or_else(|| vec![default]);
+    for name in names {
+        let title = match name.strip_prefix("refs/notes/") {
+            Some("commits") | None => String::new(),
+            Some(short) => format!(" ({short})"),
+        };
+        p.show.notes.push((title, super::notes::load(repo, &name)?));
+    }
+    Ok(())
+}
+
 /// Names beside commits are shown at a terminal, or if they are asked for.
 fn set_decorations(repo: &Repo, p: &mut Parsed) {
     let setting = repo.config.get("log.decorate");
@@ -243,6 +265,7 @@ pub(crate) fn log(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let repo = Repo::open(setting)?;
     let mut p = parse(&repo, words, "log")?;
     set_decorations(&repo, &mut p);
+    set_notes(&repo, &mut p)?;
     let words = std::mem::take(&mut p.words);
     let paths = walk::divide(&repo, &words, p.dashdash, &mut p.walk, &p.not)?;
     start(&repo, &mut p, &paths)?;
@@ -552,6 +575,7 @@ pub(crate) fn show(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let repo = Repo::open(setting)?;
     let mut p = parse(&repo, words, "show")?;
     set_decorations(&repo, &mut p);
+    set_notes(&repo, &mut p)?;
     if !p.diff.asked() {
         p.diff.patch = true;
     }
@@ -790,6 +814,7 @@ pub(crate) fn reflog(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         p.show.abbrev_commit = true;
     }
     set_decorations(&repo, &mut p);
+    set_notes(&repo, &mut p)?;
     let words = std::mem::take(&mut p.words);
     if words.is_empty() && repo.head().is_none() {
         fatal!(

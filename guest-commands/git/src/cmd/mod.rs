@@ -1,6 +1,9 @@
 //! The table of commands, and what several of them share.
 
 mod add;
+mod am;
+mod apply;
+mod bisect;
 mod blame;
 mod branch;
 mod checkout;
@@ -9,9 +12,12 @@ mod commit;
 mod config;
 mod diff;
 mod fetch;
+mod formatpatch;
+mod grep;
 mod init;
 mod log;
 pub(crate) mod merge;
+mod notes;
 mod pick;
 mod plumbing;
 mod pull;
@@ -35,6 +41,9 @@ type Command = fn(&Setting, &[Vec<u8>]) -> Res<i32>;
 /// What there is, sorted, with a line for `git help`.
 const COMMANDS: &[(&str, Command, &str)] = &[
     ("add", add::add, "Add file contents to the index"),
+    ("am", am::am, "Apply patches from mails"),
+    ("apply", apply::apply, "Apply a patch to files and index"),
+    ("bisect", bisect::bisect, "Find the commit that brought a change"),
     ("blame", blame::blame, "Show what commit each line is from"),
     ("branch", branch::branch, "List, create, or delete branches"),
     ("cat-file", plumbing::cat_file, "Provide contents or details of objects"),
@@ -51,8 +60,10 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("diff", diff::diff, "Show changes between commits, index and work tree"),
     ("fetch", fetch::fetch, "Get objects and refs of another repository"),
     ("for-each-ref", refs::for_each_ref, "Show refs"),
+    ("format-patch", formatpatch::format_patch, "Make mails of commits"),
     ("fsck", tidy::fsck, "Check the objects"),
     ("gc", tidy::gc, "Pack refs"),
+    ("grep", grep::grep, "Print lines that fit a pattern"),
     ("hash-object", plumbing::hash_object, "Compute the name of an object"),
     ("help", help, "Show this list"),
     ("init", init::init, "Create a repository"),
@@ -64,6 +75,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("merge-base", plumbing::merge_base, "Find common ancestors"),
     ("mktree", plumbing::mktree, "Build a tree object"),
     ("mv", add::mv, "Move or rename a file"),
+    ("notes", notes::notes, "Add notes to commits"),
     ("pack-refs", tidy::gc, "Pack refs"),
     ("pull", pull::pull, "Fetch, and merge or rebase"),
     ("push", push::push, "Update refs of another repository"),
@@ -94,13 +106,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
 
 /// Commands of git that this one has not, with the reason.
 const ABSENT: &[(&str, &str)] = &[
-    ("am", "it is not supported"),
-    ("apply", "it is not supported"),
     ("archive", "it is not supported"),
-    ("bisect", "it is not supported"),
-    ("format-patch", "it is not supported"),
-    ("grep", "it is not supported"),
-    ("notes", "it is not supported"),
     ("submodule", "submodules are not supported"),
     ("worktree", "linked work trees are not supported"),
 ];

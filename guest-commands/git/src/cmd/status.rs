@@ -361,6 +361,15 @@ fn progress(repo: &Repo, o: &mut String, conflicts: bool) {
         } else {
             "All conflicts fixed but you are still merging.\n  (use \"git commit\" to conclude merge)\n\n"
         });
+    } else if there("rebase-apply/applying") {
+        o.push_str("You are in the middle of an am session.\n");
+        if conflicts || std::fs::metadata(repo.git_dir.join("rebase-apply/patch")).is_ok_and(|m| m.len() > 0)
+        {
+            o.push_str("  (fix conflicts and then run \"git am --continue\")\n");
+        } else {
+            o.push_str("The current patch is empty.\n");
+        }
+        o.push_str("  (use \"git am --skip\" to skip this patch)\n  (use \"git am --abort\" to restore the original branch)\n\n");
     } else if there("rebase-merge") {
         o.push_str(&super::rebase::status_text(repo, conflicts));
         // A cherry-pick in the middle of a rebase is one of its steps.
@@ -376,6 +385,9 @@ fn progress(repo: &Repo, o: &mut String, conflicts: bool) {
             short("REVERT_HEAD"),
             if conflicts { "fix conflicts and run" } else { "all conflicts fixed: run" }
         ));
+    }
+    if let Some(text) = super::bisect::status_text(repo) {
+        o.push_str(&text);
     }
 }
 
