@@ -6,6 +6,7 @@ use crate::error::{Res, fatal, out, put};
 use crate::oid::{MODE_GITLINK, Oid};
 use crate::repo::Repo;
 use crate::textdiff::{self, BOLD, GREEN, RED, RESET, Space, Style, Way};
+use crate::worddiff::{self, Words};
 
 /// What is shown, and how.
 #[derive(Clone, Debug)]
@@ -39,6 +40,10 @@ pub(crate) struct Options {
     pub(crate) exit_code: bool,
     pub(crate) quiet: bool,
     pub(crate) relative: bool,
+    /// New and deleted files are marked in the histogram.
+    pub(crate) compact: bool,
+    /// `--line-prefix`
+    pub(crate) line_prefix: String,
     /// `--cc` and not `-c`: of merges only what is of none of the parents.
     pub(crate) dense: bool,
     /// `-S`, `-G`: only files where this string comes or goes, or changed lines have it.
@@ -95,6 +100,8 @@ impl Options {
             exit_code: false,
             quiet: false,
             relative: false,
+            compact: false,
+            line_prefix: String::new(),
             dense: true,
             pickaxe: None,
         }
@@ -138,10 +145,16 @@ impl Options {
                 self.stat_name_width = part().or(self.stat_name_width);
                 self.stat_count = part().or(self.stat_count);
             }
-            ("--stat-width", Some(n)) => self.stat_width = Some(number(n, "--stat-width")?),
+            ("--stat-width", Some(n)) => {
+                self.stat_width = Some(number(n, "--stat-width")?);
+                self.stat = true;
+            }
             ("--stat-name-width", Some(n)) => self.stat_name_width = Some(number(n, "--stat-name-width")?),
-            ("--stat-count", Some(n)) => self.stat_count = Some(number(n, "--stat-count")?),
-            ("--compact-summary", None) => fatal!("--compact-summary is not supported"),
+            ("--stat-count", Some(n)) => {
+                self.stat_count = Some(number(n, "--stat-count")?);
+                self.stat = true;
+            }
+            ("--compact-summary", None) => (self.compact, self.stat) = (true, true),
             ("--shortstat", None) => self.shortstat = true,
             ("--numstat", None) => self.numstat = true,
             ("--summary", None) => self.summary = true,
@@ -168,8 +181,31 @@ impl Options {
             }
             ("--no-color", None) => self.style.color = false,
             ("--no-ext-diff" | "--no-textconv" | "--textconv" | "--ext-diff", None) => {}
-            ("--no-indent-heuristic" | "--word-diff" | "--color-words" | "--word-diff-regex", _) => {
-                fatal!("{name} is not supported")
+            ("--no-indent-heuristic", _) => fatal!("{name} is not supported"),
+            ("--word-diff", value) => {
+                let Some(kind) = worddiff::kind(value.unwrap_or("plain")) else {
+                    fatal!("bad --word-diff argument: {}", value.unwrap_or(""));
+                };
+                let regex = self.style.words.take().and_then(|w| w.regex);
+                self.style.words = kind.map(|kind| Words { kind, regex });
+                self.style.color |= kind == Some(worddiff::Kind::Color);
+                self.patch = true;
+            }
+            ("--color-words" | "--word-diff-regex", value) => {
+                if name == "--word-diff-regex" && value.is_none() {
+                    fatal!("option `word-diff-regex' requires a value");
+                }
+                if let Some(text) = value.filter(|v| !worddiff::is_regex(v)) {
+                    fatal!("invalid regular expression: {text}");
+                }
+                let kind = if name == "--color-words" {
+                    self.style.color = true;
+                    worddiff::Kind::Color
+                } else {
+                    self.style.words.as_ref().map_or(worddiff::Kind::Plain, |w| w.kind)
+                };
+                self.style.words = Some(Words { kind, regex: value.map(str::to_owned) });
+                self.patch = true;
             }
             ("--indent-heuristic", None) => {}
             ("--minimal", None) => self.style.way = Way::Minimal,
@@ -204,9 +240,10 @@ impl Options {
                 self.prefixes = (self.prefixes.1.clone(), self.prefixes.0.clone());
             }
             ("-a" | "--text", None) => self.text = true,
-            ("--binary", None) => (self.binary, self.patch, self.full_index) = (true, true, true),
+            ("--binary", None) => (self.binary, self.patch) = (true, true),
             ("--exit-code", None) => self.exit_code = true,
             ("--quiet", None) => (self.quiet, self.exit_code) = (true, true),
+            ("--line-prefix", Some(text)) => self.line_prefix = text.to_owned(),
             ("--relative", None) => self.relative = true,
             ("--no-relative", None) => self.relative = false,
             ("-S" | "-G", None) => {
@@ -295,6 +332,15 @@ pub(crate) fn patch_id(repo: &Repo, oid: &Oid) -> Res<Option<[u8; 20]>> {
 
 /// Shows changes in all forms that were asked for. True if there was any.
 pub(crate) fn show(repo: &Repo, changes: Vec<Change>, options: &Options) -> Res<bool> {
+    if !options.line_prefix.is_empty() {
+        let plain = Options { line_prefix: String::new(), ..options.clone() };
+        let (result, text) = crate::error::captured(|| show(repo, changes, &plain));
+        for line in bytes::lines(&text) {
+            put(options.line_prefix.as_bytes());
+            put(line);
+        }
+        return result;
+    }
     let changes = prepare(repo, changes, options)?;
     if options.quiet || options.none && !(options.stat || options.name_only) {
         return Ok(!changes.is_empty());
@@ -466,6 +512,8 @@ pub(crate) struct Stat {
     binary: Option<(usize, usize)>,
     unmerged: bool,
     same: bool,
+    /// `new`, `gone` or a change of mode.
+    note: Option<&'static str>,
 }
 
 /// Numbers of all changes.
@@ -474,8 +522,16 @@ pub(crate) fn stats(repo: &Repo, changes: &[Change], options: &Options) -> Res<V
     for c in changes {
         let from = matches!(c.status, b'R' | b'C').then(|| c.old.path.clone());
         let path = if options.relative { repo.relative(c.path()) } else { c.path().to_vec() };
-        let mut stat =
-            Stat { path, from, added: 0, deleted: 0, binary: None, unmerged: c.status == b'U', same: false };
+        let mut stat = Stat {
+            path,
+            from,
+            added: 0,
+            deleted: 0,
+            binary: None,
+            unmerged: c.status == b'U',
+            same: false,
+            note: note(c),
+        };
         if c.status != b'U' {
             let (old, new) = (content(repo, &c.old)?, content(repo, &c.new)?);
             if !options.text && (textdiff::is_binary(&old) || textdiff::is_binary(&new)) {
@@ -557,6 +613,19 @@ fn width(text: &[u8]) -> usize {
     String::from_utf8_lossy(text).chars().map(crate::pretty::char_width).sum()
 }
 
+/// What `--compact-summary` says of a file.
+fn note(c: &Change) -> Option<&'static str> {
+    match (c.status, c.old.mode, c.new.mode) {
+        (b'A', _, crate::oid::MODE_EXEC) => Some("new +x"),
+        (b'A', _, crate::oid::MODE_LINK) => Some("new +l"),
+        (b'A', ..) => Some("new"),
+        (b'D', ..) => Some("gone"),
+        (b'M' | b'R', crate::oid::MODE_FILE, crate::oid::MODE_EXEC) => Some("mode +x"),
+        (b'M' | b'R', crate::oid::MODE_EXEC, crate::oid::MODE_FILE) => Some("mode -x"),
+        _ => None,
+    }
+}
+
 fn put_stat(repo: &Repo, stats: &[Stat], options: &Options) {
     let shown = &stats[..stats.len().min(options.stat_count.unwrap_or(usize::MAX))];
     let names: Vec<Vec<u8>> = shown
@@ -564,6 +633,11 @@ fn put_stat(repo: &Repo, stats: &[Stat], options: &Options) {
         .map(|s| match &s.from {
             Some(from) => pretty_rename(from, &s.path, repo.quote_path()),
             None => bytes::quote(&s.path, repo.quote_path()),
+        })
+        .zip(shown)
+        .map(|(name, s)| match s.note.filter(|_| options.compact) {
+            Some(note) => [&name[..], b" (", note.as_bytes(), b")"].concat(),
+            None => name,
         })
         .collect();
     let max_change =

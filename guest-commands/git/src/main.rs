@@ -43,6 +43,7 @@ mod threeway;
 mod transport;
 mod tree;
 mod walk;
+mod worddiff;
 mod worktree;
 
 use error::{Res, Stop};

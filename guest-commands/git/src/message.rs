@@ -101,15 +101,22 @@ pub(crate) fn hook_with(repo: &Repo, name: &str, words: &[&str], input: Option<&
     })
 }
 
-fn run_hook(repo: &Repo, name: &str, prepare: &mut dyn FnMut(&mut Command)) -> Res<i32> {
+fn hook_file(repo: &Repo, name: &str) -> Option<std::path::PathBuf> {
     let dir = match repo.config.get("core.hookspath") {
         Some(dir) => std::path::PathBuf::from(crate::config::expand_home(&dir)),
         None => repo.common_dir.join("hooks"),
     };
     let file = dir.join(name);
-    if agentos_guest::fs::access(&file, agentos_guest::fs::X_OK).is_err() {
-        return Ok(0);
-    }
+    agentos_guest::fs::access(&file, agentos_guest::fs::X_OK).is_ok().then_some(file)
+}
+
+/// Whether there is such a hook.
+pub(crate) fn has_hook(repo: &Repo, name: &str) -> bool {
+    hook_file(repo, name).is_some()
+}
+
+fn run_hook(repo: &Repo, name: &str, prepare: &mut dyn FnMut(&mut Command)) -> Res<i32> {
+    let Some(file) = hook_file(repo, name) else { return Ok(0) };
     flush();
     let mut command = Command::new(&file);
     command.env("GIT_DIR", &repo.shown_git_dir).env("GIT_INDEX_FILE", repo.index_file());

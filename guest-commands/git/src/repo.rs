@@ -211,6 +211,15 @@ impl Repo {
         self.git_dir.join(name)
     }
 
+    /// The same as hooks and messages name it: from the top of the work tree if it lies below.
+    pub(crate) fn shown_file(&self, name: &str) -> PathBuf {
+        let file = self.file(name);
+        match self.work_tree.as_ref().and_then(|w| file.strip_prefix(w).ok()) {
+            Some(below) => below.to_owned(),
+            None => file,
+        }
+    }
+
     pub(crate) fn index_file(&self) -> PathBuf {
         match std::env::var_os("GIT_INDEX_FILE") {
             Some(file) => self.cwd.join(file),

@@ -64,8 +64,16 @@ impl Change {
         Ok(before == self.commit.tree)
     }
 
-    /// Changes index and work tree, whose files were `ours`, and says what was merged.
-    pub(crate) fn apply(&self, repo: &Repo, index: &mut Index, ours: &Files, favor: Favor) -> Res<Merged> {
+    /// Changes index and work tree, whose files were `ours`, and says what was merged; with `quiet` only if there are
+    /// conflicts.
+    pub(crate) fn apply(
+        &self,
+        repo: &Repo,
+        index: &mut Index,
+        ours: &Files,
+        favor: Favor,
+        quiet: bool,
+    ) -> Res<Merged> {
         let (before, after) = self.files(repo)?;
         let name = format!("{} ({})", repo.short(&self.oid), self.subject());
         let parent = format!("parent of {name}");
@@ -76,8 +84,8 @@ impl Change {
         let lock = index.lock()?;
         merge::apply(repo, index, ours, &merged)?;
         index.write(lock)?;
-        for line in &merged.messages {
-            out!("{line}\n");
+        if !quiet || !merged.conflicts.is_empty() {
+            merged.messages.iter().for_each(|line| out!("{line}\n"));
         }
         Ok(merged)
     }

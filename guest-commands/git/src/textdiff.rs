@@ -101,6 +101,21 @@ pub(crate) fn hunks(old: &[&[u8]], new: &[&[u8]], space: Space, way: Way) -> Vec
         .collect()
 }
 
+/// What changed between two lists, without the taste that git has for lines.
+pub(crate) fn plain_hunks(old: &[&[u8]], new: &[&[u8]]) -> Vec<Hunk> {
+    let mut input: InternedInput<&[u8]> = InternedInput::default();
+    input.update_before(old.iter().copied());
+    input.update_after(new.iter().copied());
+    let mut diff = Diff::compute(Algorithm::Myers, &input);
+    diff.postprocess_no_heuristic(&input);
+    diff.hunks()
+        .map(|h| Hunk {
+            old: h.before.start as usize..h.before.end as usize,
+            new: h.after.start as usize..h.after.end as usize,
+        })
+        .collect()
+}
+
 /// How a patch is printed.
 #[derive(Clone, Debug)]
 pub(crate) struct Style {
@@ -112,12 +127,23 @@ pub(crate) struct Style {
     pub(crate) ignore_blank: bool,
     /// `-W`
     pub(crate) function: bool,
+    /// `--word-diff`
+    pub(crate) words: Option<crate::worddiff::Words>,
 }
 
 impl Default for Style {
     fn default() -> Self {
         let (space, way) = (Space::default(), Way::default());
-        Style { context: 3, inter: 0, space, way, color: false, ignore_blank: false, function: false }
+        Style {
+            context: 3,
+            inter: 0,
+            space,
+            way,
+            color: false,
+            ignore_blank: false,
+            function: false,
+            words: None,
+        }
     }
 }
 
@@ -208,6 +234,16 @@ pub(crate) fn print(old: &[u8], new: &[u8], style: &Style) -> bool {
             Some(lines) if !style.ignore_blank => lines.to_vec(),
             _ => old[i..i_end].to_vec(),
         };
+        if let Some(words) = &style.words {
+            for h in group {
+                shared(i, h.old.start, j).iter().for_each(|l| words.context(l, style.color));
+                words.change(&old[h.old.clone()], &new[h.new.clone()], style.color);
+                (i, j) = (h.old.end, h.new.end);
+            }
+            shared(i, o_end, j).iter().for_each(|l| words.context(l, style.color));
+            at = end;
+            continue;
+        }
         for h in group {
             for line in &shared(i, h.old.start, j) {
                 put_line(b' ', line, style.color);

@@ -187,3 +187,98 @@ fn both_work_on_the_same_repositories() {
     }
     fs::remove_dir_all(&root).expect("the folder goes");
 }
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("the folder is read") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// A command, and how it goes on after a conflict.
+const REPLAYS: [(&[&str], &[&str]); 5] = [
+    (&["rebase", "main", "b1"], &["rebase", "--continue"]),
+    (&["rebase", "-i", "--autosquash", "main", "b1"], &["rebase", "--continue"]),
+    (&["rebase", "--onto", "main~2", "main~1", "b1"], &["rebase", "--skip"]),
+    (&["cherry-pick", "-x", "main..b1"], &["cherry-pick", "--continue"]),
+    (&["revert", "--no-edit", "main~3..main"], &["revert", "--skip"]),
+];
+
+#[test]
+#[ignore = "needs a git on the host: cargo xtask test-external"]
+fn rebase_and_cherry_pick_make_the_same_commits() {
+    let root = std::env::temp_dir().join(format!("agentos-git-replays-{}", std::process::id()));
+    fs::create_dir_all(&root).expect("a folder");
+    fs::write(root.join(".gitconfig"), "[user]\nname = a\nemail = b@c\n[init]\ndefaultBranch = main\n")
+        .expect("a file");
+    let folders = ["/usr/local/bin/git", "/usr/bin/git"];
+    let host = folders.iter().map(PathBuf::from).find(|p| p.exists()).expect("git is installed");
+    for seed in 1..=6u64 {
+        let made = root.join(format!("made-{seed}"));
+        fs::create_dir(&made).expect("a folder");
+        let new = |dir: PathBuf| Turns {
+            dir,
+            home: root.clone(),
+            host: host.clone(),
+            time: 1_700_000_000,
+            state: seed * 0x9e37_79b9,
+        };
+        let mut history = new(made.clone());
+        history.run(&host, &["init", "-q"]);
+        let commits = |history: &mut Turns, count: usize, what: &str| {
+            for number in 0..count {
+                history.edit();
+                history.run(&host, &["add", "-A"]);
+                let prefix = if number % 4 == 3 { "fixup! " } else { "" };
+                let number = if number % 4 == 3 { number - 1 } else { number };
+                history.run(&host, &["commit", "-qm", &format!("{prefix}{what} {number}")]);
+            }
+        };
+        commits(&mut history, 6, "first");
+        history.run(&host, &["branch", "b1"]);
+        commits(&mut history, 6, "main");
+        history.run(&host, &["switch", "-q", "b1"]);
+        commits(&mut history, 8, "side");
+        history.run(&host, &["switch", "-q", "main"]);
+        for (at, (words, on)) in REPLAYS.iter().enumerate() {
+            let mut results = Vec::new();
+            for (name, git) in [("host", host.clone()), ("ours", PathBuf::from(OURS))] {
+                // The same name, so that messages are the same.
+                let dir = root.join(name).join(format!("{seed}-{at}"));
+                copy(&made, &dir);
+                let mut turns = new(dir);
+                turns.time = 1_800_000_000;
+                let mut said = vec![turns.run(&git, words)];
+                for _ in 0..12 {
+                    let busy = ["rebase-merge", "CHERRY_PICK_HEAD", "REVERT_HEAD", "sequencer"];
+                    if !busy.iter().any(|f| turns.dir.join(".git").join(f).exists()) {
+                        break;
+                    }
+                    said.push(turns.run(&git, &["status"]));
+                    turns.run(&host, &["add", "-A"]);
+                    said.push(turns.run(&git, on));
+                }
+                let log = ["log", "--graph", "--all", "--format=%H %an %ad %cd %B"];
+                for words in [&log[..], &["status"], &["ls-files", "-s"], &["reflog"]] {
+                    said.push(turns.run(&host, words));
+                }
+                said.push(turns.run(&host, &["fsck", "--strict", "--no-dangling"]));
+                results.push(said);
+            }
+            for (a, b) in results[0].iter().zip(&results[1]) {
+                let text = |o: &Output| {
+                    format!("{:?}\n{}{}", o.0, String::from_utf8_lossy(&o.1), String::from_utf8_lossy(&o.2))
+                };
+                assert!(a == b, "seed {seed}: git {words:?}\nhost: {}\nours: {}", text(a), text(b));
+            }
+            assert_eq!(results[0].len(), results[1].len(), "seed {seed}: git {words:?}");
+        }
+    }
+    fs::remove_dir_all(&root).expect("the folder goes");
+}

@@ -141,6 +141,18 @@ fn guess(repo: &Repo, name: &str) -> Option<String> {
 
 /// Goes to a branch or commit.
 fn go(repo: &Repo, o: &Options, target: Option<&str>, command: &str) -> Res<i32> {
+    let old = repo.head().unwrap_or_default();
+    let status = move_to(repo, o, target, command)?;
+    let (old, new) = (old.to_string(), repo.head().unwrap_or_default().to_string());
+    let arguments = [old.as_str(), new.as_str(), "1"].map(std::path::Path::new);
+    match crate::message::hook(repo, "post-checkout", &arguments)? {
+        0 => Ok(status),
+        bad => Ok(bad),
+    }
+}
+
+/// The move itself.
+fn move_to(repo: &Repo, o: &Options, target: Option<&str>, command: &str) -> Res<i32> {
     let head = repo.head();
     let here = repo.head_branch().unwrap_or_else(|| head.map(|h| h.to_string()).unwrap_or_default());
     if let Some(name) = &o.orphan {

@@ -36,6 +36,10 @@ struct Options {
     include: bool,
     cleanup: Option<Cleanup>,
     trailers: Vec<String>,
+    /// `--fixup`: the commit that is mended.
+    fixup: Option<String>,
+    squash: Option<String>,
+    verbose: bool,
     paths: Vec<Vec<u8>>,
 }
 
@@ -79,8 +83,12 @@ fn parse(words: &[Vec<u8>]) -> Res<Options> {
                         other => fatal!("Invalid cleanup mode {other}"),
                     });
                 }
-                "-p" | "--patch" | "--interactive" | "-S" | "--gpg-sign" | "-v" | "--verbose"
-                | "--fixup=" | "--squash=" | "--fixup" | "--squash" | "-t" | "--template" => {
+                "--fixup" | "--fixup=" => o.fixup = Some(args.value(&name)?),
+                "--squash" | "--squash=" => o.squash = Some(args.value(&name)?),
+                "-v" | "--verbose" => o.verbose = true,
+                "--no-verbose" => o.verbose = false,
+                "-p" | "--patch" | "--interactive" | "-S" | "--gpg-sign" | "-t" | "--template"
+                | "--template=" | "--short" | "--porcelain" => {
                     fatal!("option {} is not supported", name.trim_end_matches('='))
                 }
                 _ => return Err(args.unknown(&name)),
@@ -288,8 +296,17 @@ fn finish(
     if let Some(who) = &extra.author {
         author = who.clone();
     }
+    if let Some(name) = o.fixup.clone() {
+        fixup(repo, o, &name)?;
+    }
+    if let Some(name) = &o.squash {
+        let of = repo.odb.commit(&revision::commit(repo, name)?)?;
+        let title = [b"squash! ", &of.subject()[..]].concat();
+        o.edit = o.edit.or((!o.messages.is_empty()).then_some(false).or(Some(true)));
+        o.messages.insert(0, title);
+    }
     let committer = repo.committer()?;
-    let dated = o.date.is_some() || extra.author.is_some() || (reused.is_some() && !o.reset_author);
+    let dated = o.date.is_some() || (reused.is_some() && !o.reset_author);
     let (text, edited) = text(repo, o, reused.as_deref(), merging)?;
     let mut text = text;
     let default = if edited { Cleanup::Strip } else { Cleanup::Whitespace };
@@ -306,6 +323,25 @@ fn finish(
     }
     let file = repo.file("COMMIT_EDITMSG");
     fs::write(&file, &text)?;
+    // Hooks see it from the top of the work tree.
+    let shown_file = repo.shown_file("COMMIT_EDITMSG");
+    let source = if !o.messages.is_empty() || o.file.is_some() {
+        vec!["message"]
+    } else if merging {
+        vec!["merge"]
+    } else if reused.is_some() {
+        vec!["commit", o.reuse.as_deref().unwrap_or("HEAD")]
+    } else {
+        Vec::new()
+    };
+    let mut prepare: Vec<&std::path::Path> = vec![&shown_file];
+    prepare.extend(source.iter().map(std::path::Path::new));
+    if !edited && message::has_hook(repo, "prepare-commit-msg") {
+        if message::hook(repo, "prepare-commit-msg", &prepare)? != 0 {
+            return Ok(1);
+        }
+        text = message::clean(&fs::read(&file)?, how);
+    }
     if edited {
         let mut body = text.clone();
         body.extend(b"\n# Please enter the commit message for your changes. Lines starting\n# with '#' will be ignored, and an empty message aborts the commit.\n#\n");
@@ -339,15 +375,30 @@ fn finish(
             );
         }
         body.extend(b"#\n");
+        if o.verbose {
+            body.extend(SCISSORS.bytes());
+            body.extend(
+                b"# Do not modify or remove the line above.\n# Everything below it will be ignored.\n",
+            );
+            let mut options = diffout::Options::new(Some(repo));
+            (options.patch, options.style.color) = (true, false);
+            let staged = changes::tree_to_index(&changes::files(repo, base)?, now, &Pathspec::default());
+            let (result, patch) = crate::error::captured(|| diffout::show(repo, staged, &options));
+            result?;
+            body.extend(patch);
+        }
         fs::write(&file, body)?;
-        message::edit(repo, &file)?;
-        text = message::clean(&fs::read(&file)?, how);
-    }
-    if !o.no_verify {
-        if message::hook(repo, "commit-msg", &[&file])? != 0 {
+        if message::hook(repo, "prepare-commit-msg", &prepare)? != 0 {
             return Ok(1);
         }
-        let new = fs::read(&file)?;
+        message::edit(repo, &file)?;
+        text = message::clean(&typed(&file, o.verbose)?, how);
+    }
+    if !o.no_verify && message::has_hook(repo, "commit-msg") {
+        if message::hook(repo, "commit-msg", &[&shown_file])? != 0 {
+            return Ok(1);
+        }
+        let new = typed(&file, edited && o.verbose)?;
         if new != text {
             text = message::clean(&new, if edited { how } else { Cleanup::Whitespace });
         }
@@ -377,6 +428,38 @@ fn finish(
         summary(repo, &oid, &commit, dated)?;
     }
     Ok(0)
+}
+
+const SCISSORS: &str = "# ------------------------ >8 ------------------------\n";
+
+/// What the user has typed, without the changes below it.
+fn typed(file: &std::path::Path, verbose: bool) -> Res<Vec<u8>> {
+    let mut text = fs::read(file)?;
+    if verbose && let Some(at) = bytes::find(&text, SCISSORS.as_bytes()) {
+        text.truncate(at);
+    }
+    Ok(text)
+}
+
+/// The message of a commit that is to be melded into another.
+fn fixup(repo: &Repo, o: &mut Options, name: &str) -> Res<()> {
+    let (amend, name) = match name.split_once(':') {
+        Some(("amend" | "reword", rest)) => (true, rest),
+        _ => (false, name),
+    };
+    let of = repo.odb.commit(&revision::commit(repo, name)?)?;
+    if amend {
+        if !o.messages.is_empty() {
+            fatal!("options '-m' and '--fixup:amend' cannot be used together");
+        }
+        let text = [b"amend! ", &of.subject()[..], b"\n\n", &of.message].concat();
+        o.messages.push(text);
+        o.edit = o.edit.or(Some(true));
+        return Ok(());
+    }
+    o.messages.insert(0, [b"fixup! ", &of.subject()[..]].concat());
+    o.edit = o.edit.or(Some(false));
+    Ok(())
 }
 
 /// The message as it is given, and whether it is to be edited.

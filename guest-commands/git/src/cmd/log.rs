@@ -435,8 +435,18 @@ impl Parsed {
 fn print_one(repo: &Repo, p: &Parsed, oid: &Oid, again: bool, show: bool) -> Res<()> {
     let commit = repo.odb.commit(oid)?;
     let parents = p.walk.rewritten.get(oid).unwrap_or(&commit.parents);
-    let text = p.show.text(repo, oid, &commit, parents)?;
+    let mut text = p.show.text(repo, oid, &commit, parents)?;
     let (lines, ends) = p.form();
+    // Against each parent: which one is said.
+    if p.merges == Merges::Each
+        && commit.parents.len() > 1
+        && p.diff.asked()
+        && lines
+        && let Some(at) = bytes::find(&text, oid.to_string().as_bytes())
+    {
+        let from = format!(" (from {})", commit.parents[0]);
+        text.splice(at + 40..at + 40, from.bytes());
+    }
     if again && (lines || !ends) {
         put(b"\n");
     }

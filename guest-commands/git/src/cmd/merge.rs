@@ -118,7 +118,12 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                     match name.as_str() {
                         "ort" | "recursive" | "octopus" => {}
                         "ours" => only_ours = true,
-                        _ => fatal!("merge strategy '{name}' is not supported"),
+                        "resolve" | "subtree" => fatal!("merge strategy '{name}' is not supported"),
+                        _ => {
+                            say!("Could not find merge strategy '{name}'.");
+                            say!("Available strategies are: octopus ours recursive resolve subtree.");
+                            return Ok(1);
+                        }
                     }
                 }
                 "-X" | "--strategy-option" | "--strategy-option=" => {
@@ -176,6 +181,13 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         match revision::upstream(&repo, &branch) {
             Some(up) => names.push(Repo::shorten(&up).to_owned()),
             None => fatal!("No remote for the current branch."),
+        }
+    }
+    if names.len() > 1 {
+        reduce(&repo, &mut names)?;
+        if names.is_empty() {
+            out!("Already up to date.\n");
+            return Ok(0);
         }
     }
     if names.len() > 1 {
@@ -251,6 +263,7 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             repo.set_head(&theirs, &format!("{action}: Fast-forward"))?;
         }
         show_stat(&repo, &ours, &theirs, quiet || !stat)?;
+        message::hook(&repo, "post-merge", &[std::path::Path::new(if squash { "1" } else { "0" })])?;
         return Ok(0);
     }
     if ff == Some(true) {
@@ -326,6 +339,25 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         text = bytes::text(&message::clean(&fs::read(&file)?, Cleanup::Strip));
         let _ = fs::remove_file(&file);
     }
+    if message::hook(&repo, "pre-merge-commit", &[])? != 0 {
+        return Ok(1);
+    }
+    let file = repo.file("MERGE_MSG");
+    let shown = repo.shown_file("MERGE_MSG");
+    for (name, arguments) in [
+        ("prepare-commit-msg", vec![shown.as_path(), std::path::Path::new("merge")]),
+        ("commit-msg", vec![shown.as_path()]),
+    ] {
+        if !message::has_hook(&repo, name) {
+            continue;
+        }
+        fs::write(&file, &text)?;
+        if message::hook(&repo, name, &arguments)? != 0 {
+            return Ok(1);
+        }
+        text = bytes::text(&fs::read(&file)?);
+        let _ = fs::remove_file(&file);
+    }
     let tree = tree::from_files(&repo, &merged.files)?;
     let message = message::clean(text.as_bytes(), Cleanup::Whitespace);
     let made = Commit {
@@ -342,7 +374,35 @@ pub(crate) fn merge(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         out!("Merge made by the '{strategy}' strategy.\n");
     }
     show_stat(&repo, &ours, &oid, quiet || !stat)?;
+    message::hook(&repo, "post-merge", &[std::path::Path::new("0")])?;
     Ok(0)
+}
+
+/// Leaves out what HEAD or another one of the names has.
+fn reduce(repo: &Repo, names: &mut Vec<String>) -> Res<()> {
+    let mut sides = Vec::new();
+    for name in names.iter() {
+        match revision::find(repo, name)? {
+            Some(oid) => sides.extend(repo.odb.peel_commit(&oid)?.map(|oid| (name.clone(), oid))),
+            None => return Ok(()),
+        }
+    }
+    let mut kept = Vec::new();
+    for (at, (name, oid)) in sides.iter().enumerate() {
+        let mut covered = match repo.head() {
+            Some(head) => walk::is_ancestor(repo, oid, &head)?,
+            None => false,
+        };
+        for (other, (_, from)) in sides.iter().enumerate() {
+            // Of two names of the same commit the first one counts.
+            covered |= other != at && (oid != from || other < at) && walk::is_ancestor(repo, oid, from)?;
+        }
+        if !covered {
+            kept.push(name.clone());
+        }
+    }
+    *names = kept;
+    Ok(())
 }
 
 /// Merges several branches at once, as long as nothing is in conflict.

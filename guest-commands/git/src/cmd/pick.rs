@@ -463,7 +463,7 @@ impl Sequence<'_> {
             repo.set_head(&oid, "cherry-pick: fast-forward")?;
             return Ok(0);
         }
-        let merged = match change.apply(repo, &mut index, &ours, o.favor) {
+        let merged = match change.apply(repo, &mut index, &ours, o.favor, false) {
             Ok(merged) => merged,
             Err(Stop::Said(_, text)) => {
                 say!("{text}");

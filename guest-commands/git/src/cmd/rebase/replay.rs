@@ -294,7 +294,7 @@ impl<'a> Replay<'a> {
         if melds {
             self.meld(item, &head, &change)?;
         }
-        let merged = match change.apply(repo, &mut index, &ours, self.state.favor) {
+        let merged = match change.apply(repo, &mut index, &ours, self.state.favor, true) {
             Ok(merged) => merged,
             Err(stop @ Stop::Said(..)) => return self.reschedule(item, stop),
             Err(stop) => return Err(stop),
