@@ -263,6 +263,7 @@ fn typing_does_what_fingers_expect() {
         ("a\nb\nc", "VjJ", "a| b\nc"),
         ("a\nb\nc", "Vj:s/^/x/<CR>", "xa\n|xb\nc"),
         ("abcdef", "vlldu", "|abcdef"),
+        ("abc\ndef", "v$yj", "abc\n|def"),
         ("abcdef", "vlld.", "|"),
         ("abcdef", "lvlohd", "|def"),
         ("abc", "vllrx", "|xxx"),

@@ -105,7 +105,9 @@ impl Editor {
             self.end_visual();
             self.changes = name != "y";
             self.cursor = a;
-            return self.apply(name, part, register, count.unwrap_or(1).max(1));
+            let result = self.apply(name, part, register, count.unwrap_or(1).max(1));
+            self.aim();
+            return result;
         }
         match command {
             '\x1b' | '\x03' => self.end_visual(),
