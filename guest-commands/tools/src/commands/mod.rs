@@ -8,6 +8,7 @@ mod cmp;
 mod colrm;
 mod column;
 mod cp;
+mod dc;
 mod dd;
 mod diff;
 mod diff3;
@@ -115,6 +116,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("csplit", uu!("csplit", uu_csplit)),
     ("cut", uu!("cut", uu_cut)),
     ("date", uu!("date", uu_date)),
+    ("dc", Run::Own(dc::main)),
     ("dd", Run::Own(dd::main)),
     ("df", Run::Own(disk::df)),
     ("diff", Run::Own(diff::main)),
