@@ -5,7 +5,8 @@
 //! numbers into integers and floats, and word every error differently, none of which can be mended from outside.
 //!
 //! Known differences: `try` takes no error of what follows it (as 1.7); `limit(0; f)` has no result
-//! (1.7); `.[] |= empty` deletes all of them (1.7); an operator may stand in the value of an object's member without
+//! (1.7); `.[] |= empty` deletes all of them (1.7); `from_entries` takes `k`, `v` and keys that are no strings (1.7); `input`
+//! at the end says so instead of `break` (1.7); `repeat` begins with its input (1.7); an operator may stand in the value of an object's member without
 //! parentheses; the rarer constructs of Oniguruma are not known; more than 200 levels of nesting in a program are refused.
 //! `modulemeta`, `get_jq_origin`, `get_prog_origin`, `getpath` of `$__prog_args`, `--stream-errors` and SQL-like
 //! `ascii` tables are absent.
