@@ -37,6 +37,8 @@ struct Parsed {
     objects: bool,
     header: bool,
     graph: bool,
+    /// A form was asked for.
+    formed: bool,
     /// Refs of notes; `None`: those of the configuration.
     notes: Option<Vec<String>>,
     /// Only the left (true) or right commits of `a...b`.
@@ -75,6 +77,7 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
         header: true,
         graph: false,
         notes: None,
+        formed: words.iter().any(|w| w.starts_with(b"--pretty") || w.starts_with(b"--format")),
         side: None,
         cherry: None,
     };
@@ -238,7 +241,12 @@ fn parse(repo: &Repo, words: &[Vec<u8>], command: &'static str) -> Res<Parsed> {
 /// Takes the notes that are shown.
 fn set_notes(repo: &Repo, p: &mut Parsed) -> Res<()> {
     let default = super::notes::default_ref(repo);
-    let names = p.notes.clone().unwrap_or_else(|| vec![default]);
+    // A form that was asked for shows them only if it says so.
+    let wanted = match &p.show.form {
+        Form::User(format, _) => format.contains("%N"),
+        _ => !p.formed,
+    };
+    let names = p.notes.clone().unwrap_or_else(|| if wanted { vec![default] } else { Vec::new() });
     for name in names {
         let title = match name.strip_prefix("refs/notes/") {
             Some("commits") | None => String::new(),
@@ -269,6 +277,9 @@ pub(crate) fn log(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let words = std::mem::take(&mut p.words);
     let paths = walk::divide(&repo, &words, p.dashdash, &mut p.walk, &p.not)?;
     start(&repo, &mut p, &paths)?;
+    if p.graph && p.walk_reflogs {
+        fatal!("options '--walk-reflogs' and '--graph' cannot be used together");
+    }
     if p.walk_reflogs {
         return reflog_entries(&repo, p, &words);
     }
@@ -660,10 +671,10 @@ pub(crate) fn show(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                     out!("tag {}\n", bytes::text(&tag.name));
                     if let Some(who) = &tag.tagger {
                         put(&[b"Tagger: ", &who.ident()[..], b"\n"].concat());
-                        out!(
-                            "Date:   {}\n",
-                            p.show.dates.clone().unwrap_or_default().show(who.time, who.zone)
-                        );
+                        if p.show.form == Form::Medium {
+                            let dates = p.show.dates.clone().unwrap_or_default();
+                            out!("Date:   {}\n", dates.show(who.time, who.zone));
+                        }
                     }
                     put(b"\n");
                     put(&tag.message);
@@ -695,7 +706,13 @@ pub(crate) fn rev_list(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             "usage: git rev-list [<options>] <commit>... [--] [<path>...]".to_owned(),
         ));
     }
-    let list = p.walk.run(&repo)?;
+    if p.graph {
+        fatal!("option --graph is not supported");
+    }
+    let left_right = p.left_right;
+    p.left_right = false;
+    let list = sides(&repo, &mut p)?;
+    p.left_right = left_right;
     if p.count {
         if p.left_right {
             let left = walk::ancestors(&repo, &p.walk.left)?;

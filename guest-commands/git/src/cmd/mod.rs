@@ -7,6 +7,7 @@ mod bisect;
 mod blame;
 mod branch;
 mod checkout;
+mod cherry;
 mod clone;
 mod commit;
 mod config;
@@ -49,6 +50,7 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("cat-file", plumbing::cat_file, "Provide contents or details of objects"),
     ("check-ignore", plumbing::check_ignore, "Show which paths are ignored"),
     ("checkout", checkout::checkout, "Switch branches or restore files"),
+    ("cherry", cherry::cherry, "Find commits that another branch has too"),
     ("cherry-pick", pick::cherry_pick, "Apply the changes of existing commits"),
     ("clean", tidy::clean, "Remove untracked files"),
     ("clone", clone::clone, "Copy a repository into a new directory"),
