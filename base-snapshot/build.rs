@@ -11,7 +11,7 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
@@ -20,6 +20,7 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("git", "git.wasm"),
     ("jq", "jq.wasm"),
     ("rg", "rg.wasm"),
+    ("screen", "agentos-screen.wasm"),
     ("vi", "vi.wasm"),
 ];
 
@@ -119,6 +120,8 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-jq",
             "-p",
             "agentos-rg",
+            "-p",
+            "agentos-screen",
             "-p",
             "agentos-vi",
             "-p",

@@ -19,6 +19,9 @@ const SHELLS: [&str; 2] = ["sh", "bash"];
 /// Names of the editor.
 const EDITORS: [&str; 3] = ["ex", "vi", "view"];
 
+/// Names of the programs for the terminal.
+const SCREENS: [&str; 8] = ["clear", "less", "more", "pager", "reset", "top", "tput", "watch"];
+
 /// Names of awk.
 const AWKS: [&str; 4] = ["awk", "gawk", "mawk", "nawk"];
 
@@ -119,6 +122,7 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
     put("sh", &mut SHELLS.into_iter())?;
     put("awk", &mut AWKS.into_iter())?;
     put("vi", &mut EDITORS.into_iter())?;
+    put("screen", &mut SCREENS.into_iter())?;
     put("tools", &mut tool_names().filter(|name| !SHELLS.contains(name)))?;
     put("archive", &mut archive_names())?;
     for name in ["git", "jq", "rg"] {
