@@ -339,7 +339,13 @@ impl Odb {
         if self.exists(&oid) {
             return Ok(oid);
         }
-        let path = Self::loose_path(&self.dirs[0], &oid);
+        self.write_loose(kind, data, &oid)?;
+        Ok(oid)
+    }
+
+    /// Stores an object as a file of its own, though it may be in a pack.
+    pub(crate) fn write_loose(&self, kind: Kind, data: &[u8], oid: &Oid) -> Res<()> {
+        let path = self.loose_file(oid);
         let dir = path.parent().unwrap_or(&path);
         let failed = |error: io::Error| {
             Stop::Error(
@@ -377,7 +383,33 @@ impl Odb {
             let _ = fs::remove_file(&temporary);
             return Err(failed(error));
         }
-        Ok(oid)
+        Ok(())
+    }
+
+    /// Where an object is if it is a file of its own.
+    pub(crate) fn loose_file(&self, oid: &Oid) -> PathBuf {
+        Self::loose_path(&self.dirs[0], oid)
+    }
+
+    /// Removes the file of an object, and its directory if that was the last.
+    pub(crate) fn remove_loose(&self, oid: &Oid) {
+        let file = self.loose_file(oid);
+        let _ = fs::remove_file(&file);
+        let _ = file.parent().map(fs::remove_dir);
+    }
+
+    /// The packs of this store itself.
+    pub(crate) fn own_packs(&self) -> Vec<PathBuf> {
+        self.packs().iter().map(|p| p.path.clone()).filter(|p| p.starts_with(&self.dirs[0])).collect()
+    }
+
+    /// The objects that alternates have.
+    pub(crate) fn borrowed(&self) -> HashSet<Oid> {
+        let mut all: HashSet<Oid> = HashSet::new();
+        for dir in &self.dirs[1..] {
+            all.extend(Odb::new(dir.clone()).all());
+        }
+        all
     }
 
     /// The names that begin with these hexadecimal digits.

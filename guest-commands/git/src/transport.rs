@@ -305,10 +305,12 @@ pub(crate) fn bring(
     haves.sort();
     haves.dedup();
     let shallow: Vec<Oid> = repo.odb.shallow().iter().copied().collect();
+    // A clone keeps the pack that it gets.
+    let first = haves.is_empty();
     let request = Request { wants, haves, shallow, depth };
     let (pack, reached) = from.fetch(&request)?;
     let limit = ["fetch.unpacklimit", "transfer.unpacklimit"].iter().find_map(|k| repo.config.get(k));
-    repo.odb.receive(pack, limit.and_then(|l| l.parse().ok()).unwrap_or(100))?;
+    repo.odb.receive(pack, if first { 0 } else { limit.and_then(|l| l.parse().ok()).unwrap_or(100) })?;
     if !reached.shallow.is_empty() || !reached.unshallow.is_empty() {
         let mut all = repo.odb.shallow().clone();
         all.retain(|o| !reached.unshallow.contains(o));

@@ -830,7 +830,9 @@ pub(crate) fn reflog(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             let name = words.get(1).map(|w| bytes::text(w)).unwrap_or_default();
             return Ok(i32::from(repo.reflog(&name).is_empty()));
         }
-        Some(verb @ (b"expire" | b"delete" | b"list" | b"drop")) => {
+        Some(b"expire") => return super::reflogs::expire(&repo, &words[1..]),
+        Some(b"delete") => return super::reflogs::delete(&repo, &words[1..]),
+        Some(verb @ (b"list" | b"drop")) => {
             fatal!("reflog {} is not supported", bytes::text(verb))
         }
         _ => words,

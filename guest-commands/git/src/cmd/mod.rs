@@ -19,11 +19,13 @@ mod init;
 mod log;
 pub(crate) mod merge;
 mod notes;
+mod pack;
 mod pick;
 mod plumbing;
 mod pull;
 mod push;
 pub(crate) mod rebase;
+mod reflogs;
 mod refs;
 mod remote;
 mod reset;
@@ -64,10 +66,11 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("for-each-ref", refs::for_each_ref, "Show refs"),
     ("format-patch", formatpatch::format_patch, "Make mails of commits"),
     ("fsck", tidy::fsck, "Check the objects"),
-    ("gc", tidy::gc, "Pack refs"),
+    ("gc", pack::gc, "Pack objects and refs, and take away what is not needed"),
     ("grep", grep::grep, "Print lines that fit a pattern"),
     ("hash-object", plumbing::hash_object, "Compute the name of an object"),
     ("help", help, "Show this list"),
+    ("index-pack", pack::index_pack, "Make the index of a pack"),
     ("init", init::init, "Create a repository"),
     ("log", log::log, "Show commit logs"),
     ("ls-files", plumbing::ls_files, "Show files of the index and the work tree"),
@@ -78,13 +81,16 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("mktree", plumbing::mktree, "Build a tree object"),
     ("mv", add::mv, "Move or rename a file"),
     ("notes", notes::notes, "Add notes to commits"),
-    ("pack-refs", tidy::gc, "Pack refs"),
+    ("pack-objects", pack::pack_objects, "Make a pack of objects"),
+    ("pack-refs", tidy::pack_refs, "Pack refs"),
+    ("prune", pack::prune, "Remove objects that nothing leads to"),
     ("pull", pull::pull, "Fetch, and merge or rebase"),
     ("push", push::push, "Update refs of another repository"),
     ("read-tree", plumbing::read_tree, "Read a tree into the index"),
     ("rebase", rebase::rebase, "Put commits on top of another base"),
     ("reflog", log::reflog, "Show where refs have been"),
     ("remote", remote::remote, "Manage names of other repositories"),
+    ("repack", pack::repack, "Pack the objects of a repository"),
     ("reset", reset::reset, "Set HEAD to another state"),
     ("restore", checkout::restore, "Restore files"),
     ("rev-list", log::rev_list, "List commits"),
@@ -99,9 +105,11 @@ const COMMANDS: &[(&str, Command, &str)] = &[
     ("switch", checkout::switch, "Switch branches"),
     ("symbolic-ref", refs::symbolic_ref, "Read or change symbolic refs"),
     ("tag", branch::tag, "List, create, or delete tags"),
+    ("unpack-objects", pack::unpack_objects, "Store the objects of a pack one by one"),
     ("update-index", plumbing::update_index, "Change the index"),
     ("update-ref", refs::update_ref, "Change a ref"),
     ("var", revparse::var, "Show a variable"),
+    ("verify-pack", pack::verify_pack, "Check packs"),
     ("version", version, "Show the version"),
     ("write-tree", plumbing::write_tree, "Store the index as a tree"),
 ];

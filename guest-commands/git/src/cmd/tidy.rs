@@ -1,4 +1,4 @@
-//! `git clean`, `git fsck`, `git gc`, `git count-objects`.
+//! `git clean`, `git fsck`, `git pack-refs`, `git count-objects`.
 
 use crate::args::{Args, Word};
 use crate::bytes;
@@ -126,19 +126,14 @@ fn list_excludes(rules: &[crate::ignore::Rule], path: &[u8]) -> bool {
         .any(|r| crate::glob::matches(&r.pattern, bytes::base(path), true, false) || r.pattern == path)
 }
 
-pub(crate) fn gc(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
+pub(crate) fn pack_refs(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     for word in words {
         match &word[..] {
-            b"-q" | b"--quiet" | b"--auto" | b"--all" | b"--prune" => {}
-            other if other.starts_with(b"--prune=") => {}
+            b"--all" | b"--prune" => {}
             other => fatal!("option {} is not supported", bytes::text(other)),
         }
     }
-    let repo = Repo::open(setting)?;
-    if words.iter().any(|w| w == b"--auto") {
-        return Ok(0);
-    }
-    repo.pack_refs()?;
+    Repo::open(setting)?.pack_refs()?;
     Ok(0)
 }
 
@@ -159,7 +154,13 @@ pub(crate) fn count_objects(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     }
     let packs = repo.odb.packs();
     let packed: usize = packs.iter().map(|p| p.names().count()).sum();
-    let size: u64 = packs.iter().filter_map(|p| agentos_guest::fs::stat(&p.path).ok()).map(|s| s.size).sum();
+    let size: u64 =
+        packs.iter().filter_map(|p| agentos_guest::fs::stat(&p.path).ok()).map(|s| s.size).sum::<u64>()
+            + packs
+                .iter()
+                .filter_map(|p| agentos_guest::fs::stat(p.path.with_extension("idx")).ok())
+                .map(|s| s.size)
+                .sum::<u64>();
     let twice = loose.iter().filter(|o| packs.iter().any(|p| p.find(o).is_some())).count();
     out!(
         "count: {}\nsize: {}\nin-pack: {packed}\npacks: {}\nsize-pack: {}\nprune-packable: {twice}\ngarbage: 0\nsize-garbage: 0\n",
@@ -189,6 +190,12 @@ pub(crate) fn fsck(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let known: HashSet<Oid> = all.iter().copied().collect();
     let mut named: HashSet<Oid> = HashSet::new();
     let mut status = 0;
+    if let (Some(branch), None) = (repo.head_ref(), repo.head()) {
+        say!("notice: HEAD points to an unborn branch ({})", Repo::shorten(&branch));
+        if repo.refs("refs/").is_empty() {
+            say!("notice: No default references");
+        }
+    }
     for oid in &all {
         let (kind, data) = match repo.odb.read(oid) {
             Ok(object) => object,
