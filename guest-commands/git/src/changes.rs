@@ -213,8 +213,25 @@ fn unmerged(path: &[u8]) -> Change {
 /// Changes from the index to the work tree.
 pub(crate) fn index_to_worktree(repo: &Repo, index: &Index, spec: &Pathspec) -> Vec<Change> {
     let filemode = repo.filemode();
+    compared(repo, index, spec, &mut |_, entry| worktree::compare(index, entry, filemode))
+}
+
+/// [`index_to_worktree`] of what a refresh saw, without looking again.
+pub(crate) fn seen_in_worktree(
+    repo: &Repo,
+    index: &Index,
+    spec: &Pathspec,
+    mut looks: worktree::Looks,
+) -> Vec<Change> {
+    compared(repo, index, spec, &mut |at, _| (looks[at].0, looks[at].1.take()))
+}
+
+type Compare<'a> = dyn FnMut(usize, &crate::index::Entry) -> (State, Option<agentos_guest::fs::Stat>) + 'a;
+
+fn compared(repo: &Repo, index: &Index, spec: &Pathspec, compare: &mut Compare<'_>) -> Vec<Change> {
+    let filemode = repo.filemode();
     let mut changes: Vec<Change> = Vec::new();
-    for entry in &index.entries {
+    for (at, entry) in index.entries.iter().enumerate() {
         if !spec.matches(&entry.path) {
             continue;
         }
@@ -225,7 +242,7 @@ pub(crate) fn index_to_worktree(repo: &Repo, index: &Index, spec: &Pathspec) -> 
             continue;
         }
         let old = if entry.intent_to_add { (0, Oid::ZERO) } else { (entry.mode, entry.oid) };
-        match worktree::compare(index, entry, filemode) {
+        match compare(at, entry) {
             (State::Same | State::Stale, _) => {}
             (State::Deleted, _) if entry.intent_to_add => {}
             (State::Deleted, _) => changes.push(Change::new(&entry.path, old, (0, Oid::ZERO), false)),

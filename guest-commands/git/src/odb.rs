@@ -12,7 +12,7 @@ use flate2::write::ZlibEncoder;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, BufReader, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -85,8 +85,8 @@ impl Odb {
 
     fn read_loose(&self, oid: &Oid) -> Res<Option<(Kind, Vec<u8>)>> {
         for dir in &self.dirs {
-            let file = match fs::File::open(Self::loose_path(dir, oid)) {
-                Ok(file) => file,
+            let packed = match fs::read(Self::loose_path(dir, oid)) {
+                Ok(packed) => packed,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -97,10 +97,7 @@ impl Odb {
                 ))
             };
             let mut data = Vec::new();
-            ZlibDecoder::new(BufReader::new(file))
-                .take(1 << 31)
-                .read_to_end(&mut data)
-                .map_err(|_| broken())?;
+            ZlibDecoder::new(&packed[..]).take(1 << 31).read_to_end(&mut data).map_err(|_| broken())?;
             let nul = data.iter().take(64).position(|b| *b == 0).ok_or_else(broken)?;
             let mut words = data[..nul].split(|b| *b == b' ');
             let kind = words.next().and_then(Kind::parse).ok_or_else(broken)?;

@@ -110,32 +110,43 @@ pub(crate) fn behind_link(path: &[u8]) -> bool {
     })
 }
 
+/// How each entry of an index compared with its file, in the order of the entries.
+pub(crate) type Looks = Vec<(State, Option<Stat>)>;
+
 /// Looks at all files anew; entries whose files are the same get their stat data. True if anything was taken over.
 pub(crate) fn refresh(index: &mut Index, filemode: bool) -> bool {
+    look(index, filemode).0
+}
+
+fn look(index: &mut Index, filemode: bool) -> (bool, Looks) {
     let mut changed = false;
+    let mut looks = Vec::with_capacity(index.entries.len());
     for at in 0..index.entries.len() {
         if index.entries[at].stage != 0 {
+            looks.push((State::Same, None));
             continue;
         }
         let (state, stat) = compare(index, &index.entries[at], filemode);
         if state == State::Stale
-            && let Some(stat) = stat
-            && !index.entries[at].same_stat(&stat)
+            && let Some(stat) = &stat
+            && !index.entries[at].same_stat(stat)
         {
-            index.entries[at].set_stat(&stat);
+            index.entries[at].set_stat(stat);
             changed = true;
         }
+        looks.push((state, stat));
     }
-    changed
+    (changed, looks)
 }
 
-/// Refreshes the index and writes it if that helps and nobody else holds the lock.
-pub(crate) fn refresh_and_write(repo: &Repo, index: &mut Index) {
-    if refresh(index, repo.filemode())
-        && let Ok(lock) = index.lock()
-    {
+/// Refreshes the index and writes it if that helps and nobody else holds the lock. What was seen is good for
+/// [`crate::changes::seen_in_worktree`] as long as the entries stay.
+pub(crate) fn refresh_and_write(repo: &Repo, index: &mut Index) -> Looks {
+    let (changed, looks) = look(index, repo.filemode());
+    if changed && let Ok(lock) = index.lock() {
         let _ = index.write(lock);
     }
+    looks
 }
 
 /// Makes the directories above a file, removing files and links that are in the way.

@@ -113,8 +113,8 @@ pub(crate) fn diff(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         [] => {
             repo.need_work_tree()?;
             let mut index = repo.index()?;
-            worktree::refresh_and_write(&repo, &mut index);
-            changes::index_to_worktree(&repo, &index, &spec)
+            let looks = worktree::refresh_and_write(&repo, &mut index);
+            changes::seen_in_worktree(&repo, &index, &spec, looks)
         }
         [one] => {
             let mut one = one;

@@ -50,13 +50,25 @@ pub(crate) fn state(
     ignored: bool,
     renames: bool,
 ) -> Res<State> {
+    let unstaged = changes::index_to_worktree(repo, index, spec);
+    state_of(repo, index, spec, unstaged, untracked, ignored, renames)
+}
+
+fn state_of(
+    repo: &Repo,
+    index: &Index,
+    spec: &Pathspec,
+    mut unstaged: Vec<Change>,
+    untracked: Untracked,
+    ignored: bool,
+    renames: bool,
+) -> Res<State> {
     let head = super::head_files(repo)?;
     let mut staged = changes::tree_to_index(&head, index, spec);
     staged.retain(|c| c.status != b'U');
     if renames {
         staged = changes::find_renames(repo, staged, changes::MAX_SCORE / 2, false)?;
     }
-    let mut unstaged = changes::index_to_worktree(repo, index, spec);
     unstaged.retain(|c| c.status != b'U');
     let mut unmerged: BTreeMap<Vec<u8>, u8> = BTreeMap::new();
     for entry in index.entries.iter().filter(|e| e.stage > 0 && spec.matches(&e.path)) {
@@ -170,8 +182,9 @@ pub(crate) fn status(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     }
     let spec = repo.pathspec(&paths)?;
     let mut index = repo.index()?;
-    worktree::refresh_and_write(&repo, &mut index);
-    let state = state(&repo, &index, &spec, untracked, ignored, renames)?;
+    let looks = worktree::refresh_and_write(&repo, &mut index);
+    let unstaged = changes::seen_in_worktree(&repo, &index, &spec, looks);
+    let state = state_of(&repo, &index, &spec, unstaged, untracked, ignored, renames)?;
     match form {
         "long" => {
             long(&repo, &state, untracked, false)?;
