@@ -19,6 +19,8 @@ pub enum End {
     Usage(i32, String),
     /// Standard output cannot be written.
     Output(io::Error),
+    /// The output is lost, which has been said: with this status.
+    Lost(i32),
 }
 
 /// What a command returns: its exit status, or why it ended early.
@@ -179,6 +181,7 @@ impl Cx {
                 write_error(&mut self, &error);
                 (self.usage_status, false)
             }
+            Err(End::Lost(status)) => (status, false),
         };
         if flush && let Err(End::Output(error)) = self.flush() {
             write_error(&mut self, &error);

@@ -7,7 +7,10 @@
 
 mod commands;
 mod dispatch;
+mod float;
+mod lines;
 mod regex;
+mod tabs;
 
 // Under the names that commands know them by.
 use agentos_command::{context, glob, mode, names, options, os, quote, size, time, walk};

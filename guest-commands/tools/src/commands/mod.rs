@@ -1,5 +1,6 @@
 //! The commands, one file each, and the table of their names. Finding a command in the table is `dispatch`'s business.
 
+mod basenc;
 mod bc;
 mod cal;
 mod cat;
@@ -7,7 +8,9 @@ mod chmod;
 mod cmp;
 mod colrm;
 mod column;
+mod comm;
 mod cp;
+mod cut;
 mod dc;
 mod dd;
 mod diff;
@@ -17,9 +20,14 @@ mod echo;
 mod ed;
 mod env;
 mod envsubst;
+mod expand;
+mod expr;
+mod factor;
 mod file;
 mod find;
 mod flock;
+mod fmt;
+mod fold;
 mod free;
 mod getent;
 mod getopt;
@@ -27,6 +35,7 @@ mod grep;
 mod head;
 mod hexdump;
 mod iconv;
+mod join;
 mod kill;
 mod locale;
 mod login;
@@ -39,7 +48,10 @@ mod mounts;
 mod mv;
 mod namei;
 mod newlines;
+mod nl;
+mod numfmt;
 mod owner;
+mod paste;
 mod patch;
 mod pgrep;
 mod ps;
@@ -48,10 +60,14 @@ mod rename;
 mod rev;
 mod sdiff;
 mod sed;
+mod seq;
 mod setsid;
 mod shred;
+mod shuf;
 mod sleep;
+mod sort;
 mod special;
+mod split;
 mod stat;
 mod stdbuf;
 mod strings;
@@ -61,8 +77,10 @@ mod tail;
 mod test;
 mod time;
 mod timeout;
+mod tr;
 mod tree;
 mod ts;
+mod uniq;
 mod upstream;
 mod uuidgen;
 mod wc;
@@ -95,10 +113,10 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("[", Run::Own(test::main)),
     ("arch", Run::Own(machine::arch)),
     ("b2sum", uu!("b2sum", uu_b2sum)),
-    ("base32", uu!("base32", uu_base32)),
-    ("base64", uu!("base64", uu_base64)),
+    ("base32", Run::Own(basenc::main)),
+    ("base64", Run::Own(basenc::main)),
     ("basename", uu!("basename", uu_basename)),
-    ("basenc", uu!("basenc", uu_basenc)),
+    ("basenc", Run::Own(basenc::main)),
     ("bc", Run::Own(bc::main)),
     ("cal", Run::Own(cal::main)),
     ("cat", Run::Own(cat::main)),
@@ -111,10 +129,10 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("cmp", Run::Own(cmp::main)),
     ("colrm", Run::Own(colrm::main)),
     ("column", Run::Own(column::main)),
-    ("comm", uu!("comm", uu_comm)),
+    ("comm", Run::Own(comm::main)),
     ("cp", Run::Own(cp::main)),
     ("csplit", uu!("csplit", uu_csplit)),
-    ("cut", uu!("cut", uu_cut)),
+    ("cut", Run::Own(cut::main)),
     ("date", uu!("date", uu_date)),
     ("dc", Run::Own(dc::main)),
     ("dd", Run::Own(dd::main)),
@@ -131,17 +149,17 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("egrep", Run::Own(grep::main)),
     ("env", Run::Own(env::main)),
     ("envsubst", Run::Own(envsubst::main)),
-    ("expand", uu!("expand", uu_expand)),
-    ("expr", uu!("expr", uu_expr)),
-    ("factor", uu!("factor", uu_factor)),
+    ("expand", Run::Own(expand::expand)),
+    ("expr", Run::Own(expr::main)),
+    ("factor", Run::Own(factor::main)),
     ("false", Run::Own(nothing)),
     ("fgrep", Run::Own(grep::main)),
     ("file", Run::Own(file::main)),
     ("find", Run::Own(find::main)),
     ("findmnt", Run::Own(mounts::findmnt)),
     ("flock", Run::Own(flock::main)),
-    ("fmt", uu!("fmt", uu_fmt)),
-    ("fold", uu!("fold", uu_fold)),
+    ("fmt", Run::Own(fmt::main)),
+    ("fold", Run::Own(fold::main)),
     ("free", Run::Own(free::free)),
     ("getent", Run::Own(getent::main)),
     ("getopt", Run::Own(getopt::main)),
@@ -155,7 +173,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("iconv", Run::Own(iconv::main)),
     ("id", Run::Own(owner::id)),
     ("install", Run::Own(mkdir::install)),
-    ("join", uu!("join", uu_join)),
+    ("join", Run::Own(join::main)),
     ("kill", Run::Own(kill::main)),
     ("killall", Run::Own(pgrep::killall)),
     ("link", uu!("link", uu_link)),
@@ -177,12 +195,12 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("namei", Run::Own(namei::main)),
     ("ncal", Run::Own(cal::main)),
     ("nice", Run::Own(timeout::nice)),
-    ("nl", uu!("nl", uu_nl)),
+    ("nl", Run::Own(nl::main)),
     ("nohup", Run::Own(timeout::nohup)),
     ("nproc", Run::Own(machine::nproc)),
-    ("numfmt", uu!("numfmt", uu_numfmt)),
+    ("numfmt", Run::Own(numfmt::main)),
     ("od", uu!("od", uu_od)),
-    ("paste", uu!("paste", uu_paste)),
+    ("paste", Run::Own(paste::main)),
     ("patch", Run::Own(patch::main)),
     ("pathchk", uu!("pathchk", uu_pathchk)),
     ("pgrep", Run::Own(pgrep::pgrep)),
@@ -207,7 +225,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("runcon", Run::Own(special::runcon)),
     ("sdiff", Run::Own(sdiff::main)),
     ("sed", Run::Own(sed::main)),
-    ("seq", uu!("seq", uu_seq)),
+    ("seq", Run::Own(seq::main)),
     ("setsid", Run::Own(setsid::main)),
     ("sha1sum", uu!("sha1sum", uu_sha1sum)),
     ("sha224sum", uu!("sha224sum", uu_sha224sum)),
@@ -215,10 +233,10 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("sha384sum", uu!("sha384sum", uu_sha384sum)),
     ("sha512sum", uu!("sha512sum", uu_sha512sum)),
     ("shred", Run::Own(shred::main)),
-    ("shuf", uu!("shuf", uu_shuf)),
+    ("shuf", Run::Own(shuf::main)),
     ("sleep", Run::Own(sleep::main)),
-    ("sort", uu!("sort", uu_sort)),
-    ("split", uu!("split", uu_split)),
+    ("sort", Run::Own(sort::main)),
+    ("split", Run::Own(split::main)),
     ("sponge", Run::Own(ts::sponge)),
     ("stat", Run::Own(stat::main)),
     ("stdbuf", Run::Own(stdbuf::main)),
@@ -233,7 +251,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("time", Run::Own(time::main)),
     ("timeout", Run::Own(timeout::main)),
     ("touch", uu!("touch", uu_touch)),
-    ("tr", uu!("tr", uu_tr)),
+    ("tr", Run::Own(tr::main)),
     ("tree", Run::Own(tree::main)),
     ("true", Run::Own(nothing)),
     ("truncate", uu!("truncate", uu_truncate)),
@@ -241,8 +259,8 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("tsort", uu!("tsort", uu_tsort)),
     ("tty", Run::Own(machine::tty)),
     ("uname", Run::Own(machine::uname)),
-    ("unexpand", uu!("unexpand", uu_unexpand)),
-    ("uniq", uu!("uniq", uu_uniq)),
+    ("unexpand", Run::Own(expand::unexpand)),
+    ("uniq", Run::Own(uniq::main)),
     ("unix2dos", Run::Own(newlines::main)),
     ("unix2mac", Run::Own(newlines::main)),
     ("unlink", uu!("unlink", uu_unlink)),

@@ -13,27 +13,17 @@ use std::io::Write;
 const REFUSED: &[(&str, &str, Option<u8>, &str)] = &[
     ("date", "set", Some(b's'), "cannot set date: Operation not permitted"),
     ("rm", "one-file-system", None, "--one-file-system is not supported"),
-    ("sort", "compress-program", None, "--compress-program is not supported: no command can be run for it"),
-    // They take threads, which a machine has not.
-    #[cfg(target_os = "wasi")]
-    ("sort", "check", Some(b'c'), "-c is not supported"),
-    #[cfg(target_os = "wasi")]
-    ("sort", "check-silent", Some(b'C'), "-C is not supported"),
-    #[cfg(target_os = "wasi")]
-    ("sort", "merge", Some(b'm'), "-m is not supported: without it the result is the same"),
-    ("split", "filter", None, "--filter is not supported: no command can be run for it"),
 ];
 /// Letters with an argument, after which the rest of a word is no letter.
-const WITH_ARGUMENT: &[(&str, &[u8])] = &[("date", b"dfrsI"), ("sort", b"kotST"), ("tee", b"")];
+const WITH_ARGUMENT: &[(&str, &[u8])] = &[("date", b"dfrsI"), ("tee", b"")];
 
 /// Sets the messages of `key` up, runs `main` and flushes standard output.
 pub(crate) fn run(key: &str, main: fn(Vec<OsString>) -> i32, mut argv: Vec<OsString>) -> i32 {
     if let Some(message) = words::wrong(key, &argv) {
         eprintln!("{key}: {message}\nTry '{key} --help' for more information.");
-        return if key == "sort" { 2 } else { 1 };
+        return 1;
     }
     match key {
-        "cut" => words::count_bytes(&mut argv),
         "date" => {
             if let Err(message) = words::zones_of_dates(&mut argv) {
                 eprintln!("date: {message}");

@@ -1,117 +1,140 @@
 //! What upstream's commands do not do as GNU's with their command line: what is wrong with options and operands is said in
-//! GNU's words, `cut` counts bytes whatever they are called, and a number after a time of day is a zone. It runs nothing.
+//! GNU's words, and a number after a time of day is a zone. It runs nothing.
 
 use crate::options::{Order, Parsed, parse};
 use crate::os::OsStrExt;
 use crate::quote::quote;
+use crate::time;
 use std::ffi::{OsStr, OsString};
 
 /// The options of GNU's commands, for which upstream's parser has words of its own; and how many operands they take.
 const KNOWN: &[(&str, usize, usize, &[&str])] = &[
     (
-        "comm",
-        2,
-        2,
-        &["1", "2", "3", "check-order", "nocheck-order", "output-delimiter=", "total", "z,zero-terminated"],
-    ),
-    (
-        "cut",
+        "b2sum",
         0,
         MANY,
         &[
-            "b,bytes=",
-            "c,characters=",
-            "d,delimiter=",
-            "f,fields=",
-            "n",
-            "complement",
-            "s,only-delimited",
-            "output-delimiter=",
-            "z,zero-terminated",
+            "l,length=",
+            "b,binary",
+            "c,check",
+            "ignore-missing",
+            "quiet",
+            "status",
+            "tag",
+            "t,text",
+            "strict",
+            "w,warn",
+            "z,zero",
         ],
     ),
+    ("md5sum", 0, MANY, SUM),
+    ("sha1sum", 0, MANY, SUM),
+    ("sha224sum", 0, MANY, SUM),
+    ("sha256sum", 0, MANY, SUM),
+    ("sha384sum", 0, MANY, SUM),
+    ("sha512sum", 0, MANY, SUM),
     (
-        "join",
-        2,
-        // Fields of -o may be words of their own.
-        MANY,
-        &[
-            "a=",
-            "e=",
-            "i,ignore-case",
-            "j=",
-            "1=",
-            "2=",
-            "o=",
-            "t=",
-            "v=",
-            "check-order",
-            "nocheck-order",
-            "header",
-            "z,zero-terminated",
-        ],
-    ),
-    ("paste", 0, MANY, &["d,delimiters=", "s,serial", "z,zero-terminated"]),
-    (
-        "shuf",
+        "cksum",
         0,
         MANY,
         &[
-            "e,echo",
-            "i,input-range=",
-            "n,head-count=",
-            "o,output=",
-            "random-source=",
-            "r,repeat",
-            "z,zero-terminated",
+            "a,algorithm=",
+            "c,check",
+            "debug",
+            "ignore-missing",
+            "l,length=",
+            "quiet",
+            "status",
+            "strict",
+            "tag",
+            "untagged",
+            "w,warn",
+            "z,zero",
+        ],
+    ),
+    ("sum", 0, MANY, &["r", "s,sysv"]),
+    ("tsort", 0, 1, &[]),
+    (
+        "od",
+        0,
+        MANY,
+        &[
+            "A,address-radix=",
+            "endian=",
+            "j,skip-bytes=",
+            "N,read-bytes=",
+            "S,strings=?",
+            "t,format=",
+            "v,output-duplicates",
+            "w,width=?",
+            "traditional",
+            "a",
+            "b",
+            "c",
+            "d",
+            "f",
+            "i",
+            "l",
+            "o",
+            "s",
+            "x",
+            "D",
+            "F",
+            "H",
+            "I",
+            "L",
+            "O",
+            "X",
+            "e",
+            "h",
+            "B",
+        ],
+    ),
+    (
+        "ptx",
+        0,
+        MANY,
+        &[
+            "A,auto-reference",
+            "b,break-file=",
+            "F,flag-truncation=",
+            "f,ignore-case",
+            "g,gap-size=",
+            "i,ignore-file=",
+            "M,macro-name=",
+            "o,only-file=",
+            "R,right-side-refs",
+            "r,references",
+            "S,sentence-regexp=",
+            "t,typeset-mode",
+            "G,traditional",
+            "O",
+            "T",
+            "format=",
+            "W,word-regexp=",
+            "w,width=",
+        ],
+    ),
+    (
+        "csplit",
+        2,
+        MANY,
+        &[
+            "b,suffix-format=",
+            "f,prefix=",
+            "k,keep-files",
+            "suppress-matched",
+            "n,digits=",
+            "s,quiet",
+            "silent",
+            "z,elide-empty-files",
         ],
     ),
     ("tee", 0, MANY, &["a,append", "i,ignore-interrupts", "p", "output-error=?"]),
-    ("base32", 0, 1, &["d,decode", "i,ignore-garbage", "w,wrap="]),
-    ("base64", 0, 1, &["d,decode", "i,ignore-garbage", "w,wrap="]),
-    (
-        "sort",
-        0,
-        MANY,
-        &[
-            "b,ignore-leading-blanks",
-            "d,dictionary-order",
-            "f,ignore-case",
-            "g,general-numeric-sort",
-            "i,ignore-nonprinting",
-            "M,month-sort",
-            "h,human-numeric-sort",
-            "n,numeric-sort",
-            "R,random-sort",
-            "random-source=",
-            "r,reverse",
-            "sort=",
-            "V,version-sort",
-            "batch-size=",
-            "c",
-            "C",
-            "check=?",
-            "compress-program=",
-            "debug",
-            "files0-from=",
-            "k,key=",
-            "m,merge",
-            "o,output=",
-            "s,stable",
-            "S,buffer-size=",
-            "t,field-separator=",
-            "T,temporary-directory=",
-            "parallel=",
-            "u,unique",
-            "z,zero-terminated",
-            "y=?",
-        ],
-    ),
-    ("tr", 0, MANY, &["c", "C", "complement", "d,delete", "s,squeeze-repeats", "t,truncate-set1"]),
     (
         "date",
         0,
-        MANY,
+        1,
         &[
             "d,date=",
             "debug",
@@ -131,21 +154,33 @@ const KNOWN: &[(&str, usize, usize, &[&str])] = &[
     ),
 ];
 const MANY: usize = usize::MAX;
+const SUM: &[&str] = &[
+    "b,binary",
+    "c,check",
+    "ignore-missing",
+    "quiet",
+    "status",
+    "tag",
+    "t,text",
+    "strict",
+    "w,warn",
+    "z,zero",
+];
 
 /// The message of what is wrong with a command line, without the command's name; nothing if upstream may have it.
 pub(crate) fn wrong(key: &str, argv: &[OsString]) -> Option<String> {
     let (_, least, most, spec) = KNOWN.iter().find(|(name, ..)| *name == key)?;
     let words = argv.get(1..).unwrap_or_default();
-    // What looks like an option may be a set for `tr`, and a key of old for `sort`.
-    let order = if key == "tr" { Order::StopAtOperand } else { Order::Permute };
-    if key == "sort" && words.iter().any(|word| matches!(word.as_bytes(), [b'-' | b'+', b'0'..=b'9', ..])) {
-        return None;
-    }
-    let parsed = match parse(spec, words, order) {
+    let parsed = match parse(spec, words, Order::Permute) {
         Ok(parsed) => parsed,
         Err(message) if asks(&message) => return None,
         Err(message) => return Some(message),
     };
+    if key.ends_with("sum")
+        && let Some(message) = checking(key, &parsed)
+    {
+        return Some(message);
+    }
     let Parsed { operands, .. } = parsed;
     match &operands[..] {
         [] if *least > 0 => Some("missing operand".to_owned()),
@@ -154,33 +189,35 @@ pub(crate) fn wrong(key: &str, argv: &[OsString]) -> Option<String> {
     }
 }
 
+/// Options of the checksums that belong to `-c`, or do not.
+fn checking(key: &str, parsed: &Parsed) -> Option<String> {
+    let has = |id: &str| parsed.opts.iter().any(|opt| opt.id == id);
+    let meaningless = "meaningless when verifying checksums";
+    if !has("check") {
+        let only = ["ignore-missing", "status", "warn", "quiet", "strict"];
+        if let Some(option) = only.iter().find(|option| has(option)) {
+            return Some(format!("the --{option} option is meaningful only when verifying checksums"));
+        }
+        return (key != "cksum" && has("tag") && has("text"))
+            .then(|| "--tag does not support --text mode".to_owned());
+    }
+    if key == "cksum" {
+        return None;
+    }
+    if has("zero") {
+        return Some("the --zero option is not supported when verifying checksums".to_owned());
+    }
+    if has("tag") {
+        return Some(format!("the --tag option is {meaningless}"));
+    }
+    (has("binary") || has("text")).then(|| format!("the --binary and --text options are {meaningless}"))
+}
+
 /// Whether what is unknown asks for help or the version.
 fn asks(message: &str) -> bool {
     let word = message.strip_prefix("unrecognized option '--").map(|rest| rest.trim_end_matches('\''));
     word.is_some_and(|word| word.len() > 1 && ("help".starts_with(word) || "version".starts_with(word)))
         || matches!(message, "invalid option -- 'h'" | "invalid option -- 'V'")
-}
-
-/// `cut -c` is `cut -b`, as in GNU's, whatever the locale.
-pub(crate) fn count_bytes(argv: &mut Vec<OsString>) {
-    let Some((.., spec)) = KNOWN.iter().find(|(name, ..)| *name == "cut") else { return };
-    let Ok(parsed) = parse(spec, argv.get(1..).unwrap_or_default(), Order::Permute) else { return };
-    if !parsed.opts.iter().any(|opt| opt.id == "characters") {
-        return;
-    }
-    argv.truncate(1);
-    for opt in parsed.opts {
-        let name = if opt.id == "characters" { "bytes" } else { opt.id };
-        let mut word = OsString::from(if name.len() == 1 { "-" } else { "--" });
-        word.push(name);
-        if let Some(value) = opt.value {
-            word.push("=");
-            word.push(value);
-        }
-        argv.push(word);
-    }
-    argv.push("--".into());
-    argv.extend(parsed.operands);
 }
 
 /// What GNU makes of a date in which a signed number follows the time of day.
@@ -232,6 +269,30 @@ fn zone_after_time(date: &str) -> Zoned {
     Zoned::As(format!("{} {}{hours:02}:{minutes:02} 1 {rest}", &date[..end], char::from(*sign)))
 }
 
+/// The text without a day of the week, and the number of such days before it, if there is a date in digits: GNU takes the
+/// date then, whatever the day is called.
+fn without_weekday(date: &str) -> Option<String> {
+    const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+    let lower = |word: &str| word.trim_end_matches([',', '.']).to_ascii_lowercase();
+    let is_day = |word: &str| {
+        let word = lower(word);
+        word.len() >= 3 && DAYS.iter().any(|day| *day == word || day[..3] == word)
+    };
+    let is_date = |word: &str| {
+        let digits: Vec<&str> = word.split(['T', 't']).next().unwrap_or(word).split(['-', '/']).collect();
+        matches!(digits.len(), 2 | 3)
+            && digits.iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let words: Vec<&str> = date.split_ascii_whitespace().collect();
+    let at = words.iter().position(|word| is_day(word)).filter(|_| words.iter().any(|word| is_date(word)))?;
+    let ordinals = [
+        "last", "this", "next", "first", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+        "tenth", "eleventh", "twelfth",
+    ];
+    let from = if at > 0 && ordinals.contains(&lower(words[at - 1]).as_str()) { at - 1 } else { at };
+    Some([&words[..from], &words[at + 1..]].concat().join(" "))
+}
+
 /// Replaces the dates of `date -d` that need it; the error is one that there cannot be.
 pub(crate) fn zones_of_dates(argv: &mut [OsString]) -> Result<(), String> {
     for i in 1..argv.len() {
@@ -247,10 +308,19 @@ pub(crate) fn zones_of_dates(argv: &mut [OsString]) -> Result<(), String> {
         } else {
             continue;
         };
-        match zone_after_time(&text[start..]) {
+        let invalid = || Err(format!("invalid date {}", quote(OsStr::new(&text[start..]))));
+        let date = without_weekday(&text[start..]);
+        if let Some(new) = &date {
+            argv[i] = format!("{}{new}", &text[..start]).into();
+        }
+        let date = date.as_deref().unwrap_or(&text[start..]);
+        match zone_after_time(date) {
+            // A zone of its own is upstream's business, as is nothing at all.
+            Zoned::No if date.contains("TZ=") || date.trim().is_empty() => {}
+            Zoned::No if time::parse(date).is_none() => return invalid(),
             Zoned::No => {}
             Zoned::As(new) => argv[i] = format!("{}{new}", &text[..start]).into(),
-            Zoned::Invalid => return Err(format!("invalid date {}", quote(OsStr::new(&text[start..])))),
+            Zoned::Invalid => return invalid(),
         }
     }
     Ok(())
@@ -258,11 +328,24 @@ pub(crate) fn zones_of_dates(argv: &mut [OsString]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Zoned, count_bytes, zone_after_time, zones_of_dates};
+    use super::{Zoned, without_weekday, zone_after_time, zones_of_dates};
     use std::ffi::{OsStr, OsString};
 
     fn words(text: &str) -> Vec<OsString> {
         text.split('|').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn a_date_says_more_than_a_day_of_the_week() {
+        for (date, wanted) in [
+            ("Mon 2024-05-15", Some("2024-05-15")),
+            ("next monday 3/10 10:00", Some("3/10 10:00")),
+            ("Sun, 10 Mar 2024", None),
+            ("next monday", None),
+            ("2024-05-15", None),
+        ] {
+            assert_eq!(without_weekday(date).as_deref(), wanted, "{date}");
+        }
     }
 
     #[test]
@@ -283,12 +366,5 @@ mod tests {
         let mut argv = words("date|-ud|10:00 +1 day|+%s");
         assert_eq!(zones_of_dates(&mut argv), Ok(()));
         assert_eq!(argv.join(OsStr::new("|")), "date|-ud|10:00 +01:00 1 day|+%s");
-    }
-
-    #[test]
-    fn characters_are_bytes() {
-        let mut argv = words("cut|-sc1-2|f|-z");
-        count_bytes(&mut argv);
-        assert_eq!(argv.join(OsStr::new("|")), "cut|--only-delimited|--bytes=1-2|--zero-terminated|--|f");
     }
 }
