@@ -293,7 +293,7 @@ impl Pager {
     }
 
     /// Shows what a file grows by until ^C.
-    fn follow(&mut self) {
+    pub(super) fn follow(&mut self) {
         loop {
             self.source.forget();
             self.go_to_end();

@@ -200,6 +200,10 @@ impl Pager {
             self.put(at);
         } else {
             for c in command.chars() {
+                if c == 'F' {
+                    self.follow();
+                    continue;
+                }
                 if matches!(self.simple(Key::Char(c), None), Some(Next::Quit)) {
                     break;
                 }
