@@ -134,7 +134,7 @@ impl Cx {
         if let (Some(found), _) = holds(&|w| w == text) {
             return Ok(found);
         }
-        let (found, other) = if text.is_empty() { (None, None) } else { holds(&|w| w.starts_with(&*text)) };
+        let (found, other) = holds(&|w| w.starts_with(&*text));
         if let (Some(found), None) = (found, other) {
             return Ok(found);
         }

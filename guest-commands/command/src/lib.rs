@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod context;
 pub mod glob;
 pub mod mode;

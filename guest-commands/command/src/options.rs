@@ -118,7 +118,6 @@ fn parse_long(
         Some(i) => (&arg[..i], Some(&arg[i + 1..])),
         None => (arg, None),
     };
-    let shown = String::from_utf8_lossy(name).into_owned();
     let mut found: Vec<(&'static str, Entry)> = Vec::new();
     for text in spec {
         let entry = Entry::read(text);
@@ -134,6 +133,7 @@ fn parse_long(
     if found.len() > 1 {
         let list: Vec<String> =
             found.iter().filter_map(|(_, e)| e.long).map(|long| format!("'--{long}'")).collect();
+        let shown = String::from_utf8_lossy(arg);
         return Err(format!("option '--{shown}' is ambiguous; possibilities: {}", list.join(" ")));
     }
     let Some((text, entry)) = found.pop() else {

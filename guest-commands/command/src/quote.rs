@@ -7,11 +7,7 @@ use std::fmt::Write;
 /// The name as it is when a shell would take it as one word, else in shell quotes (GNU `quotef`).
 pub fn quotef(name: &OsStr) -> String {
     let bytes = name.as_bytes();
-    if bytes.is_empty() || bytes.iter().any(|b| needs_quotes(*b)) || matches!(bytes[0], b'#' | b'~') {
-        quoteaf(name)
-    } else {
-        String::from_utf8_lossy(bytes).into_owned()
-    }
+    if needs_quotes(bytes) { quoteaf(name) } else { String::from_utf8_lossy(bytes).into_owned() }
 }
 
 /// The name in shell quotes, always (GNU `quoteaf`).
@@ -136,8 +132,12 @@ pub fn is_utf8() -> bool {
         })
 }
 
-fn needs_quotes(b: u8) -> bool {
-    b < 0x20 || b == 0x7f || b" !\"$&'()*;<=>?[\\^`|".contains(&b)
+/// Whether a shell would not take these bytes as one word that means itself, or a terminal not show them.
+pub fn needs_quotes(name: &[u8]) -> bool {
+    let special = |b: &u8| *b < 0x20 || *b == 0x7f || b" !\"$&'()*;<=>?[\\^`|".contains(b);
+    matches!(name, [] | [b'#' | b'~', ..] | b"{" | b"}")
+        || name.iter().any(special)
+        || std::str::from_utf8(name).map_or(true, |text| text.chars().any(char::is_control))
 }
 
 #[cfg(test)]
@@ -155,6 +155,7 @@ mod tests {
             ("~x", "'~x'"),
             ("a~", "a~"),
             ("a\nb", "'a'$'\\n''b'"),
+            ("{", "'{'"),
             ("é", "é"),
         ] {
             assert_eq!(quotef(os(name.as_bytes())), want, "{name:?}");

@@ -37,12 +37,21 @@ pub fn prepare_environment() {
 
 /// The moment that a text names, as `date -d` reads it: seconds and nanoseconds.
 pub fn parse(text: &str) -> Option<(i64, u32)> {
+    parse_from(text, None)
+}
+
+/// The same; what the text leaves open is that of another moment than now.
+pub fn parse_from(text: &str, base: Option<(i64, u32)>) -> Option<(i64, u32)> {
     let zone = zone();
     let zone = match zone.file() {
         Some(file) => TimeZone::tzif("local", &std::fs::read(file).ok()?).ok()?,
         None => TimeZone::posix(&zone.rules()).ok()?,
     };
-    let now = Timestamp::now().to_zoned(zone);
+    let now = match base {
+        Some((sec, nsec)) => Timestamp::new(sec, i32::try_from(nsec).ok()?).ok()?,
+        None => Timestamp::now(),
+    };
+    let now = now.to_zoned(zone);
     let moment = parse_datetime::parse_datetime_at_date(now, text).ok()?.into_zoned()?.timestamp();
     // Before 1970 jiff's fraction is negative too.
     let nanoseconds = moment.as_nanosecond();

@@ -13,6 +13,6 @@ mod regex;
 mod tabs;
 
 // Under the names that commands know them by.
-use agentos_command::{context, glob, mode, names, options, os, quote, size, time, walk};
+use agentos_command::{block, context, glob, mode, names, options, os, quote, size, time, walk};
 
 pub use dispatch::{command_names, main};

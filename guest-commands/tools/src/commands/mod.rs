@@ -1,8 +1,10 @@
 //! The commands, one file each, and the table of their names. Finding a command in the table is `dispatch`'s business.
 
+mod basename;
 mod basenc;
 mod bc;
 mod cal;
+mod canonical;
 mod cat;
 mod chmod;
 mod cmp;
@@ -37,6 +39,8 @@ mod hexdump;
 mod iconv;
 mod join;
 mod kill;
+mod link;
+mod ln;
 mod locale;
 mod login;
 mod look;
@@ -44,6 +48,7 @@ mod ls;
 mod machine;
 mod man;
 mod mkdir;
+mod mktemp;
 mod mounts;
 mod mv;
 mod namei;
@@ -53,11 +58,14 @@ mod numfmt;
 mod owner;
 mod paste;
 mod patch;
+mod pathchk;
 mod pgrep;
 mod ps;
 mod pstree;
 mod rename;
 mod rev;
+mod rm;
+mod rmdir;
 mod sdiff;
 mod sed;
 mod seq;
@@ -74,11 +82,14 @@ mod strings;
 mod stty;
 mod tac;
 mod tail;
+mod tee;
 mod test;
 mod time;
 mod timeout;
+mod touch;
 mod tr;
 mod tree;
+mod truncate;
 mod ts;
 mod uniq;
 mod upstream;
@@ -115,7 +126,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("b2sum", uu!("b2sum", uu_b2sum)),
     ("base32", Run::Own(basenc::main)),
     ("base64", Run::Own(basenc::main)),
-    ("basename", uu!("basename", uu_basename)),
+    ("basename", Run::Own(basename::basename)),
     ("basenc", Run::Own(basenc::main)),
     ("bc", Run::Own(bc::main)),
     ("cal", Run::Own(cal::main)),
@@ -141,7 +152,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("diff3", Run::Own(diff3::main)),
     ("dir", Run::Own(ls::main)),
     ("dircolors", uu!("dircolors", uu_dircolors)),
-    ("dirname", uu!("dirname", uu_dirname)),
+    ("dirname", Run::Own(basename::dirname)),
     ("dos2unix", Run::Own(newlines::main)),
     ("du", Run::Own(disk::du)),
     ("echo", Run::Own(echo::main)),
@@ -176,8 +187,8 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("join", Run::Own(join::main)),
     ("kill", Run::Own(kill::main)),
     ("killall", Run::Own(pgrep::killall)),
-    ("link", uu!("link", uu_link)),
-    ("ln", uu!("ln", uu_ln)),
+    ("link", Run::Own(link::link)),
+    ("ln", Run::Own(ln::main)),
     ("locale", Run::Own(locale::main)),
     ("logname", Run::Own(login::logname)),
     ("look", Run::Own(look::main)),
@@ -188,7 +199,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("mkdir", Run::Own(mkdir::main)),
     ("mkfifo", Run::Own(chmod::mkfifo)),
     ("mknod", Run::Own(special::mknod)),
-    ("mktemp", uu!("mktemp", uu_mktemp)),
+    ("mktemp", Run::Own(mktemp::main)),
     ("mount", Run::Own(mounts::mount)),
     ("mountpoint", Run::Own(mounts::mountpoint)),
     ("mv", Run::Own(mv::main)),
@@ -202,7 +213,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("od", uu!("od", uu_od)),
     ("paste", Run::Own(paste::main)),
     ("patch", Run::Own(patch::main)),
-    ("pathchk", uu!("pathchk", uu_pathchk)),
+    ("pathchk", Run::Own(pathchk::main)),
     ("pgrep", Run::Own(pgrep::pgrep)),
     ("pidof", Run::Own(pgrep::pidof)),
     ("pinky", Run::Own(login::pinky)),
@@ -214,14 +225,14 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("pstree", Run::Own(pstree::main)),
     ("ptx", uu!("ptx", uu_ptx)),
     ("pwd", Run::Own(machine::pwd)),
-    ("readlink", uu!("readlink", uu_readlink)),
-    ("realpath", uu!("realpath", uu_realpath)),
+    ("readlink", Run::Own(canonical::readlink)),
+    ("realpath", Run::Own(canonical::realpath)),
     ("red", Run::Own(ed::main)),
     ("rename", Run::Own(rename::main)),
     ("renice", Run::Own(timeout::renice)),
     ("rev", Run::Own(rev::main)),
-    ("rm", uu!("rm", uu_rm)),
-    ("rmdir", uu!("rmdir", uu_rmdir)),
+    ("rm", Run::Own(rm::main)),
+    ("rmdir", Run::Own(rmdir::main)),
     ("runcon", Run::Own(special::runcon)),
     ("sdiff", Run::Own(sdiff::main)),
     ("sed", Run::Own(sed::main)),
@@ -246,15 +257,15 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("sync", Run::Own(machine::sync)),
     ("tac", Run::Own(tac::main)),
     ("tail", Run::Own(tail::main)),
-    ("tee", uu!("tee", uu_tee)),
+    ("tee", Run::Own(tee::main)),
     ("test", Run::Own(test::main)),
     ("time", Run::Own(time::main)),
     ("timeout", Run::Own(timeout::main)),
-    ("touch", uu!("touch", uu_touch)),
+    ("touch", Run::Own(touch::main)),
     ("tr", Run::Own(tr::main)),
     ("tree", Run::Own(tree::main)),
     ("true", Run::Own(nothing)),
-    ("truncate", uu!("truncate", uu_truncate)),
+    ("truncate", Run::Own(truncate::main)),
     ("ts", Run::Own(ts::ts)),
     ("tsort", uu!("tsort", uu_tsort)),
     ("tty", Run::Own(machine::tty)),
@@ -263,7 +274,7 @@ pub(crate) const TABLE: &[(&str, Run)] = &[
     ("uniq", Run::Own(uniq::main)),
     ("unix2dos", Run::Own(newlines::main)),
     ("unix2mac", Run::Own(newlines::main)),
-    ("unlink", uu!("unlink", uu_unlink)),
+    ("unlink", Run::Own(link::unlink)),
     ("uptime", Run::Own(free::uptime)),
     ("users", Run::Own(login::users)),
     ("uuidgen", Run::Own(uuidgen::main)),

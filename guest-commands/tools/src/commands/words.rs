@@ -130,7 +130,6 @@ const KNOWN: &[(&str, usize, usize, &[&str])] = &[
             "z,elide-empty-files",
         ],
     ),
-    ("tee", 0, MANY, &["a,append", "i,ignore-interrupts", "p", "output-error=?"]),
     (
         "date",
         0,

@@ -52,16 +52,21 @@ pub(crate) enum Sparse {
 
 /// Whether the user says yes to replacing `dest`.
 pub(crate) fn ask(cx: &mut Cx, verb: &str, dest: &OsStr) -> Result<bool, End> {
-    cx.flush()?;
-    let name = cx.name;
-    match fs::stat(dest) {
+    let question = match fs::stat(dest) {
         Ok(s) if fs::access(dest, fs::W_OK).is_err() => {
             let verb = if verb == "overwrite" { "replace" } else { verb };
             let (dest, mode) = (quoteaf(dest), s.mode & 0o7777);
-            eprint!("{name}: {verb} {dest}, overriding mode {mode:04o} ({})? ", permission_letters(mode));
+            format!("{verb} {dest}, overriding mode {mode:04o} ({})?", permission_letters(mode))
         }
-        _ => eprint!("{name}: {verb} {}? ", quoteaf(dest)),
-    }
+        _ => format!("{verb} {}?", quoteaf(dest)),
+    };
+    yes(cx, &question)
+}
+
+/// Whether the user answers a question with yes.
+pub(crate) fn yes(cx: &mut Cx, question: &str) -> Result<bool, End> {
+    cx.flush()?;
+    eprint!("{}: {question} ", cx.name);
     let mut answer = String::new();
     let _ = io::stdin().read_line(&mut answer);
     Ok(answer.starts_with(['y', 'Y']))
