@@ -21,14 +21,11 @@ pub(crate) fn run(key: &str, main: fn(Vec<OsString>) -> i32, mut argv: Vec<OsStr
         eprintln!("{key}: {message}\nTry '{key} --help' for more information.");
         return 1;
     }
-    match key {
-        "date" => {
-            if let Err(message) = words::zones_of_dates(&mut argv) {
-                eprintln!("date: {message}");
-                return 1;
-            }
-        }
-        _ => {}
+    if key == "date"
+        && let Err(message) = words::zones_of_dates(&mut argv)
+    {
+        eprintln!("date: {message}");
+        return 1;
     }
     if let Err(message) = prepare(key, &argv) {
         eprintln!("{key}: {message}");

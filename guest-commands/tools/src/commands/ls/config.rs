@@ -245,12 +245,8 @@ pub(super) fn read(cx: &mut Cx, args: &[OsString]) -> Result<(Config, Vec<OsStri
                 (color, c.links, c.show_blocks) = (false, false, false);
                 layout = layout.filter(|l| *l != Layout::Long);
             }
-            "classify" => {
-                // It takes nothing back.
-                if when(cx, "--classify", opt, terminal)? {
-                    c.marks = "/@|*=";
-                }
-            }
+            // "never" takes nothing back.
+            "classify" => c.marks = if when(cx, "--classify", opt, terminal)? { "/@|*=" } else { c.marks },
             "file-type" => c.marks = "/@|=",
             "p" => c.marks = "/",
             "indicator-style" => {
