@@ -9,9 +9,8 @@ use std::ffi::OsString;
 use std::io::Write;
 
 /// Options that upstream takes without doing what they say: command, long name, letter, and why.
-const REFUSED: &[(&str, &str, Option<u8>, &str)] = &[
-    ("date", "set", Some(b's'), "cannot set date: Operation not permitted"),
-];
+const REFUSED: &[(&str, &str, Option<u8>, &str)] =
+    &[("date", "set", Some(b's'), "cannot set date: Operation not permitted")];
 /// Letters with an argument, after which the rest of a word is no letter.
 const WITH_ARGUMENT: &[(&str, &[u8])] = &[("date", b"dfrsI")];
 
