@@ -272,7 +272,7 @@ impl Show {
         );
         if let Some((selector, message)) = &self.reflog {
             out.extend(format!("Reflog: {selector} (").bytes());
-            out.extend(repo.committer().map(|c| c.ident()).unwrap_or_default());
+            out.extend(repo.logger().ident());
             out.extend(format!(")\nReflog message: {message}\n").bytes());
         }
         if self.form == Form::Raw {

@@ -312,17 +312,8 @@ impl Repo {
             fs::create_dir_all(dir)?;
         }
         let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        let who = match self.committer() {
-            Ok(who) => who,
-            Err(_) => Person {
-                name: b"unknown".to_vec(),
-                email: b"unknown".to_vec(),
-                time: crate::date::now().0,
-                zone: 0,
-            },
-        };
         let mut line = format!("{old} {new} ").into_bytes();
-        line.extend(who.line());
+        line.extend(self.logger().line());
         if !message.is_empty() {
             line.extend(format!("\t{message}").bytes());
         }

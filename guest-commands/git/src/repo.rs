@@ -291,25 +291,44 @@ impl Repo {
         self.odb.short(oid, self.abbrev())
     }
 
-    fn identity(&self, role: &str) -> Res<Person> {
+    /// The name and the address that the environment or the configuration has for a role.
+    fn known(&self, role: &str) -> (Option<String>, Option<String>) {
         let env = |what: &str| std::env::var(format!("GIT_{role}_{what}")).ok();
         let lower = role.to_ascii_lowercase();
         let config = |key: &str| {
             self.config.get(&format!("{lower}.{key}")).or_else(|| self.config.get(&format!("user.{key}")))
         };
-        let name = env("NAME").or_else(|| config("name"));
         let email = env("EMAIL").or_else(|| config("email")).or_else(|| std::env::var("EMAIL").ok());
+        (env("NAME").or_else(|| config("name")), email)
+    }
+
+    /// Who moved a reference, for its log: who is not known is named after the user and the machine.
+    pub(crate) fn logger(&self) -> Person {
+        let (name, email) = self.known("COMMITTER");
+        let date = std::env::var("GIT_COMMITTER_DATE").ok().and_then(|date| crate::date::parse(&date));
+        let (time, zone) = date.unwrap_or_else(crate::date::now);
+        let name = name.map(|name| crud(&name)).filter(|name| !name.is_empty()).unwrap_or_else(|| login().1);
+        let email = email.map_or_else(auto_email, |email| crud(&email));
+        Person { name: name.into_bytes(), email: email.into_bytes(), time, zone }
+    }
+
+    /// Author and committer of a stash, which is made for who is not known as well.
+    pub(crate) fn stashers(&self) -> Res<(Person, Person)> {
+        let other = Some(("git stash", "git@stash"));
+        Ok((self.identity("AUTHOR", other)?, self.identity("COMMITTER", other)?))
+    }
+
+    fn identity(&self, role: &str, otherwise: Option<(&str, &str)>) -> Res<Person> {
+        let env = |what: &str| std::env::var(format!("GIT_{role}_{what}")).ok();
+        let (name, email) = self.known(role);
+        let name = name.or_else(|| otherwise.map(|(name, _)| name.to_owned()));
+        let email = email.or_else(|| otherwise.map(|(_, email)| email.to_owned()));
         let (Some(name), Some(email)) = (name, email) else {
             crate::error::say!(
                 "{} identity unknown\n\n*** Please tell me who you are.\n\nRun\n\n  git config --global user.email \"you@example.com\"\n  git config --global user.name \"Your Name\"\n\nto set your account's default identity.\nOmit --global to set the identity only in this repository.\n",
                 if role == "AUTHOR" { "Author" } else { "Committer" }
             );
             fatal!("unable to auto-detect email address (got '{}')", auto_email());
-        };
-        let crud = |text: &str| {
-            let cut =
-                |c: char| c <= ' ' || matches!(c, '.' | ',' | ':' | ';' | '<' | '>' | '"' | '\\' | '\'');
-            text.trim_matches(cut).chars().filter(|c| !matches!(c, '\n' | '<' | '>')).collect::<String>()
         };
         if crud(&name).is_empty() {
             fatal!("empty ident name (for <{email}>) not allowed");
@@ -326,12 +345,12 @@ impl Repo {
 
     /// Who writes.
     pub(crate) fn author(&self) -> Res<Person> {
-        self.identity("AUTHOR")
+        self.identity("AUTHOR", None)
     }
 
     /// Who commits.
     pub(crate) fn committer(&self) -> Res<Person> {
-        self.identity("COMMITTER")
+        self.identity("COMMITTER", None)
     }
 
     /// Whether reflogs are written.
@@ -344,13 +363,28 @@ impl Repo {
     }
 }
 
-fn auto_email() -> String {
-    let uid = agentos_guest::user::getuid();
+/// A name or an address without what would break a line of a commit.
+fn crud(text: &str) -> String {
+    let cut = |c: char| c <= ' ' || matches!(c, '.' | ',' | ':' | ';' | '<' | '>' | '"' | '\\' | '\'');
+    text.trim_matches(cut).chars().filter(|c| !matches!(c, '\n' | '<' | '>')).collect()
+}
+
+/// The user's name in the machine, and the name of the person, which is the same where there is no other.
+fn login() -> (String, String) {
+    let uid = agentos_guest::user::getuid().to_string();
     let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = passwd
+    let fields: Vec<&str> = passwd
         .lines()
-        .find(|l| l.split(':').nth(2) == Some(&uid.to_string()))
-        .and_then(|l| l.split(':').next());
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&uid.as_str()))
+        .unwrap_or_default();
+    let user = fields.first().copied().unwrap_or("unknown").to_owned();
+    let person = crud(fields.get(4).and_then(|text| text.split(',').next()).unwrap_or_default());
+    let person = if person.is_empty() { user.clone() } else { person };
+    (user, person)
+}
+
+fn auto_email() -> String {
     let host = fs::read_to_string("/etc/hostname").unwrap_or_default();
-    format!("{}@{}.(none)", name.unwrap_or("unknown"), host.trim())
+    format!("{}@{}.(none)", login().0, host.trim())
 }

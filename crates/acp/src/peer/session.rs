@@ -54,7 +54,7 @@ pub(crate) struct Turn {
     pub(crate) ended: CancellationToken,
     done: oneshot::Sender<Result<PromptOutcome, Error>>,
     /// Lets the next queued prompt go when the turn is dropped.
-    _gate: OwnedSemaphorePermit,
+    gate: OwnedSemaphorePermit,
 }
 
 /// What the author of a prompt holds of its turn.
@@ -134,15 +134,8 @@ impl Session {
         state.next_turn += 1;
         state.tool_calls.clear();
         let text = TurnText::default();
-        state.turn = Some(Turn {
-            number,
-            text,
-            sent: false,
-            cancelling: false,
-            ended: ended.clone(),
-            done,
-            _gate: gate,
-        });
+        state.turn =
+            Some(Turn { number, text, sent: false, cancelling: false, ended: ended.clone(), done, gate });
         Some(Begun { number, ended, result })
     }
 
@@ -238,6 +231,8 @@ struct Ended {
 impl Drop for Ended {
     fn drop(&mut self) {
         if let Some((turn, result)) = self.turn.take() {
+            // First the gate: who is told that the turn is over may prompt at once, and must not find it shut.
+            drop(turn.gate);
             let _ = turn.done.send(result);
             turn.ended.cancel();
         }

@@ -252,7 +252,7 @@ fn make(setting: &Setting, words: &[Vec<u8>], save: bool, logged: bool) -> Res<i
         return Ok(0);
     }
     let lock = index.lock()?;
-    let who = (repo.author()?, repo.committer()?);
+    let who = repo.stashers()?;
     let branch = repo.head_branch().unwrap_or_else(|| "(no branch)".to_owned());
     let base = format!("{branch}: {} {}", repo.short(&head), bytes::text(&repo.odb.commit(&head)?.subject()));
     let make = |tree: Oid, parents: Vec<Oid>, message: String| -> Res<Oid> {

@@ -203,7 +203,8 @@ fn split(text: &[u8]) -> Result<Vec<OsString>, String> {
                     Some(&rest[..end])
                 });
                 let Some(name) = name else {
-                    return Err("only ${VARNAME} expansion is supported, error at: $".to_owned());
+                    let rest = String::from_utf8_lossy(&text[i - 1..]);
+                    return Err(format!("only ${{VARNAME}} expansion is supported, error at: {rest}"));
                 };
                 i += name.len() + 2;
                 let value = std::env::var_os(os(name)).unwrap_or_default();

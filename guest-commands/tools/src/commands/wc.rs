@@ -66,6 +66,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         which = Which { lines: true, words: true, bytes: true, ..which };
     }
     let mut files = parsed.operands.clone();
+    // Names that come from a pipe are not known ahead to GNU's, whose columns then have no width.
+    let mut ahead = true;
     if let Some(list) = list {
         if let Some(extra) = files.first() {
             let message = format!(
@@ -79,11 +81,13 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             let why = agentos_guest::strerror(&error);
             return Err(End::Failure(1, format!("cannot open {} for reading: {why}", quotef(&list))));
         }
+        let found = if list == "-" { fstat(0) } else { stat(&list) };
+        ahead = found.is_ok_and(|s| file_type(s.mode) == FileType::File);
         files = names.split(|b| *b == 0).filter(|n| !n.is_empty()).map(|n| os(n).to_owned()).collect();
     } else if files.is_empty() {
         return count_stdin(cx, which, total_when);
     }
-    let width = width(&files, which);
+    let width = if ahead { width(&files, which) } else { 1 };
     let mut total = Counts::default();
     for file in &files {
         match open_input(file).and_then(|mut input| count(&mut input, which, size_of(file))) {
