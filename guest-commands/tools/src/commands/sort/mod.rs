@@ -84,7 +84,7 @@ Write sorted concatenation of all FILE(s) to standard output.
   -z, --zero-terminated        line delimiter is NUL, not newline";
 
 /// What is held in memory at most, and what no `-S` lowers it under.
-const MOST_MEMORY: usize = 128 << 20;
+const MOST_MEMORY: usize = 64 << 20;
 const LEAST_MEMORY: usize = 1 << 20;
 const BATCH: usize = 16;
 

@@ -43,7 +43,8 @@ pub(super) fn sort(
         let mut input = open(name)?;
         loop {
             if indexed > 0 && text.len() + size_of_val(&lines[..]) * 2 > limits.memory {
-                let rest = text.split_off(indexed);
+                let rest = text[indexed..].to_vec();
+                text.truncate(indexed);
                 let mut file = pieces.temporary()?;
                 write_sorted(rules, &text, &mut lines, &mut file)?;
                 pieces.add(file)?;
@@ -51,6 +52,11 @@ pub(super) fn sort(
                 lines.clear();
                 text.extend_from_slice(&rest);
                 indexed = 0;
+            }
+            // By doubling a large text would be there in three sizes at once, more than a process may have.
+            let large = limits.memory / 8..limits.memory;
+            if text.capacity() - text.len() < STEP && large.contains(&text.len()) {
+                text.reserve_exact(limits.memory + STEP - text.len());
             }
             let n = read_some(&mut *input, &mut text).map_err(|error| failed("read failed", name, &error))?;
             if n == 0 {
@@ -82,8 +88,10 @@ pub(super) fn sort(
     merge_all(rules, limits, sources, end, output)
 }
 
+/// Bytes that are read at once.
+const STEP: usize = 64 * 1024;
+
 fn read_some(input: &mut dyn Read, text: &mut Vec<u8>) -> io::Result<usize> {
-    const STEP: usize = 64 * 1024;
     let filled = text.len();
     text.resize(filled + STEP, 0);
     loop {
