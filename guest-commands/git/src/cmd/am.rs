@@ -59,7 +59,10 @@ pub(crate) fn am(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                 }
                 "--reject" | "--ignore-whitespace" | "--ignore-space-change" => o.apply.push(option.clone()),
                 "--whitespace=" => {
-                    args.value(&option)?;
+                    let action = args.value(&option)?;
+                    if action != "nowarn" {
+                        fatal!("am --whitespace={action} is not supported");
+                    }
                 }
                 "--committer-date-is-author-date" => o.committer_date = true,
                 "--ignore-date" => o.ignore_date = true,

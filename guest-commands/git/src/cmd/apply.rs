@@ -128,7 +128,7 @@ pub(crate) fn apply(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                 }
                 "--include" | "--include=" => o.limits.push((true, args.value_bytes(&option)?)),
                 "--exclude" | "--exclude=" => o.limits.push((false, args.value_bytes(&option)?)),
-                "--allow-overlap" | "--binary" | "--no-3way" => {}
+                "--binary" | "--no-3way" => {}
                 "-N"
                 | "--intent-to-add"
                 | "--unsafe-paths"
@@ -559,8 +559,7 @@ fn write(
         Some(index) => Some(index.lock()?),
         None => None,
     };
-    for (path, result) in results.iter().filter(|(_, r)| r.is_none()) {
-        let _ = result;
+    for (path, _) in results.iter().filter(|(_, result)| result.is_none()) {
         if !o.cached {
             worktree::remove(path)?;
         }

@@ -65,13 +65,11 @@ impl Options {
             | "--no-recurse-submodules"
             | "--show-forced-updates"
             | "--no-show-forced-updates"
-            | "--atomic"
             | "--no-write-commit-graph"
             | "-4"
             | "-6"
             | "--ipv4"
-            | "--ipv6"
-            | "--update-shallow" => {}
+            | "--ipv6" => {}
             "-j" | "--jobs" | "--jobs=" | "--upload-pack" | "--upload-pack=" => {
                 args.value(o)?;
             }

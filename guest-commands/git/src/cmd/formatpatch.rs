@@ -135,21 +135,18 @@ pub(crate) fn format_patch(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             _ => return Err(Stop::Fatal(format!("unrecognized argument: {word}"))),
         }
     }
-    let mut single = None;
+    let mut single = false;
     if let [one] = &plain[..dashdash.unwrap_or(plain.len())]
         && !one.windows(2).any(|w| w == b"..")
         && walk.max.is_none()
         && !root
     {
-        single = Some(bytes::text(one));
+        single = true;
     }
     let paths = walk::divide(&repo, &plain, dashdash, &mut walk, &[])?;
-    if let Some(since) = single
-        && walk.include.len() == 1
-    {
+    if single && walk.include.len() == 1 {
         // One commit alone: everything since then.
         let Some(head) = repo.head() else { fatal!("bad revision 'HEAD'") };
-        let _ = since;
         walk.exclude = std::mem::replace(&mut walk.include, vec![head]);
     }
     walk.paths = repo.pathspec(&paths)?;

@@ -124,21 +124,22 @@ pub(crate) fn gc(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     if let Some(date) = prune
         && date != "never"
     {
-        prune_loose(&repo, crate::date::approximate(&date), false)?;
+        prune_loose(&repo, crate::date::approximate(&date), false, false)?;
     }
     Ok(0)
 }
 
 /// Takes away loose objects that nothing leads to and that are older than a moment.
-fn prune_loose(repo: &Repo, before: i64, dry: bool) -> Res<()> {
+fn prune_loose(repo: &Repo, before: i64, dry: bool, verbose: bool) -> Res<()> {
     let kept: HashSet<Oid> = reachable(repo)?.into_iter().map(|i| i.oid).collect();
     let mut loose = repo.odb.loose();
     loose.sort();
     for oid in loose.into_iter().filter(|o| !kept.contains(o)) {
         let old = agentos_guest::fs::lstat(repo.odb.loose_file(&oid)).is_ok_and(|s| s.mtime <= before);
-        if old && dry {
+        if old && (dry || verbose) {
             out!("{oid} {}\n", repo.odb.kind(&oid)?.name());
-        } else if old {
+        }
+        if old && !dry {
             repo.odb.remove_loose(&oid);
         }
     }
@@ -147,12 +148,13 @@ fn prune_loose(repo: &Repo, before: i64, dry: bool) -> Res<()> {
 
 pub(crate) fn prune(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
     let mut args = Args::new(words, "", "prune", "[-n] [-v] [--progress] [--expire <time>] [--] [<head>...]");
-    let (mut dry, mut before) = (false, i64::MAX);
+    let (mut dry, mut verbose, mut before) = (false, false, i64::MAX);
     while let Some(word) = args.next()? {
         match word {
             Word::Option(o) => match o.as_str() {
                 "-n" | "--dry-run" => dry = true,
-                "-v" | "--verbose" | "--progress" | "--no-progress" => {}
+                "-v" | "--verbose" => verbose = true,
+                "--progress" | "--no-progress" => {}
                 "--expire" | "--expire=" => {
                     let date = args.value(&o)?;
                     before = if date == "never" { i64::MIN } else { crate::date::approximate(&date) };
@@ -163,7 +165,7 @@ pub(crate) fn prune(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
         }
     }
     let repo = Repo::open(setting)?;
-    prune_loose(&repo, before, dry)?;
+    prune_loose(&repo, before, dry, verbose)?;
     prune_packed(&repo);
     Ok(0)
 }
@@ -182,7 +184,7 @@ pub(crate) fn repack(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                 "-a" | "-A" => all = true,
                 "-d" => delete = true,
                 "-q" | "--quiet" => quiet = true,
-                "-f" | "-F" | "-l" | "-n" | "--no-write-bitmap-index" | "-k" => {}
+                "-f" | "-F" | "-l" | "-n" | "--no-write-bitmap-index" => {}
                 "--window" | "--window=" | "--depth" | "--depth=" | "--threads=" => drop(args.value(&o)?),
                 _ => return Err(args.unknown(&o)),
             },
@@ -227,7 +229,6 @@ pub(crate) fn pack_objects(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
                 | "--progress"
                 | "--no-progress"
                 | "--delta-base-offset"
-                | "--non-empty"
                 | "--no-reuse-delta"
                 | "--no-reuse-object" => {}
                 "--window" | "--window=" | "--depth" | "--depth=" | "--threads=" | "--compression=" => {
@@ -300,7 +301,7 @@ pub(crate) fn index_pack(setting: &Setting, words: &[Vec<u8>]) -> Res<i32> {
             Word::Option(o) => match o.as_str() {
                 "--stdin" => stdin = true,
                 "--fix-thin" => fix = true,
-                "-v" | "--keep" | "--strict" | "--no-rev-index" | "--rev-index" => {}
+                "-v" | "--no-rev-index" => {}
                 "-o" => target = Some(args.value(&o)?),
                 _ => return Err(args.unknown(&o)),
             },

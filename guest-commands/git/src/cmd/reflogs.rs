@@ -29,7 +29,7 @@ pub(crate) fn expire(repo: &Repo, words: &[Vec<u8>]) -> Res<i32> {
                 "--expire-unreachable=" => lost = moment(&args.value(&o)?),
                 "--all" => all = true,
                 "-n" | "--dry-run" => dry = true,
-                "-v" | "--verbose" | "--updateref" | "--single-worktree" => {}
+                "--single-worktree" => {}
                 _ => return Err(args.unknown(&o)),
             },
             Word::Plain(word) => names.push(bytes::text(&word)),
