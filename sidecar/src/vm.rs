@@ -11,15 +11,16 @@ use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Errno, Kernel, KernelConfig};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, VmInfo};
-use agentos_vfs::{GuestPath, Location, NewKind, Tree, TreeLimits};
+use agentos_vfs::{GuestPath, Location, NewKind};
 use parking_lot::Mutex;
 
-use crate::config::{self, Checked};
+use crate::config;
 use crate::errors::failed;
 use crate::host::Host;
 use crate::service::processes::Spawned;
 use crate::service::shells::{self, Shell};
 use crate::session::Sessions;
+use crate::{notices, root};
 
 /// How long the processes of a VM may take to end; they are killed, so more means that the host is overloaded.
 pub(crate) const DISPOSE_TIME: Duration = Duration::from_secs(10);
@@ -53,35 +54,21 @@ impl Vm {
     ) -> Result<Arc<Self>, WireError> {
         let checked = config::check(&config)?;
         crate::service::mounts::check(&config.mounts)?;
-        let internal = |what: &str| {
-            let what = what.to_owned();
-            move |reason: String| {
-                WireError::new(agentos_protocol::message::code::INTERNAL, format!("{what}: {reason}"))
-            }
-        };
-        let base = host.base().await.map_err(internal("prepare the machine"))?;
-        let used = base.usage();
-        // The base is not charged to the VM: the limits are what it can add.
-        let tree = Tree::from_layer_with(
-            &base,
-            TreeLimits {
-                bytes: checked.limits.fs_bytes.saturating_add(used.bytes),
-                inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
-            },
-        );
-        furnish(&tree, &checked, &config).map_err(|e| failed(e, "furnish", "/"))?;
+        let id = format!("vm-{}", host.next_id());
+        let root = root::make(host, &checked, &config).await?;
         let kernel = Kernel::new(KernelConfig {
-            root: Arc::new(tree),
+            root: root.fs,
             limits: checked.limits,
             hostname: checked.hostname,
             cred: checked.cred,
             env: checked.env,
+            observer: Some(Arc::new(notices::ToClient::new(&id, connection))),
         })
         .await
         .map_err(|e| failed(e, "mount", "/proc"))?;
         let machine = Machine::new(kernel, Arc::clone(host.executor()));
         let vm = Arc::new(Self {
-            id: format!("vm-{}", host.next_id()),
+            id,
             host: Arc::clone(host),
             machine,
             cwd: checked.cwd,
@@ -178,43 +165,4 @@ impl Vm {
     pub(crate) fn spawned(&self, pid: u32) -> Option<Arc<Spawned>> {
         self.spawned.lock().get(&pid).cloned()
     }
-}
-
-/// What differs from VM to VM in the root: host name, user, instructions.
-fn furnish(tree: &Tree, checked: &Checked, config: &VmConfig) -> Result<(), Errno> {
-    let hostname = &checked.hostname;
-    tree.put_file("/etc/hostname", 0o644, 0, 0, format!("{hostname}\n").into_bytes())?;
-    if hostname != "agentos" {
-        let mut hosts = tree.read_file("/etc/hosts")?;
-        hosts.extend_from_slice(format!("127.0.1.1\t{hostname}\n").as_bytes());
-        tree.put_file("/etc/hosts", 0o644, 0, 0, hosts)?;
-    }
-    let user = &checked.user;
-    let known = matches!((user.name.as_str(), user.uid, user.gid), ("agentos", 1000, 1000) | ("root", 0, 0));
-    if !known || checked.home.as_bytes() != b"/home/agentos" {
-        tree.put_dir(checked.home.as_bytes(), 0o755, user.uid, user.gid)?;
-    }
-    if !known {
-        let (name, uid, gid, home) = (&user.name, user.uid, user.gid, &checked.home);
-        replace_line(tree, "/etc/passwd", name, &format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n"))?;
-        replace_line(tree, "/etc/group", name, &format!("{name}:x:{gid}:\n"))?;
-        tree.put_dir("/workspace", 0o755, uid, gid)?;
-    }
-    if let Some(more) = &config.additional_instructions {
-        let mut all = tree.read_file("/etc/agentos/instructions.md")?;
-        all.extend_from_slice(format!("\n{}\n", more.trim_end()).as_bytes());
-        tree.put_file("/etc/agentos/instructions.md", 0o444, 0, 0, all)?;
-    }
-    Ok(())
-}
-
-/// Replaces the line of `name` in a colon-separated file, or appends it.
-fn replace_line(tree: &Tree, file: &str, name: &str, line: &str) -> Result<(), Errno> {
-    let old = tree.read_file(file)?;
-    let prefix = format!("{name}:").into_bytes();
-    let mut all: Vec<u8> =
-        old.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(&prefix)).flatten().copied().collect();
-    all.extend_from_slice(line.as_bytes());
-    tree.put_file(file, 0o644, 0, 0, all)?;
-    Ok(())
 }

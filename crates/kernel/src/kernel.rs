@@ -13,8 +13,8 @@ use crate::process::{CpuLimits, Image, NewProcess, WorkingDirectory};
 use crate::table::{Entry, Table};
 use crate::tty::Registry;
 use crate::{
-    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Pid, Process, Result, Rlimits,
-    SignalState, Waiters,
+    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Notice, Observer, Pid, Process, Result,
+    Rlimits, SignalState, Waiters,
 };
 
 /// Kept directory listings of one VM, bytes.
@@ -37,6 +37,8 @@ pub struct KernelConfig {
     pub cred: Cred,
     /// Environment of programs, `NAME=value`.
     pub env: Vec<Vec<u8>>,
+    /// Who is told what happens in it.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// The kernel of one VM.
@@ -67,6 +69,7 @@ pub struct Kernel {
     pub(crate) ended_cpu_ns: AtomicU64,
     disposed: AtomicBool,
     table_changed: Waiters,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// A program that the host starts.
@@ -126,6 +129,7 @@ impl Kernel {
             ended_cpu_ns: AtomicU64::new(0),
             disposed: AtomicBool::new(false),
             table_changed: Waiters::new(),
+            observer: config.observer,
             namespace,
         });
         kernel.start_init(&root);
@@ -394,6 +398,13 @@ impl Kernel {
             }
         })
         .await;
+    }
+
+    /// Tells the embedder. No lock may be held.
+    pub fn tell(&self, notice: Notice) {
+        if let Some(observer) = &self.observer {
+            observer.notice(notice);
+        }
     }
 
     pub(crate) fn table_changed(&self) {

@@ -1,0 +1,17 @@
+//! What a kernel tells its embedder without being asked. It does not decide what becomes of it.
+
+use crate::LimitHit;
+
+/// Something that happened in a VM and that its owner should know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// Four fifths of a limit are in use; told once, and again after the use was below half of it.
+    LimitWarning(LimitHit),
+}
+
+/// Who is told. It is called on the thread of the guest, with no lock held, and must not wait.
+pub trait Observer: Send + Sync + 'static {
+    /// Takes a notice.
+    fn notice(&self, notice: Notice);
+}

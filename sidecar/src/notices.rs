@@ -1,0 +1,33 @@
+//! What a kernel has to tell goes to the client of its VM, as events. What must not be lost does not travel this way.
+
+use agentos_kernel::{LimitHit, Notice, Observer};
+use agentos_protocol::Connection;
+use agentos_protocol::message::{Event, LimitInfo, LimitWarning};
+
+/// Tells the client of one VM.
+pub(crate) struct ToClient {
+    vm_id: String,
+    connection: Connection,
+}
+
+impl ToClient {
+    pub(crate) fn new(vm_id: &str, connection: &Connection) -> Self {
+        ToClient { vm_id: vm_id.to_owned(), connection: connection.clone() }
+    }
+}
+
+impl Observer for ToClient {
+    fn notice(&self, notice: Notice) {
+        let event = match notice {
+            Notice::LimitWarning(LimitHit { name, configured, used, requested }) => {
+                Event::LimitWarning(LimitWarning {
+                    vm_id: self.vm_id.clone(),
+                    limit: LimitInfo { name: name.to_owned(), configured, used, requested },
+                })
+            }
+            _ => return,
+        };
+        // A client that does not read is no reason for a guest to wait.
+        let _ = self.connection.event(&event);
+    }
+}

@@ -1,0 +1,76 @@
+//! The root file system of a new VM: the base layer, and what differs from VM to VM in it. It mounts nothing.
+
+use std::sync::Arc;
+
+use agentos_kernel::Errno;
+use agentos_protocol::WireError;
+use agentos_protocol::message::{VmConfig, code};
+use agentos_vfs::{FileSystem, Tree, TreeLimits};
+
+use crate::config::Checked;
+use crate::errors::failed;
+use crate::host::Host;
+
+/// A root file system.
+pub(crate) struct Root {
+    /// What is mounted at `/`.
+    pub(crate) fs: Arc<dyn FileSystem>,
+}
+
+/// Makes the root of a VM.
+pub(crate) async fn make(host: &Arc<Host>, checked: &Checked, config: &VmConfig) -> Result<Root, WireError> {
+    let base = host
+        .base()
+        .await
+        .map_err(|reason| WireError::new(code::INTERNAL, format!("prepare the machine: {reason}")))?;
+    let used = base.usage();
+    // The base is not charged to the VM: the limits are what it can add.
+    let tree = Tree::from_layer_with(
+        &base,
+        TreeLimits {
+            bytes: checked.limits.fs_bytes.saturating_add(used.bytes),
+            inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
+        },
+    );
+    furnish(&tree, checked, config).map_err(|e| failed(e, "furnish", "/"))?;
+    Ok(Root { fs: Arc::new(tree) })
+}
+
+/// What differs from VM to VM in the root: host name, user, instructions.
+fn furnish(tree: &Tree, checked: &Checked, config: &VmConfig) -> Result<(), Errno> {
+    let hostname = &checked.hostname;
+    tree.put_file("/etc/hostname", 0o644, 0, 0, format!("{hostname}\n").into_bytes())?;
+    if hostname != "agentos" {
+        let mut hosts = tree.read_file("/etc/hosts")?;
+        hosts.extend_from_slice(format!("127.0.1.1\t{hostname}\n").as_bytes());
+        tree.put_file("/etc/hosts", 0o644, 0, 0, hosts)?;
+    }
+    let user = &checked.user;
+    let known = matches!((user.name.as_str(), user.uid, user.gid), ("agentos", 1000, 1000) | ("root", 0, 0));
+    if !known || checked.home.as_bytes() != b"/home/agentos" {
+        tree.put_dir(checked.home.as_bytes(), 0o755, user.uid, user.gid)?;
+    }
+    if !known {
+        let (name, uid, gid, home) = (&user.name, user.uid, user.gid, &checked.home);
+        replace_line(tree, "/etc/passwd", name, &format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n"))?;
+        replace_line(tree, "/etc/group", name, &format!("{name}:x:{gid}:\n"))?;
+        tree.put_dir("/workspace", 0o755, uid, gid)?;
+    }
+    if let Some(more) = &config.additional_instructions {
+        let mut all = tree.read_file("/etc/agentos/instructions.md")?;
+        all.extend_from_slice(format!("\n{}\n", more.trim_end()).as_bytes());
+        tree.put_file("/etc/agentos/instructions.md", 0o444, 0, 0, all)?;
+    }
+    Ok(())
+}
+
+/// Replaces the line of `name` in a colon-separated file, or appends it.
+fn replace_line(tree: &Tree, file: &str, name: &str, line: &str) -> Result<(), Errno> {
+    let old = tree.read_file(file)?;
+    let prefix = format!("{name}:").into_bytes();
+    let mut all: Vec<u8> =
+        old.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(&prefix)).flatten().copied().collect();
+    all.extend_from_slice(line.as_bytes());
+    tree.put_file(file, 0o644, 0, 0, all)?;
+    Ok(())
+}
