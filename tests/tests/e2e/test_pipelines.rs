@@ -102,3 +102,16 @@ fn both_ends_of_a_fifo_meet_however_fast_they_are() {
         assert_eq!((done.stdout.trim(), done.stderr.as_str()), ("500 met", ""));
     });
 }
+
+#[test]
+fn a_text_larger_than_a_process_may_hold_is_sorted() {
+    // 196 MB of text; what does not fit is put aside in files, which are gone afterwards.
+    let limits = VmLimits { process_memory: 176 << 20, ..VmLimits::default() };
+    SIDECAR.test_with(AgentOsConfig::builder().limits(limits).build(), async |os| {
+        let script = "seq 23000000 > /tmp/n; ls /tmp > /workspace/before; \
+            sort -rn /tmp/n | sed -n '1p;$p'; seq 23000000 -1 1 | cksum > /workspace/expected; \
+            sort -rn /tmp/n | cksum | cmp - /workspace/expected && ls /tmp | cmp - /workspace/before && echo same";
+        let result = sh(os, script).await;
+        assert_eq!(result.stdout.lines().collect::<Vec<_>>(), ["23000000", "1", "same"], "{result:?}");
+    });
+}
