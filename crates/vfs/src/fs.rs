@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Attr, Errno, FileContent, FileType, Ino, InodePin, NameBuf, Reply, SetAttr};
+use crate::{Attr, Errno, FileContent, FileType, Ino, InodePin, NameBuf, Reply, Result, SetAttr};
 
 /// One component of a path: bytes, no `/`, not empty, at most 255 bytes. `.` and `..` never reach a file system.
 pub type Name = [u8];
@@ -102,6 +102,26 @@ pub struct FsStat {
     pub inodes_free: u64,
 }
 
+/// How far [`FileSystem::descend`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descent {
+    /// The directory it came to.
+    pub dir: Ino,
+    /// Where in the path the component begins that is to be looked up in `dir`.
+    pub at: usize,
+    /// What it found there.
+    pub reached: Reached,
+}
+
+/// Where [`FileSystem::descend`] stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Before a component that it does not look up; these are the attributes of the directory.
+    Directory(Attr),
+    /// At the last component, whose attributes these are: no link, and nothing is mounted on it.
+    Last(Attr),
+}
+
 /// A tree of inodes.
 ///
 /// Every call takes inode numbers that an earlier call of the same file system returned. A number stays valid while the
@@ -116,6 +136,22 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// The inode of this name. ENOENT, ENOTDIR.
     fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr>;
+
+    /// Looks up as many components of `path`, from the byte `at` on, as lead down through directories: a short cut for
+    /// file systems in memory, which need one lock for all of them. It stops before a link, `.`, `..`, a missing name, a
+    /// directory on which something is mounted (`covered`) or in which `may_search` refuses to look; the caller goes on
+    /// from there with single look-ups. `None`: not even the first directory was looked at.
+    fn descend(
+        &self,
+        dir: Ino,
+        path: &[u8],
+        at: usize,
+        may_search: &dyn Fn(&Attr) -> Result<()>,
+        covered: &dyn Fn(Ino) -> bool,
+    ) -> Option<Descent> {
+        let _ = (dir, path, at, may_search, covered);
+        None
+    }
 
     /// The parent of a directory; the root is its own.
     fn parent(&self, dir: Ino) -> Reply<'_, Ino>;

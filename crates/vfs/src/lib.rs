@@ -16,7 +16,10 @@ pub mod tree;
 
 pub use attr::{Attr, FileType, SetAttr, SetTime, Timespec};
 pub use driver::{DriverFs, DriverOptions, PathDriver, VirtualStat};
-pub use fs::{Access, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, RenameFlags};
+pub use fs::{
+    Access, Descent, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, Reached,
+    RenameFlags,
+};
 pub use host_dir::{HostDir, HostDirOptions};
 pub use layer::Layer;
 pub use name::{NAME_MAX, NameBuf};

@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::table::Table;
 use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
-use crate::{Attr, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Reply, Result};
+use crate::{Attr, Descent, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Reached, Reply, Result};
 
 /// How many symbolic links one walk follows; the next is ELOOP.
 pub const SYMLINK_MAX: u32 = 40;
@@ -104,25 +104,75 @@ impl Namespace {
         }
         let table = self.table();
         let start = if absolute { cx.root.unwrap_or(&table.root) } else { cx.cwd };
-        let mut walker = Walker {
-            cx,
-            mount: start.mount.clone(),
-            ino: start.ino,
-            attr: answer!(cx, start.mount.fs.getattr(start.ino))?,
-            trail: flags.beneath.then(Vec::new),
-            table: &table,
+        let mount = &start.mount;
+        let (mut ino, mut at) = (start.ino, skip_slashes(path, 0));
+        let attr = match descend(cx, &table, mount, ino, path, at, flags) {
+            Some(Descent { dir, at, reached: Reached::Last(attr) }) => {
+                return reached_last(mount, dir, &path[at..], attr);
+            }
+            Some(Descent { dir, at: next, reached: Reached::Directory(attr) }) => {
+                (ino, at) = (dir, next);
+                attr
+            }
+            None => answer!(cx, mount.fs.getattr(ino))?,
         };
-        walker.walk(path, flags).await
+        let trail = flags.beneath.then(Vec::new);
+        let mut walker = Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table };
+        walker.walk(path, at, flags).await
     }
 }
 
+/// The quick way down, where the file system has one and it does not have to be remembered.
+fn descend(
+    cx: &WalkContext<'_>,
+    table: &Table,
+    mount: &Mount,
+    ino: Ino,
+    path: &[u8],
+    at: usize,
+    flags: WalkFlags,
+) -> Option<Descent> {
+    if flags.beneath {
+        return None;
+    }
+    mount.fs.descend(ino, path, at, &cx.may_search, &|ino| table.covering(mount.id, ino).is_some())
+}
+
+/// What a path leads to whose last component, in the directory `dir`, is known.
+fn reached_last(mount: &Arc<Mount>, dir: Ino, last: &[u8], attr: Attr) -> Result<Resolved> {
+    let (name, trailing_slash) = match memchr(b'/', last) {
+        Some(end) => (&last[..end], true),
+        None => (last, false),
+    };
+    if trailing_slash && attr.kind != FileType::Directory {
+        return Err(Errno::ENOTDIR);
+    }
+    Ok(Resolved::Found(Found {
+        location: Location { mount: mount.clone(), ino: attr.ino },
+        attr,
+        parent: Some((Location { mount: mount.clone(), ino: dir }, NameBuf::new(name)?)),
+        last: Last::Name,
+        trailing_slash,
+    }))
+}
+
 impl Walker<'_> {
-    async fn walk(&mut self, path: &[u8], flags: WalkFlags) -> Result<Resolved> {
+    async fn walk(&mut self, path: &[u8], mut at: usize, flags: WalkFlags) -> Result<Resolved> {
         let mut path = Cow::Borrowed(path);
-        let mut at = 0;
         let mut links = 0;
+        // After a link or in another file system the quick way is tried again; where it ended, single steps go on.
+        let mut anew = false;
         loop {
             at = skip_slashes(&path, at);
+            if std::mem::take(&mut anew)
+                && let Some(down) = descend(self.cx, self.table, &self.mount, self.ino, &path, at, flags)
+            {
+                (self.ino, at) = (down.dir, down.at);
+                match down.reached {
+                    Reached::Last(attr) => return reached_last(&self.mount, self.ino, &path[at..], attr),
+                    Reached::Directory(attr) => self.attr = attr,
+                }
+            }
             if at == path.len() {
                 // Only a path of slashes gets here: others end at their last component.
                 return Ok(self.found(Last::Root, true));
@@ -173,7 +223,7 @@ impl Walker<'_> {
                 match link {
                     Link::Path(target) => {
                         path = Cow::Owned(self.enter_link(target, &path[end..], flags).await?);
-                        at = 0;
+                        (at, anew) = (0, true);
                     }
                     Link::Descriptor { .. } if flags.beneath => return Err(Errno::EPERM),
                     Link::Descriptor { pid, fd, .. } => {
@@ -201,7 +251,7 @@ impl Walker<'_> {
             if child.kind != FileType::Directory {
                 return Err(Errno::ENOTDIR);
             }
-            self.down(child).await?;
+            anew = self.down(child).await?;
             at = next;
         }
     }
@@ -246,21 +296,21 @@ impl Walker<'_> {
         Ok((location, attr))
     }
 
-    /// Enters a child directory.
-    async fn down(&mut self, child: Attr) -> Result<()> {
+    /// Enters a child directory; whether that leads into another file system.
+    async fn down(&mut self, child: Attr) -> Result<bool> {
         if let Some(trail) = &mut self.trail {
             trail.push((self.mount.clone(), self.ino));
         }
         if self.table.covering(self.mount.id, child.ino).is_none() {
             self.ino = child.ino;
             self.attr = child;
-            return Ok(());
+            return Ok(false);
         }
         let (location, attr) = self.cross(child).await?;
         self.mount = location.mount;
         self.ino = location.ino;
         self.attr = attr;
-        Ok(())
+        Ok(true)
     }
 
     /// Goes to the parent, across mounts; at the root of the process it stays.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::file::TreeFile;
 use super::{Body, FileContent, ROOT, Tree};
 use crate::{
-    Access, Attr, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode, OpenFile,
-    RenameFlags, Reply, Result, SetAttr,
+    Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode,
+    OpenFile, RenameFlags, Reply, Result, SetAttr,
 };
 
 /// Bytes of a block in statfs.
@@ -63,6 +63,17 @@ impl FileSystem for Tree {
 
     fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr> {
         Reply::Now(self.find(dir, name))
+    }
+
+    fn descend(
+        &self,
+        dir: Ino,
+        path: &[u8],
+        at: usize,
+        may_search: &dyn Fn(&Attr) -> Result<()>,
+        covered: &dyn Fn(Ino) -> bool,
+    ) -> Option<Descent> {
+        Tree::descend(self, dir, path, at, may_search, covered)
     }
 
     fn parent(&self, dir: Ino) -> Reply<'_, Ino> {

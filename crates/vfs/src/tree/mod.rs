@@ -8,6 +8,7 @@
 mod build;
 mod content;
 mod data;
+mod descend;
 mod file;
 mod filesystem;
 mod fsck;
