@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use agentos_kernel::Errno;
+use agentos_kernel::{Errno, Observer, Warning};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, code};
-use agentos_vfs::{FileSystem, Tree, TreeLimits};
+use agentos_vfs::{Tree, TreeLimits, Usage};
 
 use crate::config::Checked;
 use crate::errors::failed;
@@ -14,11 +14,39 @@ use crate::host::Host;
 /// A root file system.
 pub(crate) struct Root {
     /// What is mounted at `/`.
-    pub(crate) fs: Arc<dyn FileSystem>,
+    pub(crate) tree: Tree,
+    /// What of it came with the base, and is not charged to the VM.
+    base: Usage,
+}
+
+impl Root {
+    /// A root that starts as this one is now.
+    pub(crate) fn fork(&self, checked: &Checked, observer: &Arc<dyn Observer>) -> Self {
+        let tree = Tree::from_layer_with(&self.tree.freeze(), self.tree.limits());
+        let root = Root { tree, base: self.base };
+        root.warn(checked, observer);
+        root
+    }
+
+    /// Tells when it is nearly full.
+    fn warn(&self, checked: &Checked, observer: &Arc<dyn Observer>) {
+        let bytes = Warning::new(Some(observer), "filesystemBytes", checked.limits.fs_bytes);
+        let inodes = Warning::new(Some(observer), "inodes", checked.limits.fs_inodes);
+        let base = self.base;
+        self.tree.metered(move |now| {
+            bytes.uses(now.bytes.saturating_sub(base.bytes));
+            inodes.uses(now.inodes.saturating_sub(base.inodes));
+        });
+    }
 }
 
 /// Makes the root of a VM.
-pub(crate) async fn make(host: &Arc<Host>, checked: &Checked, config: &VmConfig) -> Result<Root, WireError> {
+pub(crate) async fn make(
+    host: &Arc<Host>,
+    checked: &Checked,
+    config: &VmConfig,
+    observer: &Arc<dyn Observer>,
+) -> Result<Root, WireError> {
     let base = host
         .base()
         .await
@@ -33,7 +61,9 @@ pub(crate) async fn make(host: &Arc<Host>, checked: &Checked, config: &VmConfig)
         },
     );
     furnish(&tree, checked, config).map_err(|e| failed(e, "furnish", "/"))?;
-    Ok(Root { fs: Arc::new(tree) })
+    let root = Root { tree, base: used };
+    root.warn(checked, observer);
+    Ok(root)
 }
 
 /// What differs from VM to VM in the root: host name, user, instructions.

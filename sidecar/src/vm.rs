@@ -8,19 +8,20 @@ use std::time::Duration;
 use agentos_executor::Machine;
 use agentos_kernel::sys::At;
 use agentos_kernel::tty::Winsize;
-use agentos_kernel::{Errno, Kernel, KernelConfig};
+use agentos_kernel::{Errno, Kernel, KernelConfig, Observer};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, VmInfo};
 use agentos_vfs::{GuestPath, Location, NewKind};
 use parking_lot::Mutex;
 
-use crate::config;
+use crate::config::{self, Checked};
 use crate::errors::failed;
 use crate::host::Host;
+use crate::notices;
+use crate::root::{self, Root};
 use crate::service::processes::Spawned;
 use crate::service::shells::{self, Shell};
 use crate::session::Sessions;
-use crate::{notices, root};
 
 /// How long the processes of a VM may take to end; they are killed, so more means that the host is overloaded.
 pub(crate) const DISPOSE_TIME: Duration = Duration::from_secs(10);
@@ -40,7 +41,10 @@ pub(crate) struct Vm {
     /// Size of a new terminal.
     pub(crate) terminal_size: Winsize,
     pub(crate) sessions: Sessions,
-    labels: BTreeMap<String, String>,
+    /// The file system that was mounted first.
+    root: Root,
+    /// As it was created; run time mounts are in the mount table.
+    config: Arc<VmConfig>,
     created: Duration,
     disposed: AtomicBool,
 }
@@ -55,19 +59,59 @@ impl Vm {
         let checked = config::check(&config)?;
         crate::service::mounts::check(&config.mounts)?;
         let id = format!("vm-{}", host.next_id());
-        let root = root::make(host, &checked, &config).await?;
+        let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
+        let root = root::make(host, &checked, &config, &observer).await?;
+        let vm = Self::assemble(host, id, observer, checked, root, Arc::new(config)).await?;
+        for (n, mount) in vm.config.mounts.iter().enumerate() {
+            crate::service::mounts::mount(&vm, connection, mount.clone())
+                .await
+                .map_err(|error| WireError::invalid_config(format!("mounts[{n}]"), error.message))?;
+        }
+        vm.make_directories(&vm.cwd).await?;
+        host.vm_came(&vm);
+        Ok(vm)
+    }
+
+    /// A VM that starts as this one is now: files, mounts, configuration; no processes, no sessions.
+    pub(crate) async fn fork(
+        &self,
+        connection: &agentos_protocol::Connection,
+    ) -> Result<Arc<Self>, WireError> {
+        let id = format!("vm-{}", self.host.next_id());
+        let mut checked = config::check(&self.config)?;
+        checked.hostname = self.kernel().hostname();
+        let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
+        // First all are copied, without a wait between them, so that they fit together.
+        let mounts = crate::service::mounts::copies(&self.kernel().namespace);
+        let root = self.root.fork(&checked, &observer);
+        let vm = Self::assemble(&self.host, id, observer, checked, root, Arc::clone(&self.config)).await?;
+        for (mount, fs) in mounts {
+            crate::service::mounts::mount_copy(&vm, &mount, fs).await?;
+        }
+        self.host.vm_came(&vm);
+        Ok(vm)
+    }
+
+    async fn assemble(
+        host: &Arc<Host>,
+        id: String,
+        observer: Arc<dyn Observer>,
+        checked: Checked,
+        root: Root,
+        config: Arc<VmConfig>,
+    ) -> Result<Arc<Self>, WireError> {
         let kernel = Kernel::new(KernelConfig {
-            root: root.fs,
+            root: Arc::new(root.tree.clone()),
             limits: checked.limits,
             hostname: checked.hostname,
             cred: checked.cred,
             env: checked.env,
-            observer: Some(Arc::new(notices::ToClient::new(&id, connection))),
+            observer: Some(observer),
         })
         .await
         .map_err(|e| failed(e, "mount", "/proc"))?;
         let machine = Machine::new(kernel, Arc::clone(host.executor()));
-        let vm = Arc::new(Self {
+        Ok(Arc::new(Self {
             id,
             host: Arc::clone(host),
             machine,
@@ -78,18 +122,11 @@ impl Vm {
             shells: Mutex::default(),
             terminal_size: checked.terminal_size,
             sessions: Sessions::new(),
-            labels: config.labels,
+            config,
+            root,
             created: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
             disposed: AtomicBool::new(false),
-        });
-        for (n, mount) in config.mounts.into_iter().enumerate() {
-            crate::service::mounts::mount(&vm, connection, mount)
-                .await
-                .map_err(|error| WireError::invalid_config(format!("mounts[{n}]"), error.message))?;
-        }
-        vm.make_directories(&vm.cwd).await?;
-        host.vm_came(&vm);
-        Ok(vm)
+        }))
     }
 
     /// The kernel.
@@ -139,7 +176,7 @@ impl Vm {
             created_ms: u64::try_from(self.created.as_millis()).unwrap_or(u64::MAX),
             processes: u32::try_from(self.kernel().process_count()).unwrap_or(u32::MAX),
             sessions: u32::try_from(self.sessions.count()).unwrap_or(u32::MAX),
-            labels: self.labels.clone(),
+            labels: self.config.labels.clone(),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::{Description, Errno, Result};
+use crate::warning::nearly;
+use crate::{Description, Errno, LimitHit, Notice, Observer, Result};
 
 /// A descriptor number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,13 +23,28 @@ pub struct FdEntry {
 pub struct FdTable {
     entries: Vec<Option<FdEntry>>,
     limit: u32,
+    /// Who is told when it is nearly full, and whether that was done.
+    observer: Option<Arc<dyn Observer>>,
+    warned: bool,
 }
 
 impl FdTable {
     /// An empty table.
     #[must_use]
     pub fn new(limit: u32) -> Self {
-        Self { entries: Vec::new(), limit }
+        Self { entries: Vec::new(), limit, observer: None, warned: false }
+    }
+
+    /// Tells `observer` when it is nearly full.
+    #[must_use]
+    pub fn warning(self, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// An empty table with the limit and the observer of this one.
+    #[must_use]
+    pub fn empty(&self) -> Self {
+        Self::new(self.limit).warning(self.observer.clone())
     }
 
     /// The description of `fd`. EBADF.
@@ -81,7 +97,24 @@ impl FdTable {
         if slot >= self.entries.len() {
             self.entries.resize_with(slot + 1, || None);
         }
-        self.entries[slot].replace(entry)
+        let old = self.entries[slot].replace(entry);
+        if self.entries.len() as u64 >= nearly(u64::from(self.limit)) && !self.warned {
+            self.warn();
+        }
+        old
+    }
+
+    /// The highest number says that most may be in use: they are counted.
+    #[cold]
+    fn warn(&mut self) {
+        let (used, configured) = (self.len() as u64, u64::from(self.limit));
+        if let Some(observer) = &self.observer
+            && used >= nearly(configured)
+        {
+            self.warned = true;
+            let hit = LimitHit { name: "fdsPerProcess", configured, used, requested: 0 };
+            observer.notice(Notice::LimitWarning(hit));
+        }
     }
 
     /// Takes `fd` out. EBADF.
@@ -90,6 +123,7 @@ impl FdTable {
         while self.entries.last().is_some_and(Option::is_none) {
             self.entries.pop();
         }
+        self.warned &= self.entries.len() >= self.limit as usize / 2;
         Ok(entry)
     }
 
@@ -108,7 +142,7 @@ impl FdTable {
         while entries.last().is_some_and(Option::is_none) {
             entries.pop();
         }
-        Self { entries, limit: self.limit }
+        Self { entries, ..self.empty() }
     }
 
     /// The open numbers, ascending.

@@ -13,8 +13,8 @@ use crate::process::{CpuLimits, Image, NewProcess, WorkingDirectory};
 use crate::table::{Entry, Table};
 use crate::tty::Registry;
 use crate::{
-    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Notice, Observer, Pid, Process, Result,
-    Rlimits, SignalState, Waiters,
+    Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Observer, Pid, Process, Result,
+    Rlimits, SignalState, Waiters, Warning,
 };
 
 /// Kept directory listings of one VM, bytes.
@@ -56,6 +56,7 @@ pub struct Kernel {
     pub(crate) table: Mutex<Table>,
     pub(crate) locks: Arc<LockTable>,
     pub(crate) pipes: Arc<AtomicU32>,
+    pub(crate) pipe_warning: Warning,
     pub(crate) terminals: Arc<Registry>,
     /// The mount of `/dev/pts`: the device of terminals.
     pub(crate) devpts: AtomicU64,
@@ -108,17 +109,23 @@ impl Kernel {
     /// A kernel without processes but init; `/proc` is mounted when the root has that directory.
     pub async fn new(config: KernelConfig) -> Result<Arc<Kernel>> {
         let namespace = Namespace::new(config.root);
-        let memory = Arc::new(MemoryAccount::new(config.limits.memory));
+        let limits = config.limits;
+        let warning = |name, limit| Warning::new(config.observer.as_ref(), name, limit);
+        let memory = Arc::new(MemoryAccount::warned(limits.memory, warning("vmMemory", limits.memory)));
+        let table = Table::new(limits.processes, warning("processes", u64::from(limits.processes)));
+        let terminals = Registry::new(limits.ptys, warning("ptys", u64::from(limits.ptys)));
+        let pipe_warning = warning("pipes", u64::from(limits.pipes));
         let root = namespace.root();
         let kernel = Arc::new_cyclic(|itself| Kernel {
-            limits: config.limits,
+            limits,
             clock: Clock::new(),
             memory: Arc::clone(&memory),
             listings: Arc::new(MemoryAccount::new(LISTING_BYTES)),
-            table: Mutex::new(Table::new(config.limits.processes)),
+            table: Mutex::new(table),
             locks: Arc::default(),
             pipes: Arc::default(),
-            terminals: Registry::new(config.limits.ptys),
+            pipe_warning,
+            terminals,
             devpts: AtomicU64::new(0),
             itself: Weak::clone(itself),
             fifos: Mutex::default(),
@@ -158,6 +165,7 @@ impl Kernel {
             rlimits: Rlimits::of(&self.limits, 0),
             memory_limit: 0,
             vm_memory: Arc::clone(&self.memory),
+            observer: self.observer.clone(),
         });
         table.insert(Entry {
             process,
@@ -210,7 +218,7 @@ impl Kernel {
             return Err(KernelError::Disposed);
         }
         let cpu_limit_ns = self.cpu_limit(spawn.cpu_limit_ns);
-        let mut fds = FdTable::new(self.limits.fds_per_process);
+        let mut fds = FdTable::new(self.limits.fds_per_process).warning(self.observer.clone());
         let terminal = spawn.controlling.then(|| Arc::clone(&spawn.stdio[0]));
         for (number, description) in spawn.stdio.into_iter().enumerate() {
             fds.insert_at(crate::Fd(number as u32), description, false)
@@ -239,6 +247,7 @@ impl Kernel {
             rlimits: Rlimits::of(&self.limits, cpu_limit_ns),
             memory_limit: self.limits.memory_per_process,
             vm_memory: Arc::clone(&self.memory),
+            observer: self.observer.clone(),
         });
         table.insert(Entry {
             process: Arc::clone(&process),
@@ -327,6 +336,7 @@ impl Kernel {
             rlimits: parent.rlimits(),
             memory_limit: parent.vm_memory_limit(),
             vm_memory: Arc::clone(&self.memory),
+            observer: self.observer.clone(),
         });
         process.execed.store(execed, Ordering::Relaxed);
         // Arguments and environment lie in our memory: they count as the child's.
@@ -398,13 +408,6 @@ impl Kernel {
             }
         })
         .await;
-    }
-
-    /// Tells the embedder. No lock may be held.
-    pub fn tell(&self, notice: Notice) {
-        if let Some(observer) = &self.observer {
-            observer.notice(notice);
-        }
     }
 
     pub(crate) fn table_changed(&self) {

@@ -26,6 +26,7 @@ pub mod sys;
 mod table;
 pub mod tty;
 mod waiters;
+mod warning;
 
 pub use clock::Clock;
 pub use cred::Cred;
@@ -44,6 +45,7 @@ pub use signals::{Disposition, SignalState};
 pub use stream::{HostStream, Interest};
 pub use tty::Terminal;
 pub use waiters::Waiters;
+pub use warning::Warning;
 
 pub use agentos_abi::process::WaitStatus;
 pub use agentos_abi::{Errno, Signal};

@@ -3,18 +3,27 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::Warning;
+
 /// Bytes in use against a limit; shared by all processes of a VM.
 #[derive(Debug)]
 pub struct MemoryAccount {
     used: AtomicU64,
     limit: u64,
+    warning: Warning,
 }
 
 impl MemoryAccount {
     /// An empty account.
     #[must_use]
-    pub const fn new(limit: u64) -> Self {
-        Self { used: AtomicU64::new(0), limit }
+    pub fn new(limit: u64) -> Self {
+        Self::warned(limit, Warning::default())
+    }
+
+    /// An empty account whose limit is warned of.
+    #[must_use]
+    pub fn warned(limit: u64, warning: Warning) -> Self {
+        Self { used: AtomicU64::new(0), limit, warning }
     }
 
     /// Takes `bytes`; false and nothing taken if that would pass the limit.
@@ -24,6 +33,7 @@ impl MemoryAccount {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(bytes).filter(|total| *total <= self.limit)
             })
+            .inspect(|before| self.warning.uses(before + bytes))
             .is_ok()
     }
 
@@ -35,9 +45,11 @@ impl MemoryAccount {
 
     /// Gives `bytes` back.
     pub fn release(&self, bytes: u64) {
-        let _ = self
+        let before = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| Some(used.saturating_sub(bytes)));
+        let (Ok(before) | Err(before)) = before;
+        self.warning.uses(before.saturating_sub(bytes));
     }
 
     /// Bytes in use.

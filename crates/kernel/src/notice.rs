@@ -6,11 +6,13 @@ use crate::LimitHit;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// Four fifths of a limit are in use; told once, and again after the use was below half of it.
+    /// Four fifths of a limit are in use; told once, and again after less than half of it was. Limits of a single process are
+    /// told once per process.
     LimitWarning(LimitHit),
 }
 
-/// Who is told. It is called on the thread of the guest, with no lock held, and must not wait.
+/// Who is told. It is called on the thread of the guest, maybe with a lock of the kernel or a file system held: it must not
+/// wait, and not call back.
 pub trait Observer: Send + Sync + 'static {
     /// Takes a notice.
     fn notice(&self, notice: Notice);

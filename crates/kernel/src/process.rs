@@ -12,7 +12,11 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::fd_table::FdTable;
 use crate::signals::Posted;
-use crate::{Cred, Interrupt, MemoryAccount, Rlimit, Rlimits, Signal, SignalState, WaitStatus, Waiters};
+use crate::warning::nearly;
+use crate::{
+    Cred, Interrupt, LimitHit, MemoryAccount, Notice, Observer, Rlimit, Rlimits, Signal, SignalState,
+    WaitStatus, Waiters,
+};
 
 /// A process id; 1 is the VM's init, which adopts orphans and reaps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,6 +142,8 @@ pub struct Process {
     memory_peak: AtomicU64,
     memory_limit: u64,
     vm_memory: Arc<MemoryAccount>,
+    observer: Option<Arc<dyn Observer>>,
+    memory_warned: AtomicBool,
     exit: OnceLock<ExitInfo>,
     exited: Waiters,
     pub(crate) alarm: Mutex<Alarm>,
@@ -204,6 +210,7 @@ pub(crate) struct NewProcess {
     pub(crate) rlimits: Rlimits,
     pub(crate) memory_limit: u64,
     pub(crate) vm_memory: Arc<MemoryAccount>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl Process {
@@ -233,6 +240,8 @@ impl Process {
             memory_peak: AtomicU64::new(0),
             memory_limit: new.memory_limit,
             vm_memory: new.vm_memory,
+            observer: new.observer,
+            memory_warned: AtomicBool::new(false),
             exit: OnceLock::new(),
             exited: Waiters::new(),
             alarm: Mutex::new(Alarm::default()),
@@ -433,7 +442,22 @@ impl Process {
         }
         let now = self.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.memory_peak.fetch_max(now, Ordering::Relaxed);
+        if now >= nearly(self.memory_limit) {
+            self.warn_of_memory(now);
+        }
         true
+    }
+
+    #[cold]
+    fn warn_of_memory(&self, used: u64) {
+        let configured = self.memory_limit;
+        if configured > 0
+            && let Some(observer) = &self.observer
+            && !self.memory_warned.swap(true, Ordering::Relaxed)
+        {
+            let hit = LimitHit { name: "processMemory", configured, used, requested: 0 };
+            observer.notice(Notice::LimitWarning(hit));
+        }
     }
 
     /// Takes `bytes` in place of all that it had, at exec; false and nothing changed at a limit.

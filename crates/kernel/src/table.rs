@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::{Errno, ExitInfo, Pid, Process, Result, WaitStatus};
+use crate::{Errno, ExitInfo, Pid, Process, Result, WaitStatus, Warning};
 
 /// Highest pid before numbers start again.
 pub(crate) const PID_MAX: u32 = 4_194_303;
@@ -28,11 +28,12 @@ pub(crate) struct Table {
     next: u32,
     wrapped: bool,
     limit: u32,
+    warning: Warning,
 }
 
 impl Table {
-    pub(crate) fn new(limit: u32) -> Self {
-        Self { entries: HashMap::new(), next: 1, wrapped: false, limit }
+    pub(crate) fn new(limit: u32, warning: Warning) -> Self {
+        Self { entries: HashMap::new(), next: 1, wrapped: false, limit, warning }
     }
 
     /// A free pid. EAGAIN at the limit.
@@ -63,6 +64,12 @@ impl Table {
             parent.children.push(pid);
         }
         self.entries.insert(pid, entry);
+        self.booked();
+    }
+
+    /// Tells how many there are now; init is not counted.
+    fn booked(&self) {
+        self.warning.uses(self.entries.len().saturating_sub(1) as u64);
     }
 
     pub(crate) fn get(&self, pid: Pid) -> Option<&Entry> {
@@ -133,6 +140,7 @@ impl Table {
         if let Some(parent) = self.entries.get_mut(&entry.ppid) {
             parent.children.retain(|c| *c != pid);
         }
+        self.booked();
         Some(entry)
     }
 

@@ -216,6 +216,12 @@ pub trait FileSystem: Send + Sync + 'static {
         None
     }
 
+    /// A file system that starts as this one is now and goes its own way, where that costs next to nothing. `None`: there
+    /// is only one of it.
+    fn fork(&self) -> Option<Arc<dyn FileSystem>> {
+        None
+    }
+
     /// Space and inodes.
     fn statfs(&self) -> Reply<'_, FsStat>;
 

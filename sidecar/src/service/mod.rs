@@ -32,6 +32,7 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::DescribeSidecar(_) => vms::describe_sidecar(client, responder),
         Request::ShutdownSidecar(r) => vms::shutdown(client, r, responder),
         Request::CreateVm(r) => vms::create(client, r, responder),
+        Request::ForkVm(r) => vms::fork(client, &r, responder),
         Request::DescribeVm(r) => vms::describe(client, &r, responder),
         Request::DisposeVm(r) => vms::dispose(client, &r, responder),
         Request::ListVms(_) => vms::list(client, responder),

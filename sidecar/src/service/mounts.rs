@@ -12,8 +12,8 @@ use agentos_protocol::message::{
 use agentos_protocol::mux::Responder;
 use agentos_protocol::{Connection, WireError};
 use agentos_vfs::{
-    DriverFs, DriverOptions, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, MountOptions, Tree,
-    TreeLimits,
+    DriverFs, DriverOptions, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, Mount as VfsMount,
+    MountOptions, Namespace, Tree, TreeLimits,
 };
 
 use super::files::guest_path;
@@ -26,6 +26,9 @@ use crate::vm::Vm;
 const MOST_MOUNTS: usize = 256;
 /// Places that must stay what they are.
 const RESERVED: [&[u8]; 3] = [b"/proc", b"/dev", b"/dev/pts"];
+
+/// What every kernel mounts for itself.
+const OWN_TYPES: [&str; 2] = ["proc", "devpts"];
 
 /// Checks mounts of a configuration before anything is made.
 pub(crate) fn check(mounts: &[MountSpec]) -> Result<(), WireError> {
@@ -74,6 +77,31 @@ pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec
     mount_point(vm, &path).await?;
     let options = MountOptions { source, read_only: spec.read_only };
     namespace.mount(&path, fs, options).await.map_err(|e| failed(e, "mount", &path))?;
+    Ok(())
+}
+
+/// The file systems that a copy of this VM mounts, in order: those in memory are copied, others are the same ones.
+pub(crate) fn copies(namespace: &Namespace) -> Vec<(Arc<VfsMount>, Arc<dyn FileSystem>)> {
+    let own = |mount: &VfsMount| mount.parent_id().is_none() || OWN_TYPES.contains(&mount.fs.type_name());
+    let copy = |mount: Arc<VfsMount>| {
+        let fs = mount.fs.fork().unwrap_or_else(|| Arc::clone(&mount.fs));
+        (mount, fs)
+    };
+    namespace.list().into_iter().filter(|mount| !own(mount)).map(copy).collect()
+}
+
+/// Mounts in a copy what the original has there.
+pub(crate) async fn mount_copy(vm: &Vm, mount: &VfsMount, fs: Arc<dyn FileSystem>) -> Result<(), WireError> {
+    let (source, read_only) = (mount.source.clone(), mount.read_only);
+    if mount.path.as_bytes() == b"/" {
+        return replace_root(vm, fs, source, read_only).await;
+    }
+    let options = MountOptions { source, read_only };
+    vm.kernel()
+        .namespace
+        .mount(&mount.path, fs, options)
+        .await
+        .map_err(|e| failed(e, "mount", &mount.path))?;
     Ok(())
 }
 

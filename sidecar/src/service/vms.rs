@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
-    CreateVm, DescribeSidecar, DescribeVm, DisposeVm, Empty, LimitInfo, ListVms, ShutdownSidecar,
-    SidecarInfo, SidecarLimits, SidecarState, VmList, code,
+    Call, CreateVm, DescribeSidecar, DescribeVm, DisposeVm, Empty, ForkVm, LimitInfo, ListVms,
+    ShutdownSidecar, SidecarInfo, SidecarLimits, SidecarState, VmInfo, VmList, code,
 };
 use agentos_protocol::mux::Responder;
 
 use crate::connection::Client;
-use crate::host::MOST_VMS;
+use crate::host::{Host, MOST_VMS};
 use crate::vm::Vm;
 
 pub(super) fn describe_sidecar(client: &Client, responder: Responder) {
@@ -38,34 +38,56 @@ pub(super) fn shutdown(client: &Client, request: ShutdownSidecar, responder: Res
     client.host.shutdown.cancel();
 }
 
-pub(super) fn create(client: &Client, request: CreateVm, responder: Responder) {
-    let host = Arc::clone(&client.host);
+/// Whether one more VM may come.
+fn room(host: &Host) -> Result<(), WireError> {
     if host.shutdown.is_cancelled() {
-        responder.error(&WireError::new(code::SHUTTING_DOWN, "the sidecar is shutting down"));
-        return;
+        return Err(WireError::new(code::SHUTTING_DOWN, "the sidecar is shutting down"));
     }
     let used = host.vm_count();
     if used >= MOST_VMS {
-        responder.error(&WireError::limit(LimitInfo {
+        return Err(WireError::limit(LimitInfo {
             name: "sidecarVms".into(),
             configured: MOST_VMS as u64,
             used: used as u64,
             requested: 1,
         }));
-        return;
+    }
+    Ok(())
+}
+
+pub(super) fn create(client: &Client, request: CreateVm, responder: Responder) {
+    let host = Arc::clone(&client.host);
+    let connection = responder.connection();
+    made::<CreateVm>(client, responder, async move { Vm::create(&host, &connection, request.config).await });
+}
+
+pub(super) fn fork(client: &Client, request: &ForkVm, responder: Responder) {
+    let connection = responder.connection();
+    match client.vm(&request.vm_id) {
+        Ok(vm) => made::<ForkVm>(client, responder, async move { vm.fork(&connection).await }),
+        Err(error) => responder.error(&error),
+    }
+}
+
+/// Answers with a new VM, which belongs to the client from then on.
+fn made<C: Call<Reply = VmInfo>>(
+    client: &Client,
+    responder: Responder,
+    making: impl Future<Output = Result<Arc<Vm>, WireError>> + Send + 'static,
+) {
+    if let Err(error) = room(&client.host) {
+        return responder.error(&error);
     }
     let client = client.handle();
-    let connection = responder.connection();
     tokio::spawn(async move {
-        let made = Vm::create(&host, &connection, request.config).await;
-        let vm = match made {
+        let vm = match making.await {
             Ok(vm) => vm,
             Err(error) => return responder.error(&error),
         };
         // A client that went or lost interest would never dispose it.
         let wanted = !responder.cancelled().is_cancelled();
         if wanted && client.upgrade().is_some_and(|client| client.add_vm(&vm)) {
-            responder.reply::<CreateVm>(Ok(vm.info()));
+            responder.reply::<C>(Ok(vm.info()));
         } else {
             vm.dispose().await;
             responder.error(&WireError::new(code::CANCELLED, "the caller cancelled it"));

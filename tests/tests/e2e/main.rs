@@ -10,6 +10,7 @@ mod test_escapes;
 mod test_exec;
 mod test_executor;
 mod test_files;
+mod test_forks;
 mod test_isolation;
 mod test_limits;
 mod test_mounts;

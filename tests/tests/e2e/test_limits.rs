@@ -1,7 +1,7 @@
 //! Everything a guest can grow has a limit; at the limit it gets an error, and nobody else notices.
 //! Time is limited in `test_exec`.
 
-use agentos::{AgentOsConfig, Errno, Error, ExecOptions, MkdirOptions, SpawnOptions, VmLimits};
+use agentos::{AgentOsConfig, Errno, Error, Event, ExecOptions, MkdirOptions, SpawnOptions, VmLimits};
 use agentos_tests::{Sidecar, eventually, live_processes, module, sh};
 
 static SIDECAR: Sidecar = Sidecar::new();
@@ -311,5 +311,87 @@ fn a_storm_of_alarms_takes_no_memory_of_the_host() {
             .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         let peak: u64 = peak.unwrap();
         assert!(peak < 400 << 10, "{peak} KB");
+    });
+}
+
+/// The names of limits that a script is warned of, and what was in use of how much.
+async fn warned(limits: VmLimits, run: impl AsyncFnOnce(&agentos::AgentOs)) -> Vec<(String, u64, u64)> {
+    let os = SIDECAR.create(with(limits)).await.unwrap();
+    let mut events = os.events();
+    run(&os).await;
+    let mut told = Vec::new();
+    // The directory is the mark that all before it has arrived: events and answers keep their order.
+    os.mkdir("/tmp/mark", MkdirOptions::default()).await.unwrap();
+    while let Ok(Some(event)) =
+        tokio::time::timeout(std::time::Duration::from_millis(200), events.next()).await
+    {
+        if let Event::LimitWarning(warning) = event {
+            assert_eq!(warning.limit.requested, 0);
+            told.push((warning.limit.name, warning.limit.used, warning.limit.configured));
+        }
+    }
+    os.dispose().await.unwrap();
+    told
+}
+
+#[test]
+fn four_fifths_of_a_limit_are_told_once_and_again_after_half_was_free() {
+    SIDECAR.test(async |_| {
+        let limits = VmLimits { filesystem_bytes: 10 << 20, inodes: 100, ..VmLimits::default() };
+        let told = warned(limits, async |os| {
+            let script = "dd if=/dev/zero of=/tmp/a bs=1M count=7; dd if=/dev/zero of=/tmp/b bs=1M count=2; \
+                rm /tmp/a; dd if=/dev/zero of=/tmp/c bs=1M count=7 2>/dev/null; \
+                for i in $(seq 90); do : > /tmp/f$i; done; rm /tmp/*";
+            assert_eq!(sh(os, script).await.exit_code, 0);
+        })
+        .await;
+        let names: Vec<_> = told.iter().map(|(name, ..)| &name[..]).collect();
+        assert_eq!(names, ["filesystemBytes", "filesystemBytes", "inodes"], "{told:?}");
+        for (name, used, configured) in &told {
+            assert_eq!(*configured, if name == "inodes" { 100 } else { 10 << 20 });
+            assert!((*configured * 4 / 5..configured * 9 / 10).contains(used), "{told:?}");
+        }
+
+        let limits = VmLimits { processes: 10, ..VmLimits::default() };
+        let told = warned(limits, async |os| {
+            // The shell and six; then seven.
+            sh(os, "for i in 1 2 3 4 5; do sleep 9 & done; sleep 0; kill $(jobs -p); wait").await;
+            sh(os, "for i in 1 2 3 4 5 6 7; do sleep 9 & done; kill $(jobs -p); wait").await;
+        })
+        .await;
+        assert_eq!(told, [("processes".to_owned(), 8, 10)]);
+
+        let limits = VmLimits { pipes: 10, fds_per_process: 20, ptys: 1, ..VmLimits::default() };
+        let told = warned(limits, async |os| {
+            sh(os, &["sleep 0.3"; 9].join(" | ")).await;
+            sh(os, "exec 3<. 4<. 5<. 6<. 7<. 8<. 9<.; for i in $(seq 6); do exec {fd}</dev/null; done").await;
+            os.open_shell(Default::default()).await.unwrap();
+        })
+        .await;
+        let mut names: Vec<_> = told.iter().map(|(name, ..)| &name[..]).collect();
+        names.dedup();
+        assert_eq!(names, ["pipes", "fdsPerProcess", "ptys"], "{told:?}");
+
+        let limits = VmLimits { process_memory: 64 << 20, vm_memory: 68 << 20, ..VmLimits::default() };
+        let told = warned(limits, async |os| {
+            let grow = module("(drop (memory.grow (i32.const 900)))", "");
+            os.write_file("/tmp/grow", grow).await.unwrap();
+            sh(os, "chmod +x /tmp/grow && /tmp/grow").await;
+        })
+        .await;
+        let mut names: Vec<_> = told.iter().map(|(name, ..)| &name[..]).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["processMemory", "vmMemory"], "{told:?}");
+    });
+}
+
+#[test]
+fn a_machine_that_stays_below_its_limits_is_warned_of_nothing() {
+    SIDECAR.test(async |_| {
+        let told = warned(VmLimits::default(), async |os| {
+            sh(os, "seq 100000 | sort -rn | head -1; ls -R /usr > /tmp/x; find / > /dev/null").await;
+        })
+        .await;
+        assert_eq!(told, []);
     });
 }

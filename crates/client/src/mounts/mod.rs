@@ -47,7 +47,7 @@ impl AgentOs {
         let source = MountSource::Driver { driver_id: lease.id };
         let mount = MountSpec { path: path.clone(), source, read_only: options.read_only };
         self.vm.call(&Mount { vm_id: self.vm.id(), mount }).await?;
-        self.vm.drivers.lock().insert(path, lease);
+        self.vm.drivers.lock().insert(path, Arc::new(lease));
         Ok(())
     }
 

@@ -166,7 +166,7 @@ async fn spawn(
 
 /// The descriptors of a spawned child: inherited ones, then the map, whose right sides all mean the parent's table.
 fn child_fds(parent: &FdTable, pairs: &[(u32, u32)], flags: u32) -> Result<FdTable> {
-    let mut fds = if flags & SPAWN_MAP_ONLY != 0 { FdTable::new(parent.limit()) } else { parent.for_exec() };
+    let mut fds = if flags & SPAWN_MAP_ONLY != 0 { parent.empty() } else { parent.for_exec() };
     for (child, from) in pairs {
         if *from == FD_CLOSE {
             match fds.remove(Fd(*child)) {

@@ -15,10 +15,12 @@ impl Kernel {
         let limit = self.limits.pipes;
         self.pipes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1))
+            .inspect(|before| self.pipe_warning.uses(u64::from(*before) + 1))
             .map_err(|_| Errno::ENFILE)?;
-        let count = Arc::clone(&self.pipes);
+        let (count, warning) = (Arc::clone(&self.pipes), self.pipe_warning.clone());
         Ok(move || {
-            count.fetch_sub(1, Ordering::Relaxed);
+            let before = count.fetch_sub(1, Ordering::Relaxed);
+            warning.uses(u64::from(before.saturating_sub(1)));
         })
     }
 

@@ -7,7 +7,7 @@ use agentos_abi::tty::Winsize;
 use parking_lot::Mutex;
 
 use super::pty::{Ownership, Pty, PtyMaster};
-use crate::{Errno, Kernel, Pid, Result};
+use crate::{Errno, Kernel, Pid, Result, Warning};
 
 /// Group `tty` of `/etc/group`, and the permission bits of a slave.
 const TTY_GROUP: u32 = 5;
@@ -25,11 +25,12 @@ struct Tables {
 pub(crate) struct Registry {
     tables: Mutex<Tables>,
     limit: u32,
+    warning: Warning,
 }
 
 impl Registry {
-    pub(crate) fn new(limit: u32) -> Arc<Self> {
-        Arc::new(Self { tables: Mutex::default(), limit })
+    pub(crate) fn new(limit: u32, warning: Warning) -> Arc<Self> {
+        Arc::new(Self { tables: Mutex::default(), limit, warning })
     }
 
     /// A new pair with the lowest free number. ENOSPC at the limit.
@@ -48,6 +49,7 @@ impl Registry {
         let ownership = Ownership { uid, gid: TTY_GROUP, perm: SLAVE_PERM };
         let pty = Arc::new(Pty::new(index, Arc::clone(self), kernel, size, ownership));
         tables.ptys.insert(index, Arc::downgrade(&pty));
+        self.warning.uses(tables.ptys.len() as u64);
         Ok(PtyMaster::new(pty))
     }
 
@@ -61,7 +63,9 @@ impl Registry {
     }
 
     pub(super) fn remove(&self, index: u32) {
-        self.tables.lock().ptys.remove(&index);
+        let mut tables = self.tables.lock();
+        tables.ptys.remove(&index);
+        self.warning.uses(tables.ptys.len() as u64);
     }
 
     /// The pair of this number.

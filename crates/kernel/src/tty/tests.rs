@@ -213,7 +213,7 @@ fn output_processing() {
         (|t| t.oflag |= oflag::OLCUC, b"ab", b"AB"),
     ];
     for (change, written, shown) in cases {
-        let registry = Registry::new(1);
+        let registry = Registry::new(1, crate::Warning::default());
         let master = registry.create(std::sync::Weak::new(), Winsize::default(), 0).unwrap();
         let slave = master.pty().slave().unwrap();
         let mut termios = Termios::default();
@@ -227,7 +227,7 @@ fn output_processing() {
 }
 
 fn pair() -> (super::PtyMaster, super::PtySlave) {
-    let registry = Registry::new(2);
+    let registry = Registry::new(2, crate::Warning::default());
     let master = registry.create(std::sync::Weak::new(), Winsize::default(), 0).unwrap();
     let slave = master.pty().slave().unwrap();
     (master, slave)
@@ -306,7 +306,7 @@ fn a_hang_up_kills_what_was_open_and_not_what_is_opened_later() {
 
 #[test]
 fn numbers_are_the_lowest_free_ones_and_bounded() {
-    let registry = Registry::new(3);
+    let registry = Registry::new(3, crate::Warning::default());
     let new = || registry.create(std::sync::Weak::new(), Winsize::default(), 0);
     let (a, b, c) = (new().unwrap(), new().unwrap(), new().unwrap());
     assert_eq!([&a, &b, &c].map(|m| m.pty().index()), [0, 1, 2]);
@@ -321,7 +321,7 @@ fn numbers_are_the_lowest_free_ones_and_bounded() {
 
 #[test]
 fn a_session_has_one_terminal_and_a_terminal_one_session() {
-    let registry = Registry::new(3);
+    let registry = Registry::new(3, crate::Warning::default());
     let new = || registry.create(std::sync::Weak::new(), Winsize::default(), 0).unwrap();
     let (a, b) = (new(), new());
     assert_eq!(registry.give(a.pty(), Pid(5), Pid(5)), Ok(()));

@@ -56,6 +56,7 @@ calls! {
         ShutdownSidecar = "sidecar.shutdown" -> Empty,
         Ping = "sidecar.ping" -> Empty,
         CreateVm = "vm.create" -> VmInfo,
+        ForkVm = "vm.fork" -> VmInfo,
         DescribeVm = "vm.describe" -> VmInfo,
         DisposeVm = "vm.dispose" -> Empty,
         ListVms = "vm.list" -> VmList,

@@ -73,6 +73,14 @@ pub struct CreateVm {
     pub config: VmConfig,
 }
 
+/// Makes a VM that starts with the files, mounts and configuration of another one. It has none of its processes and sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ForkVm {
+    /// The VM that is copied.
+    pub vm_id: String,
+}
+
 /// Describes a VM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

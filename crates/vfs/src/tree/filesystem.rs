@@ -152,6 +152,10 @@ impl FileSystem for Tree {
         }
     }
 
+    fn fork(&self) -> Option<Arc<dyn FileSystem>> {
+        Some(Arc::new(Tree::from_layer_with(&self.freeze(), self.limits())))
+    }
+
     fn statfs(&self) -> Reply<'_, FsStat> {
         let state = self.0.state.read();
         Reply::Now(Ok(FsStat {

@@ -148,6 +148,14 @@ impl Tree {
         self.0.state.read().tree.usage
     }
 
+    /// Tells `meter` of the usage, now and after each change. It is called under the lock of the tree: it must be quick and
+    /// must not call the tree.
+    pub fn metered(&self, meter: impl Fn(Usage) + Send + Sync + 'static) {
+        let mut state = self.0.state.write();
+        meter(state.tree.usage);
+        state.meter = Some(Box::new(meter));
+    }
+
     /// The limits.
     #[must_use]
     pub fn limits(&self) -> TreeLimits {

@@ -72,6 +72,9 @@ impl Frozen {
     }
 }
 
+/// Called with the usage after each change of it.
+pub(crate) type Meter = Box<dyn Fn(Usage) + Send + Sync>;
+
 pub(crate) struct State {
     pub(crate) tree: Frozen,
     /// Unlinked inodes that are still held. They are in no layer.
@@ -79,11 +82,13 @@ pub(crate) struct State {
     orphan_bytes: u64,
     pub(crate) limits: TreeLimits,
     pub(crate) pins: Arc<Pins>,
+    /// Told of every change of the usage.
+    pub(crate) meter: Option<Meter>,
 }
 
 impl State {
     pub(crate) fn new(tree: Frozen, limits: TreeLimits, pins: Arc<Pins>) -> Self {
-        State { tree, orphans: HashMap::new(), orphan_bytes: 0, limits, pins }
+        State { tree, orphans: HashMap::new(), orphan_bytes: 0, limits, pins, meter: None }
     }
 
     pub(crate) fn get(&self, ino: Ino) -> Result<&Inode> {
@@ -118,6 +123,9 @@ impl State {
         if self.orphans.contains_key(&ino) {
             self.orphan_bytes = self.orphan_bytes - before + after;
         }
+        if before != after {
+            self.booked();
+        }
         Ok(value)
     }
 
@@ -150,10 +158,18 @@ impl State {
 
     pub(crate) fn charge(&mut self, bytes: u64) {
         self.tree.usage.bytes += bytes;
+        self.booked();
+    }
+
+    fn booked(&self) {
+        if let Some(meter) = &self.meter {
+            meter(self.tree.usage);
+        }
     }
 
     pub(crate) fn refund(&mut self, bytes: u64) {
         self.tree.usage.bytes -= bytes;
+        self.booked();
     }
 
     pub(crate) fn insert(&mut self, inode: Inode) -> Ino {
@@ -174,6 +190,7 @@ impl State {
         } else {
             self.tree.usage.inodes -= 1;
             self.tree.usage.bytes -= inode.charge();
+            self.booked();
         }
     }
 
@@ -194,6 +211,7 @@ impl State {
             self.orphan_bytes -= inode.charge();
             self.tree.usage.inodes -= 1;
             self.tree.usage.bytes -= inode.charge();
+            self.booked();
         }
     }
 
