@@ -18,6 +18,7 @@ mod session_events;
 mod session_memory;
 mod text;
 mod vm;
+mod vm_fork;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -55,6 +56,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     bench!(exec, 60, ["exec_true", "sh_echo", "sh_ls_wc", "exec_200"]),
     bench!(pipe, 90, ["pipeline_100", "pipe_throughput"]),
     bench!(vm, 30, ["vm_create", "vm_dispose"]),
+    bench!(vm_fork, 60, ["vm_fork", "vm_fork_rss"]),
     bench!(cli, 30, ["cli_exec_true"]),
     bench!(files, 60, ["read_1k", "write_1k", "read_10m", "write_10m"]),
     bench!(resident, 30, ["read_100m_rss"]),
