@@ -105,8 +105,11 @@ fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
     if !config.software.is_empty() {
         return refuse("software", later);
     }
-    if config.root.read_only {
-        return refuse("rootFilesystem.mode", later);
+    if config.root.read_only && config.mounts.iter().any(|mount| mount.path.0[..] == *b"/") {
+        return refuse(
+            "rootFilesystem.mode",
+            "a mount takes the place of this root; make that mount read-only",
+        );
     }
     if config.root.disable_default_base_layer {
         return refuse("rootFilesystem.disableDefaultBaseLayer", later);
@@ -214,7 +217,7 @@ mod tests {
         assert_eq!(path_of(|c| c.limits.ptys = 70_000), "limits.ptys");
         assert_eq!(path_of(|c| c.limits.pty_cols = 0), "limits.ptyCols");
         assert_eq!(path_of(|c| c.limits.sockets = 3), "limits.sockets");
-        assert_eq!(path_of(|c| c.root.read_only = true), "rootFilesystem.mode");
+        assert_eq!(path_of(|c| c.root.read_only = true), "");
         assert_eq!(
             path_of(|c| c.permissions = Some(agentos_protocol::message::Permissions::default())),
             "permissions"

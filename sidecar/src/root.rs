@@ -28,6 +28,13 @@ impl Root {
         root
     }
 
+    /// All that the VM needs in it is there: if it is to be read-only, it is from now on.
+    pub(crate) fn finished(&self, config: &VmConfig) {
+        if config.root.read_only {
+            self.tree.seal();
+        }
+    }
+
     /// Tells when it is nearly full.
     fn warn(&self, checked: &Checked, observer: &Arc<dyn Observer>) {
         let bytes = Warning::new(Some(observer), "filesystemBytes", checked.limits.fs_bytes);

@@ -68,6 +68,7 @@ impl Vm {
                 .map_err(|error| WireError::invalid_config(format!("mounts[{n}]"), error.message))?;
         }
         vm.make_directories(&vm.cwd).await?;
+        vm.root.finished(&vm.config);
         host.vm_came(&vm);
         Ok(vm)
     }
@@ -88,6 +89,7 @@ impl Vm {
         for (mount, fs) in mounts {
             crate::service::mounts::mount_copy(&vm, &mount, fs).await?;
         }
+        vm.root.finished(&vm.config);
         self.host.vm_came(&vm);
         Ok(vm)
     }

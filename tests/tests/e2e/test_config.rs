@@ -58,7 +58,11 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             (refused(|c| c.persistence(PersistenceConfig::Directory { path: "/x".into() })), "persistence"),
             (refused(|c| c.schedule_driver(Arc::new(Never))), "scheduleDriver"),
             (
-                root(RootFilesystemConfig { mode: Some(RootFilesystemMode::ReadOnly), ..default() }),
+                refused(|c| {
+                    let mode = Some(RootFilesystemMode::ReadOnly);
+                    c.root_filesystem(RootFilesystemConfig { mode, ..default() })
+                        .mount(MountConfig::memory("/"))
+                }),
                 "rootFilesystem.mode",
             ),
             (
@@ -221,5 +225,47 @@ fn a_machine_has_the_defaults_that_are_promised() {
         let expected =
             format!("agentos\n1000\n/workspace\n/home/agentos {path} C.UTF-8 /bin/sh\nagentos\n1777\n1024\n");
         assert_eq!(result.stdout, expected, "{result:?}");
+    });
+}
+
+#[test]
+fn a_read_only_root_is_changed_by_nobody() {
+    let config = AgentOsConfig::builder()
+        .root_filesystem(RootFilesystemConfig {
+            mode: Some(RootFilesystemMode::ReadOnly),
+            ..Default::default()
+        })
+        .mount(MountConfig::memory("/tmp"))
+        .user(UserConfig { name: "root".into(), uid: 0, gid: 0, home: None })
+        .cwd("/srv/made/for/it")
+        .build();
+    SIDECAR.test_with(config, async |os| {
+        let fork = os.fork().await.unwrap();
+        for os in [os, &fork] {
+            let before = sh(os, "find / -path /proc -prune -o -path /tmp -prune -o -ls | cksum").await.stdout;
+            let script = "pwd; export LC_ALL=C; cd /etc
+                for c in 'touch f' 'mkdir d' 'rm hosts' 'mv hosts x' 'ln hosts x' 'ln -s a x' 'chmod 700 hosts' \
+                    'chown agentos hosts' 'touch -d 2001-01-01 hosts' 'truncate -s 0 hosts' 'mkfifo p' 'rmdir /srv/made'; do
+                    $c 2>&1 | grep -c 'Read-only file system'
+                done
+                (echo x > f) 2>&1 | grep -c 'Read-only'; (echo x >> hosts) 2>&1 | grep -c 'Read-only'
+                echo fine > /tmp/f && cat /tmp/f hosts > /tmp/g && head -1 /tmp/g";
+            let result = sh(os, script).await;
+            assert_eq!(result.stdout, format!("/srv/made/for/it\n{}fine\n", "1\n".repeat(14)), "{result:?}");
+            for error in [
+                os.write_file("/x", "x").await.unwrap_err(),
+                os.mkdir("/x", Default::default()).await.unwrap_err(),
+                os.chmod("/etc", 0o700).await.unwrap_err(),
+                os.move_path("/etc/passwd", "/etc/x").await.unwrap_err(),
+                os.symlink("a", "/x").await.unwrap_err(),
+                os.truncate("/etc/passwd", 0).await.unwrap_err(),
+            ] {
+                assert!(matches!(error, Error::ReadOnly { .. }), "{error:?}");
+            }
+            let after = sh(os, "find / -path /proc -prune -o -path /tmp -prune -o -ls | cksum").await.stdout;
+            assert_eq!(after, before);
+            assert!(os.list_mounts().await.unwrap()[0].read_only);
+        }
+        fork.dispose().await.unwrap();
     });
 }

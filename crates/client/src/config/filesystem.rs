@@ -16,7 +16,8 @@ pub struct RootFilesystemConfig {
     /// Always an overlay.
     #[serde(rename = "type")]
     pub kind: RootFilesystemKind,
-    /// `ephemeral` (default): changes are lost with the VM; `read-only`: EROFS.
+    /// `ephemeral` (default): changes are lost with the VM; `read-only`: all changes of it are EROFS, for guests and for this
+    /// API. Mounts stay as they are: a memory file system at `/tmp` is what most programs then need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<RootFilesystemMode>,
     /// Leave the bundled base out.

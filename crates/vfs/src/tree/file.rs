@@ -1,5 +1,7 @@
 //! An open regular file of a tree. It keeps the inode alive, not its names.
 
+use std::sync::atomic::Ordering;
+
 use super::Held;
 use crate::{Attr, Errno, OpenFile, Reply, SetAttr};
 
@@ -25,9 +27,10 @@ impl OpenFile for TreeFile {
         }
         // Bound first: as a temporary of the `match` the guard would still be held when the time is written.
         let result = self.held.tree.state.read().read(self.held.ino, buf, offset);
+        let sealed = || self.held.tree.sealed.load(Ordering::Relaxed);
         Reply::Now(match result {
-            Ok((n, true)) => self.held.tree.state.write().touch_atime(self.held.ino).map(|()| n),
-            Ok((n, false)) => Ok(n),
+            Ok((n, true)) if !sealed() => self.held.tree.state.write().touch_atime(self.held.ino).map(|()| n),
+            Ok((n, _)) => Ok(n),
             Err(error) => Err(error),
         })
     }

@@ -153,7 +153,15 @@ impl FileSystem for Tree {
     }
 
     fn fork(&self) -> Option<Arc<dyn FileSystem>> {
-        Some(Arc::new(Tree::from_layer_with(&self.freeze(), self.limits())))
+        let copy = Tree::from_layer_with(&self.freeze(), self.limits());
+        if self.sealed() {
+            copy.seal();
+        }
+        Some(Arc::new(copy))
+    }
+
+    fn read_only(&self) -> bool {
+        self.sealed()
     }
 
     fn statfs(&self) -> Reply<'_, FsStat> {

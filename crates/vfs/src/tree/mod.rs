@@ -19,6 +19,7 @@ mod upper;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
@@ -60,6 +61,7 @@ pub struct Usage {
 pub(crate) struct Shared {
     state: RwLock<State>,
     pins: Arc<Pins>,
+    sealed: AtomicBool,
 }
 
 impl Shared {
@@ -133,7 +135,8 @@ impl Tree {
 
     fn thaw(tree: Frozen, limits: TreeLimits) -> Self {
         let pins = Arc::new(Pins::default());
-        Tree(Arc::new(Shared { state: RwLock::new(State::new(tree, limits, pins.clone())), pins }))
+        let state = RwLock::new(State::new(tree, limits, pins.clone()));
+        Tree(Arc::new(Shared { state, pins, sealed: AtomicBool::new(false) }))
     }
 
     /// The tree as it is now, for ever. O(1). Files that are open but unlinked are not in it.
@@ -146,6 +149,15 @@ impl Tree {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.state.read().tree.usage
+    }
+
+    /// From now on it is a read-only file system: the kernel refuses changes with EROFS, reading moves no time.
+    pub fn seal(&self) {
+        self.0.sealed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sealed(&self) -> bool {
+        self.0.sealed.load(Ordering::Relaxed)
     }
 
     /// Tells `meter` of the usage, now and after each change. It is called under the lock of the tree: it must be quick and
