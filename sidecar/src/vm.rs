@@ -63,9 +63,14 @@ impl Vm {
         let root = root::make(host, &checked, &config, &observer).await?;
         let vm = Self::assemble(host, id, observer, checked, root, Arc::new(config)).await?;
         for (n, mount) in vm.config.mounts.iter().enumerate() {
-            crate::service::mounts::mount(&vm, connection, mount.clone())
-                .await
-                .map_err(|error| WireError::invalid_config(format!("mounts[{n}]"), error.message))?;
+            crate::service::mounts::mount(&vm, connection, mount.clone()).await.map_err(
+                |error| match error.details.and_then(|details| details.config) {
+                    Some(issue) => {
+                        WireError::invalid_config(format!("mounts[{n}].{}", issue.path), issue.reason)
+                    }
+                    None => WireError::invalid_config(format!("mounts[{n}]"), error.message),
+                },
+            )?;
         }
         vm.make_directories(&vm.cwd).await?;
         vm.root.finished(&vm.config);
@@ -82,13 +87,12 @@ impl Vm {
         let mut checked = config::check(&self.config)?;
         checked.hostname = self.kernel().hostname();
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
-        // First all are copied, without a wait between them, so that they fit together.
+        // First all are copied: no wait comes between one and the next.
+        let first = self.kernel().namespace.list()[0].id;
         let mounts = crate::service::mounts::copies(&self.kernel().namespace);
         let root = self.root.fork(&checked, &observer);
         let vm = Self::assemble(&self.host, id, observer, checked, root, Arc::clone(&self.config)).await?;
-        for (mount, fs) in mounts {
-            crate::service::mounts::mount_copy(&vm, &mount, fs).await?;
-        }
+        crate::service::mounts::mount_copies(&vm, first, mounts).await?;
         vm.root.finished(&vm.config);
         self.host.vm_came(&vm);
         Ok(vm)

@@ -102,6 +102,19 @@ pub struct FsStat {
     pub inodes_free: u64,
 }
 
+/// What [`FileSystem::descend`] goes along.
+#[derive(Clone, Copy)]
+pub struct Steps<'a> {
+    /// The path.
+    pub path: &'a [u8],
+    /// Where the first component begins; there is no slash.
+    pub at: usize,
+    /// Asked at every directory before a name is looked up in it.
+    pub may_search: &'a dyn Fn(&Attr) -> Result<()>,
+    /// Whether something is mounted on a directory.
+    pub covered: &'a dyn Fn(Ino) -> bool,
+}
+
 /// How far [`FileSystem::descend`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descent {
@@ -137,19 +150,12 @@ pub trait FileSystem: Send + Sync + 'static {
     /// The inode of this name. ENOENT, ENOTDIR.
     fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr>;
 
-    /// Looks up as many components of `path`, from the byte `at` on, as lead down through directories: a short cut for
+    /// Looks up as many components as lead down through directories: a short cut for
     /// file systems in memory, which need one lock for all of them. It stops before a link, `.`, `..`, a missing name, a
     /// directory on which something is mounted (`covered`) or in which `may_search` refuses to look; the caller goes on
     /// from there with single look-ups. `None`: not even the first directory was looked at.
-    fn descend(
-        &self,
-        dir: Ino,
-        path: &[u8],
-        at: usize,
-        may_search: &dyn Fn(&Attr) -> Result<()>,
-        covered: &dyn Fn(Ino) -> bool,
-    ) -> Option<Descent> {
-        let _ = (dir, path, at, may_search, covered);
+    fn descend(&self, dir: Ino, steps: Steps<'_>) -> Option<Descent> {
+        let _ = (dir, steps);
         None
     }
 

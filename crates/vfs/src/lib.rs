@@ -18,7 +18,7 @@ pub use attr::{Attr, FileType, SetAttr, SetTime, Timespec};
 pub use driver::{DriverFs, DriverOptions, PathDriver, VirtualStat};
 pub use fs::{
     Access, Descent, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, Reached,
-    RenameFlags,
+    RenameFlags, Steps,
 };
 pub use host_dir::{HostDir, HostDirOptions};
 pub use layer::Layer;

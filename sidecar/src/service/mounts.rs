@@ -1,5 +1,6 @@
 //! Mounting at create and at run time: memory, host directories, drivers of the client.
 
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use agentos_protocol::message::{
 use agentos_protocol::mux::Responder;
 use agentos_protocol::{Connection, WireError};
 use agentos_vfs::{
-    DriverFs, DriverOptions, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, Mount as VfsMount,
+    DriverFs, DriverOptions, FileSystem, GuestPath, HostDir, HostDirOptions, Location, Mount as VfsMount,
     MountOptions, Namespace, Tree, TreeLimits,
 };
 
@@ -74,9 +75,9 @@ pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec
     if path.as_bytes() == b"/" {
         return replace_root(vm, fs, source, spec.read_only).await;
     }
-    mount_point(vm, &path).await?;
+    let place = mount_point(vm, &path).await?;
     let options = MountOptions { source, read_only: spec.read_only };
-    namespace.mount(&path, fs, options).await.map_err(|e| failed(e, "mount", &path))?;
+    namespace.mount_at(place, &path, fs, options).map_err(|e| failed(e, "mount", &path))?;
     Ok(())
 }
 
@@ -90,30 +91,55 @@ pub(crate) fn copies(namespace: &Namespace) -> Vec<(Arc<VfsMount>, Arc<dyn FileS
     namespace.list().into_iter().filter(|mount| !own(mount)).map(copy).collect()
 }
 
-/// Mounts in a copy what the original has there.
-pub(crate) async fn mount_copy(vm: &Vm, mount: &VfsMount, fs: Arc<dyn FileSystem>) -> Result<(), WireError> {
-    let (source, read_only) = (mount.source.clone(), mount.read_only);
-    if mount.path.as_bytes() == b"/" {
-        return replace_root(vm, fs, source, read_only).await;
+/// Mounts in a copy of a VM what the original has, each on the directory that it covers there: the guest may have moved that.
+pub(crate) async fn mount_copies(
+    vm: &Vm,
+    first: u64,
+    mounts: Vec<(Arc<VfsMount>, Arc<dyn FileSystem>)>,
+) -> Result<(), WireError> {
+    let namespace = &vm.kernel().namespace;
+    // The mounts of the copy by the numbers that the original has for them.
+    let mut known: HashMap<u64, Arc<VfsMount>> =
+        namespace.list().into_iter().take(1).map(|root| (first, root)).collect();
+    for (mount, fs) in mounts {
+        let refuse = |e| failed(e, "mount", &mount.path);
+        let options = MountOptions { source: mount.source.clone(), read_only: mount.read_only };
+        let place = mount.place().and_then(|at| Some((known.get(&at.mount.id)?, at.ino)));
+        let copy = match place {
+            Some((over, ino)) => {
+                let at = Location { mount: Arc::clone(over), ino };
+                namespace.mount_at(at, &mount.path, fs, options).map_err(refuse)?
+            }
+            // On something of the kernel's own, which every VM has anew.
+            None => namespace.mount(&mount.path, fs, options).await.map_err(refuse)?,
+        };
+        if mount.path.as_bytes() == b"/" {
+            vm.kernel().remount_own().await.map_err(|e| failed(e, "mount", "/proc"))?;
+        }
+        known.insert(mount.id, copy);
     }
-    let options = MountOptions { source, read_only };
-    vm.kernel()
-        .namespace
-        .mount(&mount.path, fs, options)
-        .await
-        .map_err(|e| failed(e, "mount", &mount.path))?;
     Ok(())
 }
 
-/// The directory that a mount covers. Its parents belong to the VM's user, as everything that the host makes.
-async fn mount_point(vm: &Vm, path: &GuestPath) -> Result<(), WireError> {
+/// The directory that a mount covers, made if there is none. Its parents belong to the VM's user, as everything that the host
+/// makes. A link would let the guest choose the place: what leads through one is refused.
+async fn mount_point(vm: &Vm, path: &GuestPath) -> Result<Location, WireError> {
     let kernel = vm.kernel();
     let host = kernel.host();
-    match kernel.stat(&host, At::Cwd(path.as_bytes()), true).await {
-        Ok((_, attr)) if attr.kind == FileType::Directory => Ok(()),
-        Ok(_) => Err(failed(Errno::ENOTDIR, "mount", path)),
-        Err(_) => vm.make_directories(path).await,
+    let refuse = |e| failed(e, "mount", path);
+    let place = match kernel.resolve_directory(&host, At::Cwd(path.as_bytes())).await {
+        Err(Errno::ENOENT) => {
+            vm.make_directories(path).await?;
+            kernel.resolve_directory(&host, At::Cwd(path.as_bytes())).await.map_err(refuse)?
+        }
+        found => found.map_err(refuse)?,
+    };
+    let real = kernel.namespace.path_of(&place).await.map_err(refuse)?;
+    if real != path.as_bytes() {
+        let real = String::from_utf8_lossy(&real);
+        return Err(WireError::invalid_config("path", format!("{path} leads to {real}; mount there")));
     }
+    Ok(place)
 }
 
 /// A mount at `/` takes the place of the root, and nothing is made in it: `/proc` and `/dev/pts` are there if it has such
@@ -195,7 +221,7 @@ fn refuse_own_directories(vm: &Vm, dir: &HostDir, host: &Path) -> Result<(), Wir
                 host.display(),
                 own.display()
             );
-            return Err(WireError::invalid_config("hostPath", reason));
+            return Err(WireError::invalid_config("plugin.config.hostPath", reason));
         }
     }
     Ok(())

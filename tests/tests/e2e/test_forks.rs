@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use agentos::{AgentOs, AgentOsConfig, Errno, Error, MountConfig, MountFsOptions, SpawnOptions, VmLimits};
+use agentos::{
+    AgentOs, AgentOsConfig, Errno, Error, MountConfig, MountFsOptions, MountPlugin, SpawnOptions, VmLimits,
+};
 use agentos_tests::{MemoryDriver, Sidecar, live_processes, sh};
 
 static SIDECAR: Sidecar = Sidecar::new();
 
 async fn text(os: &AgentOs, path: &str) -> String {
     String::from_utf8(os.read_file(path).await.unwrap()).unwrap()
+}
+
+fn plugin(id: &str) -> MountPlugin {
+    MountPlugin { id: id.to_owned(), config: serde_json::Value::Null }
 }
 
 #[test]
@@ -74,7 +80,7 @@ fn the_configuration_is_copied_and_processes_are_not() {
         os.write_file("/srv/here/big", vec![1; 3 << 20]).await.unwrap();
         let full = os.fork().await.unwrap();
         match full.write_file("/srv/here/more", vec![1; 2 << 20]).await {
-            Err(Error::Kernel { errno: Errno::ENOSPC, .. } | Error::Limit { .. }) => {}
+            Err(Error::Kernel { errno: Errno::ENOSPC, .. }) => {}
             other => panic!("{other:?}"),
         }
         fork.write_file("/srv/here/more", vec![1; 2 << 20]).await.unwrap();
@@ -127,5 +133,26 @@ fn a_root_of_the_host_is_shared_and_a_disposed_machine_has_no_forks() {
         assert_eq!(text(os, "/g").await, "of the fork");
         fork.dispose().await.unwrap();
         assert!(matches!(fork.fork().await, Err(Error::Disposed)));
+    });
+}
+
+#[test]
+fn a_copy_has_its_mounts_where_they_are_now_whatever_the_guest_did_to_their_paths() {
+    SIDECAR.test(async |os| {
+        sh(os, "mkdir -p a/m").await;
+        os.mount_native("/workspace/a/m", plugin("memory"), MountFsOptions::default()).await.unwrap();
+        // The path of old leads elsewhere now.
+        let moved =
+            sh(os, "echo inside > a/m/f && mv a b && mkdir -p c/m && ln -s c a && cat b/m/f a/m/f").await;
+        assert_eq!(moved.stdout, "inside\n", "{moved:?}");
+        let fork = os.fork().await.unwrap();
+        assert_eq!(sh(&fork, "cat b/m/f; ls c/m; echo of the copy > b/m/f").await.stdout, "inside\n");
+        assert_eq!(text(os, "/workspace/b/m/f").await, "inside\n");
+        fork.dispose().await.unwrap();
+        // What the path names was left for good.
+        sh(os, "rm a && rmdir c/m c").await;
+        let fork = os.fork().await.unwrap();
+        assert_eq!(text(&fork, "/workspace/b/m/f").await, "inside\n");
+        fork.dispose().await.unwrap();
     });
 }

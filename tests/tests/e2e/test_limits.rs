@@ -363,7 +363,9 @@ fn four_fifths_of_a_limit_are_told_once_and_again_after_half_was_free() {
 
         let limits = VmLimits { pipes: 10, fds_per_process: 20, ptys: 1, ..VmLimits::default() };
         let told = warned(limits, async |os| {
-            sh(os, &["sleep 0.3"; 9].join(" | ")).await;
+            // The first ends when the last is there: all eight pipes exist at once.
+            let cats = ["cat"; 7].join(" | ");
+            sh(os, &format!("mkfifo f; cat f | {cats} | (echo > f; cat)")).await;
             sh(os, "exec 3<. 4<. 5<. 6<. 7<. 8<. 9<.; for i in $(seq 6); do exec {fd}</dev/null; done").await;
             os.open_shell(Default::default()).await.unwrap();
         })

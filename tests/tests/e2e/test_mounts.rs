@@ -356,3 +356,26 @@ fn a_mount_is_free_when_its_users_have_ended() {
         assert!(matches!(os.unmount_fs("/m").await, Err(Error::MountNotFound { .. })));
     });
 }
+
+#[test]
+fn a_link_of_the_guest_leads_no_mount_elsewhere() {
+    SIDECAR.test(async |os| {
+        let memory = || plugin("memory", json!({}));
+        os.mount_native("/mnt/first", memory(), MountFsOptions::default()).await.unwrap();
+        sh(os, "echo kept > /mnt/first/f; ln -s /proc p; ln -s /mnt/first q; mkdir d; ln -s /workspace/d r; echo x > plain").await;
+        let before = os.list_mounts().await.unwrap();
+        for (path, real) in
+            [("/workspace/p", "/proc"), ("/workspace/q", "/mnt/first"), ("/workspace/r", "/workspace/d")]
+        {
+            let error = os.mount_native(path, memory(), MountFsOptions::default()).await.unwrap_err();
+            assert!(error.to_string().contains(&format!("leads to {real}")), "{error}");
+        }
+        let under_file = os.mount_native("/workspace/plain/x", memory(), MountFsOptions::default()).await;
+        assert!(matches!(under_file, Err(Error::Kernel { errno: Errno::ENOTDIR, .. })), "{under_file:?}");
+        assert_eq!(os.list_mounts().await.unwrap(), before);
+        assert_eq!(sh(os, "cat /mnt/first/f q/f; test -d /proc/self && echo there").await.stdout, "kept\nkept\nthere\n");
+        // Where it leads, it can be mounted.
+        os.mount_native("/workspace/d", memory(), MountFsOptions::default()).await.unwrap();
+        os.unmount_fs("/workspace/d").await.unwrap();
+    });
+}

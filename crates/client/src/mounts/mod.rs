@@ -28,7 +28,8 @@ impl AgentOs {
     /// Mounts a file system that runs in this program. It takes effect in the guest at once.
     ///
     /// # Errors
-    /// [`crate::Error::Kernel`] (EBUSY if something is mounted there), path errors.
+    /// [`crate::Error::Kernel`] (EBUSY if something is mounted there); [`crate::Error::InvalidConfig`] if a link lies on the way,
+    /// since a guest could lead the mount elsewhere by one: the error names where it leads; path errors.
     ///
     /// ```no_run
     /// # async fn f(os: agentos::AgentOs, driver: std::sync::Arc<dyn agentos::VirtualFileSystem>) -> Result<(), agentos::Error> {

@@ -23,10 +23,16 @@ pub struct Mount {
 }
 
 impl Mount {
+    /// The directory that it covers; `None` for the first root.
+    #[must_use]
+    pub fn place(&self) -> Option<&Location> {
+        self.at.as_ref().map(|(at, _)| at)
+    }
+
     /// The mount that the directory it covers is in; `None` for the first root.
     #[must_use]
     pub fn parent_id(&self) -> Option<u64> {
-        self.at.as_ref().map(|(at, _)| at.mount.id)
+        self.place().map(|at| at.mount.id)
     }
 
     /// Whether changes fail with EROFS, by the mount or by its file system.

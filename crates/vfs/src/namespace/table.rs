@@ -101,6 +101,18 @@ impl Namespace {
             Resolved::Found(_) | Resolved::Descriptor(_) => return Err(Errno::ENOTDIR),
             Resolved::Missing(_) => return Err(Errno::ENOENT),
         };
+        self.mount_at(at, path, fs, options)
+    }
+
+    /// Mounts `fs` on this directory, whatever the way to it is by now; `path` is what listings show. ENOENT when its own
+    /// mount is gone, EBUSY when something is mounted there, ENOSPC.
+    pub fn mount_at(
+        &self,
+        at: Location,
+        path: &GuestPath,
+        fs: Arc<dyn FileSystem>,
+        options: MountOptions,
+    ) -> Result<Arc<Mount>> {
         let pin = at.pin();
         let mut current = self.table.write();
         if current.mounts.len() >= MAX_MOUNTS {

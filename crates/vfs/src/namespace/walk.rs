@@ -8,7 +8,7 @@ use memchr::memchr;
 
 use super::table::Table;
 use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
-use crate::{Attr, Descent, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Reached, Reply, Result};
+use crate::{Attr, Descent, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Reached, Reply, Result, Steps};
 
 /// How many symbolic links one walk follows; the next is ELOOP.
 pub const SYMLINK_MAX: u32 = 40;
@@ -135,7 +135,8 @@ fn descend(
     if flags.beneath {
         return None;
     }
-    mount.fs.descend(ino, path, at, &cx.may_search, &|ino| table.covering(mount.id, ino).is_some())
+    let covered = |ino| table.covering(mount.id, ino).is_some();
+    mount.fs.descend(ino, Steps { path, at, may_search: cx.may_search, covered: &covered })
 }
 
 /// What a path leads to whose last component, in the directory `dir`, is known.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::file::TreeFile;
-use super::{Body, FileContent, ROOT, Tree};
+use super::{Body, FileContent, ROOT, Tree, descend};
 use crate::{
     Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode,
-    OpenFile, RenameFlags, Reply, Result, SetAttr,
+    OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
 };
 
 /// Bytes of a block in statfs.
@@ -65,15 +65,8 @@ impl FileSystem for Tree {
         Reply::Now(self.find(dir, name))
     }
 
-    fn descend(
-        &self,
-        dir: Ino,
-        path: &[u8],
-        at: usize,
-        may_search: &dyn Fn(&Attr) -> Result<()>,
-        covered: &dyn Fn(Ino) -> bool,
-    ) -> Option<Descent> {
-        Tree::descend(self, dir, path, at, may_search, covered)
+    fn descend(&self, dir: Ino, steps: Steps<'_>) -> Option<Descent> {
+        descend::descend(&self.0.state.read(), dir, steps)
     }
 
     fn parent(&self, dir: Ino) -> Reply<'_, Ino> {
