@@ -3,10 +3,11 @@
 use super::Finding;
 
 /// A crate of the product, and the crates of the project it may name.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("crates/abi/", &[]),
     ("crates/acp/", &[]),
     ("crates/protocol/", &[]),
+    ("crates/store/", &["agentos-vfs"]),
     ("crates/vfs/", &["agentos-abi"]),
     ("crates/kernel/", &["agentos-abi", "agentos-vfs"]),
     ("crates/executor/", &["agentos-abi", "agentos-kernel", "agentos-vfs"]),
@@ -21,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "agentos-executor",
             "agentos-kernel",
             "agentos-protocol",
+            "agentos-store",
             "agentos-vfs",
         ],
     ),
@@ -28,8 +30,13 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Outside crates that one crate alone may name.
-const SINGLE: [(&str, &str); 3] =
-    [("wasmtime", "crates/executor/"), ("cap-std", "crates/vfs/"), ("clap", "crates/cli/")];
+const SINGLE: [(&str, &str); 5] = [
+    ("wasmtime", "crates/executor/"),
+    ("cap-std", "crates/vfs/"),
+    ("clap", "crates/cli/"),
+    ("redb", "crates/store/"),
+    ("sqlx", "crates/store/"),
+];
 
 /// The names in `[dependencies]`, with their line.
 fn dependencies(text: &str) -> impl Iterator<Item = (usize, &str)> {

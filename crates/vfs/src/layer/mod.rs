@@ -3,6 +3,8 @@
 mod apply;
 mod change;
 mod diff;
+mod restore;
+mod rows;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +12,11 @@ use std::sync::Arc;
 pub use apply::ApplyError;
 pub use change::{Change, ChangeKind, LayerDiff, Meta};
 pub use diff::diff;
+pub use restore::{Restore, RowsDamaged};
+pub use rows::{BodyRow, CHUNK_BYTES, InodeRow, Row, RowChange, RowKey, changed_rows};
 
 use crate::tree::Frozen;
-use crate::{Tree, Usage};
+use crate::{Ino, Tree, Usage};
 
 /// A file system as it was at one moment. Cloning it and making a [`Tree`] of it are O(1).
 #[derive(Clone)]
@@ -29,6 +33,18 @@ impl Layer {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.usage
+    }
+
+    /// The number of the next new inode.
+    #[must_use]
+    pub fn next_ino(&self) -> Ino {
+        self.0.next
+    }
+
+    /// Whether nothing changed between two moments of one tree. O(1); layers without a common past are never the same.
+    #[must_use]
+    pub fn is_same_moment(&self, other: &Layer) -> bool {
+        self.0.table.ptr_eq(&other.0.table)
     }
 }
 

@@ -79,6 +79,59 @@ impl Content {
         }
     }
 
+    /// `size` zeros that cost nothing; `None` beyond the longest file.
+    pub(crate) fn hole(size: u64) -> Option<Self> {
+        (size <= MAX_FILE).then(|| Content { size, ..Content::default() })
+    }
+
+    /// How many chunks there are, holes between them included.
+    pub(crate) fn slots(&self) -> usize {
+        match &self.data {
+            Data::Shared(bytes) => bytes.len().div_ceil(CHUNK),
+            Data::Chunks(chunks) => chunks.len(),
+        }
+    }
+
+    /// A chunk; `None`: a hole. Its missing tail reads as zeros.
+    pub(crate) fn slot(&self, index: usize) -> Option<&[u8]> {
+        match &self.data {
+            Data::Shared(bytes) => {
+                let end = bytes.len().min(index.saturating_add(1).saturating_mul(CHUNK));
+                bytes.get(index.checked_mul(CHUNK)?..end).filter(|bytes| !bytes.is_empty())
+            }
+            Data::Chunks(chunks) => chunks.get(index)?.as_deref().map(Vec::as_slice),
+        }
+    }
+
+    /// Puts a chunk into a hole; false if it does not fit there.
+    pub(crate) fn put_slot(&mut self, index: u64, bytes: Vec<u8>) -> bool {
+        let (Data::Chunks(chunks), Ok(at)) = (&mut self.data, usize::try_from(index)) else { return false };
+        let end = index.checked_mul(CHUNK as u64).and_then(|start| start.checked_add(bytes.len() as u64));
+        if bytes.len() > CHUNK || bytes.is_empty() || end.is_none_or(|end| end > self.size) {
+            return false;
+        }
+        let holes = (at + 1).saturating_sub(chunks.len()) as u64 * HOLE;
+        if chunks.len() <= at {
+            chunks.resize(at + 1, None);
+        }
+        if chunks[at].is_some() {
+            return false;
+        }
+        chunks[at] = Some(Arc::new(bytes));
+        self.charge = self.charge + holes - HOLE + charge_of(&chunks[at]);
+        true
+    }
+
+    /// Whether both are the same bytes of somebody else, at one place in memory.
+    pub(crate) fn is_same_piece(&self, other: &Content) -> bool {
+        match (&self.data, &other.data) {
+            (Data::Shared(a), Data::Shared(b)) => {
+                a.as_ptr() == b.as_ptr() && a.len() == b.len() && self.size == other.size
+            }
+            _ => false,
+        }
+    }
+
     /// Fills `buf` from `offset`; returns how much there was.
     pub(crate) fn read(&self, buf: &mut [u8], offset: u64) -> usize {
         let Some(left) = self.size.checked_sub(offset) else { return 0 };

@@ -50,6 +50,6 @@ impl OpenFile for TreeFile {
     }
 
     fn sync(&self, _data_only: bool) -> Reply<'_, ()> {
-        Reply::Now(Ok(()))
+        self.held.tree.sync()
     }
 }

@@ -153,6 +153,10 @@ impl FileSystem for Tree {
         Some(Arc::new(copy))
     }
 
+    fn sync(&self) -> Reply<'_, ()> {
+        self.0.sync()
+    }
+
     fn read_only(&self) -> bool {
         self.sealed()
     }

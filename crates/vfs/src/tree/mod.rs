@@ -11,26 +11,26 @@ mod data;
 mod descend;
 mod file;
 mod filesystem;
-mod fsck;
+pub(crate) mod fsck;
 mod inode;
 mod names;
 mod state;
 mod upper;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
 pub use content::FileContent;
 
-pub(crate) use content::Content;
-pub(crate) use inode::{Body, Directory, Inode};
+pub(crate) use content::{CHUNK, Content};
+pub(crate) use inode::{Body, Directory, Entry, Homes, Inode, Node, entry_charge};
 pub(crate) use state::{Frozen, ROOT, State};
 pub(crate) use upper::is_whiteout;
 
-use crate::{Ino, InodePin, Layer, Result};
+use crate::{Ino, InodePin, Layer, Reply, Result};
 use state::Pins;
 
 /// What a tree may hold. At the limit, calls fail with ENOSPC.
@@ -62,9 +62,18 @@ pub(crate) struct Shared {
     state: RwLock<State>,
     pins: Arc<Pins>,
     sealed: AtomicBool,
+    /// What brings changes to stable storage, if there is any.
+    stable: OnceLock<Stable>,
 }
 
+/// Answers when all that happened before the call is on stable storage.
+type Stable = Box<dyn Fn() -> Reply<'static, ()> + Send + Sync>;
+
 impl Shared {
+    fn sync(&self) -> Reply<'static, ()> {
+        self.stable.get().map_or(Reply::Now(Ok(())), |stable| stable())
+    }
+
     fn pin(self: &Arc<Self>, ino: Ino) -> Held {
         self.pins.add(ino);
         Held { tree: self.clone(), ino }
@@ -136,7 +145,7 @@ impl Tree {
     fn thaw(tree: Frozen, limits: TreeLimits) -> Self {
         let pins = Arc::new(Pins::default());
         let state = RwLock::new(State::new(tree, limits, pins.clone()));
-        Tree(Arc::new(Shared { state, pins, sealed: AtomicBool::new(false) }))
+        Tree(Arc::new(Shared { state, pins, sealed: AtomicBool::new(false), stable: OnceLock::new() }))
     }
 
     /// The tree as it is now, for ever. O(1). Files that are open but unlinked are not in it.
@@ -158,6 +167,13 @@ impl Tree {
 
     pub(crate) fn sealed(&self) -> bool {
         self.0.sealed.load(Ordering::Relaxed)
+    }
+
+    /// From now on, syncing this tree or a file of it waits for `sync`, which answers when all that happened before the call is
+    /// on stable storage. Only the first call counts. Copies have none.
+    pub fn backed_by(&self, sync: impl Fn() -> Reply<'static, ()> + Send + Sync + 'static) {
+        // A tree has one owner that keeps it.
+        let _ = self.0.stable.set(Box::new(sync));
     }
 
     /// Tells `meter` of the usage, now and after each change. It is called under the lock of the tree: it must be quick and
