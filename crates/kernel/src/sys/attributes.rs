@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use agentos_abi::fd::{R_OK, W_OK, X_OK};
-use agentos_vfs::{Attr, FileType, FsStat, Location, Resolved, SetAttr, SetTime, Timespec};
+use agentos_vfs::{Attr, FileType, FsStat, Location, Resolved, SetAttr, SetTime, Timespec, WalkFlags};
 
 use super::walk::{At, Who, writable};
 use crate::cred::{WANT_EXEC, WANT_READ, WANT_WRITE};
@@ -32,8 +32,9 @@ impl Kernel {
     /// [`Kernel::stat`] of what local file systems hold; `None` where an answer has to be waited for. It runs where it is
     /// called: a caller that keeps the future of the other only for that case stays small, and so does what it costs.
     pub fn stat_now(&self, who: &Who, at: At<'_>, follow: bool) -> Option<Result<(u64, Attr)>> {
+        let flags = if follow { WalkFlags::FOLLOW } else { WalkFlags::NO_FOLLOW };
         // It waits for nothing, so it is ready at once.
-        match pin!(self.walk_with(who, at, follow, true)).poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(self.walk_with(who, at, flags, true)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(Resolved::Found(found))) => Some(Ok((found.location.mount.id, found.attr))),
             Poll::Ready(Ok(Resolved::Missing(_))) => Some(Err(Errno::ENOENT)),
             Poll::Ready(Ok(Resolved::Descriptor(_)) | Err(Errno::EAGAIN)) | Poll::Pending => None,
@@ -184,7 +185,7 @@ fn allowed(who: &Who, attr: &Attr, change: &SetAttr) -> Result<SetAttr> {
             return Err(Errno::EPERM);
         }
         // POSIX chmod(): a group that the caller is not in loses set-group-id.
-        let strip = !root && attr.kind == FileType::Regular && !who.cred.in_group(attr.gid);
+        let strip = !root && !who.cred.in_group(attr.gid);
         change.perm = Some(if strip { perm & !S_ISGID } else { perm });
     }
     if change.uid.is_some_and(|uid| uid != attr.uid) && !root {

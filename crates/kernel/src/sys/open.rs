@@ -7,9 +7,10 @@ use agentos_abi::fd::{
     O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
 };
 use agentos_vfs::{
-    Access, FileType, Found, Location, Missing, NameBuf, NewKind, NewNode, OpenFile, Resolved, SetAttr, reply,
+    Access, FileType, Found, Last, Location, Missing, NameBuf, NewKind, OpenFile, Resolved, SetAttr, reply,
 };
 
+use super::names::born;
 use super::walk::{At, LINK_HOPS, Who, writable};
 use crate::cred::{WANT_READ, WANT_WRITE};
 use crate::description::{DirectoryHandle, FileKind};
@@ -62,9 +63,17 @@ impl Kernel {
         hops: u32,
     ) -> Result<Arc<Description>> {
         let access = access_of(flags)?;
+        if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
+            return Err(Errno::EINVAL);
+        }
+        let slash = flags & O_CREAT != 0 && at.path().ends_with(b"/");
         let follow = flags & O_NOFOLLOW == 0 && flags & (O_CREAT | O_EXCL) != O_CREAT | O_EXCL;
         for _ in 0..RACES {
-            match self.walk(who, at, follow).await? {
+            let resolved =
+                if slash { self.walk_to_name(who, at).await? } else { self.walk(who, at, follow).await? };
+            match resolved {
+                // A slash after a name that may have to be made: nothing but a directory could be meant.
+                Resolved::Found(found) if slash && found.last == Last::Name => return Err(Errno::EISDIR),
                 Resolved::Found(found) => return self.open_found(who, process, found, flags, access).await,
                 Resolved::Missing(_) if flags & O_CREAT == 0 => return Err(Errno::ENOENT),
                 Resolved::Missing(missing) => match self.open_new(who, &missing, flags, access, mode).await {
@@ -98,17 +107,9 @@ impl Kernel {
         if missing.trailing_slash {
             return Err(Errno::EISDIR);
         }
-        if flags & O_DIRECTORY != 0 {
-            return Err(Errno::EINVAL);
-        }
         writable(&missing.parent)?;
         who.cred.check(&missing.parent_attr, WANT_WRITE | crate::cred::WANT_EXEC)?;
-        let node = NewNode {
-            kind: NewKind::Regular,
-            perm: mode & 0o7777 & !who.umask,
-            uid: who.owner.0,
-            gid: who.owner.1,
-        };
+        let node = born(who, &missing.parent_attr, NewKind::Regular, mode);
         let fs = &missing.parent.mount.fs;
         let attr = fs.create(missing.parent.ino, &missing.name, &node).await?;
         let file = fs.open(attr.ino, access).await?;
@@ -129,6 +130,9 @@ impl Kernel {
         if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL {
             return Err(Errno::EEXIST);
         }
+        if flags & O_CREAT != 0 && attr.kind == FileType::Directory {
+            return Err(Errno::EISDIR);
+        }
         if flags & O_DIRECTORY != 0 && attr.kind != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }
@@ -139,7 +143,7 @@ impl Kernel {
         if access.write || flags & O_TRUNC != 0 {
             want |= WANT_WRITE;
         }
-        if attr.kind == FileType::Directory && (access.write || flags & O_CREAT != 0) {
+        if attr.kind == FileType::Directory && want & WANT_WRITE != 0 {
             return Err(Errno::EISDIR);
         }
         if attr.kind == FileType::Symlink {
@@ -153,8 +157,13 @@ impl Kernel {
                     writable(&location)?;
                 }
                 let file = reply!(location.mount.fs.open(location.ino, access))?;
-                if flags & O_TRUNC != 0 && attr.size > 0 {
-                    file.setattr(&SetAttr { size: Some(0), ..SetAttr::default() }).await?;
+                if flags & O_TRUNC != 0 {
+                    let empty = SetAttr { size: Some(0), ..SetAttr::default() };
+                    if access.write {
+                        reply!(file.setattr(&empty))?;
+                    } else {
+                        location.mount.fs.setattr(location.ino, &empty).await?;
+                    }
                 }
                 Ok(Description::new(FileKind::Regular { file, location }, access, flags, entry))
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agentos_vfs::{Attr, FileType, Found, Last, Location, Missing, Resolved, WalkContext, WalkFlags};
+use agentos_vfs::{Attr, FileType, Found, Last, Location, Resolved, WalkContext, WalkFlags};
 
 use crate::cred::WANT_EXEC;
 use crate::{Cred, Errno, Kernel, Process, Result};
@@ -72,7 +72,7 @@ impl Kernel {
     }
 
     pub(crate) async fn walk(&self, who: &Who, at: At<'_>, follow_last: bool) -> Result<Resolved> {
-        self.walk_with(who, at, follow_last, false).await
+        self.walk_with(who, at, WalkFlags { follow_last, ..WalkFlags::NO_FOLLOW }, false).await
     }
 
     /// Like [`Kernel::walk`], with the choice to wait for no file system (EAGAIN).
@@ -80,7 +80,7 @@ impl Kernel {
         &self,
         who: &Who,
         at: At<'_>,
-        follow_last: bool,
+        flags: WalkFlags,
         now_only: bool,
     ) -> Result<Resolved> {
         let (start, beneath) = match at {
@@ -90,7 +90,7 @@ impl Kernel {
         };
         let may_search = |attr: &Attr| who.cred.check(attr, WANT_EXEC);
         let cx = WalkContext { root: None, cwd: start, pid: who.pid, now_only, may_search: &may_search };
-        self.namespace.resolve(&cx, at.path(), WalkFlags { follow_last, beneath }).await
+        self.namespace.resolve(&cx, at.path(), WalkFlags { beneath, ..flags }).await
     }
 
     /// The inode at a path. A link to a descriptor leads to the file that is open there; ELOOP for one that is no file.
@@ -120,16 +120,9 @@ impl Kernel {
         Ok(found.location)
     }
 
-    /// The place where a name is to be created. EEXIST, and EROFS of a read-only mount.
-    pub(crate) async fn missing(&self, who: &Who, at: At<'_>) -> Result<Missing> {
-        match self.walk(who, at, false).await? {
-            Resolved::Found(_) | Resolved::Descriptor(_) => Err(Errno::EEXIST),
-            Resolved::Missing(missing) => {
-                writable(&missing.parent)?;
-                who.cred.check(&missing.parent_attr, crate::cred::WANT_WRITE | WANT_EXEC)?;
-                Ok(missing)
-            }
-        }
+    /// Walks to a name, whatever it is and whatever slash comes after it.
+    pub(super) async fn walk_to_name(&self, who: &Who, at: At<'_>) -> Result<Resolved> {
+        self.walk_with(who, at, WalkFlags { name_only: true, ..WalkFlags::NO_FOLLOW }, false).await
     }
 }
 

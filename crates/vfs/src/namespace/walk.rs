@@ -48,13 +48,16 @@ pub struct WalkFlags {
     /// Never leave the start directory: absolute paths, absolute links, `..` above the start and links to descriptors
     /// are EPERM, as WASI demands.
     pub beneath: bool,
+    /// The last component is only a name: it is not followed though a slash comes after it, and may then be no directory.
+    /// For calls that make, remove or move names; they judge the slash themselves.
+    pub name_only: bool,
 }
 
 impl WalkFlags {
     /// Follow a link in the last component.
-    pub const FOLLOW: WalkFlags = WalkFlags { follow_last: true, beneath: false };
+    pub const FOLLOW: WalkFlags = WalkFlags { follow_last: true, beneath: false, name_only: false };
     /// Stop at a link in the last component.
-    pub const NO_FOLLOW: WalkFlags = WalkFlags { follow_last: false, beneath: false };
+    pub const NO_FOLLOW: WalkFlags = WalkFlags { follow_last: false, beneath: false, name_only: false };
 }
 
 /// Where the walk is: always a directory, or the start.
@@ -108,7 +111,7 @@ impl Namespace {
         let (mut ino, mut at) = (start.ino, skip_slashes(path, 0));
         let attr = match descend(cx, &table, mount, ino, path, at, flags) {
             Some(Descent { dir, at, reached: Reached::Last(attr) }) => {
-                return reached_last(mount, dir, &path[at..], attr);
+                return reached_last(mount, dir, &path[at..], attr, flags);
             }
             Some(Descent { dir, at: next, reached: Reached::Directory(attr) }) => {
                 (ino, at) = (dir, next);
@@ -140,12 +143,12 @@ fn descend(
 }
 
 /// What a path leads to whose last component, in the directory `dir`, is known.
-fn reached_last(mount: &Arc<Mount>, dir: Ino, last: &[u8], attr: Attr) -> Result<Resolved> {
+fn reached_last(mount: &Arc<Mount>, dir: Ino, last: &[u8], attr: Attr, flags: WalkFlags) -> Result<Resolved> {
     let (name, trailing_slash) = match memchr(b'/', last) {
         Some(end) => (&last[..end], true),
         None => (last, false),
     };
-    if trailing_slash && attr.kind != FileType::Directory {
+    if trailing_slash && !flags.name_only && attr.kind != FileType::Directory {
         return Err(Errno::ENOTDIR);
     }
     Ok(Resolved::Found(Found {
@@ -170,7 +173,9 @@ impl Walker<'_> {
             {
                 (self.ino, at) = (down.dir, down.at);
                 match down.reached {
-                    Reached::Last(attr) => return reached_last(&self.mount, self.ino, &path[at..], attr),
+                    Reached::Last(attr) => {
+                        return reached_last(&self.mount, self.ino, &path[at..], attr, flags);
+                    }
                     Reached::Directory(attr) => self.attr = attr,
                 }
             }
@@ -215,7 +220,8 @@ impl Walker<'_> {
                 Err(error) => return Err(error),
             };
 
-            if child.kind == FileType::Symlink && (!last || trailing_slash || flags.follow_last) {
+            let followed = !last || (!flags.name_only && (trailing_slash || flags.follow_last));
+            if child.kind == FileType::Symlink && followed {
                 links += 1;
                 if links > SYMLINK_MAX {
                     return Err(Errno::ELOOP);
@@ -238,7 +244,7 @@ impl Walker<'_> {
             if last {
                 let parent = (self.location(), NameBuf::new(name)?);
                 let (location, attr) = self.cross(child).await?;
-                if trailing_slash && attr.kind != FileType::Directory {
+                if trailing_slash && !flags.name_only && attr.kind != FileType::Directory {
                     return Err(Errno::ENOTDIR);
                 }
                 return Ok(Resolved::Found(Found {

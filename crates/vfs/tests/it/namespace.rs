@@ -180,7 +180,7 @@ fn beneath_nothing_leads_out() {
         "mkdir /d; mkdir /d/e; file /d/f; file /out; symlink /out /d/abs; symlink ../out /d/up; symlink e/../f /d/ok; \
          symlink ../f /d/e/ok",
     );
-    let flags = WalkFlags { follow_last: true, beneath: true };
+    let flags = WalkFlags { follow_last: true, beneath: true, name_only: false };
     let cases = [
         ("f", "/d/f"),
         ("e/../f", "/d/f"),
@@ -195,7 +195,10 @@ fn beneath_nothing_leads_out() {
         ("e/../../d/f", "EPERM"),
     ];
     check(&ns, "/d", flags, &cases);
-    assert_eq!(shown(&ns, &at(&ns, "/d"), "abs", WalkFlags { follow_last: false, beneath: true }), "/d/abs");
+    assert_eq!(
+        shown(&ns, &at(&ns, "/d"), "abs", WalkFlags { follow_last: false, beneath: true, name_only: false }),
+        "/d/abs"
+    );
 }
 
 #[test]
@@ -424,7 +427,7 @@ fn links_to_descriptors_end_the_walk() {
         assert_eq!((link.pid, link.fd, &link.rest[..], link.trailing_slash), (42, 3, rest.as_bytes(), slash));
     }
     assert!(matches!(resolve("/proc/fd", WalkFlags::NO_FOLLOW), Resolved::Found(_)));
-    let flags = WalkFlags { follow_last: true, beneath: true };
+    let flags = WalkFlags { follow_last: true, beneath: true, name_only: false };
     assert_eq!(wait(ns.resolve(&cx, b"proc/fd", flags)).err(), Some(Errno::EPERM));
 }
 
