@@ -150,6 +150,8 @@ fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
     within("processOutputBytes", u64::from(asked.process_output_bytes), 4096, 64 << 20)?;
     within("ptyCols", u64::from(asked.pty_cols), 1, u64::from(u16::MAX))?;
     within("ptyRows", u64::from(asked.pty_rows), 1, u64::from(u16::MAX))?;
+    within("checkpoints", u64::from(asked.checkpoints), 0, 65_536)?;
+    within("checkpointBytes", asked.checkpoint_bytes, 0, 1024 << 30)?;
     within("readdirPage", u64::from(asked.readdir_page), 1, 65_536)?;
     let gib = 1u64 << 30;
     Ok(Limits {

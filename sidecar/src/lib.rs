@@ -7,6 +7,7 @@ mod connection;
 mod errors;
 mod host;
 mod images;
+mod layers;
 mod notices;
 mod options;
 mod root;

@@ -22,8 +22,7 @@ pub(crate) struct Root {
 impl Root {
     /// A root that starts as this one is now.
     pub(crate) fn fork(&self, checked: &Checked, observer: &Arc<dyn Observer>) -> Self {
-        let tree = Tree::from_layer_with(&self.tree.freeze(), self.tree.limits());
-        let root = Root { tree, base: self.base };
+        let root = Root { tree: self.tree.copy(), base: self.base };
         root.warn(checked, observer);
         root
     }

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use crate::config::{self, Checked};
 use crate::errors::failed;
 use crate::host::Host;
+use crate::layers::{Checkpoints, Past};
 use crate::notices;
 use crate::root::{self, Root};
 use crate::service::processes::Spawned;
@@ -41,10 +42,11 @@ pub(crate) struct Vm {
     /// Size of a new terminal.
     pub(crate) terminal_size: Winsize,
     pub(crate) sessions: Sessions,
+    pub(crate) checkpoints: Checkpoints,
     /// The file system that was mounted first.
     root: Root,
     /// As it was created; run time mounts are in the mount table.
-    config: Arc<VmConfig>,
+    pub(crate) config: Arc<VmConfig>,
     created: Duration,
     disposed: AtomicBool,
 }
@@ -74,6 +76,7 @@ impl Vm {
         }
         vm.make_directories(&vm.cwd).await?;
         vm.root.finished(&vm.config);
+        vm.checkpoints.started(&vm.kernel().namespace, Past::default());
         host.vm_came(&vm);
         Ok(vm)
     }
@@ -87,13 +90,15 @@ impl Vm {
         let mut checked = config::check(&self.config)?;
         checked.hostname = self.kernel().hostname();
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
-        // First all are copied: no wait comes between one and the next.
+        let past = self.checkpoints.past();
+        // All are copied before anything is made: no wait comes between one and the next.
         let first = self.kernel().namespace.list()[0].id;
         let mounts = crate::service::mounts::copies(&self.kernel().namespace);
         let root = self.root.fork(&checked, &observer);
         let vm = Self::assemble(&self.host, id, observer, checked, root, Arc::clone(&self.config)).await?;
         crate::service::mounts::mount_copies(&vm, first, mounts).await?;
         vm.root.finished(&vm.config);
+        vm.checkpoints.started(&vm.kernel().namespace, past);
         self.host.vm_came(&vm);
         Ok(vm)
     }
@@ -106,6 +111,7 @@ impl Vm {
         root: Root,
         config: Arc<VmConfig>,
     ) -> Result<Arc<Self>, WireError> {
+        let checkpoints = Checkpoints::new(&config.limits, &observer);
         let kernel = Kernel::new(KernelConfig {
             root: Arc::new(root.tree.clone()),
             limits: checked.limits,
@@ -128,6 +134,7 @@ impl Vm {
             shells: Mutex::default(),
             terminal_size: checked.terminal_size,
             sessions: Sessions::new(),
+            checkpoints,
             config,
             root,
             created: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),

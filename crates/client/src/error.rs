@@ -56,6 +56,12 @@ pub enum Error {
         /// The id.
         agent: String,
     },
+    /// No checkpoint of this name; see `list_checkpoints`.
+    #[error("no checkpoint {name:?}")]
+    CheckpointNotFound {
+        /// The name.
+        name: String,
+    },
     /// Nothing is mounted at this path.
     #[error("no mount at {path:?}")]
     MountNotFound {
@@ -269,6 +275,7 @@ impl From<WireError> for Error {
             code::SHELL_NOT_FOUND => Error::ShellNotFound { shell_id: resource },
             code::SESSION_NOT_FOUND => Error::SessionNotFound { session_id: resource },
             code::AGENT_NOT_FOUND => Error::AgentNotFound { agent: resource },
+            code::CHECKPOINT_NOT_FOUND => Error::CheckpointNotFound { name: resource },
             code::MOUNT_NOT_FOUND => Error::MountNotFound { path: place },
             code::PERMISSION_REQUEST_NOT_FOUND => {
                 Error::PermissionRequestNotFound { permission_id: resource }

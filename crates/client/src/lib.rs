@@ -13,7 +13,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `mounts`, `processes`, `sessions`,
+//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `layers`, `mounts`, `processes`, `sessions`,
 //! `shells`.
 //! Futures may be polled on any executor: the wire runs on a thread of its own.
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ mod agents;
 pub mod config;
 mod error;
 mod files;
+mod layers;
 mod mounts;
 mod path;
 mod processes;
@@ -47,6 +48,7 @@ pub use files::{
     BatchReadResult, BatchWriteEntry, BatchWriteResult, DeleteOptions, DirEntry, FileReader, FileType,
     FileWriter, MkdirOptions, OpenReadOptions, OpenWriteOptions, ReaddirRecursiveOptions, VirtualStat,
 };
+pub use layers::{ChangeKind, CheckpointInfo, DiffOptions, FileChange, Moment};
 pub use mounts::{DriverDirEntry, DriverFuture, DriverStat, MountFsOptions, MountInfo, VirtualFileSystem};
 pub use processes::{
     ExecOptions, ExecResult, ExitStatus, OutputCallback, OutputChunk, ProcessHandle, ProcessInfo,

@@ -228,6 +228,12 @@ pub trait FileSystem: Send + Sync + 'static {
         None
     }
 
+    /// The tree behind it, of which layers can be taken and that can be [restored](crate::Tree::restore), if that is all
+    /// there is behind it.
+    fn tree(&self) -> Option<&crate::Tree> {
+        None
+    }
+
     /// Space and inodes.
     fn statfs(&self) -> Reply<'_, FsStat>;
 

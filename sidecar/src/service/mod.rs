@@ -2,12 +2,13 @@
 
 pub(crate) mod driver;
 pub(crate) mod files;
+mod layers;
 pub(crate) mod mounts;
 pub(crate) mod outputs;
 pub(crate) mod processes;
 pub(crate) mod sessions;
 pub(crate) mod shells;
-mod tree;
+pub(crate) mod tree;
 mod vms;
 
 use agentos_protocol::message::{Ping, Request};
@@ -57,6 +58,12 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::Mount(r) => mounts::add(client, r, responder),
         Request::Unmount(r) => of_vm!(answer, m::Unmount, r, mounts::remove),
         Request::ListMounts(r) => of_vm!(answer, m::ListMounts, r, mounts::list),
+
+        Request::MakeCheckpoint(r) => of_vm!(answer_later, m::MakeCheckpoint, r, layers::make),
+        Request::ListCheckpoints(r) => of_vm!(answer, m::ListCheckpoints, r, layers::list),
+        Request::DeleteCheckpoint(r) => of_vm!(answer_later, m::DeleteCheckpoint, r, layers::delete),
+        Request::Rollback(r) => of_vm!(answer_later, m::Rollback, r, layers::rollback),
+        Request::DiffMoments(r) => layers::diff(client, r, responder),
 
         Request::Exec(r) => processes::exec(client, r, responder),
         Request::Spawn(r) => processes::spawn(client, r, responder),

@@ -21,7 +21,7 @@ use crate::vm::Vm;
 
 type Reply<T> = Result<T, WireError>;
 
-pub(super) fn kind(kind: FileType) -> FileKind {
+pub(crate) fn kind(kind: FileType) -> FileKind {
     match kind {
         FileType::Regular => FileKind::File,
         FileType::Directory => FileKind::Directory,

@@ -10,7 +10,7 @@ use agentos_kernel::sys::At;
 use agentos_protocol::WireError;
 use agentos_protocol::message::{CreateSession, SessionInitData, SessionOptions};
 
-use super::{errors, launch, start};
+use super::{Session, errors, launch, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed};
 use crate::vm::Vm;
@@ -44,10 +44,35 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
     let SessionOptions { model, mode, .. } = options;
     let setup = start::Setup { cwd, mcp_servers, instructions, model, mode };
     let session = start::start(id, agent_type, &agent, setup).await?;
+    vm.checkpoint_turns(&session);
     let described = session.describe()?;
     vm.sessions.add(&vm.id, &session)?;
     starting.keep();
     Ok(described)
+}
+
+impl Vm {
+    /// Makes a checkpoint before each turn, if the configuration says so.
+    fn checkpoint_turns(self: &Arc<Self>, session: &Arc<Session>) {
+        if !self.config.turn_checkpoints {
+            return;
+        }
+        let (vm, id) = (Arc::downgrade(self), session.id.clone());
+        session.before_each_turn(Box::new(move |number| {
+            let (vm, name) = (vm.clone(), format!("{id}/turn-{number}"));
+            Box::pin(async move {
+                // Looking for what the one before it keeps may take a while.
+                let made = tokio::task::spawn_blocking(move || {
+                    let Some(vm) = vm.upgrade() else { return Ok(()) };
+                    vm.checkpoints.make(&vm.kernel().namespace, name, true).map(drop)
+                });
+                // At the limit, of which the host was warned, the turn goes on without one.
+                if let Ok(Err(error)) = made.await {
+                    tracing::warn!(%error, "no checkpoint before this turn");
+                }
+            })
+        }));
+    }
 }
 
 /// Variables of the VM, then those added; the last of a name counts, and stays alone.

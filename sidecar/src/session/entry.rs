@@ -1,8 +1,9 @@
 //! One session: its agent, its events, and what is known of it.
 //! Turns are in `turn`, their events in `events`.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentos_acp::schema::{SessionConfigOption, SessionConfigOptionCategory, SessionConfigOptionValue};
@@ -22,6 +23,9 @@ use super::events::{self, permission_id};
 /// How long cancel and `session/close` may take before the process is ended without them.
 const GRACE: Duration = Duration::from_secs(7);
 
+/// What is done before each turn; it is given the turn's number, from 1.
+pub(super) type BeforeTurn = Box<dyn Fn(u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 /// A session. It stays after its agent ended, for its events and the reason.
 pub(crate) struct Session {
     pub(crate) id: String,
@@ -40,6 +44,9 @@ pub(crate) struct Session {
     pub(super) cancels: AtomicU64,
     /// A prompt begins, or a cancel counts: never both.
     pub(super) beginning: Mutex<()>,
+    /// Prompts that began.
+    turns: AtomicU64,
+    before_turn: OnceLock<BeforeTurn>,
 }
 
 impl std::fmt::Debug for Session {
@@ -77,7 +84,23 @@ impl Session {
             queued: AtomicUsize::new(0),
             cancels: AtomicU64::new(0),
             beginning: Mutex::new(()),
+            turns: AtomicU64::new(0),
+            before_turn: OnceLock::new(),
         })
+    }
+
+    /// Has `work` done before each turn, which begins when it is over.
+    pub(super) fn before_each_turn(&self, work: BeforeTurn) {
+        // Set once, when the session is made.
+        let _ = self.before_turn.set(work);
+    }
+
+    /// A turn begins.
+    pub(super) async fn turn_begins(&self) {
+        let number = self.turns.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(work) = self.before_turn.get() {
+            work(number).await;
+        }
     }
 
     /// The agent is gone, or was told to go.

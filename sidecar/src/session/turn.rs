@@ -32,6 +32,9 @@ impl Session {
         let permit = self.queue().await?;
         // Declared first, so dropped last: after the prompt itself.
         let mut running = Running { session: Arc::clone(&self), permit: Some(permit), armed: false };
+        if self.cancels.load(Ordering::SeqCst) == cancels {
+            self.turn_begins().await;
+        }
         let mut turn = pin!(self.agent.peer.prompt(&self.inner, blocks));
         let outcome = poll_fn(|cx| {
             if running.armed {

@@ -12,6 +12,7 @@ mod test_executor;
 mod test_files;
 mod test_forks;
 mod test_isolation;
+mod test_layers;
 mod test_limits;
 mod test_mounts;
 mod test_pipelines;

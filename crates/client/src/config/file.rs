@@ -120,6 +120,7 @@ impl AgentOsConfig {
             random: f.take::<Option<RandomConfig>>("random")?,
             labels: f.take("labels")?,
             persistence: f.take::<Option<PersistenceConfig>>("persistence")?,
+            turn_checkpoints: f.take("turnCheckpoints")?,
         };
         match fields.0.keys().next() {
             None => Ok(config),

@@ -70,6 +70,7 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         mounts,
         additional_instructions: config.additional_instructions,
         labels: config.labels,
+        turn_checkpoints: config.turn_checkpoints,
         ..VmConfig::default()
     };
     Ok(Lowered { config, drivers })

@@ -147,6 +147,9 @@ pub struct AgentOsConfig {
     pub labels: BTreeMap<String, String>,
     /// What outlives the VM; nothing.
     pub persistence: Option<PersistenceConfig>,
+    /// Make a checkpoint before each turn of an agent, named `{session id}/turn-{n}`; no. At the limits of checkpoints the
+    /// oldest of these goes.
+    pub turn_checkpoints: bool,
 }
 
 impl AgentOsConfig {
@@ -225,6 +228,8 @@ setters! {
     labels: BTreeMap<String, String> => c, v, c.labels = v;
     /// Sets [`AgentOsConfig::persistence`].
     persistence: PersistenceConfig => c, v, c.persistence = Some(v);
+    /// Sets [`AgentOsConfig::turn_checkpoints`].
+    turn_checkpoints: bool => c, v, c.turn_checkpoints = v;
 }
 
 impl AgentOsConfigBuilder {

@@ -79,49 +79,25 @@ impl AgentOs {
         path: impl AsRef<Path>,
         options: ReaddirRecursiveOptions,
     ) -> Result<Vec<DirEntry>> {
-        let link = self.vm.open()?;
         let path = guest_path(path)?;
-        let stream = link.open_recv().await?;
-        let pending = link
-            .start(&ReaddirRecursive {
-                vm_id: self.vm.id(),
-                path: path.clone(),
-                // The wire counts the levels that are listed.
-                max_depth: options.max_depth.map(|depth| depth.saturating_add(1)),
-                exclude: options.exclude,
-                stream: stream.id(),
-            })
-            .await?;
-        let mut records = RecordReader::<WireDirEntry>::new(stream);
-        let list = async {
+        let call = |stream| ReaddirRecursive {
+            vm_id: self.vm.id(),
+            path: path.clone(),
+            // The wire counts the levels that are listed.
+            max_depth: options.max_depth.map(|depth| depth.saturating_add(1)),
+            exclude: options.exclude,
+            stream,
+        };
+        let list = async |stream| {
+            let mut records = RecordReader::<WireDirEntry>::new(stream);
             let mut entries = Vec::new();
-            loop {
-                match records.next().await {
-                    Ok(Some(record)) => {
-                        check_size(entries.len() + 1)?;
-                        entries.push(entry(&path.0, record));
-                    }
-                    Ok(None) => return Ok(entries),
-                    Err(error) => return Err(link.stream_error(error).await),
-                }
+            while let Some(record) = records.next().await? {
+                check_size(entries.len() + 1)?;
+                entries.push(entry(&path.0, record));
             }
+            Ok(entries)
         };
-        // The stream ends without records if the call fails, but not necessarily before it does.
-        let reply = async {
-            match pending.await {
-                Ok(reply) => Ok(reply),
-                Err(error) => Err(link.error(error).await),
-            }
-        };
-        tokio::pin!(list, reply);
-        let (reply, entries) = tokio::select! {
-            reply = &mut reply => (reply?, list.await?),
-            listed = &mut list => match listed {
-                // The sidecar would wait for ever for this side to read on.
-                Err(error @ Error::Limit { .. }) => return Err(error),
-                listed => (reply.await?, listed?),
-            },
-        };
+        let (reply, entries) = self.vm.open()?.streamed(call, list).await?;
         match reply.entries == entries.len() as u64 {
             true => Ok(entries),
             false => Err(Error::Transport { message: "the listing is incomplete".to_owned() }),

@@ -9,6 +9,7 @@ mod making;
 mod private;
 mod pulse;
 mod shared;
+mod streamed;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -27,6 +27,8 @@ pub mod code {
     pub const SESSION_NOT_FOUND: &str = "session_not_found";
     /// No such agent is registered: `resource` = its id.
     pub const AGENT_NOT_FOUND: &str = "agent_not_found";
+    /// No such checkpoint: `resource` = its name.
+    pub const CHECKPOINT_NOT_FOUND: &str = "checkpoint_not_found";
     /// Nothing is mounted there: `path`.
     pub const MOUNT_NOT_FOUND: &str = "mount_not_found";
     /// No such permission request is open: `resource` = its id.

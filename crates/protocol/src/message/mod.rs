@@ -10,6 +10,7 @@ mod codec;
 mod error;
 mod event;
 mod file;
+mod layer;
 mod macros;
 mod mount;
 mod path;
@@ -25,6 +26,7 @@ pub use codec::{Call, DecodeError, EncodeError, decode, decode_named, encode, en
 pub use error::*;
 pub use event::*;
 pub use file::*;
+pub use layer::*;
 pub use mount::*;
 pub use path::{JsonText, WirePath};
 pub use permission::*;
@@ -81,6 +83,12 @@ calls! {
         Mount = "mount.add" -> Empty,
         Unmount = "mount.remove" -> Empty,
         ListMounts = "mount.list" -> MountList,
+
+        MakeCheckpoint = "layer.checkpoint" -> CheckpointInfo,
+        ListCheckpoints = "layer.checkpoints" -> CheckpointList,
+        DeleteCheckpoint = "layer.deleteCheckpoint" -> Empty,
+        Rollback = "layer.rollback" -> Empty,
+        DiffMoments = "layer.diff" -> DiffReply,
 
         Exec = "process.exec" -> ExecReply,
         Spawn = "process.spawn" -> SpawnReply,

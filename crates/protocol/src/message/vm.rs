@@ -162,6 +162,8 @@ pub struct VmConfig {
     pub loopback_exempt_ports: Vec<u16>,
     /// Directories of wasm binaries, mounted at `/__agentos/commands/{index}/`.
     pub software: Vec<SoftwareSpec>,
+    /// Make a checkpoint before each turn of an agent.
+    pub turn_checkpoints: bool,
 }
 
 /// A user of the VM.
@@ -258,6 +260,10 @@ pub struct VmLimits {
     pub filesystem_bytes: u64,
     /// Inodes; 262,144.
     pub inodes: u64,
+    /// Checkpoints; 2048. Of automatic ones the oldest goes.
+    pub checkpoints: u32,
+    /// Bytes that checkpoints keep beyond the files as they are now, the last checkpoint not counted; 1 GiB.
+    pub checkpoint_bytes: u64,
     /// Bytes of a path; 4096.
     pub path_bytes: u32,
     /// Bytes of a name; 255.
@@ -289,6 +295,8 @@ impl Default for VmLimits {
             argv_env_bytes: 2 << 20,
             filesystem_bytes: 1 << 30,
             inodes: 262_144,
+            checkpoints: 2048,
+            checkpoint_bytes: 1 << 30,
             path_bytes: 4096,
             name_bytes: 255,
             symlink_depth: 40,

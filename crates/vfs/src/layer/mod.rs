@@ -15,7 +15,7 @@ pub use diff::diff;
 pub use restore::{Restore, RowsDamaged};
 pub use rows::{BodyRow, CHUNK_BYTES, InodeRow, Row, RowChange, RowKey, changed_rows};
 
-use crate::tree::Frozen;
+use crate::tree::{Frozen, only_in};
 use crate::{Ino, Tree, Usage};
 
 /// A file system as it was at one moment. Cloning it and making a [`Tree`] of it are O(1).
@@ -27,6 +27,19 @@ impl Layer {
     #[must_use]
     pub fn empty() -> Self {
         Layer(Arc::new(Frozen::empty()))
+    }
+
+    /// Bytes that are kept because of this layer although `newer`, a later one of the same tree, is kept as well: what was
+    /// changed or removed between them. Parts of files that both share are not counted. The cost is that of the difference.
+    #[must_use]
+    pub fn only_here(&self, newer: &Layer) -> u64 {
+        only_in(&self.0, &newer.0)
+    }
+
+    /// Whether the inode of this number is in it.
+    #[must_use]
+    pub fn contains(&self, ino: crate::Ino) -> bool {
+        self.0.table.contains_key(&ino)
     }
 
     /// What it holds.

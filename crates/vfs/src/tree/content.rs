@@ -252,6 +252,21 @@ impl Content {
         }
     }
 
+    /// What of its charge is in chunks that `other` does not share.
+    pub(crate) fn unshared(&self, other: &Content) -> u64 {
+        match (&self.data, &other.data) {
+            (Data::Shared(a), Data::Shared(b)) if a.as_ptr() == b.as_ptr() && a.len() == b.len() => 0,
+            (Data::Chunks(a), Data::Chunks(b)) => {
+                let own = a.iter().enumerate().filter(|(n, chunk)| match (chunk, b.get(*n)) {
+                    (Some(chunk), Some(Some(other))) => !Arc::ptr_eq(chunk, other),
+                    _ => true,
+                });
+                own.map(|(_, chunk)| charge_of(chunk)).sum()
+            }
+            _ => self.charge,
+        }
+    }
+
     /// Whether both hold the same bytes; shared chunks are not compared.
     pub(crate) fn same(&self, other: &Content) -> bool {
         if self.size != other.size {

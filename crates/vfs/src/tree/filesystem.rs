@@ -146,11 +146,11 @@ impl FileSystem for Tree {
     }
 
     fn fork(&self) -> Option<Arc<dyn FileSystem>> {
-        let copy = Tree::from_layer_with(&self.freeze(), self.limits());
-        if self.sealed() {
-            copy.seal();
-        }
-        Some(Arc::new(copy))
+        Some(Arc::new(self.copy()))
+    }
+
+    fn tree(&self) -> Option<&Tree> {
+        Some(self)
     }
 
     fn sync(&self) -> Reply<'_, ()> {

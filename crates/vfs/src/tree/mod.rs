@@ -14,6 +14,7 @@ mod filesystem;
 pub(crate) mod fsck;
 mod inode;
 mod names;
+mod restore;
 mod state;
 mod upper;
 
@@ -27,6 +28,7 @@ pub use content::FileContent;
 
 pub(crate) use content::{CHUNK, Content};
 pub(crate) use inode::{Body, Directory, Entry, Homes, Inode, Node, entry_charge};
+pub(crate) use restore::only_in;
 pub(crate) use state::{Frozen, ROOT, State};
 pub(crate) use upper::is_whiteout;
 
@@ -64,6 +66,8 @@ pub(crate) struct Shared {
     sealed: AtomicBool,
     /// What brings changes to stable storage, if there is any.
     stable: OnceLock<Stable>,
+    /// Shared by copies.
+    line: u64,
 }
 
 /// Answers when all that happened before the call is on stable storage.
@@ -143,9 +147,14 @@ impl Tree {
     }
 
     fn thaw(tree: Frozen, limits: TreeLimits) -> Self {
+        Self::of_line(tree, limits, restore::next_line())
+    }
+
+    fn of_line(tree: Frozen, limits: TreeLimits, line: u64) -> Self {
         let pins = Arc::new(Pins::default());
         let state = RwLock::new(State::new(tree, limits, pins.clone()));
-        Tree(Arc::new(Shared { state, pins, sealed: AtomicBool::new(false), stable: OnceLock::new() }))
+        let stable = OnceLock::new();
+        Tree(Arc::new(Shared { state, pins, sealed: AtomicBool::new(false), stable, line }))
     }
 
     /// The tree as it is now, for ever. O(1). Files that are open but unlinked are not in it.

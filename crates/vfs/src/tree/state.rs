@@ -37,6 +37,11 @@ impl Pins {
     fn held(&self, ino: Ino) -> bool {
         self.0.lock().contains_key(&ino)
     }
+
+    /// All numbers that are held now.
+    pub(super) fn all(&self) -> Vec<Ino> {
+        self.0.lock().keys().copied().collect()
+    }
 }
 
 /// A frozen table: what a layer is.
@@ -213,6 +218,14 @@ impl State {
             self.tree.usage.bytes -= inode.charge();
             self.booked();
         }
+    }
+
+    /// Counts what the orphans are charged, after the table became another one in which they are not counted.
+    pub(super) fn count_orphans(&mut self) {
+        self.orphan_bytes = self.orphans.values().map(|inode| inode.charge()).sum();
+        self.tree.usage.bytes += self.orphan_bytes;
+        self.tree.usage.inodes += self.orphans.len() as u64;
+        self.booked();
     }
 
     /// The table without the orphans. O(1).

@@ -8,4 +8,5 @@ mod layer;
 mod namespace;
 mod ops;
 mod overlay;
+mod restore;
 mod script;
