@@ -38,7 +38,7 @@ impl Layer {
 
     /// Whether the inode of this number is in it.
     #[must_use]
-    pub fn contains(&self, ino: crate::Ino) -> bool {
+    pub fn contains(&self, ino: Ino) -> bool {
         self.0.table.contains_key(&ino)
     }
 
