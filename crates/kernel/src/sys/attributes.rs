@@ -13,6 +13,7 @@ use crate::{Description, Errno, Fd, Kernel, Pid, Result};
 
 const S_ISUID: u32 = 0o4000;
 const S_ISGID: u32 = 0o2000;
+const S_IXGRP: u32 = 0o010;
 
 impl Kernel {
     /// stat(2), lstat(2): the device (one number per mount) and the attributes.
@@ -202,7 +203,9 @@ fn allowed(who: &Who, attr: &Attr, change: &SetAttr) -> Result<SetAttr> {
         && change.perm.is_none()
         && attr.kind == FileType::Regular
     {
-        change.perm = Some(attr.perm & !(S_ISUID | S_ISGID));
+        // Without the right to execute for the group, set-group-id once meant mandatory locking.
+        let executed = attr.perm & S_IXGRP != 0 || !who.cred.in_group(attr.gid);
+        change.perm = Some(attr.perm & !(S_ISUID | if executed { S_ISGID } else { 0 }));
     }
     if (change.atime.is_some() || change.mtime.is_some()) && !owns {
         let only_now = [change.atime, change.mtime].iter().all(|t| matches!(t, Some(SetTime::Now)));

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A line is a command; after `=>` comes what it answers, or the name of an error. A command without `=>` must succeed. A
-//! line `@name => ANSWER # reason` is what the backend `name` (or several, with commas) answers to the command above; anywhere
+//! line `@name => ANSWER # reason` is what the backend `name` (or several, with commas; `ours` is all but Linux) answers to the command above; anywhere
 //! in a case, `@name skip # reason` takes it out there, and `@name root # reason` where the test is not the superuser. `--` puts the file system away and takes it up
 //! again: what there was is then the lower layer of an overlay, the frozen base of a tree, what was stored of a durable
 //! root; nothing may be open then. Words are separated by spaces; in them, `\xNN` is a byte, `\_` a space, `<text*N>`
@@ -30,7 +30,7 @@ pub struct Line {
 impl Line {
     /// What `backend` must answer; `None` is any success.
     pub fn expected(&self, backend: &str) -> Option<&str> {
-        match self.elsewhere.iter().find(|(name, _)| name == backend) {
+        match self.elsewhere.iter().find(|(name, _)| means(name, backend)) {
             Some((_, answer)) => answer.as_deref(),
             None => self.expected.as_deref(),
         }
@@ -49,8 +49,13 @@ pub struct Case {
 impl Case {
     /// Why it is not run on `backend`.
     pub fn not_on(&self, backend: &str) -> Option<&str> {
-        self.skipped.iter().find(|(name, _)| name == backend).map(|(_, why)| why.as_str())
+        self.skipped.iter().find(|(name, _)| means(name, backend)).map(|(_, why)| why.as_str())
     }
+}
+
+/// Whether an exception for `name` is one for `backend`.
+fn means(name: &str, backend: &str) -> bool {
+    name == backend || (name == "ours" && backend != crate::backends::LINUX)
 }
 
 /// All cases of all files, by file name.

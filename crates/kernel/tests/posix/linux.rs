@@ -125,6 +125,10 @@ impl System for Linux {
         Ok(())
     }
 
+    fn go_home(&mut self) {
+        self.cwd = directory(self.top.path());
+    }
+
     fn open(&mut self, handle: &str, path: &[u8], flags: Flags, mode: u32) -> Result<()> {
         let flags = OFlags::from_bits_retain(flags) | OFlags::CLOEXEC;
         let file = self.call(|| fs::open(path, flags, Mode::from_raw_mode(mode)))?;

@@ -122,6 +122,10 @@ impl System for Ours {
         Ok(())
     }
 
+    fn go_home(&mut self) {
+        self.process.set_cwd(self.kernel.namespace.root());
+    }
+
     fn open(&mut self, handle: &str, path: &[u8], flags: Flags, mode: u32) -> Result<()> {
         let who = self.who();
         let opened = self.wait(self.kernel.open(&who, Some(&self.process), At::Cwd(path), flags, mode))?;

@@ -26,6 +26,7 @@
 //! | `moved TARGET COMMAND...` | which times of the target the command moved: some of `amc`, or `-` |
 //! | `same TARGET TARGET` | whether both are one inode |
 //! | `many DIR N`, `few DIR N` | makes or removes files `0` to `N - 1` in it |
+//! | `each` | every line from here on is done in a new directory, after the lines before this one were done in it |
 //! | `mount PATH [ro]` | an empty file system whose root everybody may write |
 //!
 //! A target is a path, or `&NAME`, which is open.
@@ -37,10 +38,10 @@ use agentos_abi::fd::{
     O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
     R_OK, W_OK, X_OK,
 };
-use agentos_vfs::{Attr, FileType, NewKind, RenameFlags, SetTime, Timespec};
+use agentos_vfs::{Attr, Errno, FileType, NewKind, RenameFlags, SetTime, Timespec};
 
 use crate::backends::Place;
-use crate::language::Case;
+use crate::language::{Case, Line};
 use crate::system::{Actor, From, Lock, Result, System, Target};
 
 /// Longer than a tick of any clock of a file system.
@@ -51,10 +52,21 @@ pub fn run(case: &Case, name: &str, place: &mut dyn Place) -> std::result::Resul
     if place.refuses(case) {
         return Ok(false);
     }
-    for line in &case.lines {
-        if line.words == [b"--"] {
-            place.again();
-            continue;
+    let mut setting = None;
+    for (at, line) in case.lines.iter().enumerate() {
+        match &line.words[0][..] {
+            b"--" => {
+                place.again();
+                continue;
+            }
+            b"each" => {
+                setting = Some(&case.lines[..at]);
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(setting) = setting {
+            prepare(place.system(), setting, at).map_err(|why| format!("before `{}`: {why}", line.text))?;
         }
         let answer = command(place.system(), &line.words);
         let wrong = match (&answer, line.expected(name)) {
@@ -69,6 +81,19 @@ pub fn run(case: &Case, name: &str, place: &mut dyn Place) -> std::result::Resul
         }
     }
     place.wrong().map_or(Ok(true), Err)
+}
+
+/// Does in a new directory what comes before `each`.
+fn prepare(system: &mut dyn System, setting: &[Line], at: usize) -> std::result::Result<(), String> {
+    system.go_home();
+    let directory = format!("each{at}");
+    let failed = |errno: Errno| errno.name().to_owned();
+    system.make(directory.as_bytes(), NewKind::Directory, 0o777).map_err(failed)?;
+    system.chdir(directory.as_bytes()).map_err(failed)?;
+    for line in setting {
+        command(system, &line.words).map_err(|errno| format!("`{}` answered {}", line.text, errno.name()))?;
+    }
+    Ok(())
 }
 
 /// One command; the answer is empty where there is nothing to say.

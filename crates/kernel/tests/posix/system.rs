@@ -55,6 +55,8 @@ pub trait System {
     fn become_actor(&mut self, actor: &Actor);
     fn umask(&mut self, mask: u32);
     fn chdir(&mut self, path: &[u8]) -> Result<()>;
+    /// To the root directory of the case.
+    fn go_home(&mut self);
 
     fn open(&mut self, handle: &str, path: &[u8], flags: Flags, mode: u32) -> Result<()>;
     fn dup(&mut self, from: &str, to: &str) -> Result<()>;
