@@ -68,6 +68,15 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// Programs use the mount, or something is mounted in it. End them, unmount that first, or detach it
+    /// ([`crate::UnmountOptions`]).
+    #[error("{path:?} is in use: {}", users.join("; "))]
+    MountBusy {
+        /// The mount point.
+        path: String,
+        /// Who uses it, for people: at most eight, and perhaps others.
+        users: Vec<String>,
+    },
     /// No such permission request is open: it was answered, or its turn ended.
     #[error("no open permission request {permission_id}")]
     PermissionRequestNotFound {
@@ -219,6 +228,7 @@ impl Error {
         match self {
             Error::Kernel { errno, .. } => Some(*errno),
             Error::ReadOnly { .. } => Some(Errno::EROFS),
+            Error::MountBusy { .. } => Some(Errno::EBUSY),
             Error::PermissionDenied(_) => Some(Errno::EACCES),
             _ => None,
         }
@@ -256,7 +266,7 @@ pub(crate) fn errno_by_name(name: &str) -> Option<Errno> {
 impl From<WireError> for Error {
     fn from(error: WireError) -> Self {
         let WireError { code: name, message, details } = error;
-        let ErrorDetails { errno, operation, path, resource, limit, config, permission, agent } =
+        let ErrorDetails { errno, operation, path, resource, limit, config, permission, agent, users } =
             details.map(|d| *d).unwrap_or_default();
         let resource = resource.unwrap_or_default();
         let place = path.clone().unwrap_or_default();
@@ -277,6 +287,7 @@ impl From<WireError> for Error {
             code::AGENT_NOT_FOUND => Error::AgentNotFound { agent: resource },
             code::CHECKPOINT_NOT_FOUND => Error::CheckpointNotFound { name: resource },
             code::MOUNT_NOT_FOUND => Error::MountNotFound { path: place },
+            code::MOUNT_BUSY => Error::MountBusy { path: place, users },
             code::PERMISSION_REQUEST_NOT_FOUND => {
                 Error::PermissionRequestNotFound { permission_id: resource }
             }

@@ -49,7 +49,9 @@ pub use files::{
     FileWriter, MkdirOptions, OpenReadOptions, OpenWriteOptions, ReaddirRecursiveOptions, VirtualStat,
 };
 pub use layers::{ChangeKind, CheckpointInfo, DiffOptions, FileChange, Moment};
-pub use mounts::{DriverDirEntry, DriverFuture, DriverStat, MountFsOptions, MountInfo, VirtualFileSystem};
+pub use mounts::{
+    DriverDirEntry, DriverFuture, DriverStat, MountFsOptions, MountInfo, UnmountOptions, VirtualFileSystem,
+};
 pub use processes::{
     ExecOptions, ExecResult, ExitStatus, OutputCallback, OutputChunk, ProcessHandle, ProcessInfo,
     ProcessOutput, ProcessStatus, ProcessTreeNode, SpawnOptions, SpawnStdin, SpawnedProcessInfo,

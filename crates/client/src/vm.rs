@@ -14,7 +14,7 @@ use futures_util::Stream;
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower};
+use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower, named_by_field};
 use crate::error::{Error, Result};
 use crate::sidecar::{
     self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions,
@@ -79,7 +79,9 @@ impl AgentOs {
                 drivers.insert(mount.path.clone(), Arc::new(lease));
             }
         }
-        let info = sidecar.link().call(&CreateVm { config: lowered.config }).await?;
+        let modules = lowered.modules;
+        let made = sidecar.link().call(&CreateVm { config: lowered.config }).await;
+        let info = made.map_err(|error| named_by_field(error, modules))?;
         Ok(AgentOs { vm: Arc::new(Vm::new(info.vm_id, sidecar, drivers)) })
     }
 

@@ -152,6 +152,12 @@ impl ImageCache {
                 reason: "an image in it is not a file that only we can write".into(),
             });
         }
+        if meta.nlink() != 1 {
+            // Whoever can write where its other name is could change it there. A new file is made.
+            tracing::warn!(path = %path.display(), "an image has a second name; it is made anew");
+            let _ = std::fs::remove_file(&path);
+            return Ok(None);
+        }
         // SAFETY: the file lies in a directory of mode 0700 that we own, is a regular file that only we can write, and was
         // written by `store` from the engine's own serialisation; images are replaced by rename only, never in place.
         match unsafe { Module::deserialize_file(engine, &path) } {
@@ -337,6 +343,13 @@ mod tests {
         cache.store(Origin::Product, &hash, b"no image").unwrap();
         assert!(cache.load(&engine, Origin::Product, &hash).unwrap().is_none());
         assert!(!path.exists());
+        // What has a second name, where others may write, is made anew.
+        cache.compile(&engine, Origin::Product, wasm).unwrap();
+        let second = temp.path().join("second");
+        std::fs::hard_link(&path, &second).unwrap();
+        assert!(cache.load(&engine, Origin::Product, &hash).unwrap().is_none());
+        cache.compile(&engine, Origin::Product, wasm).unwrap();
+        assert!(cache.load(&engine, Origin::Product, &hash).unwrap().is_some() && second.exists());
     }
 
     #[test]

@@ -8,13 +8,13 @@ use agentos_protocol::message::{
     DriverUtimes, DriverWrite, FileKind, INLINE_LIMIT,
 };
 use agentos_protocol::mux::CallError;
-use agentos_vfs::{FileType, PathDriver, Timespec, VirtualStat};
+use agentos_vfs::{FileType, NAME_MAX, PathDriver, Timespec, VirtualStat};
 use futures_util::future::BoxFuture;
 
 /// Entries of a driver's directory that are taken; more is EOVERFLOW.
 const MOST_ENTRIES: usize = 1_000_000;
-/// Entries per page.
-const PAGE: u32 = 1024;
+/// Entries per page: the client makes the listing anew for each.
+const PAGE: u32 = 65_536;
 
 /// A driver of the client.
 pub(crate) struct ClientDriver {
@@ -90,7 +90,8 @@ impl PathDriver for ClientDriver {
                 for entry in page.entries {
                     // A name that is none (or not text) cannot be reached by path, so it is not shown.
                     let Ok(name) = String::from_utf8(entry.name.0) else { continue };
-                    if !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0']) {
+                    let is_no_name = matches!(name.as_str(), "" | "." | "..") || name.len() > NAME_MAX;
+                    if !is_no_name && !name.contains(['/', '\0']) {
                         all.push((name, kind(entry.kind)));
                     }
                 }

@@ -8,6 +8,7 @@ pub(crate) mod outputs;
 pub(crate) mod processes;
 pub(crate) mod sessions;
 pub(crate) mod shells;
+mod sources;
 pub(crate) mod tree;
 mod vms;
 
@@ -56,7 +57,7 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::Utimes(r) => of_vm!(answer, m::Utimes, r, tree::utimes),
 
         Request::Mount(r) => mounts::add(client, r, responder),
-        Request::Unmount(r) => of_vm!(answer, m::Unmount, r, mounts::remove),
+        Request::Unmount(r) => of_vm!(answer_later, m::Unmount, r, mounts::remove),
         Request::ListMounts(r) => of_vm!(answer, m::ListMounts, r, mounts::list),
 
         Request::MakeCheckpoint(r) => of_vm!(answer_later, m::MakeCheckpoint, r, layers::make),

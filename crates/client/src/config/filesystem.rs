@@ -63,9 +63,11 @@ pub enum RootLowerInput {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MountPlugin {
-    /// `memory`, `host_dir` (config `{hostPath}`), `s3`, `google_drive`, …
+    /// `memory` or `host_dir`.
     pub id: String,
-    /// Its configuration.
+    /// Its configuration. `memory`: `{sizeBytes, inodes, mode, uid, gid}`, the last three those of its root. `host_dir`:
+    /// `{hostPath, readOnly, uid, gid}`, the last two those of all it holds, as programs see it. All but `hostPath` may be left out: limits
+    /// are those of the VM, the owner is its user, the mode 0755.
     #[serde(default)]
     pub config: Value,
 }
@@ -77,13 +79,14 @@ pub struct OverlayMountConfig {
     /// Always an overlay.
     #[serde(rename = "type", default)]
     pub kind: RootFilesystemKind,
-    /// Where layers are kept.
+    /// Where changes are kept. Only `null`, in memory, is supported by this version.
     #[serde(default)]
     pub store: Value,
     /// What happens to changes.
     #[serde(default)]
     pub mode: Option<RootFilesystemMode>,
-    /// Lower layers, uppermost first.
+    /// Lower layers, uppermost first, at least one: `{"kind": "host-dir", "hostPath": …}` or
+    /// `{"kind": "bundled-base-filesystem"}`. They stay as they are.
     #[serde(default)]
     pub lowers: Vec<Value>,
 }
@@ -128,6 +131,26 @@ impl MountConfig {
             plugin: MountPlugin { id: "host_dir".to_owned(), config },
             read_only,
         }
+    }
+
+    /// A directory of the host that stays as it is: changes are kept in memory and end with the VM.
+    ///
+    /// ```
+    /// use agentos::{AgentOsConfig, MountConfig};
+    /// let project = MountConfig::overlay("/workspace", "/home/me/project");
+    /// let config = AgentOsConfig::builder().mount(project).build();
+    /// # assert_eq!(config.mounts.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn overlay(path: impl Into<String>, host_path: impl Into<String>) -> Self {
+        let lower = serde_json::json!({ "kind": "host-dir", "hostPath": host_path.into() });
+        let filesystem = OverlayMountConfig {
+            kind: RootFilesystemKind::Overlay,
+            store: Value::Null,
+            mode: None,
+            lowers: vec![lower],
+        };
+        MountConfig::Overlay { path: path.into(), filesystem }
     }
 
     /// An empty file system in memory.

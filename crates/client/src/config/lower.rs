@@ -5,11 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use agentos_protocol::message::{MountSource, MountSpec, RootFilesystem, RootLower, VmConfig, WirePath};
-use serde_json::Value;
 
-use super::{
-    AgentOsConfig, MountConfig, MountPlugin, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
-};
+use super::mounts::{node_modules, overlay_source, plugin_source};
+use super::{AgentOsConfig, MountConfig, RootFilesystemConfig, RootFilesystemMode, RootLowerInput};
 use crate::error::{Error, Result};
 use crate::mounts::VirtualFileSystem;
 use crate::path::guest_path;
@@ -18,6 +16,18 @@ use crate::path::guest_path;
 pub(crate) struct Lowered {
     pub(crate) config: VmConfig,
     pub(crate) drivers: Vec<(usize, Arc<dyn VirtualFileSystem>)>,
+    /// Which mount comes from `moduleAccessCwd`.
+    pub(crate) modules: Option<usize>,
+}
+
+/// What the sidecar says of a mount that the configuration does not have as one, told of the field it comes from.
+pub(crate) fn named_by_field(error: Error, modules: Option<usize>) -> Error {
+    match (error, modules) {
+        (Error::InvalidConfig { path, reason }, Some(n)) if path.starts_with(&format!("mounts[{n}]")) => {
+            Error::config("moduleAccessCwd", reason)
+        }
+        (error, _) => error,
+    }
 }
 
 const LATER: &str = "is not supported by this version";
@@ -51,13 +61,27 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
             }
             MountConfig::Native { path, plugin, read_only } => {
                 let path = config_path(&format!("{at}.path"), &path)?;
-                MountSpec { path, source: plugin_source(&format!("{at}.plugin"), plugin)?, read_only }
+                let (source, by_plugin) = plugin_source(&format!("{at}.plugin"), plugin)?;
+                MountSpec { path, source, read_only: read_only || by_plugin }
             }
-            MountConfig::Overlay { .. } => return Err(Error::config(format!("{at}.filesystem"), LATER)),
+            MountConfig::Overlay { path, filesystem } => {
+                let path = config_path(&format!("{at}.path"), &path)?;
+                let (source, read_only) = overlay_source(&format!("{at}.filesystem"), filesystem)?;
+                MountSpec { path, source, read_only }
+            }
         };
         if !places.insert(spec.path.clone()) {
             return Err(Error::config(format!("{at}.path"), "another mount has the same path"));
         }
+        mounts.push(spec);
+    }
+    let mut modules = None;
+    if let Some(cwd) = &config.module_access_cwd {
+        let spec = node_modules(cwd)?;
+        if !places.insert(spec.path.clone()) {
+            return Err(Error::config("moduleAccessCwd", format!("another mount is at {}", spec.path)));
+        }
+        modules = Some(mounts.len());
         mounts.push(spec);
     }
     let config = VmConfig {
@@ -73,7 +97,7 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         turn_checkpoints: config.turn_checkpoints,
         ..VmConfig::default()
     };
-    Ok(Lowered { config, drivers })
+    Ok(Lowered { config, drivers, modules })
 }
 
 fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
@@ -81,7 +105,6 @@ fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
         ("software", !config.software.is_empty()),
         ("loopbackExemptPorts", !config.loopback_exempt_ports.is_empty()),
         ("allowedNodeBuiltins", config.allowed_node_builtins.is_some()),
-        ("moduleAccessCwd", config.module_access_cwd.is_some()),
         ("scheduleDriver", config.schedule_driver.is_some()),
         ("toolKits", !config.tool_kits.is_empty()),
         ("permissions", config.permissions.is_some()),
@@ -118,38 +141,10 @@ fn root(config: RootFilesystemConfig) -> Result<RootFilesystem> {
     })
 }
 
-/// The source of a plugin mount; `at` is where the plugin stands.
-pub(crate) fn plugin_source(at: &str, plugin: MountPlugin) -> Result<MountSource> {
-    let known: &[&str] = match plugin.id.as_str() {
-        "memory" => &["size"],
-        "host_dir" => &["hostPath"],
-        id => return Err(Error::config(format!("{at}.id"), format!("plugin {id:?} {LATER}"))),
-    };
-    let fields = match plugin.config {
-        Value::Null => serde_json::Map::new(),
-        Value::Object(fields) => fields,
-        _ => return Err(Error::config(format!("{at}.config"), "must be an object")),
-    };
-    if let Some(key) = fields.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(Error::config(format!("{at}.config.{key}"), "unknown field"));
-    }
-    if plugin.id == "memory" {
-        let size = match fields.get("size") {
-            None => None,
-            Some(size) => {
-                let wrong = || Error::config(format!("{at}.config.size"), "must be a number of bytes");
-                Some(size.as_u64().ok_or_else(wrong)?)
-            }
-        };
-        return Ok(MountSource::Memory { size });
-    }
-    let host_path = fields.get("hostPath").and_then(Value::as_str).filter(|path| path.starts_with('/'));
-    let wrong = || Error::config(format!("{at}.config.hostPath"), "must be an absolute path of the host");
-    Ok(MountSource::HostDir { host_path: host_path.ok_or_else(wrong)?.into() })
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::config::*;
 
@@ -170,20 +165,62 @@ mod tests {
             plugin: MountPlugin { id: id.into(), config },
             read_only: false,
         };
+        let bundled = || json!({"kind": "bundled-base-filesystem"});
+        let overlay = |filesystem: Value| MountConfig::Overlay {
+            path: "/m".into(),
+            filesystem: serde_json::from_value(filesystem).unwrap(),
+        };
         let cases = [
             (b().tool_kits(vec![kit]).build(), "toolKits"),
             (b().permissions(Permissions::default()).build(), "permissions"),
             (b().loopback_exempt_ports(vec![80]).build(), "loopbackExemptPorts"),
             (b().secrets([("a".to_owned(), "b".to_owned())].into()).build(), "secrets"),
             (b().egress(EgressPolicy::default()).build(), "egress"),
-            (b().module_access_cwd("/x").build(), "moduleAccessCwd"),
+            (b().module_access_cwd("/no/such/directory").build(), "moduleAccessCwd"),
             (b().random(RandomConfig::Seeded { seed: 1 }).build(), "random"),
             (b().clock(ClockConfig::Seeded { start_ms: 1 }).build(), "clock"),
             (b().mount(native("s3", Value::Null)).build(), "mounts[0].plugin.id"),
             (b().mount(native("host_dir", Value::Null)).build(), "mounts[0].plugin.config.hostPath"),
+            (b().mount(native("memory", json!({"sise": 1}))).build(), "mounts[0].plugin.config.sise"),
+            (b().mount(native("memory", json!({"mode": 4096}))).build(), "mounts[0].plugin.config.mode"),
+            (b().mount(native("memory", json!({"uid": -1}))).build(), "mounts[0].plugin.config.uid"),
             (
-                b().mount(native("memory", serde_json::json!({"sise": 1}))).build(),
-                "mounts[0].plugin.config.sise",
+                b().mount(native("memory", json!({"inodes": "many"}))).build(),
+                "mounts[0].plugin.config.inodes",
+            ),
+            (
+                b().mount(native("memory", json!({"size": 1, "sizeBytes": 1}))).build(),
+                "mounts[0].plugin.config.size",
+            ),
+            (b().mount(native("memory", json!([]))).build(), "mounts[0].plugin.config"),
+            (
+                b().mount(native("host_dir", json!({"hostPath": "/", "readonly": true}))).build(),
+                "mounts[0].plugin.config.readonly",
+            ),
+            (
+                b().mount(native("host_dir", json!({"hostPath": "/", "readOnly": 1}))).build(),
+                "mounts[0].plugin.config.readOnly",
+            ),
+            (
+                b().mount(native("host_dir", json!({"hostPath": "relative"}))).build(),
+                "mounts[0].plugin.config.hostPath",
+            ),
+            (b().mount(overlay(json!({}))).build(), "mounts[0].filesystem.lowers"),
+            (
+                b().mount(overlay(json!({"store": "x", "lowers": [bundled()]}))).build(),
+                "mounts[0].filesystem.store",
+            ),
+            (
+                b().mount(overlay(json!({"lowers": [bundled(), {"kind": "zip"}]}))).build(),
+                "mounts[0].filesystem.lowers[1].kind",
+            ),
+            (
+                b().mount(overlay(json!({"lowers": [{"kind": "host-dir"}]}))).build(),
+                "mounts[0].filesystem.lowers[0].hostPath",
+            ),
+            (
+                b().mount(overlay(json!({"lowers": [{"kind": "bundled-base-filesystem", "x": 1}]}))).build(),
+                "mounts[0].filesystem.lowers[0].x",
             ),
             (b().mount(MountConfig::memory("relative")).build(), "mounts[0].path"),
             (b().mount(MountConfig::memory("/m")).mount(MountConfig::memory("/m")).build(), "mounts[1].path"),

@@ -4,6 +4,7 @@
 mod file;
 mod filesystem;
 mod lower;
+mod mounts;
 mod schedule;
 mod software;
 mod tool;
@@ -18,7 +19,8 @@ pub use filesystem::{
     MountConfig, MountPlugin, OverlayMountConfig, RootFilesystemConfig, RootFilesystemKind,
     RootFilesystemMode, RootLowerInput,
 };
-pub(crate) use lower::{lower, plugin_source};
+pub(crate) use lower::{lower, named_by_field};
+pub(crate) use mounts::{overlay_source, plugin_source};
 pub use schedule::{ScheduleCallback, ScheduleDriver, ScheduleEntry, ScheduleHandle};
 pub use software::{SoftwareInput, SoftwareKind};
 pub use tool::{HostTool, ToolCallback, ToolKit};
@@ -109,7 +111,9 @@ pub struct AgentOsConfig {
     pub loopback_exempt_ports: Vec<u16>,
     /// Builtin modules for guest JavaScript; the hardened set.
     pub allowed_node_builtins: Option<Vec<String>>,
-    /// Host directory in which `node_modules` are looked up.
+    /// Host directory whose `node_modules` programs find, read-only, at `/node_modules`: the last place in which a script looks,
+    /// wherever it is, so modules that are installed in the VM go first. Links inside of it (pnpm) work, those that lead out
+    /// do not. Relative to the working directory of this program; none is mounted unless it is set.
     pub module_access_cwd: Option<String>,
     /// The root file system; an overlay over the bundled base.
     pub root_filesystem: RootFilesystemConfig,

@@ -12,8 +12,12 @@ use agentos_protocol::message::*;
 
 use super::driver::{DriverDirEntry, DriverStat, VirtualFileSystem};
 
-/// Entries of a page of a directory.
+/// Entries of a page of a directory, if it does not say.
 const PAGE: usize = 1024;
+/// The most entries of a page.
+const LARGEST_PAGE: usize = 65_536;
+/// Bytes of the names of a page, as long as there is more than one.
+const PAGE_BYTES: usize = 4 << 20;
 
 fn path(path: &WirePath) -> &Path {
     Path::new(OsStr::from_bytes(&path.0))
@@ -39,11 +43,17 @@ fn page(all: Vec<DriverDirEntry>, cursor: u64, page: u32) -> DriverEntries {
     let skip = usize::try_from(cursor).unwrap_or(usize::MAX);
     let take = match page {
         0 => PAGE,
-        n => PAGE.min(n as usize),
+        n => LARGEST_PAGE.min(n as usize),
     };
-    let more = all.len() > skip.saturating_add(take);
+    let (count, mut bytes) = (all.len(), 0_usize);
+    let fits = |e: &DriverDirEntry| {
+        let first = bytes == 0;
+        bytes = bytes.saturating_add(e.name.len() + 1);
+        first || bytes <= PAGE_BYTES
+    };
     let entry = |e: DriverDirEntry| DriverEntry { name: WirePath(e.name), kind: e.kind, ino: e.ino };
-    let entries: Vec<_> = all.into_iter().skip(skip).take(take).map(entry).collect();
+    let entries: Vec<_> = all.into_iter().skip(skip).take(take).take_while(fits).map(entry).collect();
+    let more = count > skip.saturating_add(entries.len());
     let next = more.then(|| cursor + entries.len() as u64);
     DriverEntries { entries, next }
 }

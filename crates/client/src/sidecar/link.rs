@@ -15,7 +15,7 @@ use agentos_protocol::mux::{
 };
 use agentos_protocol::version::{Hello, Role};
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::child::Child;
 use super::pulse;
@@ -43,9 +43,15 @@ impl std::fmt::Debug for Link {
     }
 }
 
+/// A driver that is mounted somewhere. Dropped, it ends the calls that are under way.
+struct Registered {
+    driver: Arc<dyn VirtualFileSystem>,
+    gone: watch::Sender<()>,
+}
+
 /// What the sidecar tells and asks.
 struct Inbox {
-    drivers: Mutex<HashMap<u64, Arc<dyn VirtualFileSystem>>>,
+    drivers: Mutex<HashMap<u64, Registered>>,
     next_driver: AtomicU64,
     events: broadcast::Sender<Event>,
 }
@@ -56,8 +62,9 @@ impl Handler for Inbox {
     }
 
     fn callback(&self, callback: Callback, responder: Responder) {
-        let driver = self.drivers.lock().get(&callback.driver_id()).cloned();
-        let (Some(driver), Ok(threads)) = (driver, wire::callbacks()) else {
+        let found = |of: &Registered| (Arc::clone(&of.driver), of.gone.subscribe());
+        let driver = self.drivers.lock().get(&callback.driver_id()).map(found);
+        let (Some((driver, mut gone)), Ok(threads)) = (driver, wire::callbacks()) else {
             return responder.error(&WireError::kernel("EIO", callback.method(), None));
         };
         threads.spawn(async move {
@@ -65,6 +72,8 @@ impl Handler for Inbox {
             tokio::select! {
                 () = serve_driver(driver, callback, responder) => {}
                 () = cancelled.cancelled() => {}
+                // Only the end of the registration tells something. The caller gets EIO.
+                _ = gone.changed() => {}
             }
         });
     }
@@ -83,7 +92,9 @@ pub(crate) struct DriverLease {
 
 impl Drop for DriverLease {
     fn drop(&mut self) {
-        self.inbox.drivers.lock().remove(&self.id);
+        // Not under the lock: a driver may do anything when it goes.
+        let registered = self.inbox.drivers.lock().remove(&self.id);
+        drop(registered);
     }
 }
 
@@ -121,7 +132,7 @@ impl Link {
 
     pub(crate) fn add_driver(&self, driver: Arc<dyn VirtualFileSystem>) -> DriverLease {
         let id = self.inbox.next_driver.fetch_add(1, Ordering::Relaxed);
-        self.inbox.drivers.lock().insert(id, driver);
+        self.inbox.drivers.lock().insert(id, Registered { driver, gone: watch::channel(()).0 });
         DriverLease { id, inbox: Arc::clone(&self.inbox) }
     }
 

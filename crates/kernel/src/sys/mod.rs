@@ -4,6 +4,7 @@ mod attributes;
 mod descriptors;
 mod directories;
 mod io;
+mod mounts;
 mod names;
 mod open;
 mod pipes;
@@ -13,6 +14,7 @@ mod terminals;
 mod walk;
 
 pub use io::Whence;
+pub use mounts::{MountRefused, MountUser, UnmountRefused};
 pub use open::Executable;
 pub use process::WaitTarget;
 pub use walk::{At, Who};

@@ -31,6 +31,8 @@ pub mod code {
     pub const CHECKPOINT_NOT_FOUND: &str = "checkpoint_not_found";
     /// Nothing is mounted there: `path`.
     pub const MOUNT_NOT_FOUND: &str = "mount_not_found";
+    /// A mount is in use: `path`, and `users` who have it so.
+    pub const MOUNT_BUSY: &str = "mount_busy";
     /// No such permission request is open: `resource` = its id.
     pub const PERMISSION_REQUEST_NOT_FOUND: &str = "permission_request_not_found";
     /// A system call failed: `errno`, `operation`, `path`.
@@ -99,6 +101,9 @@ pub struct ErrorDetails {
     /// The agent's end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentFailure>,
+    /// Who uses it, each a sentence for a person.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
 }
 
 /// A limit and its use.
@@ -204,6 +209,14 @@ impl WireError {
         let path = path.into();
         WireError::new(code, format!("{path}: {}", code.replace('_', " ")))
             .with(ErrorDetails { path: Some(path), ..ErrorDetails::default() })
+    }
+
+    /// A mount that is in use.
+    #[must_use]
+    pub fn mount_busy(path: impl Into<String>, users: Vec<String>) -> Self {
+        let path = path.into();
+        WireError::new(code::MOUNT_BUSY, format!("{path} is in use: {}", users.join("; ")))
+            .with(ErrorDetails { path: Some(path), users, ..ErrorDetails::default() })
     }
 
     /// Something that does not exist, by one of the `*_NOT_FOUND` codes.

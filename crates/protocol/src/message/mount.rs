@@ -27,12 +27,35 @@ pub enum MountSource {
         /// Most bytes; `None`: the VM's limit.
         #[serde(default)]
         size: Option<u64>,
+        /// Most inodes; `None`: the VM's limit.
+        #[serde(default)]
+        inodes: Option<u64>,
+        /// Permission bits of its root; `None`: 0755.
+        #[serde(default)]
+        mode: Option<u32>,
+        /// Owner of its root; `None`: the VM's user.
+        #[serde(default)]
+        uid: Option<u32>,
+        /// Group of its root; `None`: that of the VM's user.
+        #[serde(default)]
+        gid: Option<u32>,
     },
     /// A directory of the host.
     #[serde(rename_all = "camelCase")]
     HostDir {
         /// Absolute path on the host.
         host_path: WirePath,
+        /// Owner of all it holds, as guests see it; `None`: the VM's user.
+        #[serde(default)]
+        uid: Option<u32>,
+        /// Group of all it holds; `None`: that of the VM's user.
+        #[serde(default)]
+        gid: Option<u32>,
+    },
+    /// A union: all changes go into memory, over file systems that stay as they are.
+    Overlay {
+        /// Topmost first.
+        lowers: Vec<OverlayLower>,
     },
     /// A driver in the client, called back.
     #[serde(rename_all = "camelCase")]
@@ -50,6 +73,20 @@ pub enum MountSource {
     },
 }
 
+/// What lies below an overlay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OverlayLower {
+    /// The base that comes with the sidecar.
+    Bundled,
+    /// A directory of the host, which is only read.
+    #[serde(rename_all = "camelCase")]
+    HostDir {
+        /// Absolute path on the host.
+        host_path: WirePath,
+    },
+}
+
 /// Mounts at once, for guests too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,7 +97,7 @@ pub struct Mount {
     pub mount: MountSpec,
 }
 
-/// Removes a mount; EBUSY while it is in use by a mount below it.
+/// Removes a mount; `mount_busy` while somebody uses it: a mount in it, an open file, a working directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unmount {
@@ -68,6 +105,9 @@ pub struct Unmount {
     pub vm_id: String,
     /// The mount point.
     pub path: WirePath,
+    /// Whoever uses it: no path leads there any more, nor to what is mounted in it; open files stay until they are closed.
+    #[serde(default)]
+    pub detach: bool,
 }
 
 /// Asks for all mounts.

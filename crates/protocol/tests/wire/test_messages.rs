@@ -32,14 +32,14 @@ fn requests_round_trip_by_name() {
         Request::Exec(back) => assert_eq!(back, exec()),
         other => panic!("{other:?}"),
     }
+    let memory = MountSource::Memory { size: None, inodes: Some(9), mode: Some(0o700), uid: None, gid: None };
+    let host = MountSource::HostDir { host_path: "/srv".into(), uid: Some(0), gid: None };
+    let lowers = vec![OverlayLower::HostDir { host_path: "/srv".into() }, OverlayLower::Bundled];
     let config = VmConfig {
         mounts: vec![
-            MountSpec { path: "/a".into(), source: MountSource::Memory { size: None }, read_only: false },
-            MountSpec {
-                path: WirePath(vec![b'/', 0xff]),
-                source: MountSource::HostDir { host_path: "/srv".into() },
-                read_only: true,
-            },
+            MountSpec { path: "/o".into(), source: MountSource::Overlay { lowers }, read_only: false },
+            MountSpec { path: "/a".into(), source: memory, read_only: false },
+            MountSpec { path: WirePath(vec![b'/', 0xff]), source: host, read_only: true },
             MountSpec { path: "/c".into(), source: MountSource::Driver { driver_id: 7 }, read_only: false },
         ],
         permissions: Some(

@@ -8,19 +8,20 @@ use super::{DriverFs, Held, Shared, attr};
 use crate::name;
 use crate::{
     Access, Attr, DirEntry, Errno, FileSystem, FileType, FsStat, Ino, InodePin, Link, Name, NameBuf, NewKind,
-    NewNode, OpenFile, RenameFlags, Reply, Result, SetAttr, SetTime, Timespec,
+    NewNode, OpenFile, PATH_MAX, RenameFlags, Reply, Result, SetAttr, SetTime, Timespec,
 };
 
 /// The most entries of one directory; then EOVERFLOW.
 const MAX_ENTRIES: usize = 1 << 20;
 
 impl Shared {
-    /// The path of a name. EILSEQ unless it is UTF-8.
+    /// The path of a name. EILSEQ unless it is UTF-8, ENAMETOOLONG above [`PATH_MAX`].
     fn child(&self, dir: Ino, name: &Name) -> Result<Arc<str>> {
         name::check(name)?;
         let name = std::str::from_utf8(name).map_err(|_| Errno::EILSEQ)?;
-        let dir = self.path(dir)?;
-        Ok(join(&dir, name).into())
+        let path = join(&self.path(dir)?, name);
+        // A driver may have directories without end, and a program go on and on in them.
+        if path.len() > PATH_MAX { Err(Errno::ENAMETOOLONG) } else { Ok(path.into()) }
     }
 
     /// A path that cannot be seen any more takes its number along.

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::{Errno, Ino, Result};
+use crate::{Errno, Ino, PATH_MAX, Result};
 
 /// Numbers remembered per mount; unpinned ones are forgotten beyond it, oldest first.
 const MAX_PATHS: usize = 65_536;
@@ -122,6 +122,10 @@ impl Paths {
         self.removed(to);
         for (old, ino) in self.subtree(from) {
             let new: Arc<str> = format!("{to}{}", &old[from.len()..]).into();
+            if new.len() > PATH_MAX {
+                self.removed(&old);
+                continue;
+            }
             self.numbers.remove(&old);
             self.numbers.insert(new.clone(), ino);
             if let Some(entry) = self.entries.get_mut(&ino) {
@@ -172,6 +176,16 @@ mod tests {
         assert_eq!(&*paths.path(ab).unwrap(), "/z/b");
         assert_eq!(&*paths.path(other).unwrap(), "/a.txt");
         assert_eq!(paths.path(old), Err(Errno::ESTALE));
+    }
+
+    #[test]
+    fn what_moves_too_deep_is_forgotten() {
+        let mut paths = Paths::new();
+        let (top, deep) = (paths.number("/a"), paths.number(&format!("/a/{}", "x/".repeat(2000))));
+        paths.moved("/a", &format!("/{}", "y".repeat(200)));
+        assert!(paths.path(top).is_ok());
+        assert_eq!(paths.path(deep), Err(Errno::ESTALE));
+        assert_eq!(paths.entries.len(), paths.numbers.len());
     }
 
     #[test]

@@ -59,6 +59,10 @@ impl HostFile {
 fn set(inner: &Inner, fd: &Counted, ino: Ino, writable: bool, change: &SetAttr) -> Result<Attr> {
     inner.writable()?;
     inner.owner.check(change)?;
+    if !writable {
+        // Whoever opened it to write was asked then.
+        inner.changeable(&fs::fstat(fd).map_err(errno)?)?;
+    }
     if let Some(size) = change.size {
         if !writable {
             return Err(Errno::EINVAL);

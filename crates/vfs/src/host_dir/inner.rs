@@ -12,6 +12,7 @@ use super::errno::errno;
 use super::file::HostFile;
 use super::fresh::Fresh;
 use super::gate::Gate;
+use super::private::Private;
 use super::slots::Slots;
 use super::table::{Identity, Place, Table};
 use crate::name;
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub(crate) slots: Slots,
     pub(crate) owner: Owner,
     pub(crate) read_only: bool,
+    pub(crate) private: Option<Arc<Private>>,
     pub(crate) gate: Gate,
     /// Where waiting for the disk happens: on other threads also when the file system is local, if there are any.
     pub(crate) syncs: Gate,
@@ -59,6 +61,24 @@ impl Inner {
         if self.read_only { Err(Errno::EROFS) } else { Ok(()) }
     }
 
+    /// EACCES for a directory that is not to be shown.
+    fn shown(&self, identity: Identity) -> Result<()> {
+        match &self.private {
+            Some(private) if private.has_directory(identity) => Err(Errno::EACCES),
+            _ => Ok(()),
+        }
+    }
+
+    /// EACCES for a file that is not to be changed, since it has a name where nobody may.
+    pub(crate) fn changeable(&self, stat: &Stat) -> Result<()> {
+        match &self.private {
+            Some(private) if stat.st_nlink > 1 && private.has_file(attr::identity(stat)) => {
+                Err(Errno::EACCES)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A handle of a directory. Each step opens one name without following links, and the directory must be the one
     /// that was seen under this number.
     pub(crate) fn dir(&self, ino: Ino) -> Result<Arc<OwnedFd>> {
@@ -70,6 +90,7 @@ impl Inner {
             if attr::identity(&stat) != step.identity {
                 return Err(Errno::ESTALE);
             }
+            self.shown(step.identity)?;
             handle = Arc::new(next);
             self.table.lock().keep(step.ino, &handle);
         }
@@ -157,6 +178,11 @@ impl Inner {
             other => other?,
         };
         let kind = HostType::from_raw_mode(stat.st_mode);
+        match kind {
+            HostType::RegularFile => self.changeable(&stat)?,
+            HostType::Directory => self.shown(attr::identity(&stat))?,
+            _ => {}
+        }
         if let Some(size) = change.size {
             match kind {
                 HostType::RegularFile => {}
@@ -372,7 +398,13 @@ impl Inner {
         })?;
         let stat = fs::fstat(&file).map_err(errno)?;
         let regular = HostType::from_raw_mode(stat.st_mode) == HostType::RegularFile;
-        if regular && attr::identity(&stat) == place.identity { Ok(file) } else { Err(Errno::ESTALE) }
+        if !regular || attr::identity(&stat) != place.identity {
+            return Err(Errno::ESTALE);
+        }
+        if access.write {
+            self.changeable(&stat)?;
+        }
+        Ok(file)
     }
 
     pub(crate) fn statfs(&self) -> Result<FsStat> {

@@ -14,6 +14,7 @@ mod filesystem;
 mod fresh;
 mod gate;
 mod inner;
+mod private;
 mod slots;
 mod table;
 
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 pub use contains::contains;
+pub use private::Private;
 
 use crate::{Errno, Result};
 use attr::Owner;
@@ -59,6 +61,8 @@ pub struct HostDirOptions {
     pub gid: u32,
     /// Where calls to the host run.
     pub calls: Calls,
+    /// Directories that it must not show, wherever they appear in it: EACCES. Nor are files changed that have a name in them.
+    pub private: Option<Arc<Private>>,
     /// Whose blocking threads are used; `None` takes the runtime of the calling thread.
     pub runtime: Option<Handle>,
 }
@@ -66,7 +70,14 @@ pub struct HostDirOptions {
 impl Default for HostDirOptions {
     /// Writable, owned by the user of a VM, 1000:1000.
     fn default() -> Self {
-        HostDirOptions { read_only: false, uid: 1000, gid: 1000, calls: Calls::Auto, runtime: None }
+        HostDirOptions {
+            read_only: false,
+            uid: 1000,
+            gid: 1000,
+            calls: Calls::Auto,
+            private: None,
+            runtime: None,
+        }
     }
 }
 
@@ -102,6 +113,9 @@ impl HostDir {
     pub fn from_dir(dir: Dir, options: HostDirOptions) -> Result<Self> {
         let fd = OwnedFd::from(dir.into_std_file());
         let stat = rustix::fs::fstat(&fd).map_err(errno)?;
+        if options.private.as_ref().is_some_and(|private| private.has_directory(attr::identity(&stat))) {
+            return Err(Errno::EACCES);
+        }
         let f_type = rustix::fs::fstatfs(&fd).map_err(errno)?.f_type;
         let runtime = options.runtime.or_else(|| Handle::try_current().ok());
         let gate = if options.calls == Calls::Threads || gate::may_hang(f_type) {
@@ -119,6 +133,7 @@ impl HostDir {
             slots: Slots::new(),
             owner: Owner { uid: options.uid, gid: options.gid },
             read_only: options.read_only,
+            private: options.private,
             gate,
             syncs,
         };

@@ -8,8 +8,8 @@ use parking_lot::RwLock;
 use super::{GuestPath, Location, Mount, MountOptions, Resolved, WalkContext, WalkFlags};
 use crate::{Errno, FileSystem, FileType, Ino, Result};
 
-/// The most mounts of a namespace; then ENOSPC, as on Linux.
-pub const MAX_MOUNTS: usize = 1024;
+/// The most mounts of a namespace, those of the kernel included; then ENOSPC, as on Linux.
+pub const MAX_MOUNTS: usize = 256;
 
 /// One state of the table.
 #[derive(Clone)]
@@ -28,6 +28,30 @@ impl Table {
     pub(crate) fn covering(&self, mount: u64, ino: Ino) -> Option<&Arc<Mount>> {
         let at = self.points.binary_search_by_key(&(mount, ino), |point| point.0).ok()?;
         Some(&self.points[at].1)
+    }
+
+    /// What was last mounted at `path`. EINVAL when nothing was.
+    fn last_at(&self, path: &GuestPath) -> Result<&Arc<Mount>> {
+        self.mounts.iter().rfind(|mount| mount.at.is_some() && mount.path == *path).ok_or(Errno::EINVAL)
+    }
+
+    /// The mount of this number and all that are mounted in it: whatever is mounted comes after what it is mounted in.
+    fn above(&self, id: u64) -> Vec<u64> {
+        let mut all = vec![id];
+        for mount in &self.mounts {
+            if mount.parent_id().is_some_and(|parent| all.contains(&parent)) {
+                all.push(mount.id);
+            }
+        }
+        all
+    }
+
+    fn without(&self, gone: &[u64]) -> Arc<Table> {
+        let mut table = Table::clone(self);
+        table.mounts.retain(|mount| !gone.contains(&mount.id));
+        table.points.retain(|(_, mount)| !gone.contains(&mount.id));
+        table.find_root();
+        Arc::new(table)
     }
 
     /// Finds the root anew after a change.
@@ -145,38 +169,41 @@ impl Namespace {
     }
 
     /// Unmounts what was last mounted at `path`. EINVAL when nothing was, EBUSY while a mount lies below or somebody
-    /// holds a [`Location`] or the [`Mount`].
+    /// holds a [`Location`] or the [`Mount`]; a look at the table ([`Namespace::list`]) may be that somebody.
     pub fn unmount(&self, path: &GuestPath) -> Result<()> {
-        // The table has two references, and one more of the mount that is its root; the caller of this function none.
-        self.remove(path, |table, mount| {
-            Arc::strong_count(mount) > 2 + usize::from(Arc::ptr_eq(mount, &table.root.mount))
-        })
-    }
-
-    /// Like [`Namespace::unmount`], but open files and working directories keep what they have (MNT_DETACH).
-    pub fn detach(&self, path: &GuestPath) -> Result<()> {
-        self.remove(path, |_, _| false)
-    }
-
-    fn remove(&self, path: &GuestPath, busy: impl Fn(&Table, &Arc<Mount>) -> bool) -> Result<()> {
         let mut current = self.table.write();
-        let of = |mount: &Arc<Mount>| mount.at.is_some() && mount.path == *path;
-        let index = current.mounts.iter().rposition(of).ok_or(Errno::EINVAL)?;
-        let id = current.mounts[index].id;
-        let below = |mount: &Arc<Mount>| mount.at.as_ref().is_some_and(|(at, _)| at.mount.id == id);
-        // The count comes before the copy of the table, which adds to it; old copies in flight count as use.
-        if current.mounts.iter().any(below) || busy(&current, &current.mounts[index]) {
+        let mount = current.last_at(path)?;
+        // The table has two references, and one more of the mount that is its root; the caller of this function none. The
+        // count comes before the copy of the table, which adds to it; old copies in flight count as use.
+        let own = 2 + usize::from(Arc::ptr_eq(mount, &current.root.mount));
+        if current.above(mount.id).len() > 1 || Arc::strong_count(mount) > own {
             return Err(Errno::EBUSY);
         }
-        let mut table = Table::clone(&current);
-        table.mounts.remove(index);
-        table.points.retain(|(_, mount)| mount.id != id);
-        table.find_root();
-        *current = Arc::new(table);
+        let gone = [mount.id];
+        *current = current.without(&gone);
         Ok(())
     }
 
-    /// All mounts, in the order they were mounted. As long as they are held, they cannot be unmounted.
+    /// Unmounts it although it is in use, and all that is mounted in it, at once: no path leads there any more. Open files
+    /// and working directories keep what they have (MNT_DETACH). EINVAL when nothing was mounted at `path`.
+    pub fn detach(&self, path: &GuestPath) -> Result<()> {
+        let mut current = self.table.write();
+        let gone = current.above(current.last_at(path)?.id);
+        *current = current.without(&gone);
+        Ok(())
+    }
+
+    /// What was last mounted at `path`, by its number, and the paths of the mounts in it. EINVAL when nothing was.
+    pub fn mounted_at(&self, path: &GuestPath) -> Result<(u64, Vec<GuestPath>)> {
+        let table = self.table();
+        let id = table.last_at(path)?.id;
+        let in_it = &table.above(id)[1..];
+        let paths =
+            table.mounts.iter().filter(|mount| in_it.contains(&mount.id)).map(|mount| mount.path.clone());
+        Ok((id, paths.collect()))
+    }
+
+    /// All mounts, in the order they were mounted. As long as they are held, they count as in use.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Mount>> {
         self.table().mounts.clone()

@@ -185,6 +185,10 @@ impl FileSystem for Overlay {
         self.0.fs(source.layer).content(source.ino)
     }
 
+    fn fork(&self) -> Option<Arc<dyn FileSystem>> {
+        Some(Arc::new(self.copy()))
+    }
+
     fn statfs(&self) -> Reply<'_, FsStat> {
         self.0.upper.statfs()
     }

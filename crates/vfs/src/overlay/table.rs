@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::tree::Held;
-use crate::{Errno, FileType, Ino, NameBuf, Result};
+use crate::{Errno, FileType, Ino, NameBuf, Result, Tree};
 
 /// Nodes remembered; unpinned ones without known children are forgotten beyond it, oldest first.
 const MAX_NODES: usize = 32_768;
@@ -81,6 +81,44 @@ impl Table {
         };
         table.nodes.insert(table.root, root);
         table
+    }
+
+    /// The table of a copy whose upper is `upper`: every inode keeps its number there. What nobody can find by name is left out.
+    pub(crate) fn fork(&self, upper: &Tree) -> Table {
+        let found = |ino: Ino, node: &Node| ino == self.root || (node.name.is_some() && !node.removed);
+        let mut nodes: HashMap<Ino, Node> = self
+            .nodes
+            .iter()
+            .filter(|(ino, node)| found(**ino, node))
+            .map(|(ino, node)| {
+                (*ino, Node { children: 0, pins: u32::from(*ino == self.root), ..node.clone() })
+            })
+            .collect();
+        for (ino, node) in &self.nodes {
+            if *ino != self.root
+                && nodes.contains_key(ino)
+                && let Some(parent) = nodes.get_mut(&node.parent)
+            {
+                parent.children += 1;
+            }
+        }
+        let (mut changed, mut copies) = (HashMap::new(), HashMap::new());
+        for (ino, old) in &self.changed {
+            let copy = match &old.copy {
+                Some(held) => match upper.hold(held.ino()) {
+                    Ok(held) => Some(held),
+                    // It has no name in the upper, and no layer keeps such a file.
+                    Err(_) => {
+                        nodes.remove(ino);
+                        continue;
+                    }
+                },
+                None => None,
+            };
+            copies.extend(copy.as_ref().map(|held| (held.ino(), *ino)));
+            changed.insert(*ino, Changed { copy, links: old.links });
+        }
+        Table { nodes, changed, copies, hasher: self.hasher.clone(), clock: self.clock, root: self.root }
     }
 
     /// The number of an inode: that of its origin, so that copying it up changes nothing.

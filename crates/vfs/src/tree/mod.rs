@@ -205,7 +205,7 @@ impl Tree {
         fsck::check(&state)
     }
 
-    fn hold(&self, ino: Ino) -> Result<Held> {
+    pub(crate) fn hold(&self, ino: Ino) -> Result<Held> {
         // Under the lock, so that the inode cannot go between the look and the pin.
         let state = self.0.state.read();
         state.get(ino)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use agentos_vfs::host_dir::Calls;
+use agentos_vfs::host_dir::{Calls, Private};
 use agentos_vfs::{
     Access, Errno, FileSystem, FileType, GuestPath, HostDir, HostDirOptions, MountOptions, Namespace, Reply,
     Resolved, Result, Tree, WalkContext, WalkFlags,
@@ -67,6 +67,46 @@ fn no_path_leads_out() {
             assert_eq!(read(&ns, path).await, Err(Errno::ENOENT), "{path}");
         }
     });
+}
+
+#[test]
+fn private_directories_are_not_shown_wherever_they_go() {
+    let temp = tempfile::tempdir().unwrap();
+    let (private, mount) = (temp.path().join("private"), temp.path().join("mount"));
+    std::fs::create_dir_all(private.join("deep/deeper")).unwrap();
+    std::fs::create_dir(&mount).unwrap();
+    std::fs::write(private.join("deep/image"), SECRET).unwrap();
+    std::fs::write(mount.join("own"), "own").unwrap();
+    std::fs::hard_link(mount.join("own"), mount.join("own-too")).unwrap();
+    let known = Arc::new(Private::of([&private, &temp.path().join("missing")]).unwrap());
+    let open = |path: &Path| {
+        HostDir::open(path, HostDirOptions { private: Some(known.clone()), ..HostDirOptions::default() })
+    };
+    for path in [private.clone(), private.join("deep"), private.join("deep/deeper")] {
+        assert_eq!(open(&path).err(), Some(Errno::EACCES), "{path:?}");
+    }
+    let fs = Arc::new(open(&mount).unwrap());
+    // A further name of a file in it may be read and taken away, and nothing of the file changes.
+    std::fs::hard_link(private.join("deep/image"), mount.join("image")).unwrap();
+    let mode = || std::fs::metadata(private.join("deep/image")).unwrap().mode();
+    let before = mode();
+    let mut script = Script::new(fs.clone());
+    script.check("read /own-too => own; write /own-too 0 O; chmod /own 0o600; stat /image nlink => 2");
+    script.check("write /image 0 X => EACCES; truncate /image 1 => EACCES; chmod /image 0o666 => EACCES");
+    script.check("open r /image r; unlink /image; ls / => own,own-too");
+    assert_eq!(
+        (std::fs::read_to_string(private.join("deep/image")).unwrap(), mode()),
+        (SECRET.to_owned(), before)
+    );
+    // The operator moves it into the mount: names in it are not reached.
+    std::fs::rename(&private, mount.join("moved")).unwrap();
+    script.check("ls / => moved/,own,own-too; ls /moved => EACCES; ls /moved/deep => EACCES; chmod /moved 0o777 => EACCES");
+    script.check(
+        "file /moved/new x => EACCES; read /moved/deep/image => EACCES; unlink /moved/deep/image => EACCES",
+    );
+    script.check("mv /own /moved/own => EACCES; rmdir /moved => ENOTEMPTY");
+    drop(script);
+    assert_eq!(std::fs::read_to_string(mount.join("moved/deep/image")).unwrap(), SECRET);
 }
 
 #[test]

@@ -283,12 +283,27 @@ fn busy_mounts_stay() {
     drop(cwd);
     mount(&ns, "/m/n", "");
     assert_eq!(ns.unmount(&path("/m")), Err(Errno::EBUSY));
-    assert_eq!(ns.detach(&path("/m")), Err(Errno::EBUSY));
     ns.unmount(&path("/m/n")).unwrap();
-    let cwd = at(&ns, "/m/n");
+    ns.unmount(&path("/m")).unwrap();
+    assert_eq!(ns.unmount(&path("/m")), Err(Errno::EINVAL));
+}
+
+#[test]
+fn what_is_detached_is_gone_with_all_that_is_mounted_in_it() {
+    let (ns, _) = make("mkdir /m; mkdir /other; file /m/below");
+    mount(&ns, "/m", "mkdir /n; file /f");
+    mount(&ns, "/other", "file /stays");
+    mount(&ns, "/m/n", "mkdir /deep");
+    mount(&ns, "/m/n/deep", "file /g");
+    let cwd = at(&ns, "/m/n/deep");
+    let (_, inside) = ns.mounted_at(&path("/m")).unwrap();
+    assert_eq!(inside, [path("/m/n"), path("/m/n/deep")]);
     ns.detach(&path("/m")).unwrap();
     assert_eq!(wait(cwd.getattr()).unwrap().kind, FileType::Directory);
-    assert_eq!(ns.list().len(), 1);
+    check(&ns, "/", WalkFlags::FOLLOW, &[("/m/below", "/m/below"), ("/other/stays", "/other/stays")]);
+    assert_eq!(ns.list().len(), 2);
+    assert_eq!(ns.detach(&path("/m/n")), Err(Errno::EINVAL));
+    assert_eq!(ns.detach(&path("/")), Err(Errno::EINVAL));
 }
 
 #[test]

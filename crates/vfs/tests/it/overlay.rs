@@ -81,6 +81,32 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_copy_is_like_a_copy_of_one_tree(
+        before in prop::collection::vec(op(), 0..20),
+        between in prop::collection::vec(op(), 0..20),
+        ours in mixed(),
+        theirs in mixed(),
+    ) {
+        let (lower, model) = (Tree::new(), Tree::new());
+        build(&lower, &before);
+        build(&model, &before);
+        let fs = Overlay::new(Tree::new(), vec![Arc::new(lower)]).unwrap();
+        let mut script = Script::new(Arc::new(fs.clone()));
+        for op in &between {
+            let _ = script.run(op);
+        }
+        build(&model, &between);
+        drop(script);
+        let (copy, model_copy) = (fs.copy(), Tree::from_layer(&model.freeze()));
+        compare(Arc::new(fs), model, &ours)?;
+        compare(Arc::new(copy), model_copy, &theirs)?;
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
@@ -191,6 +217,35 @@ fn a_full_upper_loses_nothing() {
 
 fn upper_of(inodes: u64) -> Arc<dyn FileSystem> {
     Arc::new(Tree::with_limits(TreeLimits { bytes: 1 << 20, inodes }))
+}
+
+#[test]
+fn a_copy_goes_its_own_way_and_keeps_the_numbers() {
+    let lower = Tree::new();
+    Script::new(Arc::new(lower.clone()))
+        .check("mkdir /d; file /d/f abc; file /g def; link /g /h; mkdir /gone");
+    let fs = Overlay::new(Tree::new(), vec![Arc::new(lower.clone())]).unwrap();
+    let mut script = Script::new(Arc::new(fs.clone()));
+    script.check(
+        "write /d/f 0 X; mkdir /d/new; unlink /h; rmdir /gone; file /made 1; open o /g r; chmod /g 0o600",
+    );
+    let numbers = |fs: &Overlay| {
+        let d = wait(fs.lookup(fs.root(), b"d")).unwrap().ino;
+        let of = |dir, name: &[u8]| wait(fs.lookup(dir, name)).unwrap().ino;
+        [fs.root(), d, of(d, b"f"), of(d, b"new"), of(fs.root(), b"g"), of(fs.root(), b"made")]
+    };
+    let before = numbers(&fs);
+    let copy = fs.copy();
+    assert_eq!(numbers(&copy), before);
+    let mut other = Script::new(Arc::new(copy.clone()));
+    other.check(
+        "read /d/f => Xbc; stat /g nlink => 1; ls / => d/,g,made; rmdir /d/new; write /g 0 Y; file /two 2",
+    );
+    script.check("ls / => d/,g,made; ls /d => f,new/; read /g => def; unlink /g; read o => def");
+    other.check("read /g => Yef; ls /d => f; mv /d /e; read /e/f => Xbc; ls / => e/,g,made,two");
+    script.check("read /d/f => Xbc");
+    assert_eq!(copy.upper().fsck(), Ok(()));
+    assert_eq!(lower.read_file("/d/f").unwrap(), b"abc");
 }
 
 #[test]
