@@ -96,9 +96,6 @@ pub(crate) fn check(config: &VmConfig) -> Result<Checked, WireError> {
 /// Fields that this version cannot honour.
 fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
     let later = "this version cannot honour it yet; leave it out";
-    if config.permissions.is_some() {
-        return refuse("permissions", later);
-    }
     if !config.loopback_exempt_ports.is_empty() {
         return refuse("loopbackExemptPorts", later);
     }
@@ -220,10 +217,6 @@ mod tests {
         assert_eq!(path_of(|c| c.limits.pty_cols = 0), "limits.ptyCols");
         assert_eq!(path_of(|c| c.limits.sockets = 3), "limits.sockets");
         assert_eq!(path_of(|c| c.root.read_only = true), "");
-        assert_eq!(
-            path_of(|c| c.permissions = Some(agentos_protocol::message::Permissions::default())),
-            "permissions"
-        );
         assert_eq!(path_of(|c| drop(c.env.insert("A=B".into(), String::new()))), "env.A=B");
     }
 }

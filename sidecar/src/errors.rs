@@ -35,6 +35,7 @@ pub(crate) fn kernel(error: &KernelError) -> WireError {
             used: hit.used,
             requested: hit.requested,
         }),
+        KernelError::Denied(denial) => WireError::denied(crate::permissions::denial(denial)),
         KernelError::NoProcess { pid } => WireError::not_found(code::PROCESS_NOT_FOUND, pid),
         KernelError::Disposed => WireError::new(code::VM_NOT_FOUND, "the VM is disposed"),
         other => WireError::new(code::INTERNAL, other.to_string()),

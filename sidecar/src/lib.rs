@@ -10,6 +10,7 @@ mod images;
 mod layers;
 mod notices;
 mod options;
+mod permissions;
 mod root;
 mod server;
 mod service;

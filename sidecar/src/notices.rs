@@ -1,8 +1,9 @@
 //! What a kernel has to tell goes to the client of its VM, as events. What must not be lost does not travel this way.
 
+use agentos_kernel::permissions::ToldDenial;
 use agentos_kernel::{LimitHit, Notice, Observer};
 use agentos_protocol::Connection;
-use agentos_protocol::message::{Event, LimitInfo, LimitWarning};
+use agentos_protocol::message::{Event, LimitInfo, LimitWarning, PermissionDenied};
 
 /// Tells the client of one VM.
 pub(crate) struct ToClient {
@@ -23,6 +24,14 @@ impl Observer for ToClient {
                 Event::LimitWarning(LimitWarning {
                     vm_id: self.vm_id.clone(),
                     limit: LimitInfo { name: name.to_owned(), configured, used, requested },
+                })
+            }
+            Notice::Denied(ToldDenial { denial, enforced, count }) => {
+                Event::PermissionDenied(PermissionDenied {
+                    vm_id: self.vm_id.clone(),
+                    denial: crate::permissions::denial(&denial),
+                    enforced,
+                    count,
                 })
             }
             _ => return,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentos_executor::Machine;
+use agentos_kernel::permissions::Guarded;
 use agentos_kernel::sys::At;
 use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Errno, Kernel, KernelConfig, Observer};
@@ -60,10 +61,11 @@ impl Vm {
     ) -> Result<Arc<Self>, WireError> {
         let checked = config::check(&config)?;
         crate::service::mounts::check(&config.mounts)?;
+        let permissions = crate::permissions::compile(&config)?;
         let id = format!("vm-{}", host.next_id());
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
         let root = root::make(host, &checked, &config, &observer).await?;
-        let vm = Self::assemble(host, id, observer, checked, root, Arc::new(config)).await?;
+        let vm = Self::assemble(host, id, observer, checked, root, permissions, Arc::new(config)).await?;
         for (n, mount) in vm.config.mounts.iter().enumerate() {
             crate::service::mounts::mount(&vm, connection, mount.clone()).await.map_err(
                 |error| match error.details.and_then(|details| details.config) {
@@ -95,7 +97,9 @@ impl Vm {
         let first = self.kernel().namespace.list()[0].id;
         let mounts = crate::service::mounts::copies(&self.kernel().namespace);
         let root = self.root.fork(&checked, &observer);
-        let vm = Self::assemble(&self.host, id, observer, checked, root, Arc::clone(&self.config)).await?;
+        let permissions = self.kernel().permissions().cloned();
+        let config = Arc::clone(&self.config);
+        let vm = Self::assemble(&self.host, id, observer, checked, root, permissions, config).await?;
         crate::service::mounts::mount_copies(&vm, first, mounts).await?;
         vm.root.finished(&vm.config);
         vm.checkpoints.started(&vm.kernel().namespace, past);
@@ -109,6 +113,7 @@ impl Vm {
         observer: Arc<dyn Observer>,
         checked: Checked,
         root: Root,
+        permissions: Option<Guarded>,
         config: Arc<VmConfig>,
     ) -> Result<Arc<Self>, WireError> {
         let checkpoints = Checkpoints::new(&config.limits, &observer);
@@ -118,6 +123,7 @@ impl Vm {
             hostname: checked.hostname,
             cred: checked.cred,
             env: checked.env,
+            permissions,
             observer: Some(observer),
         })
         .await

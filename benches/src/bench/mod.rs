@@ -10,6 +10,7 @@ mod loops;
 mod memory_file;
 mod metadata;
 mod neighbour;
+mod permission;
 mod pipe;
 mod resident;
 mod scale;
@@ -72,6 +73,7 @@ pub(crate) const BENCHES: &[Bench] = &[
         90,
         ["stat_root", "open_root", "readdir_root", "stat_host_dir", "open_host_dir", "readdir_host_dir"]
     ),
+    bench!(permission, 60, ["permission_check"]),
     bench!(memory_file, 60, ["memory_file_read", "memory_file_write"]),
     bench!(session, 40, ["session_create", "prompt_round_trip"]),
     bench!(session_memory, 60, ["session_idle_rss"]),

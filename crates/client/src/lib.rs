@@ -25,6 +25,7 @@ mod files;
 mod layers;
 mod mounts;
 mod path;
+mod permissions;
 mod processes;
 mod sessions;
 mod shells;
@@ -39,9 +40,9 @@ pub use agents::{AgentConfig, AgentRegistryEntry};
 pub use config::{
     AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, ClockConfig, EgressPolicy, HostTool,
     MountConfig, MountPlugin, OverlayMountConfig, PermissionMode, PermissionRule, PermissionRules,
-    PermissionScope, Permissions, PersistenceConfig, RandomConfig, RootFilesystemConfig, RootFilesystemKind,
-    RootFilesystemMode, RootLowerInput, ScheduleDriver, ScheduleEntry, ScheduleHandle, SoftwareInput,
-    SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
+    PermissionScope, Permissions, PermissionsMode, PersistenceConfig, RandomConfig, RootFilesystemConfig,
+    RootFilesystemKind, RootFilesystemMode, RootLowerInput, ScheduleDriver, ScheduleEntry, ScheduleHandle,
+    SoftwareInput, SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
 };
 pub use error::{AgentFailure, Error, PermissionDenial, Result};
 pub use files::{
@@ -52,6 +53,7 @@ pub use layers::{ChangeKind, CheckpointInfo, DiffOptions, FileChange, Moment};
 pub use mounts::{
     DriverDirEntry, DriverFuture, DriverStat, MountFsOptions, MountInfo, UnmountOptions, VirtualFileSystem,
 };
+pub use permissions::PermissionExplanation;
 pub use processes::{
     ExecOptions, ExecResult, ExitStatus, OutputCallback, OutputChunk, ProcessHandle, ProcessInfo,
     ProcessOutput, ProcessStatus, ProcessTreeNode, SpawnOptions, SpawnStdin, SpawnedProcessInfo,
@@ -69,4 +71,4 @@ pub use sidecar::{
     AgentOsSidecar, CreateSidecarOptions, SharedSidecarOptions, SidecarDescription, SidecarPlacement,
     SidecarState,
 };
-pub use vm::{AgentOs, Event, EventStream, VmInfo};
+pub use vm::{AgentOs, Event, EventStream, PermissionDenied, VmInfo};

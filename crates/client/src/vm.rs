@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use agentos_protocol::message::{Call, CreateVm, DescribeVm, DisposeVm, ForkVm, MountSource, WirePath};
-pub use agentos_protocol::message::{Event, VmInfo};
+pub use agentos_protocol::message::{Event, PermissionDenied, VmInfo};
 use agentos_protocol::mux::SendStream;
 use futures_util::Stream;
 use parking_lot::Mutex;
@@ -181,6 +181,7 @@ impl AgentOs {
         let vm_id = self.vm.id.clone();
         EventStream::new(self.vm.link().events(), move |event| match event {
             Event::LimitWarning(warning) => warning.vm_id == vm_id,
+            Event::PermissionDenied(denied) => denied.vm_id == vm_id,
             Event::VmClosed(closed) => closed.vm_id == vm_id,
             _ => true,
         })

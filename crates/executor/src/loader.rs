@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
+use agentos_kernel::permissions::{Denial, Operation};
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::Executable;
 use agentos_kernel::{Description, Errno, ExitInfo, Kernel, KernelError, Process};
@@ -135,6 +136,29 @@ pub struct Launch {
 pub(crate) struct Asker<'a> {
     pub(crate) process: Option<&'a Process>,
     pub(crate) cwd: &'a Location,
+    /// What the permission tree calls it.
+    pub(crate) operation: Operation,
+}
+
+/// Why a program is not there for somebody.
+enum NoProgram {
+    Errno(Errno),
+    Denied(Denial),
+}
+
+impl From<Errno> for NoProgram {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl NoProgram {
+    fn error(self, otherwise: impl FnOnce(Errno) -> LoadError) -> LoadError {
+        match self {
+            Self::Errno(errno) => otherwise(errno),
+            Self::Denied(denial) => KernelError::Denied(Box::new(denial)).into(),
+        }
+    }
 }
 
 impl Machine {
@@ -180,7 +204,8 @@ impl Machine {
 
     async fn begin(&self, launch: Launch) -> Result<(Arc<Process>, Arc<Program>, Slot), LoadError> {
         let Launch { invocation, cwd, stdio, cpu_limit_ns, controlling } = launch;
-        let loaded = self.resolve(&Asker { process: None, cwd: &cwd }, invocation).await?;
+        let asker = Asker { process: None, cwd: &cwd, operation: Operation::Spawn };
+        let loaded = self.resolve(&asker, invocation).await?;
         let slot = self.executor.take_slot().ok_or_else(|| self.slots_used_up())?;
         let process = self.kernel.host_spawn(agentos_kernel::HostSpawn {
             image: loaded.image,
@@ -215,13 +240,17 @@ impl Machine {
             Errno::ENOENT | Errno::ENOTDIR => LoadError::NotFound { program: name.clone() },
             errno => LoadError::NotExecutable { program: name.clone(), errno },
         };
-        let (mut path, mut file) = self.find(asker, &what).await.map_err(refused)?;
+        let (mut path, mut file) = self.find(asker, &what).await.map_err(|e| e.error(refused))?;
         for _ in 0..SCRIPT_DEPTH {
             if let Some(program) = self.program_of(&file).await.map_err(|error| match error {
                 ModuleError::Errno(errno) => refused(errno),
                 ModuleError::Program(source) => LoadError::BadModule { program: name.clone(), source },
             })? {
-                let image = Image { exe: path.into(), argv: Arc::new(what.argv), env: what.env };
+                let image = Image {
+                    exe: file.path.take().unwrap_or(path).into(),
+                    argv: Arc::new(what.argv),
+                    env: what.env,
+                };
                 return Ok(Loaded { program, image });
             }
             let mut head = [0; SHEBANG];
@@ -233,31 +262,33 @@ impl Machine {
             argv.extend(what.argv.into_iter().skip(1));
             what = Invocation { path: interpreter.to_vec(), search: false, argv, env: what.env };
             // A script whose interpreter is missing is a bad interpreter, not a missing command.
-            (path, file) = self.find(asker, &what).await.map_err(|errno| LoadError::NotExecutable {
+            let bad = |errno| LoadError::NotExecutable {
                 program: format!("{name}: {}: bad interpreter", String::from_utf8_lossy(&what.path)),
                 errno,
-            })?;
+            };
+            (path, file) = self.find(asker, &what).await.map_err(|e| e.error(bad))?;
         }
         Err(refused(Errno::ELOOP))
     }
 
     /// The file of a program: by path, or through PATH.
-    async fn find(&self, asker: &Asker<'_>, what: &Invocation) -> Result<(Vec<u8>, Executable), Errno> {
+    async fn find(&self, asker: &Asker<'_>, what: &Invocation) -> Result<(Vec<u8>, Executable), NoProgram> {
         if !what.search || what.path.contains(&b'/') {
             let file = self.kernel.executable(asker.process, asker.cwd, &what.path).await?;
+            self.kernel.may_start(asker.operation, &file).map_err(NoProgram::Denied)?;
             return Ok((what.path.clone(), file));
         }
         if what.path.is_empty() {
-            return Err(Errno::ENOENT);
+            return Err(Errno::ENOENT.into());
         }
         if what.path.len() > PATH_MAX {
-            return Err(Errno::ENAMETOOLONG);
+            return Err(Errno::ENAMETOOLONG.into());
         }
         let search = what.env.iter().find_map(|v| v.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
         let mut denied = None;
         for (n, directory) in search.split(|b| *b == b':').enumerate() {
             if n >= PATH_ENTRIES {
-                return Err(Errno::E2BIG);
+                return Err(Errno::E2BIG.into());
             }
             if n % 32 == 31 {
                 // Local file systems answer at once: without this nothing could end or preempt a long search.
@@ -270,12 +301,15 @@ impl Machine {
             path.push(b'/');
             path.extend_from_slice(&what.path);
             match self.kernel.executable(asker.process, asker.cwd, &path).await {
-                Ok(file) => return Ok((path, file)),
-                Err(errno @ (Errno::EACCES | Errno::EISDIR)) => denied = denied.or(Some(errno)),
+                Ok(file) => match self.kernel.may_start(asker.operation, &file) {
+                    Ok(()) => return Ok((path, file)),
+                    Err(denial) => denied = denied.or(Some(NoProgram::Denied(denial))),
+                },
+                Err(errno @ (Errno::EACCES | Errno::EISDIR)) => denied = denied.or(Some(errno.into())),
                 Err(_) => {}
             }
         }
-        Err(denied.unwrap_or(Errno::ENOENT))
+        Err(denied.unwrap_or(NoProgram::Errno(Errno::ENOENT)))
     }
 
     /// The program of a file; `None` if it is not WebAssembly.

@@ -1,9 +1,11 @@
 //! Errors that the host side sees: an errno with what was done to what, or a limit.
 
 use crate::Errno;
+use crate::permissions::Denial;
 
 /// A limit that was hit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("limit {name} of {configured} reached: {used} in use, {requested} more requested")]
 pub struct LimitHit {
     /// Name of the limit as in the client API, such as `processes`.
     pub name: &'static str,
@@ -30,8 +32,11 @@ pub enum KernelError {
         path: String,
     },
     /// A limit of the VM was hit.
-    #[error("limit {} of {} reached: {} in use, {} more requested", .0.name, .0.configured, .0.used, .0.requested)]
-    Limit(LimitHit),
+    #[error(transparent)]
+    Limit(#[from] LimitHit),
+    /// The permission tree forbids it.
+    #[error("{} of {} is denied", .0.operation, String::from_utf8_lossy(&.0.resource))]
+    Denied(Box<Denial>),
     /// There is no such process.
     #[error("no process {pid}")]
     NoProcess {
@@ -56,6 +61,7 @@ impl KernelError {
         match self {
             Self::Failed { errno, .. } => *errno,
             Self::Limit(_) => Errno::EAGAIN,
+            Self::Denied(_) => Errno::EACCES,
             Self::NoProcess { .. } | Self::Disposed => Errno::ESRCH,
         }
     }

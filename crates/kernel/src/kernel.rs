@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::fd_table::FdTable;
 use crate::lock::LockTable;
+use crate::permissions::{Gate, Guarded};
 use crate::process::{CpuLimits, Image, NewProcess, WorkingDirectory};
 use crate::table::{Entry, Table};
 use crate::tty::Registry;
@@ -37,6 +38,8 @@ pub struct KernelConfig {
     pub cred: Cred,
     /// Environment of programs, `NAME=value`.
     pub env: Vec<Vec<u8>>,
+    /// What guests may do; `None`: all.
+    pub permissions: Option<Guarded>,
     /// Who is told what happens in it.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -66,6 +69,7 @@ pub struct Kernel {
     hostname: Mutex<String>,
     cred: Arc<Cred>,
     env: Arc<Vec<Vec<u8>>>,
+    pub(crate) gate: Option<Gate>,
     /// CPU time of processes that ended, nanoseconds.
     pub(crate) ended_cpu_ns: AtomicU64,
     disposed: AtomicBool,
@@ -133,6 +137,7 @@ impl Kernel {
             hostname: Mutex::new(config.hostname),
             cred: Arc::new(config.cred),
             env: Arc::new(config.env),
+            gate: config.permissions.map(|guarded| Gate::new(guarded, config.observer.clone())),
             ended_cpu_ns: AtomicU64::new(0),
             disposed: AtomicBool::new(false),
             table_changed: Waiters::new(),
@@ -220,9 +225,10 @@ impl Kernel {
         let cpu_limit_ns = self.cpu_limit(spawn.cpu_limit_ns);
         let mut fds = FdTable::new(self.limits.fds_per_process).warning(self.observer.clone());
         let terminal = spawn.controlling.then(|| Arc::clone(&spawn.stdio[0]));
+        let image = self.with_permitted_env(spawn.image, None);
         for (number, description) in spawn.stdio.into_iter().enumerate() {
             fds.insert_at(crate::Fd(number as u32), description, false)
-                .map_err(|e| KernelError::failed(e, "spawn", &spawn.image.exe))?;
+                .map_err(|e| KernelError::failed(e, "spawn", &image.exe))?;
         }
         let mut table = self.table.lock();
         // Again, under the lock: a shutdown that began meanwhile has perhaps looked at the table already.
@@ -231,13 +237,13 @@ impl Kernel {
         }
         let pid = table.reserve().map_err(|_| self.process_limit(&table))?;
         if let Some(terminal) = terminal {
-            self.control_by(pid, &terminal).map_err(|e| KernelError::failed(e, "spawn", &spawn.image.exe))?;
+            self.control_by(pid, &terminal).map_err(|e| KernelError::failed(e, "spawn", &image.exe))?;
         }
         let process = Process::new(NewProcess {
             pid,
             job: pid,
             fds,
-            image: spawn.image,
+            image,
             cred: Arc::clone(&self.cred),
             cwd: WorkingDirectory::new(spawn.cwd),
             umask: 0o022,
@@ -284,6 +290,7 @@ impl Kernel {
         if self.is_disposed() {
             return Err(Errno::EAGAIN);
         }
+        let image = spec.image.map(|image| self.with_permitted_env(image, Some(parent)));
         let mut table = self.table.lock();
         // Under the lock: whoever kills a job or a VM looks at the table after it made us dying or disposed.
         if parent.is_dying() || self.is_disposed() {
@@ -315,7 +322,7 @@ impl Kernel {
         }
         let pid = table.reserve()?;
         let mut signals = parent.signal_state().for_child();
-        let execed = spec.image.is_some();
+        let execed = image.is_some();
         if execed {
             signals.on_exec(false);
         }
@@ -326,7 +333,7 @@ impl Kernel {
             pid,
             job: parent.job,
             fds: spec.fds,
-            image: spec.image.unwrap_or_else(|| parent.image.read().clone()),
+            image: image.unwrap_or_else(|| parent.image.read().clone()),
             cred: parent.cred(),
             cwd: spec.cwd.map_or_else(|| parent.working_directory(), WorkingDirectory::new),
             umask: parent.umask(),

@@ -1,6 +1,7 @@
 //! What a kernel tells its embedder without being asked. It does not decide what becomes of it.
 
 use crate::LimitHit;
+use crate::permissions::ToldDenial;
 
 /// Something that happened in a VM and that its owner should know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub enum Notice {
     /// Four fifths of a limit are in use; told once, and again after less than half of it was. Limits of a single process are
     /// told once per process.
     LimitWarning(LimitHit),
+    /// The permission tree denied something, or would have in a dry run.
+    Denied(ToldDenial),
 }
 
 /// Who is told. It is called on the thread of the guest, maybe with a lock of the kernel or a file system held: it must not

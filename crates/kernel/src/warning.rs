@@ -75,7 +75,7 @@ mod tests {
 
     impl Observer for Heard {
         fn notice(&self, notice: Notice) {
-            let Notice::LimitWarning(hit) = notice;
+            let Notice::LimitWarning(hit) = notice else { panic!("{notice:?}") };
             assert_eq!((hit.name, hit.configured, hit.requested), ("pipes", 10, 0));
             self.0.lock().push(hit.used);
         }

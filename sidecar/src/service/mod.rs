@@ -5,6 +5,7 @@ pub(crate) mod files;
 mod layers;
 pub(crate) mod mounts;
 pub(crate) mod outputs;
+mod permissions;
 pub(crate) mod processes;
 pub(crate) mod sessions;
 pub(crate) mod shells;
@@ -65,6 +66,11 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::DeleteCheckpoint(r) => of_vm!(answer_later, m::DeleteCheckpoint, r, layers::delete),
         Request::Rollback(r) => of_vm!(answer_later, m::Rollback, r, layers::rollback),
         Request::DiffMoments(r) => layers::diff(client, r, responder),
+
+        Request::ExplainPermission(r) => of_vm!(answer, m::ExplainPermission, r, permissions::explain),
+        Request::LearnedPermissions(r) => {
+            of_vm!(answer_later, m::LearnedPermissions, r, permissions::learned)
+        }
 
         Request::Exec(r) => processes::exec(client, r, responder),
         Request::Spawn(r) => processes::spawn(client, r, responder),

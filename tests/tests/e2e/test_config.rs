@@ -6,8 +6,9 @@ use std::sync::Arc;
 use agentos::config::{ClockConfig, PersistenceConfig, RandomConfig};
 use agentos::{
     AgentOsConfig, AgentOsConfigBuilder, Error, MountConfig, MountPlugin, OverlayMountConfig, PermissionMode,
-    PermissionScope, Permissions, RootFilesystemConfig, RootFilesystemMode, RootLowerInput, ScheduleDriver,
-    ScheduleEntry, ScheduleHandle, SoftwareInput, SoftwareKind, ToolKit, UserConfig, VmLimits,
+    PermissionScope, Permissions, PermissionsMode, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
+    ScheduleDriver, ScheduleEntry, ScheduleHandle, SoftwareInput, SoftwareKind, ToolKit, UserConfig,
+    VmLimits,
 };
 use agentos_tests::{Sidecar, sh};
 use serde_json::{Value, json};
@@ -41,16 +42,17 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
         let kit = ToolKit { name: "kit".into(), description: String::new(), tools: Vec::new() };
         let software =
             SoftwareInput { package: "/x".into(), version: None, kind: SoftwareKind::WasmCommands };
-        let allow =
-            Permissions { fs: Some(PermissionScope::Mode(PermissionMode::Allow)), ..Permissions::default() };
+        let ask =
+            Permissions { fs: Some(PermissionScope::Mode(PermissionMode::Ask)), ..Permissions::default() };
         let cases = [
             (refused(|c| c.software(vec![software])), "software"),
             (refused(|c| c.loopback_exempt_ports(vec![80])), "loopbackExemptPorts"),
             (refused(|c| c.allowed_node_builtins(vec!["fs".into()])), "allowedNodeBuiltins"),
             (refused(|c| c.module_access_cwd("/x")), "moduleAccessCwd"),
             (refused(|c| c.tool_kits(vec![kit])), "toolKits"),
-            (refused(|c| c.permissions(allow)), "permissions"),
             (refused(|c| c.permissions(Permissions::default())), "permissions"),
+            (refused(|c| c.permissions(ask)), "permissions.fs"),
+            (refused(|c| c.permissions_mode(PermissionsMode::DryRun)), "permissionsMode"),
             (refused(|c| c.egress(Default::default())), "egress"),
             (refused(|c| c.secrets([("a".into(), "b".into())].into())), "secrets"),
             (refused(|c| c.clock(ClockConfig::Seeded { start_ms: 1 })), "clock"),

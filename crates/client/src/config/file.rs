@@ -105,6 +105,7 @@ impl AgentOsConfig {
             schedule_driver: None,
             tool_kits: Vec::new(),
             permissions: f.take::<Option<Permissions>>("permissions")?,
+            permissions_mode: f.take("permissionsMode")?,
             sidecar: match f.take("sidecar")? {
                 SidecarFile::Absent => None,
                 SidecarFile::Shared { pool } => Some(AgentOsSidecarConfig::Shared { pool }),

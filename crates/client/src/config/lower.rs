@@ -95,6 +95,8 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         additional_instructions: config.additional_instructions,
         labels: config.labels,
         turn_checkpoints: config.turn_checkpoints,
+        permissions: config.permissions,
+        permissions_mode: config.permissions_mode,
         ..VmConfig::default()
     };
     Ok(Lowered { config, drivers, modules })
@@ -107,7 +109,6 @@ fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
         ("allowedNodeBuiltins", config.allowed_node_builtins.is_some()),
         ("scheduleDriver", config.schedule_driver.is_some()),
         ("toolKits", !config.tool_kits.is_empty()),
-        ("permissions", config.permissions.is_some()),
         ("egress", config.egress.is_some()),
         ("secrets", !config.secrets.is_empty()),
         ("clock", config.clock.is_some()),
@@ -172,7 +173,6 @@ mod tests {
         };
         let cases = [
             (b().tool_kits(vec![kit]).build(), "toolKits"),
-            (b().permissions(Permissions::default()).build(), "permissions"),
             (b().loopback_exempt_ports(vec![80]).build(), "loopbackExemptPorts"),
             (b().secrets([("a".to_owned(), "b".to_owned())].into()).build(), "secrets"),
             (b().egress(EgressPolicy::default()).build(), "egress"),

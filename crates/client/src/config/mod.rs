@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use agentos_protocol::message::{
-    PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions, UserConfig, VmLimits,
+    PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions, PermissionsMode,
+    UserConfig, VmLimits,
 };
 pub use filesystem::{
     MountConfig, MountPlugin, OverlayMountConfig, RootFilesystemConfig, RootFilesystemKind,
@@ -127,6 +128,8 @@ pub struct AgentOsConfig {
     pub tool_kits: Vec<ToolKit>,
     /// What guests may do; everything inside the VM.
     pub permissions: Option<Permissions>,
+    /// How `permissions` is meant: enforced.
+    pub permissions_mode: PermissionsMode,
     /// The sidecar; the shared one of pool `default`.
     pub sidecar: Option<AgentOsSidecarConfig>,
     /// Limits.
@@ -208,6 +211,8 @@ setters! {
     tool_kits: Vec<ToolKit> => c, v, c.tool_kits = v;
     /// Sets [`AgentOsConfig::permissions`].
     permissions: Permissions => c, v, c.permissions = Some(v);
+    /// Sets [`AgentOsConfig::permissions_mode`].
+    permissions_mode: PermissionsMode => c, v, c.permissions_mode = v;
     /// Sets [`AgentOsConfig::sidecar`].
     sidecar: AgentOsSidecarConfig => c, v, c.sidecar = Some(v);
     /// Sets [`AgentOsConfig::limits`].

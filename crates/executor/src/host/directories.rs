@@ -29,9 +29,9 @@ async fn fd_readdir(
 ) -> Result<()> {
     let guest = caller.data();
     let file = guest.file(fd)?;
-    let kernel = Arc::clone(&guest.machine.kernel);
+    let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     let cookie = cookie.cast_unsigned();
-    let listing = kernel.read_directory(&file, cookie).await?;
+    let listing = kernel.read_directory(Some(&process), &file, cookie).await?;
     let (memory, _) = parts(caller)?;
     let target = bytes_mut(memory, buffer, len.cast_unsigned() as usize)?;
     let mut used = 0;

@@ -8,6 +8,7 @@ use agentos_abi::process::{
     FD_CLOSE, RUSAGE_CHILDREN, RUSAGE_SELF, SPAWN_FOREGROUND, SPAWN_INHERIT_ENV, SPAWN_MAP_ONLY,
     SPAWN_RESET_SIGNALS, SPAWN_SEARCH_PATH, SPAWN_SETSID,
 };
+use agentos_kernel::permissions::Operation;
 use agentos_kernel::sys::{At, WaitTarget};
 use agentos_kernel::{ChildSpec, Errno, Fd, FdTable, FileKind, Result, Rlimit};
 use wasmtime::{Caller, Linker};
@@ -137,7 +138,7 @@ async fn spawn(
             Some(location) => location.clone(),
             None => process.cwd(),
         };
-        let asker = Asker { process: Some(&process), cwd: &start };
+        let asker = Asker { process: Some(&process), cwd: &start, operation: Operation::Spawn };
         machine.resolve(&asker, invocation).await.map_err(|error| {
             if let crate::LoadError::BadModule { .. } = &error {
                 tracing::info!(%error, "spawn");
@@ -185,7 +186,7 @@ async fn exec(caller: &mut Caller<'_, Guest>, call: &SpawnCall) -> Result<()> {
     let invocation = call.invocation(memory, guest)?;
     let (machine, process) = (Arc::clone(&guest.machine), Arc::clone(&guest.process));
     let cwd = process.cwd();
-    let asker = Asker { process: Some(&process), cwd: &cwd };
+    let asker = Asker { process: Some(&process), cwd: &cwd, operation: Operation::Exec };
     let loaded = machine.resolve(&asker, invocation).await.map_err(|e| e.errno())?;
     machine.kernel.exec(&process, loaded.image)?;
     caller.data_mut().exec = Some(loaded.program);

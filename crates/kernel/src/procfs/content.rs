@@ -272,6 +272,7 @@ mod tests {
             hostname: "box".into(),
             cred: Cred::root(),
             env: Vec::new(),
+            permissions: None,
             observer: None,
         })
         .await

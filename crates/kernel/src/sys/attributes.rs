@@ -4,11 +4,13 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use agentos_abi::fd::{R_OK, W_OK, X_OK};
-use agentos_vfs::{Attr, FileType, FsStat, Location, Resolved, SetAttr, SetTime, Timespec, WalkFlags};
+use agentos_vfs::{Attr, FileType, FsStat, Location, Reply, Resolved, SetAttr, SetTime, Timespec, WalkFlags};
 
+use super::permit::Object;
 use super::walk::{At, Who, writable};
 use crate::cred::{WANT_EXEC, WANT_READ, WANT_WRITE};
 use crate::description::FileKind;
+use crate::permissions::{Operation, Operations};
 use crate::{Description, Errno, Fd, Kernel, Pid, Result};
 
 const S_ISUID: u32 = 0o4000;
@@ -18,7 +20,11 @@ const S_IXGRP: u32 = 0o010;
 impl Kernel {
     /// stat(2), lstat(2): the device (one number per mount) and the attributes.
     pub async fn stat(&self, who: &Who, at: At<'_>, follow: bool) -> Result<(u64, Attr)> {
-        match self.walk(who, at, follow).await? {
+        let resolved = self.walk(who, at, follow).await?;
+        if self.is_guarded(who) {
+            self.may_look(who, at, &resolved, Operations::of(Operation::Stat)).await?;
+        }
+        match resolved {
             Resolved::Found(found) => Ok((found.location.mount.id, found.attr)),
             Resolved::Missing(_) => Err(Errno::ENOENT),
             Resolved::Descriptor(link) if link.rest.is_empty() => {
@@ -35,11 +41,45 @@ impl Kernel {
     pub fn stat_now(&self, who: &Who, at: At<'_>, follow: bool) -> Option<Result<(u64, Attr)>> {
         let flags = if follow { WalkFlags::FOLLOW } else { WalkFlags::NO_FOLLOW };
         // It waits for nothing, so it is ready at once.
-        match pin!(self.walk_with(who, at, flags, true)).poll(&mut Context::from_waker(Waker::noop())) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let resolved = pin!(self.walk_with(who, at, flags, true)).poll(&mut cx);
+        if self.is_guarded(who)
+            && let Poll::Ready(Ok(resolved @ (Resolved::Found(_) | Resolved::Missing(_)))) = &resolved
+        {
+            let answer = match self.may_look(who, at, resolved, Operations::of(Operation::Stat)) {
+                Reply::Now(answer) => Poll::Ready(answer),
+                Reply::Later(mut answer) => answer.as_mut().poll(&mut cx),
+            };
+            match answer {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(errno)) => return Some(Err(errno)),
+                Poll::Pending => return None,
+            }
+        }
+        match resolved {
             Poll::Ready(Ok(Resolved::Found(found))) => Some(Ok((found.location.mount.id, found.attr))),
             Poll::Ready(Ok(Resolved::Missing(_))) => Some(Err(Errno::ENOENT)),
             Poll::Ready(Ok(Resolved::Descriptor(_)) | Err(Errno::EAGAIN)) | Poll::Pending => None,
             Poll::Ready(Err(errno)) => Some(Err(errno)),
+        }
+    }
+
+    /// EACCES if the tree forbids operations on what was resolved, be it there or not.
+    fn may_look<'a>(
+        &'a self,
+        who: &'a Who,
+        at: At<'a>,
+        resolved: &'a Resolved,
+        operations: Operations,
+    ) -> Reply<'a, ()> {
+        match resolved {
+            Resolved::Found(found) => self.permit(who, at, Object::Found(found), operations),
+            Resolved::Missing(missing) => self.permit(who, at, Object::Missing(missing), operations),
+            Resolved::Descriptor(link) => Reply::later(async move {
+                self.may_inspect(who, link.pid)?;
+                let file = self.descriptor(link.pid, link.fd)?;
+                self.permit(who, at, Object::Open(&file), operations).await
+            }),
         }
     }
 
@@ -91,6 +131,9 @@ impl Kernel {
     /// Changes mode, owner or size by the rules of chmod(2), chown(2), truncate(2). EPERM, EROFS.
     pub async fn setattr(&self, who: &Who, at: At<'_>, follow: bool, change: &SetAttr) -> Result<()> {
         let found = self.found(who, at, follow).await?;
+        if self.is_guarded(who) {
+            self.permit(who, at, Object::Found(&found), operations(change)).await?;
+        }
         writable(&found.location)?;
         let change = allowed(who, &found.attr, change)?;
         found.location.mount.fs.setattr(found.location.ino, &change).await?;
@@ -99,6 +142,9 @@ impl Kernel {
 
     /// The same on a descriptor: fchmod(2), fchown(2), futimens(2).
     pub async fn fsetattr(&self, who: &Who, file: &Description, change: &SetAttr) -> Result<()> {
+        if self.is_guarded(who) {
+            self.permit(who, At::Cwd(b""), Object::Open(file), operations(change)).await?;
+        }
         match file.kind() {
             FileKind::Regular { file: content, location } => {
                 writable(location)?;
@@ -134,7 +180,14 @@ impl Kernel {
         if mode & !(R_OK | W_OK | X_OK) != 0 {
             return Err(Errno::EINVAL);
         }
-        if let Resolved::Descriptor(link) = self.walk(who, at, true).await?
+        let resolved = self.walk(who, at, true).await?;
+        if self.is_guarded(who) {
+            let operations = Operations::of(Operation::Exists)
+                .with_if(mode & R_OK != 0, Operation::Read)
+                .with_if(mode & W_OK != 0, Operation::Write);
+            self.may_look(who, at, &resolved, operations).await?;
+        }
+        if let Resolved::Descriptor(link) = resolved
             && link.rest.is_empty()
         {
             let file = self.descriptor(link.pid, link.fd)?;
@@ -164,9 +217,21 @@ impl Kernel {
     /// statfs(2), and whether the mount is read-only.
     pub async fn statfs(&self, who: &Who, at: At<'_>) -> Result<(FsStat, bool)> {
         let found = self.found(who, at, true).await?;
+        if self.is_guarded(who) {
+            self.permit(who, at, Object::Found(&found), Operations::of(Operation::Stat)).await?;
+        }
         let stat = found.location.mount.fs.statfs().await?;
         Ok((stat, found.location.mount.is_read_only()))
     }
+}
+
+/// What the tree calls a change.
+fn operations(change: &SetAttr) -> Operations {
+    Operations::NONE
+        .with_if(change.perm.is_some(), Operation::Chmod)
+        .with_if(change.uid.or(change.gid).is_some(), Operation::Chown)
+        .with_if(change.size.is_some(), Operation::Truncate)
+        .with_if(change.atime.or(change.mtime).is_some(), Operation::Utimes)
 }
 
 /// What `who` may change of `attr`; EPERM or EACCES otherwise. Clears set-id bits where POSIX says so.

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use agentos_vfs::{DirEntry, FileType, Location};
 
+use super::permit::Object;
+use super::walk::At;
 use crate::description::{FileKind, Listing};
-use crate::{Description, Errno, Kernel, Result};
+use crate::permissions::{Operation, Operations};
+use crate::{Description, Errno, Kernel, Process, Result};
 
 /// Directories of `/` that a program without our ABI is shown.
 const MOST_PREOPENS: usize = 256;
@@ -15,13 +18,25 @@ const ENTRY: usize = 48;
 
 impl Kernel {
     /// The listing that cookies of an open directory count in, `.` and `..` first. It is taken anew when `cookie` is 0, so
-    /// every cookie given later stays valid while entries come and go.
-    pub async fn read_directory(&self, file: &Description, cookie: u64) -> Result<Arc<Vec<DirEntry>>> {
+    /// every cookie given later stays valid while entries come and go. `process` is who reads, the host
+    /// otherwise.
+    pub async fn read_directory(
+        &self,
+        process: Option<&Process>,
+        file: &Description,
+        cookie: u64,
+    ) -> Result<Arc<Vec<DirEntry>>> {
         let FileKind::Directory(directory) = file.kind() else { return Err(Errno::ENOTDIR) };
         if cookie != 0
             && let Some(listing) = &*directory.listing.lock()
         {
             return Ok(listing.entries());
+        }
+        // Not every directory was opened: a program is given some when it starts.
+        if let Some(process) = process.filter(|_| self.gate.is_some()) {
+            let who = self.who(process);
+            let operations = Operations::of(Operation::Readdir);
+            self.permit(&who, At::Cwd(b""), Object::Open(file), operations).await?;
         }
         let location = &directory.location;
         let parent = self.parent_ino(location).await;
@@ -49,7 +64,7 @@ impl Kernel {
                 let mut path = b"/".to_vec();
                 path.extend_from_slice(&entry.name);
                 // One that went meanwhile, or a mount that fails, is not there.
-                if let Ok(location) = self.resolve_directory(&host, super::At::Cwd(&path)).await {
+                if let Ok(location) = self.resolve_directory(&host, At::Cwd(&path)).await {
                     found.push((entry.name.to_vec(), location));
                 }
                 if found.len() >= MOST_PREOPENS {

@@ -7,7 +7,10 @@ use agentos_abi::fd::{O_APPEND, O_DSYNC, O_SYNC};
 use agentos_abi::process::{RLIM_INFINITY, RLIMIT_FSIZE};
 use agentos_vfs::{OpenFile, SetAttr, reply};
 
+use super::permit::Object;
+use super::walk::At;
 use crate::description::FileKind;
+use crate::permissions::{Operation, Operations};
 use crate::{Description, Errno, Fd, Kernel, Process, Result, Signal};
 
 /// Bytes that are moved before others get their turn: memory files take and give any number at once, and a guest may ask
@@ -312,6 +315,11 @@ impl Kernel {
     pub async fn ftruncate(&self, process: &Process, file: &Description, size: u64) -> Result<()> {
         match file.kind() {
             FileKind::Regular { file: content, .. } if file.access().write => {
+                let who = self.who(process);
+                if self.is_guarded(&who) {
+                    self.permit(&who, At::Cwd(b""), Object::Open(file), Operations::of(Operation::Truncate))
+                        .await?;
+                }
                 process.writable_at(size.saturating_sub(1), usize::from(size > 0))?;
                 content.setattr(&SetAttr { size: Some(size), ..SetAttr::default() }).await?;
                 Ok(())

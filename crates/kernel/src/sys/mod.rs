@@ -7,6 +7,7 @@ mod io;
 mod mounts;
 mod names;
 mod open;
+mod permit;
 mod pipes;
 mod process;
 mod signal;

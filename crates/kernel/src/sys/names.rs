@@ -5,8 +5,10 @@ use agentos_vfs::{
     Attr, FileType, Found, Last, Link, Location, Missing, NameBuf, NewKind, NewNode, RenameFlags, Resolved,
 };
 
+use super::permit::Object;
 use super::walk::{At, Who, writable};
 use crate::cred::{WANT_EXEC, WANT_WRITE};
+use crate::permissions::{Operation, Operations};
 use crate::{Errno, Kernel, Result};
 
 const S_ISGID: u32 = 0o2000;
@@ -23,11 +25,17 @@ struct Named {
     trailing_slash: bool,
     /// Of the directory, where the walk told them.
     parent_attr: Option<Attr>,
+    /// See [`Found::straight`].
+    straight: bool,
 }
 
 impl Named {
     fn is_directory(&self) -> bool {
         self.found.as_ref().is_some_and(|found| found.attr.kind == FileType::Directory)
+    }
+
+    fn object(&self) -> Object<'_> {
+        Object::Name(&self.parent, &self.name, self.straight)
     }
 }
 
@@ -35,14 +43,20 @@ impl Kernel {
     /// The name that a path ends in; otherwise what else it ends in.
     async fn named(&self, who: &Who, at: At<'_>) -> Result<std::result::Result<Named, Last>> {
         Ok(match self.walk_to_name(who, at).await? {
-            Resolved::Missing(Missing { parent, parent_attr, name, trailing_slash }) => {
-                Ok(Named { parent, name, found: None, trailing_slash, parent_attr: Some(parent_attr) })
-            }
+            Resolved::Missing(Missing { parent, parent_attr, name, trailing_slash, straight }) => Ok(Named {
+                parent,
+                name,
+                found: None,
+                trailing_slash,
+                parent_attr: Some(parent_attr),
+                straight,
+            }),
             Resolved::Found(found) => match &found.parent {
                 Some((parent, name)) => Ok(Named {
                     parent: parent.clone(),
                     name: name.clone(),
                     trailing_slash: found.trailing_slash,
+                    straight: found.straight,
                     found: Some(found),
                     parent_attr: None,
                 }),
@@ -72,6 +86,14 @@ impl Kernel {
         if matches!(kind, NewKind::CharDevice(_) | NewKind::BlockDevice(_)) && who.cred.uid != 0 {
             return Err(Errno::EPERM);
         }
+        if self.is_guarded(who) {
+            let operation = match kind {
+                NewKind::Directory => Operation::Mkdir,
+                NewKind::Symlink(_) => Operation::Symlink,
+                _ => Operation::Write,
+            };
+            self.permit(who, at, Object::Missing(&missing), Operations::of(operation)).await?;
+        }
         let node = born(who, &missing.parent_attr, kind, mode);
         missing.parent.mount.fs.create(missing.parent.ino, &missing.name, &node).await?;
         Ok(())
@@ -91,6 +113,9 @@ impl Kernel {
     /// readlink(2). EINVAL if it is none.
     pub async fn readlink(&self, who: &Who, at: At<'_>) -> Result<Vec<u8>> {
         let found = self.found(who, at, false).await?;
+        if self.is_guarded(who) {
+            self.permit(who, at, Object::Found(&found), Operations::of(Operation::Readlink)).await?;
+        }
         if found.attr.kind != FileType::Symlink {
             return Err(Errno::EINVAL);
         }
@@ -111,6 +136,10 @@ impl Kernel {
         if source.attr.kind == FileType::Directory {
             return Err(Errno::EPERM);
         }
+        if self.is_guarded(who) {
+            let both = [(from, Object::Found(&source)), (to, Object::Missing(&missing))];
+            self.permit_names(who, both, Operation::Link, (false, false)).await?;
+        }
         missing.parent.mount.fs.link(source.location.ino, missing.parent.ino, &missing.name).await?;
         Ok(())
     }
@@ -124,6 +153,9 @@ impl Kernel {
             return Err(if named.is_directory() { Errno::EISDIR } else { Errno::ENOTDIR });
         }
         self.may_remove(who, &named.parent, found).await?;
+        if self.is_guarded(who) {
+            self.permit(who, at, named.object(), Operations::of(Operation::Rm)).await?;
+        }
         if named.is_directory() {
             return Err(Errno::EISDIR);
         }
@@ -141,11 +173,30 @@ impl Kernel {
         writable(&named.parent)?;
         let found = named.found.as_ref().ok_or(Errno::ENOENT)?;
         self.may_remove(who, &named.parent, found).await?;
+        if self.is_guarded(who) {
+            self.permit(who, at, named.object(), Operations::of(Operation::Rm)).await?;
+        }
         if !named.is_directory() {
             return Err(Errno::ENOTDIR);
         }
         self.not_busy(found)?;
         named.parent.mount.fs.rmdir(named.parent.ino, &named.name).await
+    }
+
+    /// EACCES if the tree forbids to link or move (`directory`: a directory; or `back`: to exchange) what has one name to
+    /// another one.
+    async fn permit_names(
+        &self,
+        who: &Who,
+        [(from, source), (to, target)]: [(At<'_>, Object<'_>); 2],
+        operation: Operation,
+        (directory, back): (bool, bool),
+    ) -> Result<()> {
+        let source = Box::pin(self.permitted_path(who, from, source, Operations::of(operation))).await?;
+        let target = Box::pin(self.permitted_path(who, to, target, Operations::of(operation))).await?;
+        let (Some(source), Some(target)) = (source, target) else { return Ok(()) };
+        self.may_pass(&source, &target, directory || back)?;
+        if back { self.may_pass(&target, &source, true) } else { Ok(()) }
     }
 
     /// Permission to take a name out of a directory: it is writable, and the sticky bit.
@@ -172,6 +223,7 @@ impl Kernel {
         if flags.no_replace && flags.exchange {
             return Err(Errno::EINVAL);
         }
+        let ends = (from, to);
         let (from, to) = (self.named(who, from).await?, self.named(who, to).await?);
         let from = from.map_err(|_| Errno::EBUSY)?;
         let to = to.map_err(|_| if flags.no_replace { Errno::EEXIST } else { Errno::EBUSY })?;
@@ -208,6 +260,10 @@ impl Kernel {
         }
         for found in [Some(source), to.found.as_ref()].into_iter().flatten() {
             self.not_busy(found)?;
+        }
+        if self.is_guarded(who) {
+            let both = [(ends.0, from.object()), (ends.1, to.object())];
+            self.permit_names(who, both, Operation::Rename, (from.is_directory(), flags.exchange)).await?;
         }
         let fs = &from.parent.mount.fs;
         fs.rename(from.parent.ino, &from.name, to.parent.ino, &to.name, flags).await

@@ -11,10 +11,12 @@ use agentos_vfs::{
 };
 
 use super::names::born;
+use super::permit::Object;
 use super::walk::{At, LINK_HOPS, Who, writable};
 use crate::cred::{WANT_READ, WANT_WRITE};
 use crate::description::{DirectoryHandle, FileKind};
 use crate::device::Device;
+use crate::permissions::{Operation, Operations};
 use crate::{Description, Errno, Fd, Kernel, Pid, Pipe, Process, Result};
 
 /// Another process may create or remove the name between two steps; so often the open starts anew.
@@ -28,6 +30,8 @@ pub struct Executable {
     pub attr: agentos_vfs::Attr,
     /// Content.
     pub file: Arc<dyn OpenFile>,
+    /// Its resolved path, if the permission tree has to know it.
+    pub path: Option<Vec<u8>>,
 }
 
 fn access_of(flags: u32) -> Result<Access> {
@@ -37,6 +41,17 @@ fn access_of(flags: u32) -> Result<Access> {
         O_RDWR => Ok(Access { read: true, write: true }),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// What the tree calls opening an existing file.
+fn operations(kind: FileType, flags: u32, access: Access) -> Operations {
+    if kind == FileType::Directory {
+        return Operations::of(Operation::Readdir);
+    }
+    Operations::NONE
+        .with_if(access.read, Operation::Read)
+        .with_if(access.write, Operation::Write)
+        .with_if(flags & O_TRUNC != 0, Operation::Truncate)
 }
 
 impl Kernel {
@@ -74,16 +89,31 @@ impl Kernel {
             match resolved {
                 // A slash after a name that may have to be made: nothing but a directory could be meant.
                 Resolved::Found(found) if slash && found.last == Last::Name => return Err(Errno::EISDIR),
-                Resolved::Found(found) => return self.open_found(who, process, found, flags, access).await,
-                Resolved::Missing(_) if flags & O_CREAT == 0 => return Err(Errno::ENOENT),
-                Resolved::Missing(missing) => match self.open_new(who, &missing, flags, access, mode).await {
-                    Err(Errno::EEXIST) if flags & O_EXCL == 0 => {}
-                    done => return done,
-                },
+                Resolved::Found(found) => {
+                    if self.is_guarded(who) {
+                        let operations = operations(found.attr.kind, flags, access);
+                        self.permit(who, at, Object::Found(&found), operations).await?;
+                    }
+                    return self.open_found(who, process, found, flags, access).await;
+                }
+                Resolved::Missing(missing) if flags & O_CREAT == 0 => {
+                    if self.is_guarded(who) {
+                        let operations = operations(FileType::Regular, flags, access);
+                        self.permit(who, at, Object::Missing(&missing), operations).await?;
+                    }
+                    return Err(Errno::ENOENT);
+                }
+                Resolved::Missing(missing) => {
+                    match self.open_new(who, at, &missing, flags, access, mode).await {
+                        Err(Errno::EEXIST) if flags & O_EXCL == 0 => {}
+                        done => return done,
+                    }
+                }
                 Resolved::Descriptor(link) if link.rest.is_empty() => {
                     return self.reopen(who, link.pid, link.fd, flags, access).await;
                 }
                 Resolved::Descriptor(link) => {
+                    self.may_inspect(who, link.pid)?;
                     let start = self.descriptor(link.pid, link.fd)?;
                     let Some(start) = start.location() else { return Err(Errno::ENOTDIR) };
                     // Each such link starts a new walk, which counts its own links: the hops bound them all.
@@ -99,6 +129,7 @@ impl Kernel {
     async fn open_new(
         &self,
         who: &Who,
+        at: At<'_>,
         missing: &Missing,
         flags: u32,
         access: Access,
@@ -109,6 +140,10 @@ impl Kernel {
         }
         writable(&missing.parent)?;
         who.cred.check(&missing.parent_attr, WANT_WRITE | crate::cred::WANT_EXEC)?;
+        if self.is_guarded(who) {
+            let operations = Operations::of(Operation::Write).with_if(access.read, Operation::Read);
+            self.permit(who, at, Object::Missing(missing), operations).await?;
+        }
         let node = born(who, &missing.parent_attr, NewKind::Regular, mode);
         let fs = &missing.parent.mount.fs;
         let attr = fs.create(missing.parent.ino, &missing.name, &node).await?;
@@ -252,7 +287,15 @@ impl Kernel {
         flags: u32,
         access: Access,
     ) -> Result<Arc<Description>> {
+        self.may_inspect(who, pid)?;
         let old = self.descriptor(pid, fd)?;
+        if self.is_guarded(who) {
+            let kind = match old.kind() {
+                FileKind::Directory(_) => FileType::Directory,
+                _ => FileType::Regular,
+            };
+            self.permit(who, At::Cwd(b""), Object::Open(&old), operations(kind, flags, access)).await?;
+        }
         let entry = old.entry().cloned();
         match old.kind() {
             FileKind::Regular { location, .. } => {
@@ -324,23 +367,28 @@ impl Kernel {
             None => Who { cred: Arc::clone(self.cred()), ..self.host() },
         };
         who.cwd = cwd.clone();
-        let (location, attr) = match self.walk(&who, At::Cwd(path), true).await? {
-            Resolved::Found(found) => (found.location, found.attr),
+        let found = match self.walk(&who, At::Cwd(path), true).await? {
+            Resolved::Found(found) => found,
             Resolved::Missing(_) => return Err(Errno::ENOENT),
             Resolved::Descriptor(link) if link.rest.is_empty() => {
+                self.may_inspect(&who, link.pid)?;
                 let file = self.descriptor(link.pid, link.fd)?;
                 let location = file.location().ok_or(Errno::EACCES)?.clone();
                 let attr = location.getattr().await?;
-                (location, attr)
+                let parent = file.entry().cloned();
+                Found { location, attr, parent, last: Last::Name, trailing_slash: false, straight: false }
             }
             Resolved::Descriptor(_) => return Err(Errno::EACCES),
         };
+        let attr = found.attr;
         if attr.kind != FileType::Regular {
             return Err(Errno::EACCES);
         }
         who.cred.check(&attr, crate::cred::WANT_EXEC)?;
+        let resolved = self.program_path(&who, path, &found).await?;
+        let location = found.location;
         let file = location.mount.fs.open(attr.ino, Access { read: true, write: false }).await?;
-        Ok(Executable { location, attr, file })
+        Ok(Executable { location, attr, file, path: resolved })
     }
 }
 

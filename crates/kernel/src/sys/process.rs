@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use agentos_abi::process::{WCONTINUED, WNOHANG, WUNTRACED};
 
+use crate::permissions::Operation;
 use crate::process::Image;
 use crate::signals::Posted;
 use crate::table::Table;
@@ -239,15 +240,17 @@ impl Kernel {
         self.table.lock().get(process.pid).map_or(Pid::INIT, |e| e.ppid)
     }
 
-    /// The group of `pid` (0: the caller). ESRCH.
+    /// The group of `pid` (0: the caller). ESRCH, EACCES.
     pub fn getpgid(&self, process: &Process, pid: u32) -> Result<Pid> {
         let pid = if pid == 0 { process.pid } else { Pid(pid) };
+        self.may_touch(process.pid.0, pid.0, Operation::Inspect)?;
         Ok(self.table.lock().get(pid).ok_or(Errno::ESRCH)?.pgid)
     }
 
-    /// The session of `pid` (0: the caller). ESRCH.
+    /// The session of `pid` (0: the caller). ESRCH, EACCES.
     pub fn getsid(&self, process: &Process, pid: u32) -> Result<Pid> {
         let pid = if pid == 0 { process.pid } else { Pid(pid) };
+        self.may_touch(process.pid.0, pid.0, Operation::Inspect)?;
         Ok(self.table.lock().get(pid).ok_or(Errno::ESRCH)?.sid)
     }
 
@@ -291,6 +294,7 @@ impl Kernel {
     /// The process becomes another program: caught signals and close-on-exec descriptors go, memory is given back. ENOMEM,
     /// with nothing changed, when its arguments and environment find no room.
     pub fn exec(&self, process: &Process, image: Image) -> Result<()> {
+        let image = self.with_permitted_env(image, Some(process));
         if !process.recharge_memory(image.bytes()) {
             return Err(Errno::ENOMEM);
         }

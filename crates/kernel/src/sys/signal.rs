@@ -3,12 +3,13 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::permissions::Operation;
 use crate::signals::Posted;
 use crate::table::Entry;
 use crate::{Disposition, Errno, Kernel, Pid, Process, Result, Signal, WaitStatus};
 
 impl Kernel {
-    /// kill(2): `signal` `None` only checks. ESRCH, EPERM.
+    /// kill(2): `signal` `None` only checks. ESRCH, EPERM, EACCES if the permission tree forbids it for all.
     pub fn kill(&self, process: &Process, pid: i32, signal: Option<Signal>) -> Result<()> {
         let own_group = self.getpgid(process, 0)?;
         let cred = process.cred();
@@ -31,6 +32,11 @@ impl Kernel {
             .collect();
         if allowed.is_empty() {
             return Err(Errno::EPERM);
+        }
+        let may = |t: &&&Arc<Process>| self.may_touch(process.pid.0, t.pid.0, Operation::Signal).is_ok();
+        let allowed: Vec<_> = allowed.iter().filter(may).collect();
+        if allowed.is_empty() {
+            return Err(Errno::EACCES);
         }
         if let Some(signal) = signal {
             for target in allowed {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use agentos_vfs::{Attr, FileType, Found, Last, Location, Resolved, WalkContext, WalkFlags};
 
+use super::permit::Object;
 use crate::cred::WANT_EXEC;
+use crate::permissions::{Operation, Operations};
 use crate::{Cred, Errno, Kernel, Process, Result};
 
 /// Links through `/proc/<pid>/fd` within one path.
@@ -98,12 +100,19 @@ impl Kernel {
         let mut resolved = self.walk(who, at, follow_last).await?;
         for _ in 0..LINK_HOPS {
             let Resolved::Descriptor(link) = resolved else { return resolved.found() };
+            self.may_inspect(who, link.pid)?;
             let file = self.descriptor(link.pid, link.fd)?;
             let location = file.location().ok_or(Errno::ELOOP)?;
             if link.rest.is_empty() {
                 let attr = location.getattr().await?;
-                let (location, trailing_slash) = (location.clone(), link.trailing_slash);
-                return Ok(Found { location, attr, parent: None, last: Last::Name, trailing_slash });
+                return Ok(Found {
+                    location: location.clone(),
+                    attr,
+                    parent: file.entry().cloned(),
+                    last: Last::Name,
+                    trailing_slash: link.trailing_slash,
+                    straight: false,
+                });
             }
             resolved = self.walk(who, At::Directory(location, &link.rest), follow_last).await?;
         }
@@ -113,6 +122,9 @@ impl Kernel {
     /// The directory at a path. ENOENT, ENOTDIR, EACCES without search permission.
     pub async fn resolve_directory(&self, who: &Who, at: At<'_>) -> Result<Location> {
         let found = self.found(who, at, true).await?;
+        if self.is_guarded(who) {
+            self.permit(who, at, Object::Found(&found), Operations::of(Operation::Exists)).await?;
+        }
         if found.attr.kind != FileType::Directory {
             return Err(Errno::ENOTDIR);
         }

@@ -24,6 +24,7 @@ async fn program(cpu_limit_ns: u64) -> (Arc<Kernel>, Arc<Process>) {
         hostname: "agentos".into(),
         cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
         env: Vec::new(),
+        permissions: None,
         observer: None,
     })
     .await

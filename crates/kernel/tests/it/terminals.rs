@@ -30,6 +30,7 @@ async fn kernel() -> Arc<Kernel> {
         hostname: "agentos".into(),
         cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
         env: Vec::new(),
+        permissions: None,
         observer: None,
     })
     .await

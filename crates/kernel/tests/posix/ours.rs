@@ -59,6 +59,7 @@ impl Ours {
             hostname: "posix".into(),
             cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
             env: Vec::new(),
+            permissions: None,
             observer: None,
         };
         let kernel = runtime.block_on(Kernel::new(config)).unwrap();
@@ -197,7 +198,7 @@ impl System for Ours {
     }
 
     fn list(&mut self, handle: &str) -> Result<Vec<Vec<u8>>> {
-        let entries = self.wait(self.kernel.read_directory(&self.file(handle), 0))?;
+        let entries = self.wait(self.kernel.read_directory(None, &self.file(handle), 0))?;
         Ok(entries.iter().skip(2).map(|entry| entry.name.to_vec()).collect())
     }
 

@@ -140,7 +140,8 @@ pub struct PermissionDenial {
     pub operation: String,
     /// The resolved resource.
     pub resource: String,
-    /// The rule that decided, as a path into the tree such as `fs.rules[2]`; `None`: the default did.
+    /// What decided, as a path into the tree such as `fs.rules[2]`, or the name of a domain that is the same for all; `None`:
+    /// the default of the domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// JSON of the smallest rule that would allow it.
@@ -242,6 +243,15 @@ impl WireError {
         let issue = ConfigIssue { path: path.into(), reason: reason.into() };
         WireError::new(code::INVALID_CONFIG, format!("{}: {}", issue.path, issue.reason))
             .with(ErrorDetails { config: Some(issue), ..ErrorDetails::default() })
+    }
+
+    /// Something that the permission tree forbids.
+    #[must_use]
+    pub fn denied(denial: PermissionDenial) -> Self {
+        let PermissionDenial { domain, operation, resource, .. } = &denial;
+        let message = format!("permission denied: {domain} {operation} on {resource}");
+        WireError::new(code::PERMISSION_DENIED, message)
+            .with(ErrorDetails { permission: Some(denial), ..ErrorDetails::default() })
     }
 
     /// A failed agent.

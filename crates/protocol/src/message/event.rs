@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecodeError, EncodeError, LimitInfo, decode_named, encode_named};
+use super::{DecodeError, EncodeError, LimitInfo, PermissionDenial, decode_named, encode_named};
 
 /// An event. Events of a later version are skipped by the reader.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,8 @@ pub enum Event {
     Progress(Progress),
     /// A VM uses 80 % of a limit.
     LimitWarning(LimitWarning),
+    /// The permission tree of a VM denied something to a guest, or would have.
+    PermissionDenied(PermissionDenied),
     /// A VM ended without being asked to.
     VmClosed(VmClosed),
 }
@@ -39,6 +41,21 @@ pub struct LimitWarning {
     pub limit: LimitInfo,
 }
 
+/// The permission tree of a VM denied something to a guest, or would have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PermissionDenied {
+    /// The VM.
+    pub vm_id: String,
+    /// What was denied, and what would allow it.
+    pub denial: PermissionDenial,
+    /// It did not happen. In a dry run it did.
+    pub enforced: bool,
+    /// How often it came so far: it is told at the first, tenth, hundredth time and so on. After a hundred different ones
+    /// those that are new are counted together.
+    pub count: u64,
+}
+
 /// A VM ended without being asked to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -58,6 +75,7 @@ impl Event {
         decode_named(payload, |name, body| match name {
             "progress" => Some(Progress::deserialize(body).map(Event::Progress)),
             "vm.limitWarning" => Some(LimitWarning::deserialize(body).map(Event::LimitWarning)),
+            "vm.permissionDenied" => Some(PermissionDenied::deserialize(body).map(Event::PermissionDenied)),
             "vm.closed" => Some(VmClosed::deserialize(body).map(Event::VmClosed)),
             _ => None,
         })
@@ -71,6 +89,7 @@ impl Event {
         match self {
             Event::Progress(body) => encode_named("progress", body),
             Event::LimitWarning(body) => encode_named("vm.limitWarning", body),
+            Event::PermissionDenied(body) => encode_named("vm.permissionDenied", body),
             Event::VmClosed(body) => encode_named("vm.closed", body),
         }
     }

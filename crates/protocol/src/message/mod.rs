@@ -90,6 +90,9 @@ calls! {
         Rollback = "layer.rollback" -> Empty,
         DiffMoments = "layer.diff" -> DiffReply,
 
+        ExplainPermission = "permission.explain" -> PermissionExplanation,
+        LearnedPermissions = "permission.learned" -> LearnedPermissionsReply,
+
         Exec = "process.exec" -> ExecReply,
         Spawn = "process.spawn" -> SpawnReply,
         ReadOutput = "process.readOutput" -> ReadOutputReply,

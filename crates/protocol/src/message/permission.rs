@@ -27,6 +27,19 @@ pub struct Permissions {
     pub tool: Option<PermissionScope>,
 }
 
+/// How a tree is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PermissionsMode {
+    /// What it denies does not happen.
+    #[default]
+    Enforce,
+    /// What it denies happens, and is told as an event.
+    DryRun,
+    /// As a dry run; and what is used is noted, with or without a tree.
+    Learn,
+}
+
 /// A domain: one mode for all, or rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -75,4 +88,57 @@ pub struct PermissionRule {
     /// Globs over the resource (other domains); absent means all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patterns: Option<Vec<String>>,
+}
+
+/// Asks what the tree says of an operation, without doing it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExplainPermission {
+    /// The VM.
+    pub vm_id: String,
+    /// The domain, such as `fs`.
+    pub domain: String,
+    /// The operation, such as `write`.
+    pub operation: String,
+    /// The resource. A path is resolved as the operation would resolve it.
+    pub resource: String,
+}
+
+/// What the tree says of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PermissionExplanation {
+    /// The domain.
+    pub domain: String,
+    /// The operation.
+    pub operation: String,
+    /// The resolved resource.
+    pub resource: String,
+    /// What happens.
+    pub mode: PermissionMode,
+    /// What decided, as a path into the tree such as `fs.rules[2]`, or the name of a domain that is the same for all; `None`:
+    /// the default of the domain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// JSON of the smallest rule that would allow it, if it is not allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_that_would_allow: Option<String>,
+}
+
+/// Asks for the smallest tree that allows what guests did so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LearnedPermissions {
+    /// The VM.
+    pub vm_id: String,
+    /// Eight and more files of a directory that were used in the same way become `directory/*`.
+    pub generalise: bool,
+}
+
+/// A learned tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LearnedPermissionsReply {
+    /// The tree.
+    pub permissions: Permissions,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MountSpec, Permissions, WirePath};
+use super::{MountSpec, Permissions, PermissionsMode, WirePath};
 
 /// Asks who the sidecar is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,6 +158,8 @@ pub struct VmConfig {
     /// The permission tree; absent allows all inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Permissions>,
+    /// How the tree is meant.
+    pub permissions_mode: PermissionsMode,
     /// Host loopback ports that guests may reach.
     pub loopback_exempt_ports: Vec<u16>,
     /// Directories of wasm binaries, mounted at `/__agentos/commands/{index}/`.

@@ -29,6 +29,9 @@ pub struct Found {
     pub last: Last,
     /// The path ended in `/`; the inode then is a directory.
     pub trailing_slash: bool,
+    /// Neither a link nor `..` was followed: where the walk began and the names of the path, one after the other, are the
+    /// canonical path.
+    pub straight: bool,
 }
 
 impl Found {
@@ -50,6 +53,8 @@ pub struct Missing {
     pub name: NameBuf,
     /// The path ended in `/`: only a directory may be created.
     pub trailing_slash: bool,
+    /// As in [`Found`].
+    pub straight: bool,
 }
 
 /// A path that leads to an open descriptor: `/proc/self/fd/3`.

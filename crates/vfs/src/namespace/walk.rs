@@ -70,6 +70,8 @@ struct Walker<'a> {
     /// In a beneath walk, the directories from the start to here. `..` goes back along them, so that a directory moved
     /// away meanwhile opens no way out.
     trail: Option<Vec<(Arc<Mount>, Ino)>>,
+    /// See [`Found::straight`].
+    straight: bool,
 }
 
 impl Namespace {
@@ -111,7 +113,7 @@ impl Namespace {
         let (mut ino, mut at) = (start.ino, skip_slashes(path, 0));
         let attr = match descend(cx, &table, mount, ino, path, at, flags) {
             Some(Descent { dir, at, reached: Reached::Last(attr) }) => {
-                return reached_last(mount, dir, &path[at..], attr, flags);
+                return reached_last(mount, dir, &path[at..], attr, flags, true);
             }
             Some(Descent { dir, at: next, reached: Reached::Directory(attr) }) => {
                 (ino, at) = (dir, next);
@@ -120,7 +122,7 @@ impl Namespace {
             None => answer!(cx, mount.fs.getattr(ino))?,
         };
         let trail = flags.beneath.then(Vec::new);
-        let mut walker = Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table };
+        let mut walker = Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table, straight: true };
         walker.walk(path, at, flags).await
     }
 }
@@ -143,7 +145,14 @@ fn descend(
 }
 
 /// What a path leads to whose last component, in the directory `dir`, is known.
-fn reached_last(mount: &Arc<Mount>, dir: Ino, last: &[u8], attr: Attr, flags: WalkFlags) -> Result<Resolved> {
+fn reached_last(
+    mount: &Arc<Mount>,
+    dir: Ino,
+    last: &[u8],
+    attr: Attr,
+    flags: WalkFlags,
+    straight: bool,
+) -> Result<Resolved> {
     let (name, trailing_slash) = match memchr(b'/', last) {
         Some(end) => (&last[..end], true),
         None => (last, false),
@@ -157,6 +166,7 @@ fn reached_last(mount: &Arc<Mount>, dir: Ino, last: &[u8], attr: Attr, flags: Wa
         parent: Some((Location { mount: mount.clone(), ino: dir }, NameBuf::new(name)?)),
         last: Last::Name,
         trailing_slash,
+        straight,
     }))
 }
 
@@ -174,7 +184,8 @@ impl Walker<'_> {
                 (self.ino, at) = (down.dir, down.at);
                 match down.reached {
                     Reached::Last(attr) => {
-                        return reached_last(&self.mount, self.ino, &path[at..], attr, flags);
+                        let last = &path[at..];
+                        return reached_last(&self.mount, self.ino, last, attr, flags, self.straight);
                     }
                     Reached::Directory(attr) => self.attr = attr,
                 }
@@ -195,6 +206,7 @@ impl Walker<'_> {
             (self.cx.may_search)(&self.attr)?;
             if name == b"." || name == b".." {
                 if name == b".." {
+                    self.straight = false;
                     self.up().await?;
                 }
                 if last {
@@ -215,6 +227,7 @@ impl Walker<'_> {
                         parent_attr: self.attr,
                         name: NameBuf::new(name)?,
                         trailing_slash,
+                        straight: self.straight,
                     }));
                 }
                 Err(error) => return Err(error),
@@ -226,6 +239,7 @@ impl Walker<'_> {
                 if links > SYMLINK_MAX {
                     return Err(Errno::ELOOP);
                 }
+                self.straight = false;
                 let link = answer!(self.cx, self.mount.fs.readlink(child.ino, self.cx.pid))?;
                 match link {
                     Link::Path(target) => {
@@ -253,6 +267,7 @@ impl Walker<'_> {
                     parent: Some(parent),
                     last: Last::Name,
                     trailing_slash,
+                    straight: self.straight,
                 }));
             }
             if child.kind != FileType::Directory {
@@ -269,7 +284,8 @@ impl Walker<'_> {
 
     fn found(&self, last: Last, trailing_slash: bool) -> Resolved {
         let (location, attr) = (self.location(), self.attr);
-        Resolved::Found(Found { location, attr, parent: None, last, trailing_slash })
+        let straight = self.straight;
+        Resolved::Found(Found { location, attr, parent: None, last, trailing_slash, straight })
     }
 
     /// The path to walk instead of a link: its target and `rest`, which is empty or begins with a slash.

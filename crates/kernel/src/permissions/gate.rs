@@ -1,0 +1,101 @@
+//! What becomes of the tree's word in a machine: it is enforced, only told, or what is used is noted. It asks about resolved
+//! resources; the system calls bring them.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::learned::Learned;
+use super::told::Told;
+use super::{Denial, Domain, Operation, Permissions, ScopeSource};
+use crate::{LimitHit, Notice, Observer};
+
+/// How a tree is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// What it denies does not happen.
+    #[default]
+    Enforce,
+    /// What it denies is told and happens.
+    DryRun,
+    /// As a dry run; and what is used is noted.
+    Learn,
+}
+
+/// A tree and how it is meant.
+#[derive(Clone, Debug, Default)]
+pub struct Guarded {
+    /// The tree.
+    pub tree: Arc<Permissions>,
+    /// How it is meant.
+    pub policy: Policy,
+}
+
+/// A denial that is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldDenial {
+    /// What is denied.
+    pub denial: Denial,
+    /// It did not happen; in a dry run it did.
+    pub enforced: bool,
+    /// How often it came so far: it is told at the first, tenth, hundredth time and so on.
+    pub count: u64,
+}
+
+/// The gate of a machine.
+pub(crate) struct Gate {
+    guarded: Guarded,
+    minds: [bool; Domain::ALL.len()],
+    told: Mutex<Told>,
+    learned: Mutex<Learned>,
+    observer: Option<Arc<dyn Observer>>,
+}
+
+impl Gate {
+    pub(crate) fn new(guarded: Guarded, observer: Option<Arc<dyn Observer>>) -> Self {
+        let learns = guarded.policy == Policy::Learn;
+        let minds = Domain::ALL.map(|domain| learns || !guarded.tree.is_free(domain));
+        Gate { guarded, minds, told: Mutex::default(), learned: Mutex::default(), observer }
+    }
+
+    pub(crate) fn guarded(&self) -> &Guarded {
+        &self.guarded
+    }
+
+    /// Whether anything of this domain has to be asked.
+    pub(crate) fn minds(&self, domain: Domain) -> bool {
+        self.minds[domain as usize]
+    }
+
+    /// Asks. A denial that is enforced is the error; all are told.
+    pub(crate) fn pass(&self, operation: Operation, resource: &[u8]) -> Result<(), Denial> {
+        if self.guarded.policy == Policy::Learn {
+            self.learned.lock().note(operation, resource);
+        }
+        self.judge(self.guarded.tree.check(operation, resource))
+    }
+
+    /// Asks whether something may have another name; see [`Permissions::passage`].
+    pub(crate) fn passage(&self, from: &[u8], to: &[u8], directory: bool) -> Result<(), Denial> {
+        if self.guarded.policy == Policy::Learn {
+            self.learned.lock().note_move(from, to, directory);
+        }
+        self.judge(self.guarded.tree.passage(from, to, directory))
+    }
+
+    fn judge(&self, answer: Result<(), Denial>) -> Result<(), Denial> {
+        let Err(denial) = answer else { return Ok(()) };
+        let enforced = self.guarded.policy == Policy::Enforce;
+        let count = self.told.lock().count(&denial);
+        if let (Some(count), Some(observer)) = (count, &self.observer) {
+            observer.notice(Notice::Denied(ToldDenial { denial: denial.clone(), enforced, count }));
+        }
+        if enforced { Err(denial) } else { Ok(()) }
+    }
+
+    /// The smallest tree that allows what was used; `None` if nothing is noted here.
+    pub(crate) fn learned(&self, generalise: bool) -> Option<Result<Vec<(Domain, ScopeSource)>, LimitHit>> {
+        // Of a copy: the tree takes its time, and guests go on.
+        (self.guarded.policy == Policy::Learn).then(|| self.learned.lock().clone().tree(generalise))
+    }
+}
