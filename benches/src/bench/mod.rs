@@ -1,5 +1,6 @@
 //! The benches: one file each, registered in one table. Each has a sidecar of its own and a time to end in.
 
+mod checkpoints;
 mod cli;
 mod exec;
 mod files;
@@ -58,6 +59,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     bench!(pipe, 90, ["pipeline_100", "pipe_throughput"]),
     bench!(vm, 30, ["vm_create", "vm_dispose"]),
     bench!(vm_fork, 60, ["vm_fork", "vm_fork_rss"]),
+    bench!(checkpoints, 60, ["checkpoint", "stat_after_checkpoints"]),
     bench!(cli, 30, ["cli_exec_true"]),
     bench!(files, 60, ["read_1k", "write_1k", "read_10m", "write_10m"]),
     bench!(resident, 30, ["read_100m_rss"]),
