@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::{Attr, Errno, FileContent, FileType, Ino, InodePin, NameBuf, Reply, Result, SetAttr};
+use crate::{Attr, Errno, FileContent, FileType, Ino, InodePin, Location, NameBuf, Reply, Result, SetAttr};
 
 /// One component of a path: bytes, no `/`, not empty, at most 255 bytes. `.` and `..` never reach a file system.
 pub type Name = [u8];
@@ -64,6 +64,13 @@ pub enum Link {
         pid: u32,
         /// Its descriptor.
         fd: u32,
+        /// What readlink(2) shows.
+        shown: Vec<u8>,
+    },
+    /// To this directory, which may have no path any more (`/proc/self/cwd`).
+    Directory {
+        /// The directory.
+        place: Location,
         /// What readlink(2) shows.
         shown: Vec<u8>,
     },

@@ -121,7 +121,7 @@ impl Kernel {
         }
         match found.location.mount.fs.readlink(found.location.ino, who.pid).await? {
             Link::Path(path) => Ok(path),
-            Link::Descriptor { shown, .. } => Ok(shown),
+            Link::Descriptor { shown, .. } | Link::Directory { shown, .. } => Ok(shown),
         }
     }
 

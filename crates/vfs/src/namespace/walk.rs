@@ -246,7 +246,15 @@ impl Walker<'_> {
                         path = Cow::Owned(self.enter_link(target, &path[end..], flags).await?);
                         (at, anew) = (0, true);
                     }
-                    Link::Descriptor { .. } if flags.beneath => return Err(Errno::EPERM),
+                    Link::Descriptor { .. } | Link::Directory { .. } if flags.beneath => {
+                        return Err(Errno::EPERM);
+                    }
+                    Link::Directory { place, .. } => {
+                        self.attr = answer!(self.cx, place.mount.fs.getattr(place.ino))?;
+                        (self.mount, self.ino) = (place.mount, place.ino);
+                        path = Cow::Owned([b".", &path[end..]].concat());
+                        (at, anew) = (0, true);
+                    }
                     Link::Descriptor { pid, fd, .. } => {
                         let rest = path[next..].to_vec();
                         return Ok(Resolved::Descriptor(Descriptor { pid, fd, rest, trailing_slash }));

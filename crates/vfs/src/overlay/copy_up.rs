@@ -84,7 +84,7 @@ impl Shared {
             FileType::Regular => Body::Regular(self.content(source, attr.size.min(keep)).await?),
             FileType::Symlink => match fs.readlink(source.ino, 0).await? {
                 Link::Path(target) => Body::Symlink(target.into()),
-                Link::Descriptor { .. } => return Err(Errno::EPERM),
+                Link::Descriptor { .. } | Link::Directory { .. } => return Err(Errno::EPERM),
             },
             FileType::CharDevice => Body::CharDevice(attr.rdev),
             FileType::BlockDevice => Body::BlockDevice(attr.rdev),

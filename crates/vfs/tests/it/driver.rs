@@ -123,7 +123,7 @@ impl PathDriver for TreeDriver {
         Box::pin(async move {
             match self.0.readlink(self.0.ino_at(path)?, 0).await? {
                 Link::Path(target) => Ok(String::from_utf8_lossy(&target).into_owned()),
-                Link::Descriptor { .. } => Err(Errno::EINVAL),
+                Link::Descriptor { .. } | Link::Directory { .. } => Err(Errno::EINVAL),
             }
         })
     }

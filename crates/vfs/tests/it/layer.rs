@@ -31,7 +31,7 @@ pub fn dump(layer: &Layer) -> Dump {
             FileType::Regular => tree.read_file(&path).unwrap(),
             FileType::Symlink => match wait(tree.readlink(ino, 0)).unwrap() {
                 Link::Path(target) => target,
-                Link::Descriptor { .. } => unreachable!(),
+                Link::Descriptor { .. } | Link::Directory { .. } => unreachable!(),
             },
             _ => Vec::new(),
         };

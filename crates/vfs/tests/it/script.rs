@@ -108,6 +108,7 @@ impl Script {
             "readlink" => match wait(fs.readlink(self.ino(word(1))?, 1))? {
                 Link::Path(path) => Ok(String::from_utf8_lossy(&path).into_owned()),
                 Link::Descriptor { .. } => Ok("descriptor".to_owned()),
+                Link::Directory { .. } => Ok("directory".to_owned()),
             },
             "stat" => {
                 let attr = wait(fs.getattr(self.ino(word(1))?))?;
