@@ -31,12 +31,9 @@ pub(crate) fn check(mounts: &[MountSpec]) -> Result<(), WireError> {
         let refuse =
             |field: &str, reason: String| WireError::invalid_config(format!("mounts[{n}].{field}"), reason);
         GuestPath::strict(&mount.path).map_err(|e| refuse("path", e.to_string()))?;
-        match &mount.source {
-            MountSource::Plugin { id, .. } => {
-                let reason = format!("unknown plugin `{id}`; this version has memory and host_dir");
-                return Err(refuse("plugin.id", reason));
-            }
-            _ => {}
+        if let MountSource::Plugin { id, .. } = &mount.source {
+            let reason = format!("unknown plugin `{id}`; this version has memory and host_dir");
+            return Err(refuse("plugin.id", reason));
         }
     }
     if mounts.len() > MAX_MOUNTS {
@@ -78,7 +75,7 @@ pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec
 /// Places that the kernel keeps for itself.
 fn reserved(path: &GuestPath) -> bool {
     let below = |kept: &&str| GuestPath::new(kept).is_ok_and(|kept| path.starts_with(&kept));
-    path.as_bytes() == b"/dev" || KEPT.iter().any(|kept| below(&kept))
+    path.as_bytes() == b"/dev" || KEPT.iter().any(below)
 }
 
 /// The file systems that a copy of this VM mounts, in order: those in memory are copied, others are the same ones.

@@ -207,7 +207,7 @@ impl VirtualFileSystem for Fickle {
         }
     }
     fn write<'a>(&'a self, _: &'a Path, _: Option<u64>, _: Vec<u8>) -> DriverFuture<'a, ()> {
-        ready(if self.turn() % 2 == 0 { Ok(()) } else { Err(Errno::EINTR) })
+        ready(if self.turn().is_multiple_of(2) { Ok(()) } else { Err(Errno::EINTR) })
     }
     fn create<'a>(&'a self, path: &'a Path, _: u32) -> DriverFuture<'a, DriverStat> {
         self.stat(path)
