@@ -101,6 +101,38 @@ pub(crate) fn looper(operation: Operation, directory: &str, times: u32) -> Resul
     ))
 }
 
+/// Makes `path`, an absolute path, and appends `size` bytes to it `times` times, each followed by fdatasync(2).
+pub(crate) fn syncer(path: &str, size: u32, times: u32) -> Result<Vec<u8>> {
+    let path = path.trim_start_matches('/');
+    let len = path.len();
+    // Flags: create and truncate; rights: fd_write and fd_datasync. The open descriptor is stored at 16, what is written at 32.
+    compile(&format!(
+        r#"(module
+          (import "wasi_snapshot_preview1" "path_open"
+            (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "fd_datasync" (func $sync (param i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (import "agentos_v1" "getpid" (func $getpid (result i32)))
+          (memory (export "memory") 4)
+          (data (i32.const 64) "{path}")
+          (func $check (param $errno i32)
+            (if (local.get $errno) (then (call $exit (i32.const 1)))))
+          (func (export "_start") (local $i i32)
+            (drop (call $getpid))
+            (i32.store (i32.const 32) (i32.const 65536))
+            (i32.store (i32.const 36) (i32.const {size}))
+            (call $check (call $open (i32.const 3) (i32.const 0) (i32.const 64) (i32.const {len})
+               (i32.const 9) (i64.const 65) (i64.const 0) (i32.const 0) (i32.const 16)))
+            (loop $again
+              (call $check (call $write (i32.load (i32.const 16)) (i32.const 32) (i32.const 1) (i32.const 20)))
+              (if (i32.ne (i32.load (i32.const 20)) (i32.const {size})) (then unreachable))
+              (call $check (call $sync (i32.load (i32.const 16))))
+              (local.set $i (i32.add (local.get $i) (i32.const 1)))
+              (br_if $again (i32.lt_u (local.get $i) (i32.const {times}))))))"#
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +140,7 @@ mod tests {
     #[test]
     fn programs_are_modules() {
         assert_eq!(filler().unwrap()[..4], *b"\0asm");
+        assert_eq!(syncer("/tmp/f", 100, 10).unwrap()[..4], *b"\0asm");
         for operation in [Operation::Stat, Operation::Open, Operation::Readdir] {
             assert_eq!(looper(operation, "/bench/files", 10).unwrap()[..4], *b"\0asm");
         }

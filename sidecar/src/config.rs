@@ -35,6 +35,7 @@ fn guest_path(field: &str, path: impl AsRef<[u8]>) -> Result<GuestPath, WireErro
 
 pub(crate) fn check(config: &VmConfig) -> Result<Checked, WireError> {
     not_here_yet(config)?;
+    crate::persistence::check(config)?;
     let limits = limits(&config.limits)?;
     let hostname = config.hostname.clone().unwrap_or_else(|| "agentos".into());
     let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
@@ -195,6 +196,8 @@ pub(crate) fn variable(field: &str, name: &str, value: &str) -> Result<Vec<u8>, 
 
 #[cfg(test)]
 mod tests {
+    use agentos_protocol::message::PersistenceSpec;
+
     use super::*;
 
     fn path_of(change: impl FnOnce(&mut VmConfig)) -> String {
@@ -217,6 +220,16 @@ mod tests {
         assert_eq!(path_of(|c| c.limits.pty_cols = 0), "limits.ptyCols");
         assert_eq!(path_of(|c| c.limits.sockets = 3), "limits.sockets");
         assert_eq!(path_of(|c| c.root.read_only = true), "");
+        let directory = |path: &str| Some(PersistenceSpec::Directory { path: path.into() });
+        assert_eq!(path_of(|c| c.persistence = directory("/var/vm")), "");
+        assert_eq!(path_of(|c| c.persistence = directory("vm")), "persistence.directory.path");
+        let sqlite = Some(PersistenceSpec::Sqlite { path: "vm.db".into() });
+        assert_eq!(path_of(|c| c.persistence = sqlite), "persistence.sqlite.path");
+        let nothing_changes = |c: &mut VmConfig| {
+            c.persistence = directory("/var/vm");
+            c.root.read_only = true;
+        };
+        assert_eq!(path_of(nothing_changes), "persistence");
         assert_eq!(path_of(|c| drop(c.env.insert("A=B".into(), String::new()))), "env.A=B");
     }
 }

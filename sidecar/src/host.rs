@@ -1,13 +1,16 @@
 //! What all VMs of this process share: the executor, the base layer, and the count of VMs and clients.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use agentos_executor::Executor;
 use agentos_protocol::Connection;
 use agentos_protocol::message::{Event, Progress};
+use agentos_store::Place;
 use agentos_vfs::Layer;
+use agentos_vfs::host_dir::Private;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +33,10 @@ pub(crate) struct Host {
     next: AtomicU64,
     /// Where the socket is, if there is one.
     pub(crate) socket_directory: Mutex<Option<std::path::PathBuf>>,
+    /// Stores of VMs; no mount may show them.
+    pub(crate) stores: Mutex<Vec<Place>>,
+    /// Directories of the host that VMs see, each for as long as something holds it open.
+    shown: Mutex<Vec<(Weak<Private>, PathBuf)>>,
     /// A client or VM came or went.
     pub(crate) changed: Notify,
     /// The sidecar ends.
@@ -48,6 +55,8 @@ impl Host {
             clients: Mutex::default(),
             next: AtomicU64::new(1),
             socket_directory: Mutex::new(None),
+            stores: Mutex::default(),
+            shown: Mutex::default(),
             changed: Notify::new(),
             shutdown: CancellationToken::new(),
         })
@@ -87,6 +96,19 @@ impl Host {
         let mut own = vec![self.executor.cache_directory().to_owned()];
         own.extend(self.socket_directory.lock().clone());
         own
+    }
+
+    /// A VM sees a directory of the host, for as long as `held` lives.
+    pub(crate) fn shows(&self, held: &Arc<Private>, directory: &Path) {
+        let mut shown = self.shown.lock();
+        shown.retain(|(held, _)| held.strong_count() > 0);
+        shown.push((Arc::downgrade(held), directory.to_owned()));
+    }
+
+    /// The directories of the host that VMs see.
+    pub(crate) fn shown(&self) -> Vec<PathBuf> {
+        let shown = self.shown.lock();
+        shown.iter().filter(|(held, _)| held.strong_count() > 0).map(|(_, path)| path.clone()).collect()
     }
 
     fn progress(&self, what: &str, done: usize, total: usize) {

@@ -11,6 +11,7 @@ mod layers;
 mod notices;
 mod options;
 mod permissions;
+mod persistence;
 mod root;
 mod server;
 mod service;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use agentos_kernel::{Errno, Observer, Warning};
-use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, code};
-use agentos_vfs::{Tree, TreeLimits, Usage};
+use agentos_protocol::{Connection, WireError};
+use agentos_vfs::{Layer, Tree, TreeLimits, Usage};
 
 use crate::config::Checked;
 use crate::errors::failed;
 use crate::host::Host;
+use crate::persistence::{self, Persistence};
 
 /// A root file system.
 pub(crate) struct Root {
@@ -17,12 +18,14 @@ pub(crate) struct Root {
     pub(crate) tree: Tree,
     /// What of it came with the base, and is not charged to the VM.
     base: Usage,
+    /// What keeps it; copies are kept nowhere.
+    persistence: Option<Persistence>,
 }
 
 impl Root {
     /// A root that starts as this one is now.
     pub(crate) fn fork(&self, checked: &Checked, observer: &Arc<dyn Observer>) -> Self {
-        let root = Root { tree: self.tree.copy(), base: self.base };
+        let root = Root { tree: self.tree.copy(), base: self.base, persistence: None };
         root.warn(checked, observer);
         root
     }
@@ -31,6 +34,14 @@ impl Root {
     pub(crate) fn finished(&self, config: &VmConfig) {
         if config.root.read_only {
             self.tree.seal();
+        }
+    }
+
+    /// The VM ended: everything is kept, if it is to be.
+    pub(crate) async fn close(&self) -> Result<(), WireError> {
+        match &self.persistence {
+            Some(persistence) => persistence.close().await,
+            None => Ok(()),
         }
     }
 
@@ -51,6 +62,8 @@ pub(crate) async fn make(
     host: &Arc<Host>,
     checked: &Checked,
     config: &VmConfig,
+    vm_id: &str,
+    connection: &Connection,
     observer: &Arc<dyn Observer>,
 ) -> Result<Root, WireError> {
     let base = host
@@ -58,28 +71,44 @@ pub(crate) async fn make(
         .await
         .map_err(|reason| WireError::new(code::INTERNAL, format!("prepare the machine: {reason}")))?;
     let used = base.usage();
+    let mut opened = persistence::open(host, config, &base).await?;
+    let begin = opened.as_ref().map_or(&base, |opened| opened.root.layer());
     // The base is not charged to the VM: the limits are what it can add.
     let tree = Tree::from_layer_with(
-        &base,
+        begin,
         TreeLimits {
             bytes: checked.limits.fs_bytes.saturating_add(used.bytes),
             inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
         },
     );
-    furnish(&tree, checked, config).map_err(|e| failed(e, "furnish", "/"))?;
-    let root = Root { tree, base: used };
+    let furnished = furnished(checked, config);
+    // What was furnished like this before belongs to the guest by now.
+    if opened.as_ref().is_none_or(|opened| opened.root.note() != Some(&furnished)) {
+        furnish(&tree, &base, checked, config).map_err(|e| failed(e, "furnish", "/"))?;
+    }
+    if let Some(opened) = &mut opened {
+        opened.root.set_note(furnished);
+    }
+    let persistence = opened.map(|opened| opened.keep(&tree, vm_id, connection)).transpose()?;
+    let root = Root { tree, base: used, persistence };
     root.warn(checked, observer);
     Ok(root)
 }
 
-/// What differs from VM to VM in the root: host name, user, instructions.
-fn furnish(tree: &Tree, checked: &Checked, config: &VmConfig) -> Result<(), Errno> {
+/// All that [`furnish`] looks at, as bytes that can be kept and compared.
+fn furnished(checked: &Checked, config: &VmConfig) -> Vec<u8> {
+    let user = &checked.user;
+    let instructions = &config.additional_instructions;
+    format!("{:?}", (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions))
+        .into_bytes()
+}
+
+/// What differs from VM to VM in the root: host name, user, instructions. Doing it again changes nothing more.
+fn furnish(tree: &Tree, base: &Layer, checked: &Checked, config: &VmConfig) -> Result<(), Errno> {
     let hostname = &checked.hostname;
     tree.put_file("/etc/hostname", 0o644, 0, 0, format!("{hostname}\n").into_bytes())?;
     if hostname != "agentos" {
-        let mut hosts = tree.read_file("/etc/hosts")?;
-        hosts.extend_from_slice(format!("127.0.1.1\t{hostname}\n").as_bytes());
-        tree.put_file("/etc/hosts", 0o644, 0, 0, hosts)?;
+        replace_line(tree, "/etc/hosts", "127.0.1.1\t", &format!("127.0.1.1\t{hostname}\n"))?;
     }
     let user = &checked.user;
     let known = matches!((user.name.as_str(), user.uid, user.gid), ("agentos", 1000, 1000) | ("root", 0, 0));
@@ -88,24 +117,24 @@ fn furnish(tree: &Tree, checked: &Checked, config: &VmConfig) -> Result<(), Errn
     }
     if !known {
         let (name, uid, gid, home) = (&user.name, user.uid, user.gid, &checked.home);
-        replace_line(tree, "/etc/passwd", name, &format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n"))?;
-        replace_line(tree, "/etc/group", name, &format!("{name}:x:{gid}:\n"))?;
+        let entry = format!("{name}:");
+        replace_line(tree, "/etc/passwd", &entry, &format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n"))?;
+        replace_line(tree, "/etc/group", &entry, &format!("{name}:x:{gid}:\n"))?;
         tree.put_dir("/workspace", 0o755, uid, gid)?;
     }
     if let Some(more) = &config.additional_instructions {
-        let mut all = tree.read_file("/etc/agentos/instructions.md")?;
+        let mut all = Tree::from_layer(base).read_file("/etc/agentos/instructions.md")?;
         all.extend_from_slice(format!("\n{}\n", more.trim_end()).as_bytes());
         tree.put_file("/etc/agentos/instructions.md", 0o444, 0, 0, all)?;
     }
     Ok(())
 }
 
-/// Replaces the line of `name` in a colon-separated file, or appends it.
-fn replace_line(tree: &Tree, file: &str, name: &str, line: &str) -> Result<(), Errno> {
+/// Replaces the lines that begin with `prefix`, or appends one.
+fn replace_line(tree: &Tree, file: &str, prefix: &str, line: &str) -> Result<(), Errno> {
     let old = tree.read_file(file)?;
-    let prefix = format!("{name}:").into_bytes();
-    let mut all: Vec<u8> =
-        old.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(&prefix)).flatten().copied().collect();
+    let others = old.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(prefix.as_bytes()));
+    let mut all: Vec<u8> = others.flatten().copied().collect();
     all.extend_from_slice(line.as_bytes());
     tree.put_file(file, 0o644, 0, 0, all)?;
     Ok(())

@@ -64,10 +64,21 @@ impl Vm {
         let permissions = crate::permissions::compile(&config)?;
         let id = format!("vm-{}", host.next_id());
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
-        let root = root::make(host, &checked, &config, &observer).await?;
+        let root = root::make(host, &checked, &config, &id, connection, &observer).await?;
         let vm = Self::assemble(host, id, observer, checked, root, permissions, Arc::new(config)).await?;
-        for (n, mount) in vm.config.mounts.iter().enumerate() {
-            crate::service::mounts::mount(&vm, connection, mount.clone()).await.map_err(
+        if let Err(error) = vm.prepare(connection).await {
+            // Another attempt must find the store free. Why this one failed is known.
+            let _ = vm.dispose().await;
+            return Err(error);
+        }
+        host.vm_came(&vm);
+        Ok(vm)
+    }
+
+    /// Mounts what it is to have, and makes its directory.
+    async fn prepare(self: &Arc<Self>, connection: &agentos_protocol::Connection) -> Result<(), WireError> {
+        for (n, mount) in self.config.mounts.iter().enumerate() {
+            crate::service::mounts::mount(self, connection, mount.clone()).await.map_err(
                 |error| match error.details.and_then(|details| details.config) {
                     Some(issue) => {
                         WireError::invalid_config(format!("mounts[{n}].{}", issue.path), issue.reason)
@@ -76,11 +87,10 @@ impl Vm {
                 },
             )?;
         }
-        vm.make_directories(&vm.cwd).await?;
-        vm.root.finished(&vm.config);
-        vm.checkpoints.started(&vm.kernel().namespace, Past::default());
-        host.vm_came(&vm);
-        Ok(vm)
+        self.make_directories(&self.cwd).await?;
+        self.root.finished(&self.config);
+        self.checkpoints.started(&self.kernel().namespace, Past::default());
+        Ok(())
     }
 
     /// A VM that starts as this one is now: files, mounts, configuration; no processes, no sessions.
@@ -199,10 +209,11 @@ impl Vm {
         }
     }
 
-    /// Ends sessions, then terminals, then processes, and lets go of everything. The second call does nothing.
-    pub(crate) async fn dispose(&self) {
+    /// Ends sessions, then terminals, then processes, and lets go of everything. The second call does nothing. It fails if files
+    /// could not be kept.
+    pub(crate) async fn dispose(&self) -> Result<(), WireError> {
         if self.disposed.swap(true, Ordering::SeqCst) {
-            return;
+            return Ok(());
         }
         self.sessions.close_all().await;
         shells::close_all(self);
@@ -214,7 +225,10 @@ impl Vm {
             process.stdout.close();
             process.stderr.close();
         }
+        // No longer than a disk needs; the VM is counted until then, so nobody ends this process too early.
+        let kept = self.root.close().await;
         self.host.vm_went(&self.id);
+        kept
     }
 
     /// The process of this pid that the host spawned.

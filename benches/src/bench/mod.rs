@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod cli;
+mod durable;
 mod exec;
 mod files;
 mod find;
@@ -62,6 +63,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     bench!(checkpoints, 60, ["checkpoint", "stat_after_checkpoints"]),
     bench!(cli, 30, ["cli_exec_true"]),
     bench!(files, 60, ["read_1k", "write_1k", "read_10m", "write_10m"]),
+    bench!(durable, 60, ["durable_sync_100", "durable_sync_4k"]),
     bench!(resident, 30, ["read_100m_rss"]),
     bench!(scale, 90, ["vm_idle_rss", "process_rss", "vms_idle_cpu", "rss_after_1000"]),
     bench!(neighbour, 60, ["neighbour_exec", "neighbour_read", "neighbour_kill"]),

@@ -183,6 +183,7 @@ impl AgentOs {
             Event::LimitWarning(warning) => warning.vm_id == vm_id,
             Event::PermissionDenied(denied) => denied.vm_id == vm_id,
             Event::VmClosed(closed) => closed.vm_id == vm_id,
+            Event::PersistenceFailed(failed) => failed.vm_id == vm_id,
             _ => true,
         })
     }

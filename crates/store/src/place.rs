@@ -1,6 +1,6 @@
 //! Where a store is on the host: making the place, and finding out what is there. It opens no store.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,20 @@ use crate::StoreError;
 pub enum Place {
     /// A directory of its own; made if it is missing, for its owner alone.
     Directory(PathBuf),
-    /// An SQLite file, made if it is missing; its directory must be there. Beside it lies its log, `-wal`.
+    /// An SQLite file, made if it is missing; its directory must be there. Beside it lie its log, `-wal`, and its lock,
+    /// `-lock`.
     Sqlite(PathBuf),
 }
 
 impl Place {
+    /// The directory or file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Place::Directory(path) | Place::Sqlite(path) => path,
+        }
+    }
+
     /// The directory that no VM may see: whoever writes there rewrites the store.
     #[must_use]
     pub fn directory(&self) -> PathBuf {
@@ -67,4 +76,12 @@ pub(crate) fn open_directory(path: &Path) -> Result<File, StoreError> {
 /// The names in a directory are on stable storage.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     open_directory(path)?.sync_all().map_err(|error| io_error(path, error))
+}
+
+/// Locks a store for as long as `file` is open; it is an error at once if somebody else has it.
+pub(crate) fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::InUse { path: path.to_owned() },
+        TryLockError::Error(source) => io_error(path, source),
+    })
 }

@@ -143,6 +143,9 @@ fn host_dir(
     if own.iter().any(|own| dir.overlaps(own).unwrap_or(true)) {
         return Err(own_directory(host, &own, field));
     }
+    // Noted first: a store that is opened meanwhile is seen here, or sees this.
+    vm.host.shows(&private, host);
+    crate::persistence::refuse_shown(&vm.host, &dir, host, field)?;
     Ok(dir)
 }
 

@@ -89,7 +89,9 @@ fn made<C: Call<Reply = VmInfo>>(
         if wanted && client.upgrade().is_some_and(|client| client.add_vm(&vm)) {
             responder.reply::<C>(Ok(vm.info()));
         } else {
-            vm.dispose().await;
+            if let Err(error) = vm.dispose().await {
+                tracing::error!(vm = %vm.id, %error, "disposed of, as nobody wants it");
+            }
             responder.error(&WireError::new(code::CANCELLED, "the caller cancelled it"));
         }
     });
@@ -105,8 +107,7 @@ pub(super) fn dispose(client: &Client, request: &DisposeVm, responder: Responder
         return responder.reply::<DisposeVm>(Ok(Empty {}));
     };
     tokio::spawn(async move {
-        vm.dispose().await;
-        responder.reply::<DisposeVm>(Ok(Empty {}));
+        responder.reply::<DisposeVm>(vm.dispose().await.map(|()| Empty {}));
     });
 }
 

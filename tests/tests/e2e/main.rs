@@ -19,6 +19,7 @@ mod test_mount_layers;
 mod test_mount_rules;
 mod test_mounts;
 mod test_permissions;
+mod test_persistence;
 mod test_pipelines;
 mod test_preview1;
 mod test_scripts;

@@ -4,10 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use agentos_protocol::message::{MountSource, MountSpec, RootFilesystem, RootLower, VmConfig, WirePath};
+use agentos_protocol::message::{
+    MountSource, MountSpec, PersistenceSpec, RootFilesystem, RootLower, VmConfig, WirePath,
+};
 
 use super::mounts::{node_modules, overlay_source, plugin_source};
-use super::{AgentOsConfig, MountConfig, RootFilesystemConfig, RootFilesystemMode, RootLowerInput};
+use super::{
+    AgentOsConfig, MountConfig, PersistenceConfig, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
+};
 use crate::error::{Error, Result};
 use crate::mounts::VirtualFileSystem;
 use crate::path::guest_path;
@@ -97,6 +101,7 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         turn_checkpoints: config.turn_checkpoints,
         permissions: config.permissions,
         permissions_mode: config.permissions_mode,
+        persistence: config.persistence.map(persistence).transpose()?,
         ..VmConfig::default()
     };
     Ok(Lowered { config, drivers, modules })
@@ -113,7 +118,6 @@ fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
         ("secrets", !config.secrets.is_empty()),
         ("clock", config.clock.is_some()),
         ("random", config.random.is_some()),
-        ("persistence", config.persistence.is_some()),
     ];
     match refused.iter().find(|(_, set)| *set) {
         Some((path, _)) => Err(Error::config(*path, LATER)),
@@ -123,6 +127,21 @@ fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
 
 fn config_path(at: &str, path: &str) -> Result<WirePath> {
     guest_path(path).map_err(|error| Error::config(at, error.to_string()))
+}
+
+fn persistence(config: PersistenceConfig) -> Result<PersistenceSpec> {
+    let (at, path) = match &config {
+        PersistenceConfig::Directory { path } => ("persistence.directory.path", path),
+        PersistenceConfig::Sqlite { path } => ("persistence.sqlite.path", path),
+    };
+    if !path.starts_with('/') {
+        return Err(Error::config(at, "must be an absolute path of the host"));
+    }
+    let path = WirePath::from(path.as_str());
+    Ok(match config {
+        PersistenceConfig::Directory { .. } => PersistenceSpec::Directory { path },
+        PersistenceConfig::Sqlite { .. } => PersistenceSpec::Sqlite { path },
+    })
 }
 
 fn root(config: RootFilesystemConfig) -> Result<RootFilesystem> {
@@ -228,6 +247,14 @@ mod tests {
                 b().root_filesystem(RootFilesystemConfig { lowers: vec![snapshot], ..Default::default() })
                     .build(),
                 "rootFilesystem.lowers[0]",
+            ),
+            (
+                b().persistence(PersistenceConfig::Directory { path: "here".into() }).build(),
+                "persistence.directory.path",
+            ),
+            (
+                b().persistence(PersistenceConfig::Sqlite { path: "x.db".into() }).build(),
+                "persistence.sqlite.path",
             ),
             (b().cwd("here").build(), "cwd"),
             (b().env("A=B", "c").build(), "env"),

@@ -82,14 +82,32 @@ pub enum RandomConfig {
     },
 }
 
-/// What of a VM outlives it.
+/// What of a VM outlives it: the files of its root. A VM with the same persistence goes on with them; only one at a time can. A
+/// fork is not kept.
+///
+/// What a guest synced is on the disk, whatever happens next; anything else at most 2 seconds later, and when the VM is disposed.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), agentos::Error> {
+/// use agentos::{AgentOs, AgentOsConfig, PersistenceConfig};
+/// let kept = PersistenceConfig::Directory { path: "/var/lib/me/machine".into() };
+/// let os = AgentOs::create(AgentOsConfig::builder().persistence(kept).build()).await?;
+/// os.write_file("/workspace/notes", "these are there the next time").await?;
+/// os.dispose().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum PersistenceConfig {
-    /// Files and sessions are kept in this host directory.
+    /// The files of the root are kept in this host directory, which holds nothing else. It is made if it is missing.
     Directory {
-        /// The directory.
+        /// The directory, an absolute path.
+        path: String,
+    },
+    /// The files of the root are kept in this SQLite file, which is made if it is missing.
+    Sqlite {
+        /// The file, an absolute path; its directory must be there.
         path: String,
     },
 }

@@ -17,6 +17,8 @@ pub enum Event {
     PermissionDenied(PermissionDenied),
     /// A VM ended without being asked to.
     VmClosed(VmClosed),
+    /// The files of a VM are not kept any more.
+    PersistenceFailed(PersistenceFailed),
 }
 
 /// How far something is.
@@ -56,6 +58,16 @@ pub struct PermissionDenied {
     pub count: u64,
 }
 
+/// The files of a VM are not kept any more: its store failed. It runs on; what is in memory is whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PersistenceFailed {
+    /// The VM.
+    pub vm_id: String,
+    /// Which store, and why.
+    pub reason: String,
+}
+
 /// A VM ended without being asked to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -76,6 +88,9 @@ impl Event {
             "progress" => Some(Progress::deserialize(body).map(Event::Progress)),
             "vm.limitWarning" => Some(LimitWarning::deserialize(body).map(Event::LimitWarning)),
             "vm.permissionDenied" => Some(PermissionDenied::deserialize(body).map(Event::PermissionDenied)),
+            "vm.persistenceFailed" => {
+                Some(PersistenceFailed::deserialize(body).map(Event::PersistenceFailed))
+            }
             "vm.closed" => Some(VmClosed::deserialize(body).map(Event::VmClosed)),
             _ => None,
         })
@@ -90,6 +105,7 @@ impl Event {
             Event::Progress(body) => encode_named("progress", body),
             Event::LimitWarning(body) => encode_named("vm.limitWarning", body),
             Event::PermissionDenied(body) => encode_named("vm.permissionDenied", body),
+            Event::PersistenceFailed(body) => encode_named("vm.persistenceFailed", body),
             Event::VmClosed(body) => encode_named("vm.closed", body),
         }
     }

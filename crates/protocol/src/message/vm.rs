@@ -166,6 +166,25 @@ pub struct VmConfig {
     pub software: Vec<SoftwareSpec>,
     /// Make a checkpoint before each turn of an agent.
     pub turn_checkpoints: bool,
+    /// Where the files of the root are kept; absent: they end with the VM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistence: Option<PersistenceSpec>,
+}
+
+/// Where the files of a root are kept on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PersistenceSpec {
+    /// In a directory of its own; made if it is missing.
+    Directory {
+        /// Absolute path on the host.
+        path: WirePath,
+    },
+    /// In an SQLite file; made if it is missing.
+    Sqlite {
+        /// Absolute path on the host.
+        path: WirePath,
+    },
 }
 
 /// A user of the VM.

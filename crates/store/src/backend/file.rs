@@ -1,7 +1,7 @@
 //! Rows in one file of redb, a copy-on-write B-tree whose commit is one write of its header. What it trusts of a disk is told
 //! at [`FileStore`].
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -45,10 +45,7 @@ impl FileStore {
         place::make_directory(directory)?;
         let failed = |source| StoreError::Io { path: directory.to_owned(), source };
         let lock = place::open_directory(directory)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => StoreError::InUse { path: directory.to_owned() },
-            TryLockError::Error(source) => failed(source),
-        })?;
+        place::lock(&lock, directory)?;
         let path = directory.join(NAME);
         let new = !path.try_exists().map_err(failed)?;
         // A file that is not finished has another name, so that a loss of power leaves none that is none.

@@ -1,6 +1,7 @@
-//! Rows in an SQLite file, for those who want one file that other programs can read. While it is open it is locked as a whole.
+//! Rows in an SQLite file, for those who want one file that other programs can read. While it is open, the file beside it whose
+//! name ends in `-lock` is locked: SQLite's own locks are gone as soon as anything in this process closes the file.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -60,15 +61,17 @@ pub(crate) struct Sqlite {
     /// `None` once it is closed.
     connection: Option<SqliteConnection>,
     path: PathBuf,
+    /// Let go last.
+    _lock: File,
 }
 
 impl Sqlite {
     /// The store in a file, made if it is missing, for its owner alone.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         match made {
             Ok(_) => place::sync_directory(&place::parent(path))?,
-            // Closing a file that is open elsewhere in this process would drop SQLite's lock: it is not even opened.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(source) => return Err(StoreError::Io { path: path.to_owned(), source }),
         }
@@ -76,11 +79,11 @@ impl Sqlite {
             .filename(path)
             .locking_mode(SqliteLockingMode::Exclusive)
             .synchronous(SqliteSynchronous::Full)
-            // What another one uses is told at once.
+            // What another program uses is told at once.
             .busy_timeout(Duration::ZERO)
             .disable_statement_logging();
         let connection = block_on(options.connect()).map_err(|error| failed(path, error))?;
-        let mut store = Sqlite { connection: Some(connection), path: path.to_owned() };
+        let mut store = Sqlite { connection: Some(connection), path: path.to_owned(), _lock: lock };
         store.check()?;
         Ok(store)
     }
@@ -118,6 +121,16 @@ impl Sqlite {
             None => Err(StoreError::Io { path: self.path.clone(), source: closed() }),
         }
     }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(name);
+    let file = file.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+    place::lock(&file, path)?;
+    Ok(file)
 }
 
 impl Drop for Sqlite {

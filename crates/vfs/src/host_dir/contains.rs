@@ -29,6 +29,11 @@ pub fn contains(outer: &Path, inner: &Path) -> io::Result<bool> {
     lies_in(directory(inner)?, of(fs::openat(CWD, outer, HANDLE, Mode::empty())?)?)
 }
 
+/// Whether an open directory contains the one at `path`, or is it.
+pub(super) fn shows(open: BorrowedFd<'_>, path: &Path) -> io::Result<bool> {
+    lies_in(directory(path)?, of(open)?)
+}
+
 /// Whether an open directory contains the one at `path`, or lies in it, or is it.
 pub(super) fn overlaps(open: BorrowedFd<'_>, path: &Path) -> io::Result<bool> {
     let there = directory(path)?;

@@ -109,6 +109,11 @@ impl HostDir {
         contains::overlaps(self.inner.top.1.as_fd(), path)
     }
 
+    /// Whether this directory contains the one at `path`, or is it, as [`HostDir::overlaps`] judges.
+    pub fn shows(&self, path: &Path) -> std::io::Result<bool> {
+        contains::shows(self.inner.top.1.as_fd(), path)
+    }
+
     /// Shows a directory that is open already.
     pub fn from_dir(dir: Dir, options: HostDirOptions) -> Result<Self> {
         let fd = OwnedFd::from(dir.into_std_file());
