@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use agentos_vfs::{FileSystem, HostDir, HostDirOptions, Overlay, Tree};
+use agentos_store::Durable;
+use agentos_vfs::{FileSystem, HostDir, HostDirOptions, Layer, Overlay, Tree};
 use tempfile::TempDir;
 
 use crate::ours::Ours;
@@ -42,6 +43,7 @@ pub const BACKENDS: &[Backend] = &[
     Backend { name: "memory", make: || Box::new(Rooted::new(Memory(empty()))) },
     Backend { name: "overlay", make: || Box::new(Rooted::new(Layered { upper: empty(), lower: None })) },
     Backend { name: "overlay_of_host", make: || Box::new(Rooted::new(OverHost::new())) },
+    Backend { name: "durable", make: || Box::new(Rooted::new(Kept::new())) },
     Backend { name: "host_dir", make: || Box::new(Rooted::new(Host::new())) },
 ];
 
@@ -104,6 +106,39 @@ impl Root for Memory {
 
     fn wrong(&self) -> Option<String> {
         self.0.fsck().err()
+    }
+}
+
+/// A tree that is kept in a store, closed and opened anew.
+struct Kept {
+    scratch: TempDir,
+    base: Layer,
+    tree: Tree,
+    durable: Option<Durable>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        let base = empty().freeze();
+        Kept { scratch: TempDir::new().unwrap(), tree: Tree::from_layer(&base), base, durable: None }
+    }
+}
+
+impl Root for Kept {
+    fn open(&mut self) -> Arc<dyn FileSystem> {
+        let place = agentos_store::Place::Directory(self.scratch.path().join("state"));
+        let root = agentos_store::Root::open(&place, &self.base).unwrap();
+        self.tree = Tree::from_layer(root.layer());
+        self.durable = Some(Durable::start(root, self.tree.clone(), Default::default()).unwrap());
+        Arc::new(self.tree.clone())
+    }
+
+    fn put_away(&mut self) {
+        self.durable.take().unwrap().close_blocking().unwrap();
+    }
+
+    fn wrong(&self) -> Option<String> {
+        self.tree.fsck().err()
     }
 }
 

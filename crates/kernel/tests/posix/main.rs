@@ -57,6 +57,11 @@ fn memory() {
 }
 
 #[test]
+fn durable() {
+    check_backend("durable");
+}
+
+#[test]
 fn overlay() {
     check_backend("overlay");
 }
