@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use agentos_abi::fd::{O_APPEND, O_NONBLOCK, O_SYNC};
-use agentos_vfs::{Access, DirEntry, InodePin, Location, NameBuf, Namespace, OpenFile};
+use agentos_vfs::{Access, InodePin, Listing, Location, NameBuf, Namespace, OpenFile};
 use parking_lot::Mutex;
 
 use crate::device::Device;
@@ -15,21 +15,11 @@ use crate::tty::{PtyMaster, PtySlave};
 use crate::{Errno, HostStream, Interest, PipeReader, PipeWriter};
 
 /// A kept listing, charged to the VM while it exists.
-pub struct Listing {
-    entries: Arc<Vec<DirEntry>>,
-    _held: Held,
-}
-
-impl Listing {
-    pub(crate) fn new(entries: &Arc<Vec<DirEntry>>, held: Held) -> Self {
-        Self { entries: Arc::clone(entries), _held: held }
-    }
-
-    /// The entries.
-    #[must_use]
-    pub fn entries(&self) -> Arc<Vec<DirEntry>> {
-        Arc::clone(&self.entries)
-    }
+pub(crate) struct Kept {
+    pub(crate) listing: Listing,
+    /// Number and name of the entry that was read last: where the next read most likely begins.
+    pub(crate) last: Option<(usize, NameBuf)>,
+    pub(crate) _held: Held,
 }
 
 /// A directory that is open: where it is, and the listing that its cookies count in.
@@ -38,7 +28,7 @@ pub struct DirectoryHandle {
     pub location: Location,
     /// The listing taken when the cookie was last 0. Later reads go on in it, so that cookies stay valid while entries come
     /// and go.
-    pub listing: Mutex<Option<Listing>>,
+    pub(crate) kept: Mutex<Option<Kept>>,
     /// Keeps the inode while it is open.
     pub pin: InodePin,
 }

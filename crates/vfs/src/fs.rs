@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::{Attr, Errno, FileContent, FileType, Ino, InodePin, Location, NameBuf, Reply, Result, SetAttr};
+use crate::{
+    Attr, Errno, FileContent, FileType, Ino, InodePin, Listing, Location, NameBuf, Reply, Result, SetAttr,
+};
 
 /// One component of a path: bytes, no `/`, not empty, at most 255 bytes. `.` and `..` never reach a file system.
 pub type Name = [u8];
@@ -197,6 +199,14 @@ pub trait FileSystem: Send + Sync + 'static {
 
     /// All entries, in a stable order.
     fn readdir(&self, dir: Ino) -> Reply<'_, Vec<DirEntry>>;
+
+    /// The same to read in pieces, as it is now: of a directory in memory it is not a copy.
+    fn listing(&self, dir: Ino) -> Reply<'_, Listing> {
+        match self.readdir(dir) {
+            Reply::Now(entries) => Reply::Now(entries.map(Listing::from)),
+            Reply::Later(entries) => Reply::later(async move { entries.await.map(Listing::from) }),
+        }
+    }
 
     /// Opens a regular file; the inode lives until the last open file is dropped.
     fn open(&self, ino: Ino, access: Access) -> Reply<'_, Arc<dyn OpenFile>>;

@@ -7,6 +7,7 @@ pub mod driver;
 mod fs;
 pub mod host_dir;
 pub mod layer;
+mod listing;
 mod name;
 pub mod namespace;
 pub mod overlay;
@@ -22,6 +23,7 @@ pub use fs::{
 };
 pub use host_dir::{HostDir, HostDirOptions};
 pub use layer::Layer;
+pub use listing::Listing;
 pub use name::{NAME_MAX, NameBuf};
 pub use namespace::{
     Descriptor, Found, GuestPath, Last, Location, Missing, Mount, MountOptions, Namespace, PATH_MAX,

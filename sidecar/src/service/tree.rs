@@ -91,24 +91,31 @@ pub(super) async fn mkdir(vm: Arc<Vm>, r: Mkdir) -> Reply<Empty> {
 
 pub(super) async fn readdir(vm: Arc<Vm>, r: Readdir) -> Reply<ReaddirReply> {
     let path = guest_path(&r.path)?;
-    let entries = list(vm.kernel(), path.as_bytes()).await?;
+    let listing = {
+        let at = directory(vm.kernel(), path.as_bytes()).await?;
+        at.mount.fs.listing(at.ino).await.map_err(|e| failed(e, "readdir", path.as_bytes()))?
+    };
     let page = if r.page == 0 { vm.readdir_page } else { (r.page as usize).min(vm.readdir_page) };
-    let start = usize::try_from(r.cursor).unwrap_or(usize::MAX).min(entries.len());
-    let end = start.saturating_add(page).min(entries.len());
-    Ok(ReaddirReply {
-        entries: entries[start..end]
-            .iter()
-            .map(|e| WireDirEntry { name: e.name.to_vec().into(), kind: kind(e.kind), size: 0 })
-            .collect(),
-        next: (end < entries.len()).then_some(end as u64),
-    })
+    let start = usize::try_from(r.cursor).unwrap_or(usize::MAX).min(listing.len());
+    let end = start.saturating_add(page).min(listing.len());
+    let mut entries = Vec::with_capacity(end - start);
+    if start < end {
+        listing.visit(start, None, |_, of, name| {
+            entries.push(WireDirEntry { name: name.to_vec().into(), kind: kind(of), size: 0 });
+            entries.len() < end - start
+        });
+    }
+    Ok(ReaddirReply { entries, next: (end < listing.len()).then_some(end as u64) })
+}
+
+async fn directory(kernel: &Kernel, path: &[u8]) -> Reply<agentos_vfs::Location> {
+    let host = kernel.host();
+    kernel.resolve_directory(&host, At::Cwd(path)).await.map_err(|e| failed(e, "readdir", path))
 }
 
 async fn list(kernel: &Kernel, path: &[u8]) -> Reply<Vec<agentos_vfs::DirEntry>> {
-    let host = kernel.host();
-    let location =
-        kernel.resolve_directory(&host, At::Cwd(path)).await.map_err(|e| failed(e, "readdir", path))?;
-    location.mount.fs.readdir(location.ino).await.map_err(|e| failed(e, "readdir", path))
+    let at = directory(kernel, path).await?;
+    at.mount.fs.readdir(at.ino).await.map_err(|e| failed(e, "readdir", path))
 }
 
 pub(super) fn readdir_recursive(client: &Client, r: ReaddirRecursive, responder: Responder) {

@@ -30,26 +30,23 @@ async fn fd_readdir(
     let guest = caller.data();
     let file = guest.file(fd)?;
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
-    let cookie = cookie.cast_unsigned();
-    let listing = kernel.read_directory(Some(&process), &file, cookie).await?;
+    let reading = kernel.read_directory(Some(&process), &file, cookie.cast_unsigned()).await?;
     let (memory, _) = parts(caller)?;
     let target = bytes_mut(memory, buffer, len.cast_unsigned() as usize)?;
     let mut used = 0;
-    let start = usize::try_from(cookie).map_err(|_| Errno::EINVAL)?;
-    for (index, entry) in listing.iter().enumerate().skip(start) {
+    reading.each(|next, ino, kind, name| {
         let mut head = [0; DIRENT];
-        head[..8].copy_from_slice(&(index as u64 + 1).to_le_bytes());
-        head[8..16].copy_from_slice(&entry.ino.to_le_bytes());
-        head[16..20].copy_from_slice(&(entry.name.len() as u32).to_le_bytes());
-        head[20] = filetype(entry.kind);
-        for part in [&head[..], &entry.name] {
+        head[..8].copy_from_slice(&next.to_le_bytes());
+        head[8..16].copy_from_slice(&ino.to_le_bytes());
+        head[16..20].copy_from_slice(&(name.len() as u32).to_le_bytes());
+        head[20] = filetype(kind);
+        let fits = used + head.len() + name.len() <= target.len();
+        for part in [&head[..], name] {
             let n = part.len().min(target.len() - used);
             target[used..used + n].copy_from_slice(&part[..n]);
             used += n;
         }
-        if used == target.len() {
-            break;
-        }
-    }
+        fits
+    });
     put_u32(memory, out, u32::try_from(used).map_err(|_| Errno::EOVERFLOW)?)
 }

@@ -1,36 +1,72 @@
 //! Reading directories.
 
-use std::sync::Arc;
-
-use agentos_vfs::{DirEntry, FileType, Location};
+use agentos_vfs::{FileType, Ino, Listing, Location, Name, NameBuf};
 
 use super::permit::Object;
 use super::walk::At;
-use crate::description::{FileKind, Listing};
+use crate::description::{DirectoryHandle, FileKind, Kept};
 use crate::permissions::{Operation, Operations};
 use crate::{Description, Errno, Kernel, Process, Result};
 
 /// Directories of `/` that a program without our ABI is shown.
 const MOST_PREOPENS: usize = 256;
 
-/// Bytes of an entry beside its name.
-const ENTRY: usize = 48;
+/// Entries that are not in a listing: `.` and `..`.
+const DOTS: usize = 2;
+
+/// The entries of an open directory from a cookie on.
+pub struct Reading<'a> {
+    directory: &'a DirectoryHandle,
+    listing: Listing,
+    parent: Ino,
+    at: usize,
+    /// The name of the entry before, if it is one and known.
+    after: Option<NameBuf>,
+}
+
+impl Reading<'_> {
+    /// Shows entries, `.` and `..` first, each with the cookie of the next one, until `take` has no room for one.
+    pub fn each(self, mut take: impl FnMut(u64, Ino, FileType, &Name) -> bool) {
+        let dots = [(&b"."[..], self.directory.location.ino), (&b".."[..], self.parent)];
+        for (at, (name, ino)) in dots.into_iter().enumerate().skip(self.at) {
+            if !take(at as u64 + 1, ino, FileType::Directory, name) {
+                return;
+            }
+        }
+        let mut at = self.at.saturating_sub(DOTS);
+        let mut last = None;
+        self.listing.visit(at, self.after.as_deref(), |ino, kind, name| {
+            let taken = take((at + DOTS) as u64 + 1, ino, kind, name);
+            if taken {
+                last = NameBuf::new(name).ok().map(|name| (at, name));
+                at += 1;
+            }
+            taken
+        });
+        if let (Some(last), Some(kept)) = (last, &mut *self.directory.kept.lock()) {
+            kept.last = Some(last);
+        }
+    }
+}
 
 impl Kernel {
-    /// The listing that cookies of an open directory count in, `.` and `..` first. It is taken anew when `cookie` is 0, so
-    /// every cookie given later stays valid while entries come and go. `process` is who reads, the host
-    /// otherwise.
-    pub async fn read_directory(
+    /// The entries of an open directory from `cookie` on. What cookies count in is taken anew when one is 0, so every cookie
+    /// given later stays valid while entries come and go. `process` is who reads, the host otherwise.
+    pub async fn read_directory<'a>(
         &self,
         process: Option<&Process>,
-        file: &Description,
+        file: &'a Description,
         cookie: u64,
-    ) -> Result<Arc<Vec<DirEntry>>> {
+    ) -> Result<Reading<'a>> {
         let FileKind::Directory(directory) = file.kind() else { return Err(Errno::ENOTDIR) };
-        if cookie != 0
-            && let Some(listing) = &*directory.listing.lock()
+        let at = usize::try_from(cookie).map_err(|_| Errno::EINVAL)?;
+        let parent = if at < DOTS { self.parent_ino(&directory.location).await } else { 0 };
+        if at != 0
+            && let Some(kept) = &*directory.kept.lock()
         {
-            return Ok(listing.entries());
+            let before = kept.last.as_ref().filter(|(last, _)| last + 1 + DOTS == at);
+            let after = before.map(|(_, name)| name.clone());
+            return Ok(Reading { directory, listing: kept.listing.clone(), parent, at, after });
         }
         // Not every directory was opened: a program is given some when it starts.
         if let Some(process) = process.filter(|_| self.gate.is_some()) {
@@ -38,16 +74,11 @@ impl Kernel {
             let operations = Operations::of(Operation::Readdir);
             self.permit(&who, At::Cwd(b""), Object::Open(file), operations).await?;
         }
-        let location = &directory.location;
-        let parent = self.parent_ino(location).await;
-        let dot = |name: &[u8], ino| DirEntry { ino, kind: FileType::Directory, name: name.into() };
-        let mut entries = vec![dot(b".", location.ino), dot(b"..", parent)];
-        entries.extend(location.mount.fs.readdir(location.ino).await?);
-        let listing = Arc::new(entries);
-        let bytes = listing.iter().map(|e| e.name.len() + ENTRY).sum::<usize>() as u64;
+        let listing = directory.location.mount.fs.listing(directory.location.ino).await?;
+        let held = self.listings.try_take(listing.bytes());
         // Without room in the account every read lists anew: cookies are then good only while nothing changes.
-        *directory.listing.lock() = self.listings.try_take(bytes).map(|held| Listing::new(&listing, held));
-        Ok(listing)
+        *directory.kept.lock() = held.map(|_held| Kept { listing: listing.clone(), last: None, _held });
+        Ok(Reading { directory, listing, parent, at, after: None })
     }
 
     async fn parent_ino(&self, location: &Location) -> u64 {

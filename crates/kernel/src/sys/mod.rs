@@ -14,6 +14,7 @@ mod signal;
 mod terminals;
 mod walk;
 
+pub use directories::Reading;
 pub use io::Whence;
 pub use mounts::{MountRefused, MountUser, UnmountRefused};
 pub use open::Executable;

@@ -222,7 +222,7 @@ impl Kernel {
     pub fn directory_description(&self, location: Location) -> Arc<Description> {
         let pin = location.pin();
         Description::new(
-            FileKind::Directory(DirectoryHandle { location, listing: parking_lot::Mutex::new(None), pin }),
+            FileKind::Directory(DirectoryHandle { location, kept: parking_lot::Mutex::new(None), pin }),
             Access { read: true, write: false },
             0,
             None,

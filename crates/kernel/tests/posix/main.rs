@@ -76,11 +76,18 @@ fn host_dir() {
     check_backend("host_dir");
 }
 
-/// The oracle. Users other than that of the test, and absolute paths, need the superuser: without, such cases are counted
-/// as not run.
+/// The oracle. Users other than that of the test, absolute paths and mounts need the superuser: without, such cases are
+/// counted as not run.
 #[test]
 fn linux() {
-    check(LINUX, &|| Box::new(linux::Linux::new()));
+    let all = || {
+        let mounts = linux::own_mounts();
+        check(LINUX, &|| Box::new(linux::Linux::new(mounts)));
+    };
+    // On a thread of its own, whose mounts are gone when it ends.
+    if let Err(failed) = std::thread::spawn(all).join() {
+        std::panic::resume_unwind(failed);
+    }
 }
 
 #[test]

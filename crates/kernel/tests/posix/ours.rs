@@ -197,9 +197,27 @@ impl System for Ours {
         self.wait(self.kernel.allocate(&self.process, &self.file(handle), offset, len))
     }
 
+    fn entry(&mut self, handle: &str, cookie: u64) -> Result<Option<(Vec<u8>, u64)>> {
+        let file = self.file(handle);
+        let mut found = None;
+        self.wait(self.kernel.read_directory(Some(&self.process), &file, cookie))?.each(|next, _, _, name| {
+            let room = found.is_none();
+            if room {
+                found = Some((name.to_vec(), next));
+            }
+            room
+        });
+        Ok(found)
+    }
+
     fn list(&mut self, handle: &str) -> Result<Vec<Vec<u8>>> {
-        let entries = self.wait(self.kernel.read_directory(None, &self.file(handle), 0))?;
-        Ok(entries.iter().skip(2).map(|entry| entry.name.to_vec()).collect())
+        let file = self.file(handle);
+        let mut names = Vec::new();
+        self.wait(self.kernel.read_directory(Some(&self.process), &file, 2))?.each(|_, _, _, name| {
+            names.push(name.to_vec());
+            true
+        });
+        Ok(names)
     }
 
     fn make(&mut self, path: &[u8], kind: NewKind, mode: u32) -> Result<()> {

@@ -27,6 +27,9 @@
 //! | `same TARGET TARGET` | whether both are one inode |
 //! | `many DIR N`, `few DIR N` | makes or removes files `0` to `N - 1` in it |
 //! | `each` | every line from here on is done in a new directory, after the lines before this one were done in it |
+//! | `count DIR` | how many entries it has |
+//! | `churn DIR N` | `whole` if a listing of N files holds what stays while others come and go |
+//! | `seekdir DIR` | how many entries can be found again by their cookies, with `.` and `..` |
 //! | `mount PATH [ro]` | an empty file system whose root everybody may write |
 //!
 //! A target is a path, or `&NAME`, which is open.
@@ -254,12 +257,76 @@ fn command(system: &mut dyn System, words: &[Vec<u8>]) -> Result<String> {
             assert_eq!(different.len(), names.len(), "a name is there twice");
             Ok(names.len().to_string())
         }
+        "churn" => churn(system, bytes(1), number(2)),
+        "seekdir" => seekdir(system, bytes(1)),
         "mount" => {
             system.mount(bytes(1), text(2) == Some("ro"));
             Ok(String::new())
         }
         other => panic!("no command {other}"),
     }
+}
+
+/// Makes `many` files, and changes the directory while it is read entry by entry. What stayed must have been read once,
+/// what went or came at most once.
+fn churn(system: &mut dyn System, directory: &[u8], many: u64) -> Result<String> {
+    let path = |name: String| [directory, b"/", name.as_bytes()].concat();
+    let create = |system: &mut dyn System, name: String| -> Result<()> {
+        system.open("churn", &path(name), O_WRONLY | O_CREAT | O_EXCL, 0o666)?;
+        system.close("churn")
+    };
+    for n in 0..many {
+        create(system, format!("old{n}"))?;
+    }
+    system.open("list", directory, O_RDONLY | O_DIRECTORY, 0)?;
+    let (mut seen, mut cookie) = (Vec::new(), 0);
+    while let Some((name, next)) = system.entry("list", cookie)? {
+        seen.push(String::from_utf8_lossy(&name).into_owned());
+        cookie = next;
+        if seen.len() as u64 == many / 2 {
+            for n in (0..many).step_by(3) {
+                system.unlink(&path(format!("old{n}")))?;
+                create(system, format!("new{n}"))?;
+            }
+            for n in (1..many).step_by(3) {
+                system.rename(
+                    &path(format!("old{n}")),
+                    &path(format!("moved{n}")),
+                    RenameFlags::default(),
+                )?;
+            }
+        }
+        if seen.len() as u64 > 4 * many + 2 {
+            return Ok("without end".to_owned());
+        }
+    }
+    system.close("list")?;
+    let different: HashSet<_> = seen.iter().collect();
+    if different.len() != seen.len() {
+        return Ok("twice".to_owned());
+    }
+    let stayed = (2..many).step_by(3).map(|n| format!("old{n}"));
+    let lost: Vec<_> = stayed.filter(|name| !different.contains(name)).collect();
+    Ok(if lost.is_empty() { "whole".to_owned() } else { format!("lost {}", lost.join(" ")) })
+}
+
+/// Reads a directory, and every entry again by its cookie, the last one first.
+fn seekdir(system: &mut dyn System, directory: &[u8]) -> Result<String> {
+    system.open("seek", directory, O_RDONLY | O_DIRECTORY, 0)?;
+    let (mut places, mut cookie) = (Vec::new(), 0);
+    while let Some((name, next)) = system.entry("seek", cookie)? {
+        places.push((cookie, name));
+        cookie = next;
+    }
+    let end = system.entry("seek", cookie)?;
+    for (cookie, name) in places.iter().rev() {
+        let again = system.entry("seek", *cookie)?.map(|(name, _)| name);
+        if again.as_ref() != Some(name) {
+            return Ok(format!("{} is not at its place", name.escape_ascii()));
+        }
+    }
+    system.close("seek")?;
+    Ok(if end.is_none() { places.len().to_string() } else { "no end".to_owned() })
 }
 
 fn octal(text: &str) -> u32 {

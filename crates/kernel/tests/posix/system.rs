@@ -70,6 +70,9 @@ pub trait System {
     fn fsync(&mut self, handle: &str) -> Result<()>;
     fn flock(&mut self, handle: &str, lock: Lock) -> Result<()>;
     fn allocate(&mut self, handle: &str, offset: u64, len: u64) -> Result<()>;
+    /// The entry of an open directory at this cookie, which is 0 at first, and the cookie of the next one; `None` at the
+    /// end. With `.` and `..`.
+    fn entry(&mut self, handle: &str, cookie: u64) -> Result<Option<(Vec<u8>, u64)>>;
     /// Names in the order the system gives them, without `.` and `..`.
     fn list(&mut self, handle: &str) -> Result<Vec<Vec<u8>>>;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::file::TreeFile;
 use super::{Body, FileContent, ROOT, Tree, descend};
 use crate::{
-    Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode,
-    OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
+    Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Listing, Name, NameBuf,
+    NewNode, OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
 };
 
 /// Bytes of a block in statfs.
@@ -124,6 +124,11 @@ impl FileSystem for Tree {
 
     fn readdir(&self, dir: Ino) -> Reply<'_, Vec<DirEntry>> {
         Reply::Now(self.entries(dir))
+    }
+
+    fn listing(&self, dir: Ino) -> Reply<'_, Listing> {
+        let names = self.0.state.read().dir(dir).map(|directory| directory.entries.clone());
+        Reply::Now(names.map(Listing::of_names))
     }
 
     fn open(&self, ino: Ino, access: Access) -> Reply<'_, Arc<dyn OpenFile>> {
