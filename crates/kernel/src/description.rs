@@ -17,6 +17,7 @@ use crate::{Errno, HostStream, Interest, PipeReader, PipeWriter};
 /// A kept listing, charged to the VM while it exists.
 pub(crate) struct Kept {
     pub(crate) listing: Listing,
+    pub(crate) number: u64,
     /// Number and name of the entry that was read last: where the next read most likely begins.
     pub(crate) last: Option<(usize, NameBuf)>,
     pub(crate) _held: Held,

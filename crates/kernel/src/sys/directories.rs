@@ -18,6 +18,8 @@ const DOTS: usize = 2;
 pub struct Reading<'a> {
     directory: &'a DirectoryHandle,
     listing: Listing,
+    /// Which listing of the directory that is.
+    number: u64,
     parent: Ino,
     at: usize,
     /// The name of the entry before, if it is one and known.
@@ -43,7 +45,10 @@ impl Reading<'_> {
             }
             taken
         });
-        if let (Some(last), Some(kept)) = (last, &mut *self.directory.kept.lock()) {
+        // Whoever shares the directory may have begun another listing meanwhile.
+        if let (Some(last), Some(kept)) = (last, &mut *self.directory.kept.lock())
+            && kept.number == self.number
+        {
             kept.last = Some(last);
         }
     }
@@ -66,7 +71,8 @@ impl Kernel {
         {
             let before = kept.last.as_ref().filter(|(last, _)| last + 1 + DOTS == at);
             let after = before.map(|(_, name)| name.clone());
-            return Ok(Reading { directory, listing: kept.listing.clone(), parent, at, after });
+            let (listing, number) = (kept.listing.clone(), kept.number);
+            return Ok(Reading { directory, listing, number, parent, at, after });
         }
         // Not every directory was opened: a program is given some when it starts.
         if let Some(process) = process.filter(|_| self.gate.is_some()) {
@@ -77,8 +83,10 @@ impl Kernel {
         let listing = directory.location.mount.fs.listing(directory.location.ino).await?;
         let held = self.listings.try_take(listing.bytes());
         // Without room in the account every read lists anew: cookies are then good only while nothing changes.
-        *directory.kept.lock() = held.map(|_held| Kept { listing: listing.clone(), last: None, _held });
-        Ok(Reading { directory, listing, parent, at, after: None })
+        let number = self.next_id();
+        *directory.kept.lock() =
+            held.map(|_held| Kept { listing: listing.clone(), number, last: None, _held });
+        Ok(Reading { directory, listing, number, parent, at, after: None })
     }
 
     async fn parent_ino(&self, location: &Location) -> u64 {

@@ -92,6 +92,6 @@ fn linux() {
 
 #[test]
 fn every_backend_is_tested() {
-    let tested = ["memory", "overlay", "overlay_of_host", "host_dir"];
+    let tested = ["memory", "overlay", "overlay_of_host", "host_dir", "durable"];
     assert!(BACKENDS.iter().all(|backend| tested.contains(&backend.name)));
 }

@@ -200,13 +200,15 @@ impl System for Ours {
     fn entry(&mut self, handle: &str, cookie: u64) -> Result<Option<(Vec<u8>, u64)>> {
         let file = self.file(handle);
         let mut found = None;
-        self.wait(self.kernel.read_directory(Some(&self.process), &file, cookie))?.each(|next, _, _, name| {
-            let room = found.is_none();
-            if room {
-                found = Some((name.to_vec(), next));
-            }
-            room
-        });
+        self.wait(self.kernel.read_directory(Some(&self.process), &file, cookie))?.each(
+            |next, _, _, name| {
+                let room = found.is_none();
+                if room {
+                    found = Some((name.to_vec(), next));
+                }
+                room
+            },
+        );
         Ok(found)
     }
 
