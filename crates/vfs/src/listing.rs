@@ -120,7 +120,7 @@ mod tests {
         let shared = tree.listing(tree.root()).await.unwrap();
         let copied = Listing::from(tree.readdir(tree.root()).await.unwrap());
         assert_eq!(shared.bytes(), copied.bytes());
-        for at in 0..=1000 {
+        for at in 0..=1000_usize {
             let before = at.checked_sub(1).map(|n| format!("{n:03}"));
             let by_name = names(&shared, at, before.as_deref().map(str::as_bytes), 2);
             assert_eq!(by_name, names(&shared, at, None, 2));
