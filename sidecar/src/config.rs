@@ -4,10 +4,12 @@ use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Cred, Limits};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{RootLower, UserConfig, VmConfig, VmLimits};
-use agentos_vfs::GuestPath;
+use agentos_vfs::{GuestPath, PathLimits};
 
 /// PATH of a VM.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Milliseconds of a year.
+const YEAR_MS: u64 = 366 * 24 * 3_600_000;
 /// Largest label set, environment and instructions together, bytes.
 const TEXT: usize = 1 << 20;
 
@@ -126,17 +128,9 @@ fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
 
 fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
     let default = VmLimits::default();
-    let fixed = [
-        ("sockets", u64::from(asked.sockets), u64::from(default.sockets)),
-        ("agentMemory", asked.agent_memory, default.agent_memory),
-        ("pathBytes", u64::from(asked.path_bytes), u64::from(default.path_bytes)),
-        ("nameBytes", u64::from(asked.name_bytes), u64::from(default.name_bytes)),
-        ("symlinkDepth", u64::from(asked.symlink_depth), u64::from(default.symlink_depth)),
-    ];
-    for (name, value, fixed) in fixed {
-        if value != fixed {
-            return refuse(format!("limits.{name}"), format!("this version knows only {fixed}"));
-        }
+    if asked.sockets != default.sockets {
+        let reason = format!("there are no sockets yet; leave it at {}", default.sockets);
+        return refuse("limits.sockets", reason);
     }
     let within = |name: &str, value: u64, least: u64, most: u64| {
         if (least..=most).contains(&value) {
@@ -154,6 +148,7 @@ fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
     let gib = 1u64 << 30;
     Ok(Limits {
         memory_per_process: within("processMemory", asked.process_memory, 1 << 20, 4 * gib)?,
+        agent_memory: within("agentMemory", asked.agent_memory, 1 << 20, 4 * gib)?,
         memory: within("vmMemory", asked.vm_memory, 1 << 20, 1024 * gib)?,
         processes: within("processes", u64::from(asked.processes), 1, 65_536)? as u32,
         fds_per_process: within("fdsPerProcess", u64::from(asked.fds_per_process), 8, 65_536)? as u32,
@@ -163,7 +158,17 @@ fn limits(asked: &VmLimits) -> Result<Limits, WireError> {
         argv_env_bytes: within("argvEnvBytes", u64::from(asked.argv_env_bytes), 4096, 64 << 20)? as usize,
         fs_bytes: within("filesystemBytes", asked.filesystem_bytes, 1 << 16, 1024 * gib)?,
         fs_inodes: within("inodes", asked.inodes, 16, 1 << 32)?,
-        cpu_time_ms: 0,
+        cpu_time_ms: within("cpuTimeMs", asked.cpu_time_ms, 0, YEAR_MS)?,
+        vm_cpu_time_ms: within("vmCpuTimeMs", asked.vm_cpu_time_ms, 0, YEAR_MS)?,
+        paths: PathLimits {
+            // That of POSIX counts the NUL that ends a path in C.
+            path: within("pathBytes", u64::from(asked.path_bytes), 256, 4096)? as usize - 1,
+            name: within("nameBytes", u64::from(asked.name_bytes), 14, 255)? as usize,
+            links: within("symlinkDepth", u64::from(asked.symlink_depth), 0, 255)? as u32,
+        },
+        watches: within("watches", u64::from(asked.watches), 0, 4096)? as u32,
+        watch_queue_bytes: within("watchQueueBytes", u64::from(asked.watch_queue_bytes), 4096, 64 << 20)?
+            as u32,
     })
 }
 
@@ -219,6 +224,12 @@ mod tests {
         assert_eq!(path_of(|c| c.limits.ptys = 70_000), "limits.ptys");
         assert_eq!(path_of(|c| c.limits.pty_cols = 0), "limits.ptyCols");
         assert_eq!(path_of(|c| c.limits.sockets = 3), "limits.sockets");
+        assert_eq!(path_of(|c| c.limits.agent_memory = 2 << 30), "");
+        assert_eq!(path_of(|c| c.limits.path_bytes = 4097), "limits.pathBytes");
+        assert_eq!(path_of(|c| c.limits.name_bytes = 256), "limits.nameBytes");
+        assert_eq!(path_of(|c| c.limits.symlink_depth = 256), "limits.symlinkDepth");
+        assert_eq!(path_of(|c| c.limits.vm_cpu_time_ms = u64::MAX), "limits.vmCpuTimeMs");
+        assert_eq!(path_of(|c| c.limits.watches = 5000), "limits.watches");
         assert_eq!(path_of(|c| c.root.read_only = true), "");
         let directory = |path: &str| Some(PersistenceSpec::Directory { path: path.into() });
         assert_eq!(path_of(|c| c.persistence = directory("/var/vm")), "");

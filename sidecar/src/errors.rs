@@ -1,7 +1,7 @@
 //! Errors of the inner rooms as the wire carries them.
 
 use agentos_executor::LoadError;
-use agentos_kernel::{Errno, KernelError};
+use agentos_kernel::{Errno, KernelError, LimitHit};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{LimitInfo, code};
 use agentos_vfs::PathError;
@@ -25,16 +25,17 @@ pub(crate) fn bad_path(error: &PathError, path: impl AsRef<[u8]>) -> WireError {
     }
 }
 
+/// A limit as the wire has it.
+pub(crate) fn limit_info(hit: LimitHit) -> LimitInfo {
+    let LimitHit { name, configured, used, requested } = hit;
+    LimitInfo { name: name.to_owned(), configured, used, requested }
+}
+
 /// An error of the kernel.
 pub(crate) fn kernel(error: &KernelError) -> WireError {
     match error {
         KernelError::Failed { errno, operation, path } => failed(*errno, operation, path),
-        KernelError::Limit(hit) => WireError::limit(LimitInfo {
-            name: hit.name.to_owned(),
-            configured: hit.configured,
-            used: hit.used,
-            requested: hit.requested,
-        }),
+        KernelError::Limit(hit) => WireError::limit(limit_info(*hit)),
         KernelError::Denied(denial) => WireError::denied(crate::permissions::denial(denial)),
         KernelError::NoProcess { pid } => WireError::not_found(code::PROCESS_NOT_FOUND, pid),
         KernelError::Disposed => WireError::new(code::VM_NOT_FOUND, "the VM is disposed"),

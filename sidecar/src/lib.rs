@@ -8,6 +8,7 @@ mod errors;
 mod host;
 mod images;
 mod layers;
+mod limits;
 mod notices;
 mod options;
 mod permissions;

@@ -1,9 +1,11 @@
 //! What a kernel has to tell goes to the client of its VM, as events. What must not be lost does not travel this way.
 
 use agentos_kernel::permissions::ToldDenial;
-use agentos_kernel::{LimitHit, Notice, Observer};
+use agentos_kernel::{Notice, Observer};
 use agentos_protocol::Connection;
-use agentos_protocol::message::{Event, LimitInfo, LimitWarning, PermissionDenied};
+use agentos_protocol::message::{Event, LimitKilled, LimitWarning, PermissionDenied};
+
+use crate::errors::limit_info;
 
 /// Tells the client of one VM.
 pub(crate) struct ToClient {
@@ -20,11 +22,8 @@ impl ToClient {
 impl Observer for ToClient {
     fn notice(&self, notice: Notice) {
         let event = match notice {
-            Notice::LimitWarning(LimitHit { name, configured, used, requested }) => {
-                Event::LimitWarning(LimitWarning {
-                    vm_id: self.vm_id.clone(),
-                    limit: LimitInfo { name: name.to_owned(), configured, used, requested },
-                })
+            Notice::LimitWarning(hit) => {
+                Event::LimitWarning(LimitWarning { vm_id: self.vm_id.clone(), limit: limit_info(hit) })
             }
             Notice::Denied(ToldDenial { denial, enforced, count }) => {
                 Event::PermissionDenied(PermissionDenied {
@@ -34,6 +33,11 @@ impl Observer for ToClient {
                     count,
                 })
             }
+            Notice::Killed { pid, limit } => Event::LimitKilled(LimitKilled {
+                vm_id: self.vm_id.clone(),
+                pid: pid.0,
+                limit: limit_info(limit),
+            }),
             _ => return,
         };
         // A client that does not read is no reason for a guest to wait.

@@ -1,11 +1,11 @@
 //! The root file system of a new VM: the base layer, and what differs from VM to VM in it. It mounts nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use agentos_kernel::{Errno, Observer, Warning};
+use agentos_kernel::{Errno, Limits, Observer, Warning};
 use agentos_protocol::message::{VmConfig, code};
 use agentos_protocol::{Connection, WireError};
-use agentos_vfs::{Layer, Tree, TreeLimits, Usage};
+use agentos_vfs::{FileSystem, Layer, Quota, Tree, TreeLimits, Usage};
 
 use crate::config::Checked;
 use crate::errors::failed;
@@ -20,14 +20,57 @@ pub(crate) struct Root {
     base: Usage,
     /// What keeps it; copies are kept nowhere.
     persistence: Option<Persistence>,
+    /// The account of the root and of what is mounted beside it in memory, once there is something.
+    quota: OnceLock<Arc<Quota>>,
+    limits: TreeLimits,
+    observer: Arc<dyn Observer>,
 }
 
 impl Root {
+    fn new(
+        tree: Tree,
+        base: Usage,
+        persistence: Option<Persistence>,
+        limits: &Limits,
+        observer: &Arc<dyn Observer>,
+    ) -> Self {
+        let limits = TreeLimits { bytes: limits.fs_bytes, inodes: limits.fs_inodes };
+        let (quota, observer) = (OnceLock::new(), Arc::clone(observer));
+        let root = Root { tree, base, persistence, quota, limits, observer };
+        let (warn, base) = (root.warnings(), root.base);
+        root.tree.metered(move |now| {
+            warn(Usage {
+                bytes: now.bytes.saturating_sub(base.bytes),
+                inodes: now.inodes.saturating_sub(base.inodes),
+            });
+        });
+        root
+    }
+
     /// A root that starts as this one is now.
     pub(crate) fn fork(&self, checked: &Checked, observer: &Arc<dyn Observer>) -> Self {
-        let root = Root { tree: self.tree.copy(), base: self.base, persistence: None };
-        root.warn(checked, observer);
-        root
+        Root::new(self.tree.copy(), self.base, None, &checked.limits, observer)
+    }
+
+    /// A file system that is mounted in the VM: what it holds in memory counts together with the root.
+    pub(crate) fn share_with(&self, fs: &dyn FileSystem) {
+        if fs.account().is_none() {
+            return;
+        }
+        let quota = self.quota.get_or_init(|| {
+            let quota = Quota::new(self.limits, self.warnings());
+            // The account tells of all that it counts, the root included.
+            self.tree.metered(|_| ());
+            self.tree.share_beyond(&quota, self.base);
+            quota
+        });
+        fs.share(quota);
+        if let Some(tree) = fs.tree()
+            && tree.limits().bytes < self.limits.bytes
+        {
+            let size = Warning::new(Some(&self.observer), "mountSize", tree.limits().bytes);
+            tree.metered(move |now| size.uses(now.bytes));
+        }
     }
 
     /// All that the VM needs in it is there: if it is to be read-only, it is from now on.
@@ -46,14 +89,14 @@ impl Root {
     }
 
     /// Tells when it is nearly full.
-    fn warn(&self, checked: &Checked, observer: &Arc<dyn Observer>) {
-        let bytes = Warning::new(Some(observer), "filesystemBytes", checked.limits.fs_bytes);
-        let inodes = Warning::new(Some(observer), "inodes", checked.limits.fs_inodes);
-        let base = self.base;
-        self.tree.metered(move |now| {
-            bytes.uses(now.bytes.saturating_sub(base.bytes));
-            inodes.uses(now.inodes.saturating_sub(base.inodes));
-        });
+    fn warnings(&self) -> impl Fn(Usage) + Send + Sync + use<> {
+        let warning = |name, limit| Warning::new(Some(&self.observer), name, limit);
+        let bytes = warning("filesystemBytes", self.limits.bytes);
+        let inodes = warning("inodes", self.limits.inodes);
+        move |now| {
+            bytes.uses(now.bytes);
+            inodes.uses(now.inodes);
+        }
     }
 }
 
@@ -90,9 +133,7 @@ pub(crate) async fn make(
         opened.root.set_note(furnished);
     }
     let persistence = opened.map(|opened| opened.keep(&tree, vm_id, connection)).transpose()?;
-    let root = Root { tree, base: used, persistence };
-    root.warn(checked, observer);
-    Ok(root)
+    Ok(Root::new(tree, used, persistence, &checked.limits, observer))
 }
 
 /// All that [`furnish`] looks at, as bytes that can be kept and compared.

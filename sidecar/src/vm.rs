@@ -45,7 +45,7 @@ pub(crate) struct Vm {
     pub(crate) sessions: Sessions,
     pub(crate) checkpoints: Checkpoints,
     /// The file system that was mounted first.
-    root: Root,
+    pub(crate) root: Root,
     /// As it was created; run time mounts are in the mount table.
     pub(crate) config: Arc<VmConfig>,
     created: Duration,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agentos_abi::{Errno, Signal};
-pub use agentos_protocol::message::{AgentFailure, PermissionDenial};
+pub use agentos_protocol::message::{AgentFailure, LimitInfo, PermissionDenial};
 use agentos_protocol::message::{ErrorDetails, WireError, code};
 
 /// What calls return.
@@ -230,6 +230,15 @@ impl Error {
             Error::ReadOnly { .. } => Some(Errno::EROFS),
             Error::MountBusy { .. } => Some(Errno::EBUSY),
             Error::PermissionDenied(_) => Some(Errno::EACCES),
+            // What a program in the machine gets at that limit.
+            Error::Limit { name, .. } => match name.as_bytes() {
+                b"filesystemBytes" | b"inodes" | b"mountSize" | b"ptys" => Some(Errno::ENOSPC),
+                b"pathBytes" | b"nameBytes" => Some(Errno::ENAMETOOLONG),
+                b"argvEnvBytes" => Some(Errno::E2BIG),
+                b"processes" | b"vmCpuTimeMs" => Some(Errno::EAGAIN),
+                b"pipes" => Some(Errno::ENFILE),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -44,10 +44,11 @@ pub use config::{
     RootFilesystemKind, RootFilesystemMode, RootLowerInput, ScheduleDriver, ScheduleEntry, ScheduleHandle,
     SoftwareInput, SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
 };
-pub use error::{AgentFailure, Error, PermissionDenial, Result};
+pub use error::{AgentFailure, Error, LimitInfo, PermissionDenial, Result};
 pub use files::{
     BatchReadResult, BatchWriteEntry, BatchWriteResult, DeleteOptions, DirEntry, FileReader, FileType,
     FileWriter, MkdirOptions, OpenReadOptions, OpenWriteOptions, ReaddirRecursiveOptions, VirtualStat,
+    WatchEvent, WatchEventKind, WatchOptions, WatchStream,
 };
 pub use layers::{ChangeKind, CheckpointInfo, DiffOptions, FileChange, Moment};
 pub use mounts::{

@@ -182,6 +182,7 @@ impl AgentOs {
         EventStream::new(self.vm.link().events(), move |event| match event {
             Event::LimitWarning(warning) => warning.vm_id == vm_id,
             Event::PermissionDenied(denied) => denied.vm_id == vm_id,
+            Event::LimitKilled(killed) => killed.vm_id == vm_id,
             Event::VmClosed(closed) => closed.vm_id == vm_id,
             Event::PersistenceFailed(failed) => failed.vm_id == vm_id,
             _ => true,

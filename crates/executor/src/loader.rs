@@ -128,6 +128,8 @@ pub struct Launch {
     pub stdio: [Arc<Description>; 3],
     /// CPU limit, nanoseconds; 0 is the VM's.
     pub cpu_limit_ns: u64,
+    /// It is the runtime of an agent, which has a limit of memory of its own.
+    pub agent: bool,
     /// Standard input is a terminal (see [`agentos_kernel::Terminal`]) and becomes the controlling one.
     pub controlling: bool,
 }
@@ -203,7 +205,7 @@ impl Machine {
     }
 
     async fn begin(&self, launch: Launch) -> Result<(Arc<Process>, Arc<Program>, Slot), LoadError> {
-        let Launch { invocation, cwd, stdio, cpu_limit_ns, controlling } = launch;
+        let Launch { invocation, cwd, stdio, cpu_limit_ns, agent, controlling } = launch;
         let asker = Asker { process: None, cwd: &cwd, operation: Operation::Spawn };
         let loaded = self.resolve(&asker, invocation).await?;
         let slot = self.executor.take_slot().ok_or_else(|| self.slots_used_up())?;
@@ -212,6 +214,7 @@ impl Machine {
             cwd,
             stdio,
             cpu_limit_ns,
+            agent,
             controlling,
         })?;
         Ok((process, loaded.program, slot))
@@ -234,8 +237,14 @@ impl Machine {
         let limit = self.kernel.limits.argv_env_bytes;
         let name = String::from_utf8_lossy(&what.path).into_owned();
         if used > limit {
-            return Err(LoadError::NotExecutable { program: name, errno: Errno::E2BIG });
+            return Err(LoadError::Kernel(KernelError::Limit(agentos_kernel::LimitHit {
+                name: "argvEnvBytes",
+                configured: limit as u64,
+                used: 0,
+                requested: used as u64,
+            })));
         }
+        self.kernel.argv_warning.uses(used as u64);
         let refused = |errno| match errno {
             Errno::ENOENT | Errno::ENOTDIR => LoadError::NotFound { program: name.clone() },
             errno => LoadError::NotExecutable { program: name.clone(), errno },

@@ -160,8 +160,10 @@ pub(crate) fn new_store(
         let elapsed = u64::try_from(slice_elapsed().as_nanos()).unwrap_or(u64::MAX);
         if process.add_cpu(elapsed) {
             if process.must_be_killed() {
+                process.blame_cpu();
                 process.raise(Signal::SIGKILL);
             } else if !std::mem::replace(&mut warned, true) {
+                process.blame_cpu();
                 process.raise(Signal::SIGXCPU);
             }
         }
@@ -233,7 +235,10 @@ fn outcome(mut store: Store<Guest>, result: wasmtime::Result<i32>) -> Outcome {
         None => {}
     }
     let signal = match error.downcast_ref::<Trap>() {
-        _ if guest.out_of_memory => Signal::SIGKILL,
+        _ if guest.out_of_memory => {
+            guest.process.blame_memory();
+            Signal::SIGKILL
+        }
         Some(Trap::StackOverflow | Trap::MemoryOutOfBounds) => Signal::SIGSEGV,
         Some(Trap::UnreachableCodeReached) => Signal::SIGABRT,
         Some(Trap::IntegerDivisionByZero | Trap::IntegerOverflow | Trap::BadConversionToInteger) => {

@@ -4,7 +4,7 @@ use crate::Errno;
 use crate::permissions::Denial;
 
 /// A limit that was hit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("limit {name} of {configured} reached: {used} in use, {requested} more requested")]
 pub struct LimitHit {
     /// Name of the limit as in the client API, such as `processes`.
@@ -15,6 +15,22 @@ pub struct LimitHit {
     pub used: u64,
     /// What was asked for in addition.
     pub requested: u64,
+}
+
+impl LimitHit {
+    /// What a guest sees of it.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self.name {
+            "argvEnvBytes" => Errno::E2BIG,
+            "filesystemBytes" | "inodes" => Errno::ENOSPC,
+            "pathBytes" | "nameBytes" => Errno::ENAMETOOLONG,
+            "symlinkDepth" => Errno::ELOOP,
+            "processMemory" | "agentMemory" | "vmMemory" => Errno::ENOMEM,
+            "pipes" => Errno::ENFILE,
+            _ => Errno::EAGAIN,
+        }
+    }
 }
 
 /// An error of an operation that the host asked for.
@@ -60,7 +76,7 @@ impl KernelError {
     pub fn errno(&self) -> Errno {
         match self {
             Self::Failed { errno, .. } => *errno,
-            Self::Limit(_) => Errno::EAGAIN,
+            Self::Limit(hit) => hit.errno(),
             Self::Denied(_) => Errno::EACCES,
             Self::NoProcess { .. } | Self::Disposed => Errno::ESRCH,
         }

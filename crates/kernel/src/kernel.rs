@@ -7,12 +7,15 @@ use agentos_abi::process::RLIMIT_NPROC;
 use agentos_vfs::{FileSystem, Location, Namespace};
 use parking_lot::Mutex;
 
+use crate::cpu::{CpuAccount, CpuLimits};
 use crate::fd_table::FdTable;
 use crate::lock::LockTable;
+use crate::memory::MemoryLimit;
 use crate::permissions::{Gate, Guarded};
-use crate::process::{CpuLimits, Image, NewProcess, WorkingDirectory};
+use crate::process::{Image, NewProcess, WorkingDirectory};
 use crate::table::{Entry, Table};
 use crate::tty::Registry;
+use crate::watch::Watches;
 use crate::{
     Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Observer, Pid, Process, Result,
     Rlimits, SignalState, Waiters, Warning,
@@ -60,16 +63,21 @@ pub struct Kernel {
     pub(crate) locks: Arc<LockTable>,
     pub(crate) pipes: Arc<AtomicU32>,
     pub(crate) pipe_warning: Warning,
+    /// Of the arguments and environment of one program.
+    pub argv_warning: Warning,
     pub(crate) terminals: Arc<Registry>,
     /// The mount of `/dev/pts`: the device of terminals.
     pub(crate) devpts: AtomicU64,
     itself: Weak<Kernel>,
+    pub(crate) watches: Arc<Watches>,
     pub(crate) fifos: Mutex<std::collections::HashMap<(u64, u64), std::sync::Weak<crate::Pipe>>>,
     next_id: AtomicU64,
     hostname: Mutex<String>,
     cred: Arc<Cred>,
     env: Arc<Vec<Vec<u8>>>,
     pub(crate) gate: Option<Gate>,
+    /// CPU time of all processes, where it is limited.
+    pub(crate) cpu: Option<Arc<CpuAccount>>,
     /// CPU time of processes that ended, nanoseconds.
     pub(crate) ended_cpu_ns: AtomicU64,
     disposed: AtomicBool,
@@ -87,6 +95,8 @@ pub struct HostSpawn {
     pub stdio: [Arc<crate::Description>; 3],
     /// CPU limit, nanoseconds; 0 is the VM's.
     pub cpu_limit_ns: u64,
+    /// It is the runtime of an agent, which has a limit of memory of its own.
+    pub agent: bool,
     /// Standard input is a terminal (see [`Terminal`](crate::Terminal)) and becomes the controlling one.
     pub controlling: bool,
 }
@@ -112,13 +122,14 @@ pub struct ChildSpec {
 impl Kernel {
     /// A kernel without processes but init; `/proc` is mounted when the root has that directory.
     pub async fn new(config: KernelConfig) -> Result<Arc<Kernel>> {
-        let namespace = Namespace::new(config.root);
         let limits = config.limits;
+        let namespace = Namespace::with_limits(config.root, limits.paths);
         let warning = |name, limit| Warning::new(config.observer.as_ref(), name, limit);
         let memory = Arc::new(MemoryAccount::warned(limits.memory, warning("vmMemory", limits.memory)));
         let table = Table::new(limits.processes, warning("processes", u64::from(limits.processes)));
         let terminals = Registry::new(limits.ptys, warning("ptys", u64::from(limits.ptys)));
         let pipe_warning = warning("pipes", u64::from(limits.pipes));
+        let argv_warning = warning("argvEnvBytes", limits.argv_env_bytes as u64);
         let root = namespace.root();
         let kernel = Arc::new_cyclic(|itself| Kernel {
             limits,
@@ -129,15 +140,18 @@ impl Kernel {
             locks: Arc::default(),
             pipes: Arc::default(),
             pipe_warning,
+            argv_warning,
             terminals,
             devpts: AtomicU64::new(0),
             itself: Weak::clone(itself),
+            watches: Watches::new(&limits, config.observer.as_ref()),
             fifos: Mutex::default(),
             next_id: AtomicU64::new(1),
             hostname: Mutex::new(config.hostname),
             cred: Arc::new(config.cred),
             env: Arc::new(config.env),
             gate: config.permissions.map(|guarded| Gate::new(guarded, config.observer.clone())),
+            cpu: CpuAccount::new(&limits, config.observer.as_ref()),
             ended_cpu_ns: AtomicU64::new(0),
             disposed: AtomicBool::new(false),
             table_changed: Waiters::new(),
@@ -167,8 +181,9 @@ impl Kernel {
             signals: SignalState::default(),
             started: self.clock.realtime(),
             cpu: CpuLimits::default(),
-            rlimits: Rlimits::of(&self.limits, 0),
-            memory_limit: 0,
+            vm_cpu: None,
+            rlimits: Rlimits::of(&self.limits, 0, 0),
+            memory_limit: MemoryLimit { name: "processMemory", bytes: 0 },
             vm_memory: Arc::clone(&self.memory),
             observer: self.observer.clone(),
         });
@@ -222,7 +237,11 @@ impl Kernel {
         if self.is_disposed() {
             return Err(KernelError::Disposed);
         }
+        if let Some(hit) = self.cpu.as_ref().and_then(|cpu| cpu.used_up()) {
+            return Err(KernelError::Limit(hit));
+        }
         let cpu_limit_ns = self.cpu_limit(spawn.cpu_limit_ns);
+        let memory_limit = MemoryLimit::of(&self.limits, spawn.agent);
         let mut fds = FdTable::new(self.limits.fds_per_process).warning(self.observer.clone());
         let terminal = spawn.controlling.then(|| Arc::clone(&spawn.stdio[0]));
         let image = self.with_permitted_env(spawn.image, None);
@@ -250,8 +269,9 @@ impl Kernel {
             signals: SignalState::default(),
             started: self.clock.realtime(),
             cpu: CpuLimits::of_host(cpu_limit_ns),
-            rlimits: Rlimits::of(&self.limits, cpu_limit_ns),
-            memory_limit: self.limits.memory_per_process,
+            vm_cpu: self.cpu.clone(),
+            rlimits: Rlimits::of(&self.limits, memory_limit.bytes, cpu_limit_ns),
+            memory_limit,
             vm_memory: Arc::clone(&self.memory),
             observer: self.observer.clone(),
         });
@@ -329,6 +349,9 @@ impl Kernel {
         if spec.reset_signals {
             signals = SignalState::default();
         }
+        // The tools of an agent are programs like others; a copy of its runtime is one.
+        let memory_limit =
+            if execed { MemoryLimit::of(&self.limits, false) } else { parent.vm_memory_limit() };
         let process = Process::new(NewProcess {
             pid,
             job: parent.job,
@@ -340,14 +363,16 @@ impl Kernel {
             signals,
             started: self.clock.realtime(),
             cpu: parent.cpu_limits(),
-            rlimits: parent.rlimits(),
-            memory_limit: parent.vm_memory_limit(),
+            vm_cpu: self.cpu.clone(),
+            rlimits: if execed { parent.rlimits().within(&memory_limit) } else { parent.rlimits() },
+            memory_limit,
             vm_memory: Arc::clone(&self.memory),
             observer: self.observer.clone(),
         });
         process.execed.store(execed, Ordering::Relaxed);
-        // Arguments and environment lie in our memory: they count as the child's.
-        if execed && !process.charge_memory(process.image.read().bytes()) {
+        // Arguments and environment lie in our memory: they count as the child's, also those it shares with its parent, which
+        // may be gone before it.
+        if !process.charge_memory(process.image.read().bytes()) {
             // First the lock: descriptors that the child alone has may need it when they close.
             drop(table);
             return Err(Errno::ENOMEM);
@@ -395,6 +420,7 @@ impl Kernel {
     /// Forbids new processes, kills all and waits until they ended. The embedder bounds the wait.
     pub async fn shutdown(&self) {
         self.disposed.store(true, Ordering::SeqCst);
+        self.watches.close();
         std::future::poll_fn(|cx| {
             self.table_changed.register(cx.waker());
             // All under the lock that an exit takes: none ends because another one was killed before it.

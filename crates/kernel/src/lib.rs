@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod cpu;
 mod cred;
 pub mod description;
 pub mod device;
@@ -28,6 +29,7 @@ mod table;
 pub mod tty;
 mod waiters;
 mod warning;
+mod watch;
 
 pub use clock::Clock;
 pub use cred::Cred;
@@ -48,6 +50,7 @@ pub use sys::Executable;
 pub use tty::Terminal;
 pub use waiters::Waiters;
 pub use warning::Warning;
+pub use watch::{Change, ChangeKind, Watch};
 
 pub use agentos_abi::process::WaitStatus;
 pub use agentos_abi::{Errno, Signal};

@@ -1,10 +1,14 @@
 //! What a VM may use. Defaults are those of the client API.
 
+use agentos_vfs::PathLimits;
+
 /// The limits of a VM; every table and buffer that a guest can grow is bounded by one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Memory of one process beyond its initial image, bytes.
     pub memory_per_process: u64,
+    /// The same for the runtime of an agent.
+    pub agent_memory: u64,
     /// Memory of all processes, bytes.
     pub memory: u64,
     /// Live and zombie processes.
@@ -25,12 +29,21 @@ pub struct Limits {
     pub fs_inodes: u64,
     /// CPU time of one process, milliseconds; 0 is none.
     pub cpu_time_ms: u64,
+    /// CPU time of all processes together, milliseconds; 0 is none.
+    pub vm_cpu_time_ms: u64,
+    /// Lengths of paths and names, and links in one path.
+    pub paths: PathLimits,
+    /// Watches of paths.
+    pub watches: u32,
+    /// Bytes of changes that wait for one watcher.
+    pub watch_queue_bytes: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_per_process: 256 << 20,
+            agent_memory: 1 << 30,
             memory: 2 << 30,
             processes: 1024,
             fds_per_process: 1024,
@@ -41,6 +54,10 @@ impl Default for Limits {
             fs_bytes: 1 << 30,
             fs_inodes: 262_144,
             cpu_time_ms: 0,
+            vm_cpu_time_ms: 0,
+            paths: PathLimits::default(),
+            watches: 64,
+            watch_queue_bytes: 1 << 20,
         }
     }
 }

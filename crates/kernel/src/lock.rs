@@ -61,6 +61,11 @@ impl LockTable {
         }
     }
 
+    /// Files that are locked.
+    pub(crate) fn len(&self) -> usize {
+        self.locked.lock().len()
+    }
+
     pub(crate) fn leave(&self, waker: &Waker) {
         self.changed.unregister(waker);
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::Warning;
+use crate::{Limits, Warning};
 
 /// Bytes in use against a limit; shared by all processes of a VM.
 #[derive(Debug)]
@@ -62,6 +62,26 @@ impl MemoryAccount {
     #[must_use]
     pub const fn limit(&self) -> u64 {
         self.limit
+    }
+}
+
+/// The memory that a process may have beyond its initial image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryLimit {
+    /// Name in the client API.
+    pub(crate) name: &'static str,
+    /// Bytes.
+    pub(crate) bytes: u64,
+}
+
+impl MemoryLimit {
+    /// That of the runtime of an agent, or of any other program.
+    pub(crate) fn of(limits: &Limits, agent: bool) -> Self {
+        if agent {
+            MemoryLimit { name: "agentMemory", bytes: limits.agent_memory }
+        } else {
+            MemoryLimit { name: "processMemory", bytes: limits.memory_per_process }
+        }
     }
 }
 

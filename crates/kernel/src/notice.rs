@@ -1,7 +1,7 @@
 //! What a kernel tells its embedder without being asked. It does not decide what becomes of it.
 
-use crate::LimitHit;
 use crate::permissions::ToldDenial;
+use crate::{LimitHit, Pid};
 
 /// Something that happened in a VM and that its owner should know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,13 @@ pub enum Notice {
     LimitWarning(LimitHit),
     /// The permission tree denied something, or would have in a dry run.
     Denied(ToldDenial),
+    /// A process was ended because it reached a limit.
+    Killed {
+        /// The process.
+        pid: Pid,
+        /// The limit, and what was in use and asked for.
+        limit: LimitHit,
+    },
 }
 
 /// Who is told. It is called on the thread of the guest, maybe with a lock of the kernel or a file system held: it must not

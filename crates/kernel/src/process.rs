@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
-use agentos_abi::process::RLIMIT_AS;
 use agentos_vfs::{InodePin, Location};
 use parking_lot::{Mutex, RwLock};
 
+use crate::cpu::{CpuAccount, CpuLimits, MS};
 use crate::fd_table::FdTable;
+use crate::memory::MemoryLimit;
 use crate::signals::Posted;
 use crate::warning::nearly;
 use crate::{
@@ -55,6 +56,8 @@ pub struct ExitInfo {
     pub max_rss: u64,
     /// When, on the VM's wall clock since 1970 UTC.
     pub at: Duration,
+    /// The limit of the VM that ended it.
+    pub limit: Option<LimitHit>,
 }
 
 /// What `/proc` and the host API tell of a process.
@@ -140,10 +143,16 @@ pub struct Process {
     rlimits: Mutex<Rlimits>,
     memory: AtomicU64,
     memory_peak: AtomicU64,
-    memory_limit: u64,
+    memory_limit: MemoryLimit,
     vm_memory: Arc<MemoryAccount>,
-    observer: Option<Arc<dyn Observer>>,
+    vm_cpu: Option<Arc<CpuAccount>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     memory_warned: AtomicBool,
+    cpu_warned: AtomicBool,
+    /// The last memory that was refused.
+    refused: Mutex<Option<LimitHit>>,
+    /// The limit that it is being ended for.
+    ended_by: Mutex<Option<LimitHit>>,
     exit: OnceLock<ExitInfo>,
     exited: Waiters,
     pub(crate) alarm: Mutex<Alarm>,
@@ -174,27 +183,6 @@ pub(crate) struct Alarm {
     pub(crate) changed: Arc<tokio::sync::Notify>,
 }
 
-/// Limits of CPU time, nanoseconds; 0 is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CpuLimits {
-    /// SIGXCPU.
-    pub(crate) soft_ns: u64,
-    /// SIGKILL.
-    pub(crate) kill_ns: u64,
-    /// What the host set.
-    pub(crate) host_ns: u64,
-}
-
-/// CPU time between SIGXCPU and SIGKILL where the host set the limit: it has no hard one of its own.
-const CPU_GRACE: Duration = Duration::from_secs(1);
-
-impl CpuLimits {
-    pub(crate) fn of_host(ns: u64) -> Self {
-        let grace = CPU_GRACE.as_nanos() as u64;
-        Self { soft_ns: ns, kill_ns: if ns == 0 { 0 } else { ns.saturating_add(grace) }, host_ns: ns }
-    }
-}
-
 /// What a new process starts with.
 pub(crate) struct NewProcess {
     pub(crate) pid: Pid,
@@ -207,8 +195,9 @@ pub(crate) struct NewProcess {
     pub(crate) signals: SignalState,
     pub(crate) started: Duration,
     pub(crate) cpu: CpuLimits,
+    pub(crate) vm_cpu: Option<Arc<CpuAccount>>,
     pub(crate) rlimits: Rlimits,
-    pub(crate) memory_limit: u64,
+    pub(crate) memory_limit: MemoryLimit,
     pub(crate) vm_memory: Arc<MemoryAccount>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
@@ -241,7 +230,11 @@ impl Process {
             memory_limit: new.memory_limit,
             vm_memory: new.vm_memory,
             observer: new.observer,
+            vm_cpu: new.vm_cpu,
             memory_warned: AtomicBool::new(false),
+            cpu_warned: AtomicBool::new(false),
+            refused: Mutex::new(None),
+            ended_by: Mutex::new(None),
             exit: OnceLock::new(),
             exited: Waiters::new(),
             alarm: Mutex::new(Alarm::default()),
@@ -361,11 +354,40 @@ impl Process {
 
     // --- accounts
 
-    /// Adds CPU time; true when the CPU limit is passed.
+    /// Adds CPU time; true when the CPU limit is passed, its own or the VM's.
     pub fn add_cpu(&self, ns: u64) -> bool {
         let total = self.cpu_ns.fetch_add(ns, Ordering::Relaxed) + ns;
         let limit = self.cpu_limit_ns.load(Ordering::Relaxed);
-        limit != 0 && total > limit
+        if let Some(vm) = &self.vm_cpu {
+            vm.add(ns);
+            if vm.used_up().is_some() {
+                return true;
+            }
+        }
+        if limit == 0 || total < nearly(limit) {
+            return false;
+        }
+        self.warn_of_cpu(total);
+        total > limit
+    }
+
+    #[cold]
+    fn warn_of_cpu(&self, used_ns: u64) {
+        let host = self.host_cpu_limit_ns;
+        if host > 0 && used_ns >= nearly(host) && !self.cpu_warned.swap(true, Ordering::Relaxed) {
+            self.warn(LimitHit {
+                name: "cpuTimeMs",
+                configured: host / MS,
+                used: used_ns / MS,
+                requested: 0,
+            });
+        }
+    }
+
+    fn warn(&self, hit: LimitHit) {
+        if let Some(observer) = &self.observer {
+            observer.notice(Notice::LimitWarning(hit));
+        }
     }
 
     /// CPU time so far.
@@ -386,11 +408,38 @@ impl Process {
         self.children_max_rss.load(Ordering::Relaxed)
     }
 
-    /// Whether its CPU time passed the limit where SIGXCPU is no longer enough.
+    /// Whether its CPU time passed the limit where SIGXCPU is no longer enough, or all of the VM's is used up.
     #[must_use]
     pub fn must_be_killed(&self) -> bool {
+        if self.vm_cpu.as_ref().is_some_and(|vm| vm.used_up().is_some()) {
+            return true;
+        }
         let limit = self.cpu_kill_ns.load(Ordering::Relaxed);
         limit != 0 && self.cpu_ns.load(Ordering::Relaxed) >= limit
+    }
+
+    /// It gets a signal for the CPU time that it used: if that ends it, this is why.
+    pub fn blame_cpu(&self) {
+        let host = self.host_cpu_limit_ns;
+        let used = self.cpu_ns.load(Ordering::Relaxed);
+        let own = (host > 0 && used > host).then_some(LimitHit {
+            name: "cpuTimeMs",
+            configured: host / MS,
+            used: used / MS,
+            requested: 1,
+        });
+        *self.ended_by.lock() = self.vm_cpu.as_ref().and_then(|vm| vm.used_up()).or(own);
+    }
+
+    /// It ends since it was refused memory.
+    pub fn blame_memory(&self) {
+        *self.ended_by.lock() = *self.refused.lock();
+    }
+
+    /// The limit that it ended for, if it was one of the VM's.
+    pub(crate) fn blamed(&self, status: WaitStatus) -> Option<LimitHit> {
+        let by_limit = [Signal::SIGKILL, Signal::SIGXCPU].map(|signal| WaitStatus::Signaled(signal.raw()));
+        if by_limit.contains(&status) { *self.ended_by.lock() } else { None }
     }
 
     pub(crate) fn cpu_limits(&self) -> CpuLimits {
@@ -437,12 +486,21 @@ impl Process {
     #[must_use]
     pub fn charge_memory(&self, bytes: u64) -> bool {
         let used = self.memory.load(Ordering::Relaxed);
-        if used.saturating_add(bytes) > self.memory_limit() || !self.vm_memory.charge(bytes) {
+        if used.saturating_add(bytes) > self.memory_limit() {
+            let MemoryLimit { name, bytes: configured } = self.memory_limit;
+            // What the process itself chose is no limit of the VM.
+            let hit = LimitHit { name, configured, used, requested: bytes };
+            *self.refused.lock() = (used.saturating_add(bytes) > configured).then_some(hit);
+            return false;
+        }
+        if !self.vm_memory.charge(bytes) {
+            let (configured, used) = (self.vm_memory.limit(), self.vm_memory.used());
+            *self.refused.lock() = Some(LimitHit { name: "vmMemory", configured, used, requested: bytes });
             return false;
         }
         let now = self.memory.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.memory_peak.fetch_max(now, Ordering::Relaxed);
-        if now >= nearly(self.memory_limit) {
+        if now >= nearly(self.memory_limit.bytes) {
             self.warn_of_memory(now);
         }
         true
@@ -450,13 +508,9 @@ impl Process {
 
     #[cold]
     fn warn_of_memory(&self, used: u64) {
-        let configured = self.memory_limit;
-        if configured > 0
-            && let Some(observer) = &self.observer
-            && !self.memory_warned.swap(true, Ordering::Relaxed)
-        {
-            let hit = LimitHit { name: "processMemory", configured, used, requested: 0 };
-            observer.notice(Notice::LimitWarning(hit));
+        let MemoryLimit { name, bytes: configured } = self.memory_limit;
+        if configured > 0 && !self.memory_warned.swap(true, Ordering::Relaxed) {
+            self.warn(LimitHit { name, configured, used, requested: 0 });
         }
     }
 
@@ -485,11 +539,11 @@ impl Process {
     /// The memory limit of this process, bytes beyond the initial image.
     #[must_use]
     pub fn memory_limit(&self) -> u64 {
-        self.memory_limit.min(self.rlimit_now(RLIMIT_AS))
+        self.memory_limit.bytes.min(self.rlimits.lock().memory())
     }
 
     /// The same as the VM has it, whatever the process chose.
-    pub(crate) fn vm_memory_limit(&self) -> u64 {
+    pub(crate) fn vm_memory_limit(&self) -> MemoryLimit {
         self.memory_limit
     }
 

@@ -1,13 +1,14 @@
 //! Resource limits of a process (POSIX setrlimit()): what it may use, below what the VM allows.
 //!
-//! Enforced are CPU time, file size, processes, descriptors and memory. The others are kept and inherited: a guest has
-//! one stack of a fixed size and leaves no core.
+//! Enforced are CPU time, file size, processes, descriptors and memory (address space and data are the same: what is beyond
+//! the initial image). The others are kept and inherited: a guest has one stack of a fixed size and leaves no core.
 
 use agentos_abi::process::{
-    RLIM_INFINITY, RLIM_NLIMITS, RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE,
-    RLIMIT_NPROC, RLIMIT_STACK,
+    RLIM_INFINITY, RLIM_NLIMITS, RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE,
+    RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK,
 };
 
+use crate::memory::MemoryLimit;
 use crate::{Errno, Kernel, Limits, Process, Result, Signal};
 
 /// Bytes of a guest's stack.
@@ -27,8 +28,8 @@ pub struct Rlimit {
 pub struct Rlimits([Rlimit; RLIM_NLIMITS as usize]);
 
 impl Rlimits {
-    /// What the VM allows, with this CPU limit in nanoseconds (0 is none).
-    pub(crate) fn of(limits: &Limits, cpu_limit_ns: u64) -> Self {
+    /// What the VM allows, with this memory in bytes and this CPU limit in nanoseconds (0 is none).
+    pub(crate) fn of(limits: &Limits, memory: u64, cpu_limit_ns: u64) -> Self {
         let both = |value: u64| Rlimit { soft: value, hard: value };
         let mut all = Self([both(RLIM_INFINITY); RLIM_NLIMITS as usize]);
         let cpu = if cpu_limit_ns == 0 { RLIM_INFINITY } else { cpu_limit_ns.div_ceil(1_000_000_000) };
@@ -38,7 +39,7 @@ impl Rlimits {
             (RLIMIT_CORE, Rlimit { soft: 0, hard: RLIM_INFINITY }),
             (RLIMIT_NPROC, both(u64::from(limits.processes))),
             (RLIMIT_NOFILE, both(u64::from(limits.fds_per_process))),
-            (RLIMIT_AS, both(limits.memory_per_process)),
+            (RLIMIT_AS, both(memory)),
         ] {
             all.0[resource as usize] = limit;
         }
@@ -48,6 +49,18 @@ impl Rlimits {
     /// The limit of `resource`. EINVAL.
     pub fn get(&self, resource: u32) -> Result<Rlimit> {
         self.0.get(resource as usize).copied().ok_or(Errno::EINVAL)
+    }
+
+    /// The same where no more memory is allowed than this.
+    pub(crate) fn within(mut self, memory: &MemoryLimit) -> Self {
+        let Rlimit { soft, hard } = &mut self.0[RLIMIT_AS as usize];
+        (*soft, *hard) = ((*soft).min(memory.bytes), (*hard).min(memory.bytes));
+        self
+    }
+
+    /// What they leave of the memory beyond the initial image, bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        [RLIMIT_AS, RLIMIT_DATA].iter().map(|resource| self.0[*resource as usize].soft).min().unwrap_or(0)
     }
 }
 
@@ -64,7 +77,10 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         let most = match process.cred().uid {
-            0 => Rlimits::of(&self.limits, process.host_cpu_limit()).get(resource)?.hard,
+            0 => {
+                let memory = process.vm_memory_limit().bytes;
+                Rlimits::of(&self.limits, memory, process.host_cpu_limit()).get(resource)?.hard
+            }
             _ => old.hard,
         };
         if to.hard > most {

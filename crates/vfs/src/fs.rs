@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Attr, Errno, FileContent, FileType, Ino, InodePin, Listing, Location, NameBuf, Reply, Result, SetAttr,
+    Attr, Errno, FileContent, FileType, Ino, InodePin, Listing, Location, NameBuf, Quota, Reply, Result,
+    SetAttr, TreeLimits, Usage,
 };
 
 /// One component of a path: bytes, no `/`, not empty, at most 255 bytes. `.` and `..` never reach a file system.
@@ -248,6 +249,18 @@ pub trait FileSystem: Send + Sync + 'static {
     /// The tree behind it, of which layers can be taken and that can be [restored](crate::Tree::restore), if that is all
     /// there is behind it.
     fn tree(&self) -> Option<&crate::Tree> {
+        None
+    }
+
+    /// From now on its content in memory counts in this account, also what is there already. File systems that hold none
+    /// do nothing.
+    fn share(&self, quota: &Arc<Quota>) {
+        let _ = quota;
+    }
+
+    /// What it holds in memory and may hold; `None` where that is not its own business. Of several limits the one that is
+    /// nearest.
+    fn account(&self) -> Option<(Usage, TreeLimits)> {
         None
     }
 

@@ -27,12 +27,12 @@ pub use listing::Listing;
 pub use name::{NAME_MAX, NameBuf};
 pub use namespace::{
     Descriptor, Found, GuestPath, Last, Location, Missing, Mount, MountOptions, Namespace, PATH_MAX,
-    PathError, Resolved, WalkContext, WalkFlags,
+    PathError, PathLimits, Resolved, WalkContext, WalkFlags,
 };
 pub use overlay::Overlay;
 pub use pin::InodePin;
 pub use reply::Reply;
-pub use tree::{FileContent, Tree, TreeLimits, Usage};
+pub use tree::{FileContent, Quota, Tree, TreeLimits, Usage};
 
 pub use agentos_abi::Errno;
 

@@ -14,6 +14,7 @@ use agentos_vfs::GuestPath;
 
 use crate::connection::{Client, answer, answer_later};
 use crate::errors::{bad_path, failed};
+use crate::limits;
 use crate::vm::Vm;
 
 /// Bytes moved at a time between a file and a stream.
@@ -129,13 +130,22 @@ pub(super) fn write(client: &Client, mut request: WriteFile, responder: Responde
         Err(error) => return responder.error(&error),
     };
     match std::mem::replace(&mut request.source, WriteSource::Inline(Vec::new())) {
-        WriteSource::Inline(data) => answer::<WriteFile>(responder, async move {
-            let (kernel, file, mut at) = open_for_write(&vm, &request).await?;
-            let written = put(&kernel, &file, &data, &mut at, request.append, &request.path).await?;
-            Ok(WriteFileReply { written })
-        }),
+        WriteSource::Inline(data) => {
+            let work = {
+                let vm = Arc::clone(&vm);
+                async move {
+                    let (kernel, file, mut at) = open_for_write(&vm, &request).await?;
+                    let written = put(&kernel, &file, &data, &mut at, request.append, &request.path).await?;
+                    Ok(WriteFileReply { written })
+                }
+            };
+            answer::<WriteFile>(responder, limits::named(vm, work));
+        }
         WriteSource::Stream(id) => match responder.connection().accept_recv(id) {
-            Ok(stream) => answer_later::<WriteFile>(responder, write_stream(vm, request, stream)),
+            Ok(stream) => {
+                let work = write_stream(Arc::clone(&vm), request, stream);
+                answer_later::<WriteFile>(responder, limits::named(vm, work));
+            }
             Err(error) => responder.error(&invalid_stream(&error.to_string())),
         },
     }
@@ -209,7 +219,10 @@ async fn put(
         let n = match kernel.pwrite(None, file, &data[done..], *at).await {
             Ok(0) => return Err(failed(Errno::EIO, "write", path)),
             Ok(n) => n,
-            Err(errno) => return Err(failed(errno, "write", path)),
+            Err(errno) => {
+                let error = failed(errno, "write", path);
+                return Err(limits::asking(error, (data.len() - done) as u64));
+            }
         };
         done += n;
         if !append {

@@ -41,7 +41,9 @@ pub(super) async fn delete(vm: Arc<Vm>, request: DeleteCheckpoint) -> Result<Emp
 
 pub(super) async fn rollback(vm: Arc<Vm>, request: Rollback) -> Result<Empty, WireError> {
     let done = aside(&vm, move |vm| vm.checkpoints.rollback(&vm.kernel().namespace, &request.name));
-    done.await?.map(|()| Empty {})
+    done.await??;
+    vm.kernel().rescan(b"/");
+    Ok(Empty {})
 }
 
 pub(super) fn diff(client: &Client, request: DiffMoments, responder: Responder) {

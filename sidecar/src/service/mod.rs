@@ -12,11 +12,15 @@ pub(crate) mod shells;
 mod sources;
 pub(crate) mod tree;
 mod vms;
+mod watch;
+
+use std::sync::Arc;
 
 use agentos_protocol::message::{Ping, Request};
 use agentos_protocol::mux::Responder;
 
 use crate::connection::{Client, answer, answer_later};
+use crate::limits::named;
 
 /// Answers a request. Runs in the task that reads the socket and never blocks.
 pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) {
@@ -24,7 +28,7 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
     macro_rules! of_vm {
         ($answer:ident, $Type:ty, $request:ident, $call:path) => {
             match client.vm(&$request.vm_id) {
-                Ok(vm) => $answer::<$Type>(responder, $call(vm, $request)),
+                Ok(vm) => $answer::<$Type>(responder, named(Arc::clone(&vm), $call(vm, $request))),
                 Err(error) => responder.error(&error),
             }
         };
@@ -56,6 +60,7 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::Chown(r) => of_vm!(answer, m::Chown, r, tree::chown),
         Request::Truncate(r) => of_vm!(answer, m::Truncate, r, tree::truncate),
         Request::Utimes(r) => of_vm!(answer, m::Utimes, r, tree::utimes),
+        Request::Watch(r) => watch::watch(client, r, responder),
 
         Request::Mount(r) => mounts::add(client, r, responder),
         Request::Unmount(r) => of_vm!(answer_later, m::Unmount, r, mounts::remove),

@@ -53,8 +53,10 @@ pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec
     }
     let (fs, source) = file_system(vm, connection, &spec).await?;
     if path.as_bytes() == b"/" {
+        vm.root.share_with(&*fs);
         return replace_root(vm, fs, source, spec.read_only).await;
     }
+    vm.root.share_with(&*fs);
     let options = MountOptions { source, read_only: spec.read_only };
     vm.kernel().mount(&path, fs, options).await.map_err(|refused| match refused {
         MountRefused::Link { link, leads_to } => {
@@ -100,6 +102,9 @@ pub(crate) async fn mount_copies(
         namespace.list().into_iter().take(1).map(|root| (first, root)).collect();
     for (mount, fs) in mounts {
         let refuse = |e| failed(e, "mount", &mount.path);
+        if !Arc::ptr_eq(&fs, &mount.fs) {
+            vm.root.share_with(&*fs);
+        }
         let options = MountOptions { source: mount.source.clone(), read_only: mount.read_only };
         let place = mount.place().and_then(|at| Some((known.get(&at.mount.id)?, at.ino)));
         let copy = match place {
@@ -130,6 +135,7 @@ async fn replace_root(
     let root = GuestPath::root();
     let options = MountOptions { source, read_only };
     kernel.namespace.mount(&root, fs, options).await.map_err(|e| failed(e, "mount", &root))?;
+    kernel.rescan(root.as_bytes());
     kernel.remount_own().await.map_err(|e| failed(e, "mount", "/proc"))?;
     Ok(())
 }

@@ -43,7 +43,8 @@ pub(crate) fn exit_status(info: &ExitInfo, timed_out: bool) -> ExitStatus {
         WaitStatus::Signaled(signal) => agentos_kernel::Signal::from_raw(signal).map(|s| s.name().to_owned()),
         _ => None,
     };
-    ExitStatus { exit_code: info.status.shell_status(), signal, timed_out }
+    let limit = info.limit.map(errors::limit_info);
+    ExitStatus { exit_code: info.status.shell_status(), signal, timed_out, limit }
 }
 
 /// What a request becomes.
@@ -264,7 +265,8 @@ fn launch(
     streams: [Arc<dyn HostStream>; 3],
     run: Exec1,
 ) {
-    let launch = Launch { invocation, cwd, stdio: stdio(streams), cpu_limit_ns, controlling: false };
+    let launch =
+        Launch { invocation, cwd, stdio: stdio(streams), cpu_limit_ns, agent: false, controlling: false };
     // Whichever of the two is called last takes it.
     let run = Arc::new(Mutex::new(Some(run)));
     let ended = Arc::clone(&run);
@@ -319,8 +321,12 @@ impl Exec1 {
             stderr = self.stderr.finish_now().unwrap_or_default();
         }
         let stdout = self.stdout.finish_now().unwrap_or_default();
-        let status =
-            ExitStatus { exit_code: i32::from(error.shell_status()), signal: None, timed_out: false };
+        let status = ExitStatus {
+            exit_code: i32::from(error.shell_status()),
+            signal: None,
+            timed_out: false,
+            limit: None,
+        };
         self.responder.reply::<Exec>(Ok(ExecReply { pid: 0, status, stdout, stderr }));
     }
 
@@ -394,8 +400,14 @@ pub(super) fn spawn(client: &Client, request: Spawn, responder: Responder) {
         };
         let streams: [Arc<dyn HostStream>; 3] =
             [input, Arc::<Ring>::clone(&stdout), Arc::<Ring>::clone(&stderr)];
-        let launch =
-            Launch { invocation, cwd: directory, stdio: stdio(streams), cpu_limit_ns, controlling: false };
+        let launch = Launch {
+            invocation,
+            cwd: directory,
+            stdio: stdio(streams),
+            cpu_limit_ns,
+            agent: false,
+            controlling: false,
+        };
         let rings = (Arc::clone(&stdout), Arc::clone(&stderr));
         let (job, ended) = (Arc::clone(&watch.job), watch.ended.clone());
         let not_started = watch.ended.clone();

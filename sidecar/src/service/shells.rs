@@ -256,7 +256,7 @@ pub(super) fn open(client: &Client, request: OpenShell, responder: Responder) {
             Ok(cwd) => cwd,
             Err(error) => return responder.error(&error),
         };
-        let launch = Launch { invocation, cwd, stdio, controlling: true, cpu_limit_ns };
+        let launch = Launch { invocation, cwd, stdio, controlling: true, cpu_limit_ns, agent: false };
         let ended = CancellationToken::new();
         let at_end = ended.clone();
         let of_vm = Arc::clone(&vm);

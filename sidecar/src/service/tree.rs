@@ -1,6 +1,5 @@
 //! Names and attributes of files.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use agentos_kernel::sys::At;
@@ -136,7 +135,21 @@ pub(super) fn readdir_recursive(client: &Client, r: ReaddirRecursive, responder:
     }
 }
 
-/// Breadth first: what waits is at most the directories of two levels.
+/// A directory on the way down: what of it is still to come, and how long its path is.
+struct Level<T = ()> {
+    entries: std::vec::IntoIter<DirEntry>,
+    end: usize,
+    with: T,
+}
+
+/// Puts `name` behind the directory that ends at `end` of `path`.
+fn enter(path: &mut Vec<u8>, end: usize, name: &[u8]) {
+    path.truncate(end);
+    path.push(b'/');
+    path.extend_from_slice(name);
+}
+
+/// Parents before children. There is one path, whatever the tree: what waits is the rest of each directory above it.
 async fn walk(
     vm: &Vm,
     r: ReaddirRecursive,
@@ -146,48 +159,37 @@ async fn walk(
     let kernel = vm.kernel();
     let host = kernel.host();
     let mut entries = 0;
-    let mut waiting: VecDeque<(Vec<u8>, u32)> = VecDeque::from([(Vec::new(), 1)]);
-    while let Some((relative, depth)) = waiting.pop_front() {
-        let mut directory = start.as_bytes().to_vec();
-        if !relative.is_empty() {
-            if directory != b"/" {
-                directory.push(b'/');
-            }
-            directory.extend_from_slice(&relative);
-        }
-        let listed = match list(kernel, &directory).await {
-            Ok(listed) => listed,
-            // Removed meanwhile: as if it had been removed before.
-            Err(_) if !relative.is_empty() => continue,
-            Err(error) => return Err(error),
+    let mut path = if start.as_bytes() == b"/" { Vec::new() } else { start.as_bytes().to_vec() };
+    let first = path.len();
+    let listed = list(kernel, start.as_bytes()).await?;
+    let mut levels = vec![Level { entries: listed.into_iter(), end: first, with: () }];
+    while let Some(level) = levels.last_mut() {
+        tokio::task::consume_budget().await;
+        let Some(entry) = level.entries.next() else {
+            levels.pop();
+            continue;
         };
-        for entry in listed {
-            tokio::task::consume_budget().await;
-            if r.exclude.iter().any(|name| name.as_bytes() == &*entry.name) {
-                continue;
-            }
-            let mut name = relative.clone();
-            if !name.is_empty() {
-                name.push(b'/');
-            }
-            name.extend_from_slice(&entry.name);
-            let mut full = directory.clone();
-            full.push(b'/');
-            full.extend_from_slice(&entry.name);
-            let size = match kernel.stat(&host, At::Cwd(&full), false).await {
-                Ok((_, attr)) => attr.size,
-                // A list that leaves out what a guest hid so deep would claim to be whole.
-                Err(Errno::ENAMETOOLONG) => return Err(failed(Errno::ENAMETOOLONG, "stat", &full)),
-                Err(_) => continue,
-            };
-            let enter = entry.kind == FileType::Directory && r.max_depth.is_none_or(|most| depth < most);
-            let record = WireDirEntry { name: WirePath(name.clone()), kind: kind(entry.kind), size };
-            if records.send(&record).await.is_err() {
-                return Ok(ReaddirRecursiveReply { entries });
-            }
-            entries += 1;
-            if enter {
-                waiting.push_back((name, depth + 1));
+        if r.exclude.iter().any(|name| name.as_bytes() == &*entry.name) {
+            continue;
+        }
+        enter(&mut path, level.end, &entry.name);
+        let size = match kernel.stat(&host, At::Cwd(&path), false).await {
+            Ok((_, attr)) => attr.size,
+            // A list that leaves out what a guest hid so deep would claim to be whole.
+            Err(Errno::ENAMETOOLONG) => return Err(failed(Errno::ENAMETOOLONG, "stat", &path)),
+            Err(_) => continue,
+        };
+        let name = WirePath(path[first + 1..].to_vec());
+        let record = WireDirEntry { name, kind: kind(entry.kind), size };
+        if records.send(&record).await.is_err() {
+            return Ok(ReaddirRecursiveReply { entries });
+        }
+        entries += 1;
+        let deep = r.max_depth.is_some_and(|most| levels.len() as u64 >= u64::from(most));
+        if entry.kind == FileType::Directory && !deep {
+            // Removed meanwhile: as if it had been empty.
+            if let Ok(listed) = list(kernel, &path).await {
+                levels.push(Level { entries: listed.into_iter(), end: path.len(), with: () });
             }
         }
     }
@@ -235,68 +237,80 @@ pub(super) async fn move_path(vm: Arc<Vm>, r: MovePath) -> Reply<Empty> {
 /// Copies a tree across mounts, as `mv` does: modes, times and links stay; owners where the target can hold them.
 async fn copy_tree(kernel: &Kernel, from: &[u8], to: &[u8]) -> Reply<()> {
     let host = agentos_kernel::sys::Who { umask: 0, ..kernel.host() };
-    let mut stack = vec![(from.to_vec(), to.to_vec())];
-    let mut directories = Vec::new();
-    while let Some((from, to)) = stack.pop() {
+    let (mut source, mut target) = (from.to_vec(), to.to_vec());
+    let (source_end, target_end) = (source.len(), target.len());
+    let mut levels: Vec<Level<Attr>> = Vec::new();
+    loop {
         tokio::task::consume_budget().await;
-        let fail = |e| failed(e, "copy", &from);
-        let (_, attr) = kernel.stat(&host, At::Cwd(&from), false).await.map_err(fail)?;
-        match attr.kind {
-            FileType::Directory => {
-                match kernel.make(&host, At::Cwd(&to), NewKind::Directory, 0o700).await {
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(errno) => return Err(fail(errno)),
-                }
-                for entry in list(kernel, &from).await? {
-                    let join = |base: &[u8]| [base, b"/", &entry.name].concat();
-                    stack.push((join(&from), join(&to)));
-                }
-                directories.push((to, attr));
-                continue;
+        let fail = |e| failed(e, "copy", &source);
+        let (_, attr) = kernel.stat(&host, At::Cwd(&source), false).await.map_err(fail)?;
+        if attr.kind == FileType::Directory {
+            match kernel.make(&host, At::Cwd(&target), NewKind::Directory, 0o700).await {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(errno) => return Err(fail(errno)),
             }
-            FileType::Symlink => {
-                let target = kernel.readlink(&host, At::Cwd(&from)).await.map_err(fail)?;
-                kernel.symlink(&host, target, At::Cwd(&to)).await.map_err(fail)?;
-            }
-            FileType::Regular => {
-                use agentos_abi::fd::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
-                let source = kernel.open(&host, None, At::Cwd(&from), O_RDONLY, 0).await.map_err(fail)?;
-                let target = kernel
-                    .open(&host, None, At::Cwd(&to), O_WRONLY | O_CREAT | O_TRUNC, attr.perm)
-                    .await
-                    .map_err(fail)?;
-                let mut buffer = vec![0; 256 << 10];
-                let mut at = 0;
-                loop {
-                    tokio::task::consume_budget().await;
-                    let n = kernel.pread(&source, &mut buffer, at).await.map_err(fail)?;
-                    if n == 0 {
-                        break;
-                    }
-                    let mut done = 0;
-                    while done < n {
-                        let m = kernel
-                            .pwrite(None, &target, &buffer[done..n], at + done as u64)
-                            .await
-                            .map_err(fail)?;
-                        if m == 0 {
-                            return Err(fail(Errno::EIO));
-                        }
-                        done += m;
-                    }
-                    at += n as u64;
-                }
-            }
-            _ => return Err(fail(Errno::EXDEV)),
+            let entries = list(kernel, &source).await?.into_iter();
+            levels.push(Level { entries, end: source.len(), with: attr });
+        } else {
+            copy_file(kernel, &host, &source, &target, &attr).await?;
         }
-        if attr.kind != FileType::Symlink {
-            settle(kernel, &host, &to, &attr).await?;
+        // To the next entry; a directory gets its mode and times when all is in it.
+        loop {
+            let Some(level) = levels.last_mut() else { return Ok(()) };
+            let target_of = |end: usize| end - source_end + target_end;
+            if let Some(entry) = level.entries.next() {
+                enter(&mut target, target_of(level.end), &entry.name);
+                enter(&mut source, level.end, &entry.name);
+                break;
+            }
+            target.truncate(target_of(level.end));
+            settle(kernel, &host, &target, &level.with).await?;
+            levels.pop();
         }
     }
-    for (path, attr) in directories.into_iter().rev() {
-        settle(kernel, &host, &path, &attr).await?;
+}
+
+/// Copies what is no directory.
+async fn copy_file(
+    kernel: &Kernel,
+    host: &agentos_kernel::sys::Who,
+    from: &[u8],
+    to: &[u8],
+    attr: &Attr,
+) -> Reply<()> {
+    use agentos_abi::fd::{O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
+    let fail = |e| failed(e, "copy", from);
+    match attr.kind {
+        FileType::Symlink => {
+            let target = kernel.readlink(host, At::Cwd(from)).await.map_err(fail)?;
+            return kernel.symlink(host, target, At::Cwd(to)).await.map_err(fail);
+        }
+        FileType::Regular => {}
+        _ => return Err(fail(Errno::EXDEV)),
     }
-    Ok(())
+    let source = kernel.open(host, None, At::Cwd(from), O_RDONLY, 0).await.map_err(fail)?;
+    let flags = O_WRONLY | O_CREAT | O_TRUNC;
+    let target = kernel.open(host, None, At::Cwd(to), flags, attr.perm).await.map_err(fail)?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut at = 0;
+    loop {
+        tokio::task::consume_budget().await;
+        let n = kernel.pread(&source, &mut buffer, at).await.map_err(fail)?;
+        if n == 0 {
+            break;
+        }
+        let mut done = 0;
+        while done < n {
+            let piece = &buffer[done..n];
+            let m = kernel.pwrite(None, &target, piece, at + done as u64).await.map_err(fail)?;
+            if m == 0 {
+                return Err(fail(Errno::EIO));
+            }
+            done += m;
+        }
+        at += n as u64;
+    }
+    settle(kernel, host, to, attr).await
 }
 
 async fn settle(kernel: &Kernel, host: &agentos_kernel::sys::Who, path: &[u8], attr: &Attr) -> Reply<()> {
@@ -328,34 +342,14 @@ pub(super) async fn delete(vm: Arc<Vm>, r: Delete) -> Reply<Empty> {
     Ok(Empty {})
 }
 
-/// A directory whose entries are being removed.
-struct Emptying {
-    path: Vec<u8>,
-    entries: std::vec::IntoIter<DirEntry>,
-}
-
 /// Removes a tree from the leaves up. A mount inside stops it with EBUSY: what is mounted is not the tree's.
 async fn remove_tree(kernel: &Kernel, path: &[u8]) -> Reply<()> {
     let host = kernel.host();
-    let mut stack: Vec<Emptying> = Vec::new();
-    let mut next = Some(path.to_vec());
+    let mut path = path.to_vec();
+    let mut levels: Vec<Level> = Vec::new();
     loop {
         // A guest makes trees of any size, and its memory answers at once.
         tokio::task::consume_budget().await;
-        let Some(path) = next.take() else {
-            let Some(top) = stack.last_mut() else { return Ok(()) };
-            match top.entries.next() {
-                Some(entry) => next = Some([&top.path[..], b"/", &entry.name].concat()),
-                None => {
-                    kernel
-                        .rmdir(&host, At::Cwd(&top.path))
-                        .await
-                        .map_err(|e| failed(e, "delete", &top.path))?;
-                    stack.pop();
-                }
-            }
-            continue;
-        };
         let fail = |e| failed(e, "delete", &path);
         match kernel.unlink(&host, At::Cwd(&path)).await {
             Ok(()) | Err(Errno::ENOENT) => {}
@@ -365,9 +359,19 @@ async fn remove_tree(kernel: &Kernel, path: &[u8]) -> Reply<()> {
                     return Err(fail(Errno::EBUSY));
                 }
                 let entries = location.mount.fs.readdir(location.ino).await.map_err(fail)?.into_iter();
-                stack.push(Emptying { path, entries });
+                levels.push(Level { entries, end: path.len(), with: () });
             }
             Err(errno) => return Err(fail(errno)),
+        }
+        loop {
+            let Some(level) = levels.last_mut() else { return Ok(()) };
+            if let Some(entry) = level.entries.next() {
+                enter(&mut path, level.end, &entry.name);
+                break;
+            }
+            path.truncate(level.end);
+            kernel.rmdir(&host, At::Cwd(&path)).await.map_err(|e| failed(e, "delete", &path))?;
+            levels.pop();
         }
     }
 }

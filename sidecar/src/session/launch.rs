@@ -104,7 +104,7 @@ pub(crate) async fn launch(
     let (tell, told) = oneshot::channel();
     let of_end = Arc::clone(&agent);
     vm.machine.launch(
-        Launch { invocation, cwd, stdio, cpu_limit_ns: 0, controlling: false },
+        Launch { invocation, cwd, stdio, cpu_limit_ns: 0, agent: true, controlling: false },
         move |started| {
             let _ = tell.send(started.map(|process| job.started(process.pid)));
         },

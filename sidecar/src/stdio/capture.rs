@@ -107,7 +107,7 @@ impl HostStream for Capture {
         let mut state = self.state.lock();
         ready!(Self::poll_flush(&mut state, cx)).ok();
         match &*state {
-            State::Streaming(_, stream) => stream.poll_write(cx, &[]).map(|_| 0),
+            State::Streaming(_, stream) => stream.poll_ready(cx).map(|()| 0),
             State::Inline(_) | State::Done => Poll::Ready(0),
         }
     }

@@ -40,7 +40,7 @@ impl HostStream for Live {
     fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<usize> {
         match (&*self.0.read(), interest) {
             (_, Interest::Read) => Poll::Pending,
-            (Some(stream), Interest::Write) => stream.poll_write(cx, &[]).map(|_| 0),
+            (Some(stream), Interest::Write) => stream.poll_ready(cx).map(|()| 0),
             (None, Interest::Write) => Poll::Ready(0),
         }
     }

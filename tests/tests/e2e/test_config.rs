@@ -137,7 +137,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             (limit(VmLimits { ptys: 70_000, ..limits() }), "limits.ptys"),
             (limit(VmLimits { sockets: 3, ..limits() }), "limits.sockets"),
             (limit(VmLimits { path_bytes: 100, ..limits() }), "limits.pathBytes"),
-            (limit(VmLimits { agent_memory: 1 << 20, ..limits() }), "limits.agentMemory"),
+            (limit(VmLimits { agent_memory: 1000, ..limits() }), "limits.agentMemory"),
         ];
         for (config, path) in cases {
             match OWN.create(config).await {

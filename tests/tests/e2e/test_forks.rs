@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agentos::{
-    AgentOs, AgentOsConfig, Errno, Error, MountConfig, MountFsOptions, MountPlugin, SpawnOptions, VmLimits,
+    AgentOs, AgentOsConfig, Error, MountConfig, MountFsOptions, MountPlugin, SpawnOptions, VmLimits,
 };
 use agentos_tests::{MemoryDriver, Sidecar, live_processes, sh};
 
@@ -80,7 +80,7 @@ fn the_configuration_is_copied_and_processes_are_not() {
         os.write_file("/srv/here/big", vec![1; 3 << 20]).await.unwrap();
         let full = os.fork().await.unwrap();
         match full.write_file("/srv/here/more", vec![1; 2 << 20]).await {
-            Err(Error::Kernel { errno: Errno::ENOSPC, .. }) => {}
+            Err(Error::Limit { name, .. }) => assert_eq!(name, "filesystemBytes"),
             other => panic!("{other:?}"),
         }
         fork.write_file("/srv/here/more", vec![1; 2 << 20]).await.unwrap();

@@ -5,6 +5,7 @@ mod batch;
 mod listing;
 mod meta;
 mod read;
+mod watch;
 mod write;
 
 pub use agentos_protocol::message::{FileKind as FileType, VirtualStat};
@@ -12,4 +13,5 @@ pub use batch::{BatchReadResult, BatchWriteEntry, BatchWriteResult};
 pub use listing::{DirEntry, ReaddirRecursiveOptions};
 pub use meta::{DeleteOptions, MkdirOptions};
 pub use read::{FileReader, OpenReadOptions};
+pub use watch::{WatchEvent, WatchEventKind, WatchOptions, WatchStream};
 pub use write::{FileWriter, OpenWriteOptions};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use agentos_protocol::message::{Captured, Exec, ExecReply, INLINE_LIMIT, Program, Stdin};
+use agentos_protocol::message::{Captured, Exec, ExecReply, INLINE_LIMIT, LimitInfo, Program, Stdin};
 use agentos_protocol::mux::CallError;
 use serde::Serialize;
 
@@ -93,6 +93,9 @@ pub struct ExecResult {
     pub stderr: String,
     /// `timeout` ended it.
     pub timed_out: bool,
+    /// The limit of the machine that ended it, such as `processMemory`. For a program that it started itself, see
+    /// [`crate::Event::LimitKilled`].
+    pub limit: Option<LimitInfo>,
     /// The bytes of `stdout`, if they are not UTF-8.
     pub stdout_raw: Option<Vec<u8>>,
     /// The bytes of `stderr`, if they are not UTF-8.
@@ -272,6 +275,7 @@ fn result(reply: ExecReply, out: Capture, err: Capture) -> ExecResult {
         stdout,
         stderr,
         timed_out: status.timed_out,
+        limit: status.limit,
         stdout_raw,
         stderr_raw,
     }

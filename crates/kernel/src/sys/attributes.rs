@@ -8,10 +8,11 @@ use agentos_vfs::{Attr, FileType, FsStat, Location, Reply, Resolved, SetAttr, Se
 
 use super::permit::Object;
 use super::walk::{At, Who, writable};
+use super::watch::note;
 use crate::cred::{WANT_EXEC, WANT_READ, WANT_WRITE};
 use crate::description::FileKind;
 use crate::permissions::{Operation, Operations};
-use crate::{Description, Errno, Fd, Kernel, Pid, Result};
+use crate::{ChangeKind, Description, Errno, Fd, Kernel, Pid, Result};
 
 const S_ISUID: u32 = 0o4000;
 const S_ISGID: u32 = 0o2000;
@@ -137,6 +138,7 @@ impl Kernel {
         writable(&found.location)?;
         let change = allowed(who, &found.attr, change)?;
         found.location.mount.fs.setattr(found.location.ino, &change).await?;
+        note!(self, note_found(&found, kind_of(&change)));
         Ok(())
     }
 
@@ -150,6 +152,7 @@ impl Kernel {
                 writable(location)?;
                 let change = allowed(who, &content.getattr().await?, change)?;
                 content.setattr(&change).await?;
+                note!(self, note_file(file, kind_of(&change)));
                 Ok(())
             }
             FileKind::Directory(_) | FileKind::Device(..) => {
@@ -157,6 +160,7 @@ impl Kernel {
                 writable(location)?;
                 let change = allowed(who, &location.getattr().await?, change)?;
                 location.mount.fs.setattr(location.ino, &change).await?;
+                note!(self, note_file(file, kind_of(&change)));
                 Ok(())
             }
             _ => Err(Errno::EINVAL),
@@ -232,6 +236,11 @@ fn operations(change: &SetAttr) -> Operations {
         .with_if(change.uid.or(change.gid).is_some(), Operation::Chown)
         .with_if(change.size.is_some(), Operation::Truncate)
         .with_if(change.atime.or(change.mtime).is_some(), Operation::Utimes)
+}
+
+/// What is told of a change.
+fn kind_of(change: &SetAttr) -> ChangeKind {
+    if change.size.is_some() { ChangeKind::Modified } else { ChangeKind::Attributes }
 }
 
 /// What `who` may change of `attr`; EPERM or EACCES otherwise. Clears set-id bits where POSIX says so.

@@ -62,6 +62,12 @@ impl Kernel {
         }
     }
 
+    /// Files that are locked.
+    #[must_use]
+    pub fn lock_count(&self) -> usize {
+        self.locks.len()
+    }
+
     /// flock(2). EBADF, EINVAL, EAGAIN with `LOCK_NB`, EINTR. ENOLCK on what has no inode.
     pub async fn flock(&self, process: &Process, fd: Fd, op: u32) -> Result<()> {
         let file = self.description(process, fd)?;

@@ -9,9 +9,10 @@ use agentos_vfs::{OpenFile, SetAttr, reply};
 
 use super::permit::Object;
 use super::walk::At;
+use super::watch::note;
 use crate::description::FileKind;
 use crate::permissions::{Operation, Operations};
-use crate::{Description, Errno, Fd, Kernel, Process, Result, Signal};
+use crate::{ChangeKind, Description, Errno, Fd, Kernel, Process, Result, Signal};
 
 /// Bytes that are moved before others get their turn: memory files take and give any number at once, and a guest may ask
 /// for gigabytes.
@@ -189,6 +190,9 @@ impl Kernel {
                     *offset += n as u64;
                     n
                 };
+                if n > 0 {
+                    note!(self, note_file(file, ChangeKind::Modified));
+                }
                 sync_written(file, content).await?;
                 Ok(n)
             }
@@ -282,6 +286,9 @@ impl Kernel {
                 } else {
                     write_pieces(content, data, offset).await?
                 };
+                if n > 0 {
+                    note!(self, note_file(file, ChangeKind::Modified));
+                }
                 sync_written(file, content).await?;
                 Ok(n)
             }
@@ -322,6 +329,7 @@ impl Kernel {
                 }
                 process.writable_at(size.saturating_sub(1), usize::from(size > 0))?;
                 content.setattr(&SetAttr { size: Some(size), ..SetAttr::default() }).await?;
+                note!(self, note_file(file, ChangeKind::Modified));
                 Ok(())
             }
             FileKind::Directory(_) => Err(Errno::EISDIR),
@@ -351,6 +359,7 @@ impl Kernel {
         if content.getattr().await?.size < end {
             process.writable_at(end - 1, 1)?;
             content.setattr(&SetAttr { size: Some(end), ..SetAttr::default() }).await?;
+            note!(self, note_file(file, ChangeKind::Modified));
         }
         Ok(())
     }

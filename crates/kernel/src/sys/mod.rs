@@ -13,6 +13,7 @@ mod process;
 mod signal;
 mod terminals;
 mod walk;
+mod watch;
 
 pub use directories::Reading;
 pub use io::Whence;

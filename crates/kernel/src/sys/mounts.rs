@@ -92,7 +92,9 @@ impl Kernel {
     ) -> std::result::Result<Arc<Mount>, MountRefused> {
         let mut made = Vec::new();
         let mounted = self.mount_in(path, fs, options, &mut made).await;
-        if mounted.is_err() {
+        if mounted.is_ok() {
+            self.rescan(path.as_bytes());
+        } else {
             let host = self.host();
             for (parent, name) in made.iter().rev() {
                 // A guest may have put something into it: then it stays.
@@ -153,7 +155,10 @@ impl Kernel {
         let begin = std::time::Instant::now();
         loop {
             match self.namespace.unmount(path) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.rescan(path.as_bytes());
+                    return Ok(());
+                }
                 Err(Errno::EBUSY) => {}
                 Err(_) => return Err(UnmountRefused::NotMounted),
             }
@@ -171,7 +176,9 @@ impl Kernel {
     /// Unmounts it, and all that is mounted in it, whoever uses it: no path leads there any more, while open files and working
     /// directories stay until they are closed.
     pub fn detach(&self, path: &GuestPath) -> std::result::Result<(), UnmountRefused> {
-        self.namespace.detach(path).map_err(|_| UnmountRefused::NotMounted)
+        self.namespace.detach(path).map_err(|_| UnmountRefused::NotMounted)?;
+        self.rescan(path.as_bytes());
+        Ok(())
     }
 
     fn users_of(&self, path: &GuestPath) -> std::result::Result<Vec<MountUser>, UnmountRefused> {

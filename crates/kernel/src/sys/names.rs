@@ -7,9 +7,10 @@ use agentos_vfs::{
 
 use super::permit::Object;
 use super::walk::{At, Who, writable};
+use super::watch::note;
 use crate::cred::{WANT_EXEC, WANT_WRITE};
 use crate::permissions::{Operation, Operations};
-use crate::{Errno, Kernel, Result};
+use crate::{ChangeKind, Errno, Kernel, Result};
 
 const S_ISGID: u32 = 0o2000;
 const S_ISVTX: u32 = 0o1000;
@@ -94,8 +95,10 @@ impl Kernel {
             };
             self.permit(who, at, Object::Missing(&missing), Operations::of(operation)).await?;
         }
+        let is_dir = kind == NewKind::Directory;
         let node = born(who, &missing.parent_attr, kind, mode);
         missing.parent.mount.fs.create(missing.parent.ino, &missing.name, &node).await?;
+        note!(self, note_entry(&missing.parent, &missing.name, ChangeKind::Created, is_dir));
         Ok(())
     }
 
@@ -141,6 +144,7 @@ impl Kernel {
             self.permit_names(who, both, Operation::Link, (false, false)).await?;
         }
         missing.parent.mount.fs.link(source.location.ino, missing.parent.ino, &missing.name).await?;
+        note!(self, note_entry(&missing.parent, &missing.name, ChangeKind::Created, false));
         Ok(())
     }
 
@@ -159,7 +163,9 @@ impl Kernel {
         if named.is_directory() {
             return Err(Errno::EISDIR);
         }
-        named.parent.mount.fs.unlink(named.parent.ino, &named.name).await
+        named.parent.mount.fs.unlink(named.parent.ino, &named.name).await?;
+        note!(self, note_entry(&named.parent, &named.name, ChangeKind::Removed, false));
+        Ok(())
     }
 
     /// rmdir(2). ENOTDIR, ENOTEMPTY, EINVAL for `.`, EBUSY for a mount point.
@@ -180,7 +186,9 @@ impl Kernel {
             return Err(Errno::ENOTDIR);
         }
         self.not_busy(found)?;
-        named.parent.mount.fs.rmdir(named.parent.ino, &named.name).await
+        named.parent.mount.fs.rmdir(named.parent.ino, &named.name).await?;
+        note!(self, note_entry(&named.parent, &named.name, ChangeKind::Removed, true));
+        Ok(())
     }
 
     /// EACCES if the tree forbids to link or move (`directory`: a directory; or `back`: to exchange) what has one name to
@@ -266,7 +274,12 @@ impl Kernel {
             self.permit_names(who, both, Operation::Rename, (from.is_directory(), flags.exchange)).await?;
         }
         let fs = &from.parent.mount.fs;
-        fs.rename(from.parent.ino, &from.name, to.parent.ino, &to.name, flags).await
+        fs.rename(from.parent.ino, &from.name, to.parent.ino, &to.name, flags).await?;
+        note!(self, note_move((&from.parent, &from.name), (&to.parent, &to.name), source));
+        if let Some(other) = to.found.as_ref().filter(|_| flags.exchange) {
+            note!(self, note_move((&to.parent, &to.name), (&from.parent, &from.name), other));
+        }
+        Ok(())
     }
 }
 

@@ -13,11 +13,12 @@ use agentos_vfs::{
 use super::names::born;
 use super::permit::Object;
 use super::walk::{At, LINK_HOPS, Who, writable};
+use super::watch::note;
 use crate::cred::{WANT_READ, WANT_WRITE};
 use crate::description::{DirectoryHandle, FileKind};
 use crate::device::Device;
 use crate::permissions::{Operation, Operations};
-use crate::{Description, Errno, Fd, Kernel, Pid, Pipe, Process, Result};
+use crate::{ChangeKind, Description, Errno, Fd, Kernel, Pid, Pipe, Process, Result};
 
 /// Another process may create or remove the name between two steps; so often the open starts anew.
 const RACES: u32 = 8;
@@ -147,6 +148,7 @@ impl Kernel {
         let node = born(who, &missing.parent_attr, NewKind::Regular, mode);
         let fs = &missing.parent.mount.fs;
         let attr = fs.create(missing.parent.ino, &missing.name, &node).await?;
+        note!(self, note_entry(&missing.parent, &missing.name, ChangeKind::Created, false));
         let file = fs.open(attr.ino, access).await?;
         let location = Location { mount: Arc::clone(&missing.parent.mount), ino: attr.ino };
         let entry = (missing.parent.clone(), missing.name.clone());
@@ -198,6 +200,11 @@ impl Kernel {
                         reply!(file.setattr(&empty))?;
                     } else {
                         location.mount.fs.setattr(location.ino, &empty).await?;
+                    }
+                    if attr.size > 0
+                        && let Some((dir, name)) = &entry
+                    {
+                        note!(self, note_entry(dir, name, ChangeKind::Modified, false));
                     }
                 }
                 Ok(Description::new(FileKind::Regular { file, location }, access, flags, entry))
@@ -309,6 +316,7 @@ impl Kernel {
                 let file = reply!(location.mount.fs.open(location.ino, access))?;
                 if flags & O_TRUNC != 0 && access.write {
                     file.setattr(&SetAttr { size: Some(0), ..SetAttr::default() }).await?;
+                    note!(self, note_file(&old, ChangeKind::Modified));
                 }
                 Ok(Description::new(
                     FileKind::Regular { file, location: location.clone() },

@@ -11,7 +11,8 @@ use crate::process::Image;
 use crate::signals::Posted;
 use crate::table::Table;
 use crate::{
-    Disposition, Errno, ExitInfo, Kernel, Pid, Process, ProcessInfo, ProcessState, Result, Signal, WaitStatus,
+    Disposition, Errno, ExitInfo, Kernel, Notice, Pid, Process, ProcessInfo, ProcessState, Result, Signal,
+    WaitStatus,
 };
 
 /// Bytes of the name of a process that has ended.
@@ -72,7 +73,11 @@ impl Kernel {
             cpu: process.cpu() + process.children_cpu(),
             max_rss,
             at: self.clock.realtime(),
+            limit: process.blamed(status),
         };
+        if let (Some(limit), Some(observer)) = (info.limit, &process.observer) {
+            observer.notice(Notice::Killed { pid: process.pid, limit });
+        }
         let (parent, leader, orphaned) = {
             let mut table = self.table.lock();
             let leader = table.get(process.pid).is_some_and(|e| e.sid == process.pid);
@@ -177,7 +182,13 @@ impl Kernel {
                 let (_, max_rss) = entry.process.memory();
                 Ok(Some((
                     pid,
-                    ExitInfo { status, cpu: entry.process.cpu(), max_rss, at: self.clock.realtime() },
+                    ExitInfo {
+                        status,
+                        cpu: entry.process.cpu(),
+                        max_rss,
+                        at: self.clock.realtime(),
+                        limit: None,
+                    },
                 )))
             }
             None if any => Ok(None),

@@ -5,6 +5,7 @@
     reason = "helpers of tests are not test functions themselves"
 )]
 
+mod limits;
 mod rlimits;
 mod stress;
 mod terminals;

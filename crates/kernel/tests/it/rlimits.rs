@@ -35,6 +35,7 @@ async fn program(cpu_limit_ns: u64) -> (Arc<Kernel>, Arc<Process>) {
         cwd: kernel.namespace.root(),
         stdio: [Arc::clone(&null), Arc::clone(&null), null],
         cpu_limit_ns,
+        agent: false,
         controlling: false,
     };
     let process = kernel.host_spawn(spawn).unwrap();

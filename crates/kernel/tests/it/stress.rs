@@ -1,4 +1,4 @@
-//! Nothing is left behind: processes, groups, sessions, terminals and pipes are made, moved, stopped and ended at random,
+//! Nothing is left behind: processes, groups, sessions, terminals, pipes, files, locks and watches are made, moved, stopped and ended at random,
 //! and when all have ended, every table is empty and every account at zero. The same seeds every time.
 
 use std::collections::HashMap;
@@ -8,33 +8,50 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use agentos_abi::fd::O_RDWR;
+use agentos_abi::fd::{LOCK_EX, LOCK_NB, LOCK_SH, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
 use agentos_abi::process::{PGID_INHERIT, PGID_NEW, WCONTINUED, WNOHANG, WUNTRACED};
 use agentos_abi::tty::TCSAFLUSH;
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::{At, WaitTarget};
 use agentos_kernel::tty::Winsize;
 use agentos_kernel::{
-    ChildSpec, Cred, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, KernelConfig, Limits, Process,
-    Signal, Terminal, WaitStatus,
+    ChildSpec, Cred, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, KernelConfig, KernelError, Limits,
+    Process, Signal, Terminal, WaitStatus, Watch,
 };
-use agentos_vfs::Tree;
+use agentos_vfs::{NewKind, RenameFlags, Tree, Usage};
 
 const PTYS: u32 = 6;
 const PIPES: u32 = 24;
 const PROCESSES: u32 = 40;
+const WATCHES: u32 = 3;
 
 async fn kernel() -> Arc<Kernel> {
+    kernel_of(&tree()).await
+}
+
+fn tree() -> Tree {
     let tree = Tree::new();
     for dir in ["/dev", "/dev/pts", "/proc"] {
         tree.put_dir(dir, 0o755, 0, 0).unwrap();
     }
+    tree.put_dir("/tmp", 0o1777, 0, 0).unwrap();
     tree.put_char_device("/dev/tty", 0o666, agentos_kernel::tty::TTY).unwrap();
     tree.put_char_device("/dev/ptmx", 0o666, agentos_kernel::tty::PTMX).unwrap();
-    let limits =
-        Limits { ptys: PTYS, pipes: PIPES, processes: PROCESSES, fds_per_process: 16, ..Limits::default() };
+    tree
+}
+
+async fn kernel_of(tree: &Tree) -> Arc<Kernel> {
+    let limits = Limits {
+        ptys: PTYS,
+        pipes: PIPES,
+        processes: PROCESSES,
+        fds_per_process: 16,
+        watches: WATCHES,
+        watch_queue_bytes: 4096,
+        ..Limits::default()
+    };
     Kernel::new(KernelConfig {
-        root: Arc::new(tree),
+        root: Arc::new(tree.clone()),
         limits,
         hostname: "agentos".into(),
         cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
@@ -92,9 +109,12 @@ fn spec(parent: &Process, pgid: i32) -> ChildSpec {
 
 struct World {
     kernel: Arc<Kernel>,
+    tree: Tree,
+    at_start: Usage,
     random: Random,
     live: Vec<Arc<Process>>,
     terminals: Vec<Terminal>,
+    watches: Vec<Watch>,
 }
 
 impl World {
@@ -108,10 +128,30 @@ impl World {
             cwd: self.kernel.namespace.root(),
             stdio: terminal.stdio().unwrap(),
             cpu_limit_ns: 0,
+            agent: false,
             controlling: self.random.below(4) > 0,
         };
         self.live.extend(self.kernel.host_spawn(spawn));
         self.terminals.push(terminal);
+    }
+
+    /// Makes, writes, moves or removes a file of a few, and perhaps leaves it open.
+    fn on_file(&mut self, process: &Process) {
+        let kernel = Arc::clone(&self.kernel);
+        let (who, names) = (kernel.who(process), [&b"/tmp/a"[..], b"/tmp/b", b"/tmp/fifo"]);
+        let (one, other) = (At::Cwd(names[self.random.below(3)]), At::Cwd(names[self.random.below(3)]));
+        match self.random.below(6) {
+            0 => drop(attempt(kernel.unlink(&who, one))),
+            1 => drop(attempt(kernel.rename(&who, one, other, RenameFlags::default()))),
+            2 => drop(attempt(kernel.make(&who, one, NewKind::Fifo, 0o600))),
+            _ => {
+                let flags = O_CREAT | [O_RDWR, O_WRONLY, O_RDONLY][self.random.below(3)] | O_NONBLOCK;
+                if let Some(Ok(file)) = attempt(kernel.open(&who, Some(process), one, flags, 0o600)) {
+                    attempt(kernel.write(process, &file, &[b'z'; 5000]));
+                    let _ = process.fds.lock().insert(file, 0, false);
+                }
+            }
+        }
     }
 
     fn child(&mut self, parent: &Process) {
@@ -158,7 +198,26 @@ impl World {
         let fd = self.random.pick(&numbers).unwrap_or(Fd(0));
         let file = kernel.description(&process, fd);
         let signal = self.random.pick(Signal::ALL).unwrap();
-        match self.random.below(28) {
+        match self.random.below(34) {
+            28..=30 => self.on_file(&process),
+            31 => {
+                const LOCKS: [u32; 3] = [LOCK_SH | LOCK_NB, LOCK_EX | LOCK_NB, LOCK_EX];
+                attempt(kernel.flock(&process, fd, LOCKS[self.random.below(3)]));
+            }
+            32 => match attempt(kernel.watch(&kernel.host(), At::Cwd(b"/tmp"), true)) {
+                Some(Ok(watch)) => self.watches.push(watch),
+                Some(Err(KernelError::Limit(hit))) => {
+                    assert_eq!((hit.name, hit.used), ("watches", u64::from(WATCHES)));
+                    assert_eq!(self.watches.len(), WATCHES as usize);
+                    self.watches.clear();
+                }
+                other => panic!("{:?}", other.map(|watched| watched.err())),
+            },
+            33 => {
+                if let Some(watch) = self.watches.last_mut() {
+                    attempt(watch.next(5, &mut Vec::new()));
+                }
+            }
             0 => self.on_terminal(),
             1..=4 => self.child(&process),
             5 => self.end(&process),
@@ -245,12 +304,16 @@ impl World {
 #[tokio::test]
 async fn nothing_is_left_behind() {
     for seed in 0..60 {
-        let kernel = kernel().await;
+        let tree = tree();
+        let kernel = kernel_of(&tree).await;
         let mut world = World {
             kernel: Arc::clone(&kernel),
+            at_start: tree.usage(),
+            tree,
             random: Random(seed),
             live: Vec::new(),
             terminals: Vec::new(),
+            watches: Vec::new(),
         };
         for step in 0..1500 {
             world.step();
@@ -269,7 +332,19 @@ async fn nothing_is_left_behind() {
         }
         assert!(world.live.is_empty(), "seed {seed}: {} escaped", world.live.len());
         world.terminals.clear();
+        world.watches.clear();
         assert_eq!(kernel.processes(), [], "seed {seed}");
+        // Files that are open have no name any more, and locks nobody who holds them.
+        for name in [&b"/tmp/a"[..], b"/tmp/b", b"/tmp/fifo"] {
+            attempt(kernel.unlink(&kernel.host(), At::Cwd(name)));
+        }
+        assert_eq!(world.tree.usage(), world.at_start, "seed {seed}: files");
+        assert_eq!(kernel.lock_count(), 0, "seed {seed}: locks");
+        let all: Vec<_> = (0..WATCHES)
+            .filter_map(|_| attempt(kernel.watch(&kernel.host(), At::Cwd(b"/tmp"), false))?.ok())
+            .collect();
+        assert_eq!(all.len(), WATCHES as usize, "seed {seed}: watches");
+        drop(all);
         assert_eq!(kernel.memory.used(), 0, "seed {seed}");
         assert_eq!(kernel.pipe_count(), 0, "seed {seed}");
         let all: Vec<_> = (0..PTYS).filter_map(|_| kernel.open_terminal(Winsize::default()).ok()).collect();
@@ -294,6 +369,7 @@ fn a_session_that_is_killed_makes_no_more_members() {
             cwd: kernel.namespace.root(),
             stdio: terminal.stdio().unwrap(),
             cpu_limit_ns: 0,
+            agent: false,
             controlling: true,
         };
         let leader = kernel.host_spawn(spawn).unwrap();

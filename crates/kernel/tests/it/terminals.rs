@@ -46,6 +46,7 @@ async fn shell() -> (Arc<Kernel>, Terminal, Arc<Process>) {
         cwd: kernel.namespace.root(),
         stdio: terminal.stdio().unwrap(),
         cpu_limit_ns: 0,
+        agent: false,
         controlling: true,
     };
     let shell = kernel.host_spawn(spawn).unwrap();

@@ -69,6 +69,7 @@ impl Ours {
             cwd: kernel.namespace.root(),
             stdio: [nothing(), nothing(), nothing()],
             cpu_limit_ns: 0,
+            agent: false,
             controlling: false,
         };
         let process = kernel.host_spawn(spawn).unwrap();

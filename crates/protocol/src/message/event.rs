@@ -15,6 +15,8 @@ pub enum Event {
     LimitWarning(LimitWarning),
     /// The permission tree of a VM denied something to a guest, or would have.
     PermissionDenied(PermissionDenied),
+    /// A process was ended because it reached a limit.
+    LimitKilled(LimitKilled),
     /// A VM ended without being asked to.
     VmClosed(VmClosed),
     /// The files of a VM are not kept any more.
@@ -68,6 +70,18 @@ pub struct PersistenceFailed {
     pub reason: String,
 }
 
+/// A process was ended because it reached a limit of memory or CPU time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LimitKilled {
+    /// The VM.
+    pub vm_id: String,
+    /// The process.
+    pub pid: u32,
+    /// The limit, and what was asked for when it ended.
+    pub limit: LimitInfo,
+}
+
 /// A VM ended without being asked to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -91,6 +105,7 @@ impl Event {
             "vm.persistenceFailed" => {
                 Some(PersistenceFailed::deserialize(body).map(Event::PersistenceFailed))
             }
+            "vm.limitKilled" => Some(LimitKilled::deserialize(body).map(Event::LimitKilled)),
             "vm.closed" => Some(VmClosed::deserialize(body).map(Event::VmClosed)),
             _ => None,
         })
@@ -106,6 +121,7 @@ impl Event {
             Event::LimitWarning(body) => encode_named("vm.limitWarning", body),
             Event::PermissionDenied(body) => encode_named("vm.permissionDenied", body),
             Event::PersistenceFailed(body) => encode_named("vm.persistenceFailed", body),
+            Event::LimitKilled(body) => encode_named("vm.limitKilled", body),
             Event::VmClosed(body) => encode_named("vm.closed", body),
         }
     }

@@ -19,6 +19,7 @@ mod process;
 mod session;
 mod shell;
 mod vm;
+mod watch;
 
 pub use callback::*;
 pub(crate) use codec::encode_into;
@@ -34,6 +35,7 @@ pub use process::*;
 pub use session::*;
 pub use shell::*;
 pub use vm::*;
+pub use watch::*;
 
 use macros::calls;
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,7 @@ calls! {
         Chown = "fs.chown" -> Empty,
         Truncate = "fs.truncate" -> Empty,
         Utimes = "fs.utimes" -> Empty,
+        Watch = "fs.watch" -> WatchReply,
 
         Mount = "mount.add" -> Empty,
         Unmount = "mount.remove" -> Empty,

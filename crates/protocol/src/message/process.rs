@@ -119,6 +119,9 @@ pub struct ExitStatus {
     /// `timeout_ms` ended it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub timed_out: bool,
+    /// The limit of the VM that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<super::LimitInfo>,
 }
 
 /// End of an [`Exec`].

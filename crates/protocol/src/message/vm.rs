@@ -263,6 +263,11 @@ pub struct VmLimits {
     pub agent_memory: u64,
     /// Memory of all processes, bytes; 2 GiB.
     pub vm_memory: u64,
+    /// CPU time of a process, milliseconds; 0: no limit. At it the process gets SIGXCPU, a second of CPU time later SIGKILL.
+    pub cpu_time_ms: u64,
+    /// CPU time of all processes together since the VM was made, milliseconds; 0: no limit. Then they end, and no new
+    /// ones start.
+    pub vm_cpu_time_ms: u64,
     /// Processes; 1024.
     pub processes: u32,
     /// Open descriptors of a process; 1024.
@@ -295,6 +300,10 @@ pub struct VmLimits {
     pub process_output_bytes: u32,
     /// Entries of a page of a directory listing; 1024.
     pub readdir_page: u32,
+    /// Watches of files; 64.
+    pub watches: u32,
+    /// Bytes of changes that wait for one watcher; 1 MiB. Beyond it the watcher is told to look anew.
+    pub watch_queue_bytes: u32,
     /// Columns of a new terminal; 80.
     pub pty_cols: u16,
     /// Rows of a new terminal; 24.
@@ -307,6 +316,8 @@ impl Default for VmLimits {
             process_memory: 256 << 20,
             agent_memory: 1 << 30,
             vm_memory: 2 << 30,
+            cpu_time_ms: 0,
+            vm_cpu_time_ms: 0,
             processes: 1024,
             fds_per_process: 1024,
             pipes: 1024,
@@ -323,6 +334,8 @@ impl Default for VmLimits {
             symlink_depth: 40,
             process_output_bytes: 1 << 20,
             readdir_page: 1024,
+            watches: 64,
+            watch_queue_bytes: 1 << 20,
             pty_cols: 80,
             pty_rows: 24,
         }

@@ -83,6 +83,19 @@ impl SendStream {
         self.write_with(Some(cx), data)
     }
 
+    /// Ready when a write would take something, or fail; pending while the reader has given no credit.
+    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.inner.lock();
+        if state.ended.is_some() {
+            return Poll::Ready(());
+        }
+        if state.credit == 0 {
+            state.wakers.add(cx);
+            return Poll::Pending;
+        }
+        self.conn.0.outgoing.poll_ready(cx)
+    }
+
     /// Writes as much as is possible now; 0: the reader has given no credit, or the socket is behind.
     ///
     /// # Errors

@@ -92,7 +92,7 @@ fn terminals_round_trip_and_their_fields_are_optional() {
 fn replies_round_trip() {
     round_trip(&ExecReply {
         pid: 4,
-        status: ExitStatus { exit_code: 137, signal: Some("SIGKILL".into()), timed_out: true },
+        status: ExitStatus { exit_code: 137, signal: Some("SIGKILL".into()), timed_out: true, limit: None },
         stdout: Captured { data: vec![1, 2, 200], streamed: false },
         stderr: Captured { data: vec![], streamed: true },
     });

@@ -220,6 +220,35 @@ proptest! {
     }
 }
 
+#[tokio::test]
+async fn a_stream_is_ready_only_when_a_write_would_take_something() {
+    let limits = Limits { window: 100, ..Limits::default() };
+    let (client, sidecar) = pair(Nobody, Nobody, limits).await;
+    let recv = sidecar.open_recv().unwrap();
+    let send = client.accept_send(recv.id()).unwrap();
+    let ready = || send.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
+    soon(send.write_all(&[1; 99])).await.unwrap();
+    assert_eq!(ready(), Poll::Ready(()));
+    soon(send.write_all(&[1])).await.unwrap();
+    assert_eq!((ready(), send.try_write(&[1]).unwrap()), (Poll::Pending, 0));
+    let reader = tokio::spawn(async move {
+        let mut buf = [0; 100];
+        assert!(std::future::poll_fn(|cx| recv.poll_read(cx, &mut buf)).await.unwrap() > 0);
+        recv
+    });
+    soon(std::future::poll_fn(|cx| send.poll_ready(cx))).await;
+    assert_eq!(send.try_write(&[1]).unwrap(), 1);
+    drop(soon(reader).await.unwrap());
+    // Whoever looks away makes every write fail at once.
+    soon(async {
+        while send.ended().is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(ready(), Poll::Ready(()));
+}
+
 /// Counts how often a future is polled.
 struct Counted<F>(F, Arc<AtomicUsize>);
 

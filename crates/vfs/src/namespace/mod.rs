@@ -12,4 +12,4 @@ pub use mount::{Location, Mount, MountOptions};
 pub use path::{GuestPath, PATH_MAX, PathError};
 pub use resolved::{Descriptor, Found, Last, Missing, Resolved};
 pub use table::{MAX_MOUNTS, Namespace};
-pub use walk::{SYMLINK_MAX, WalkContext, WalkFlags};
+pub use walk::{PathLimits, SYMLINK_MAX, WalkContext, WalkFlags};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use super::{GuestPath, Location, Mount, MountOptions, Resolved, WalkContext, WalkFlags};
+use super::{GuestPath, Location, Mount, MountOptions, PathLimits, Resolved, WalkContext, WalkFlags};
 use crate::{Errno, FileSystem, FileType, Ino, Result};
 
 /// The most mounts of a namespace, those of the kernel included; then ENOSPC, as on Linux.
@@ -81,12 +81,19 @@ impl Table {
 /// ```
 pub struct Namespace {
     table: RwLock<Arc<Table>>,
+    pub(super) limits: PathLimits,
 }
 
 impl Namespace {
     /// A namespace with `root` at `/`.
     #[must_use]
     pub fn new(root: Arc<dyn FileSystem>) -> Self {
+        Self::with_limits(root, PathLimits::default())
+    }
+
+    /// A namespace with `root` at `/` whose walks keep to these limits.
+    #[must_use]
+    pub fn with_limits(root: Arc<dyn FileSystem>, limits: PathLimits) -> Self {
         let mount = Mount {
             id: 1,
             source: root.type_name().to_owned(),
@@ -98,7 +105,7 @@ impl Namespace {
         let mount = Arc::new(mount);
         let root = Location { ino: mount.fs.root(), mount: mount.clone() };
         let table = Table { mounts: vec![mount], points: Vec::new(), root, next_id: 2 };
-        Namespace { table: RwLock::new(Arc::new(table)) }
+        Namespace { table: RwLock::new(Arc::new(table)), limits }
     }
 
     pub(crate) fn table(&self) -> Arc<Table> {

@@ -10,8 +10,25 @@ use super::table::Table;
 use super::{Descriptor, Found, Last, Location, Missing, Mount, Namespace, PATH_MAX, Resolved};
 use crate::{Attr, Descent, Errno, FileType, Ino, Link, NAME_MAX, NameBuf, Reached, Reply, Result, Steps};
 
-/// How many symbolic links one walk follows; the next is ELOOP.
+/// How many symbolic links one walk follows unless configured otherwise; the next is ELOOP.
 pub const SYMLINK_MAX: u32 = 40;
+
+/// How long paths and names may be, and how many links one walk follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathLimits {
+    /// Bytes of a path, at most [`PATH_MAX`].
+    pub path: usize,
+    /// Bytes of a new name, at most [`NAME_MAX`]. Longer ones that are there already can be used.
+    pub name: usize,
+    /// Symbolic links; the next is ELOOP.
+    pub links: u32,
+}
+
+impl Default for PathLimits {
+    fn default() -> Self {
+        PathLimits { path: PATH_MAX, name: NAME_MAX, links: SYMLINK_MAX }
+    }
+}
 
 /// On whose behalf a path is walked.
 #[derive(Clone, Copy)]
@@ -64,6 +81,7 @@ impl WalkFlags {
 struct Walker<'a> {
     cx: &'a WalkContext<'a>,
     table: &'a Table,
+    limits: &'a PathLimits,
     mount: Arc<Mount>,
     ino: Ino,
     attr: Attr,
@@ -97,7 +115,7 @@ impl Namespace {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
-        if path.len() > PATH_MAX {
+        if path.len() > self.limits.path {
             return Err(Errno::ENAMETOOLONG);
         }
         if memchr(0, path).is_some() {
@@ -122,7 +140,9 @@ impl Namespace {
             None => answer!(cx, mount.fs.getattr(ino))?,
         };
         let trail = flags.beneath.then(Vec::new);
-        let mut walker = Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table, straight: true };
+        let (limits, straight) = (&self.limits, true);
+        let mut walker =
+            Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table, limits, straight };
         walker.walk(path, at, flags).await
     }
 }
@@ -221,6 +241,9 @@ impl Walker<'_> {
             }
             let child = match answer!(self.cx, self.mount.fs.lookup(self.ino, name)) {
                 Ok(attr) => attr,
+                Err(Errno::ENOENT) if last && name.len() > self.limits.name => {
+                    return Err(Errno::ENAMETOOLONG);
+                }
                 Err(Errno::ENOENT) if last => {
                     return Ok(Resolved::Missing(Missing {
                         parent: self.location(),
@@ -236,7 +259,7 @@ impl Walker<'_> {
             let followed = !last || (!flags.name_only && (trailing_slash || flags.follow_last));
             if child.kind == FileType::Symlink && followed {
                 links += 1;
-                if links > SYMLINK_MAX {
+                if links > self.limits.links {
                     return Err(Errno::ELOOP);
                 }
                 self.straight = false;

@@ -9,7 +9,7 @@ use super::table::Source;
 use super::{Overlay, Pinned, Shared};
 use crate::{
     Access, Attr, DirEntry, Errno, FileContent, FileSystem, FileType, FsStat, Ino, InodePin, Link, Name,
-    NameBuf, NewNode, OpenFile, RenameFlags, Reply, Result, SetAttr,
+    NameBuf, NewNode, OpenFile, Quota, RenameFlags, Reply, Result, SetAttr, TreeLimits, Usage,
 };
 
 /// Answers at once what does not have to wait.
@@ -191,5 +191,13 @@ impl FileSystem for Overlay {
 
     fn statfs(&self) -> Reply<'_, FsStat> {
         self.0.upper.statfs()
+    }
+
+    fn share(&self, quota: &Arc<Quota>) {
+        self.0.upper.share(quota);
+    }
+
+    fn account(&self) -> Option<(Usage, TreeLimits)> {
+        self.0.upper.account()
     }
 }

@@ -153,6 +153,13 @@ impl Content {
         len
     }
 
+    /// What a write may be charged at most.
+    pub(crate) fn most_charged(offset: u64, len: usize) -> u64 {
+        let holes = (offset + len as u64) / CHUNK as u64 * HOLE;
+        // The chunks at its ends count whole.
+        len as u64 + 2 * CHUNK as u64 + holes
+    }
+
     /// Writes at `offset` while the charge grows by at most `budget`; returns how much was written.
     pub(crate) fn write(&mut self, data: &[u8], offset: u64, budget: u64) -> usize {
         let ceiling = self.charge.saturating_add(budget);

@@ -1,6 +1,6 @@
 //! Reading, writing and the attributes of inodes. Names are in `names`.
 
-use super::content::MAX_FILE;
+use super::content::{Content, MAX_FILE};
 use super::inode::{Body, Inode};
 use super::state::State;
 use crate::{Attr, Errno, Ino, Result, SetAttr, SetTime, Timespec};
@@ -30,7 +30,7 @@ impl State {
         }
         let room = MAX_FILE.checked_sub(offset).filter(|&room| room > 0).ok_or(Errno::EFBIG)?;
         let data = &data[..usize::try_from(room).unwrap_or(usize::MAX).min(data.len())];
-        let budget = self.bytes_left();
+        let budget = self.budget(Content::most_charged(offset, data.len()));
         let written = self.edit_charged(ino, |inode| {
             let Body::Regular(content) = &mut inode.body else { return 0 };
             let written = content.write(data, offset, budget);

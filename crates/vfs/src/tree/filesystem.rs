@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::file::TreeFile;
-use super::{Body, FileContent, ROOT, Tree, descend};
+use super::{Body, FileContent, Quota, ROOT, Tree, TreeLimits, Usage, descend};
 use crate::{
     Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Listing, Name, NameBuf,
     NewNode, OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
@@ -167,13 +167,21 @@ impl FileSystem for Tree {
     }
 
     fn statfs(&self) -> Reply<'_, FsStat> {
-        let state = self.0.state.read();
+        let (usage, limits) = self.0.state.read().account();
         Reply::Now(Ok(FsStat {
             block_size: BLOCK,
-            blocks: state.limits.bytes / BLOCK,
-            blocks_free: state.bytes_left() / BLOCK,
-            inodes: state.limits.inodes,
-            inodes_free: state.limits.inodes.saturating_sub(state.tree.usage.inodes),
+            blocks: limits.bytes / BLOCK,
+            blocks_free: limits.bytes.saturating_sub(usage.bytes) / BLOCK,
+            inodes: limits.inodes,
+            inodes_free: limits.inodes.saturating_sub(usage.inodes),
         }))
+    }
+
+    fn share(&self, quota: &Arc<Quota>) {
+        self.share_beyond(quota, Usage::default());
+    }
+
+    fn account(&self) -> Option<(Usage, TreeLimits)> {
+        Some(self.0.state.read().account())
     }
 }

@@ -14,6 +14,7 @@ mod filesystem;
 pub(crate) mod fsck;
 mod inode;
 mod names;
+mod quota;
 mod restore;
 mod state;
 mod upper;
@@ -22,9 +23,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::RwLock;
-
 pub use content::FileContent;
+pub use quota::Quota;
 
 pub(crate) use content::{CHUNK, Content};
 pub(crate) use inode::{Body, Directory, Entry, Homes, Inode, Node, entry_charge};
@@ -33,6 +33,7 @@ pub(crate) use state::{Frozen, ROOT, State};
 pub(crate) use upper::is_whiteout;
 
 use crate::{Ino, InodePin, Layer, Reply, Result};
+use quota::{Locked, Share};
 use state::Pins;
 
 /// What a tree may hold. At the limit, calls fail with ENOSPC.
@@ -61,7 +62,7 @@ pub struct Usage {
 }
 
 pub(crate) struct Shared {
-    state: RwLock<State>,
+    state: Locked,
     pins: Arc<Pins>,
     sealed: AtomicBool,
     /// What brings changes to stable storage, if there is any.
@@ -152,7 +153,7 @@ impl Tree {
 
     fn of_line(tree: Frozen, limits: TreeLimits, line: u64) -> Self {
         let pins = Arc::new(Pins::default());
-        let state = RwLock::new(State::new(tree, limits, pins.clone()));
+        let state = Locked::new(State::new(tree, limits, pins.clone()));
         let stable = OnceLock::new();
         Tree(Arc::new(Shared { state, pins, sealed: AtomicBool::new(false), stable, line }))
     }
@@ -191,6 +192,13 @@ impl Tree {
         let mut state = self.0.state.write();
         meter(state.tree.usage);
         state.meter = Some(Box::new(meter));
+    }
+
+    /// From now on `quota` counts what the tree holds beyond `free`, also what it holds already. Its own limits and its meter
+    /// stay.
+    pub fn share_beyond(&self, quota: &Arc<Quota>, free: Usage) {
+        let mut state = self.0.state.write();
+        state.share = Some(Share::new(quota, free));
     }
 
     /// The limits.

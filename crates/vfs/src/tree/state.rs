@@ -7,6 +7,7 @@ use imbl::OrdMap;
 use parking_lot::Mutex;
 
 use super::inode::{Body, Directory, Homes, Inode, Node};
+use super::quota::Share;
 use super::{TreeLimits, Usage};
 use crate::{Errno, Ino, Result, Timespec};
 
@@ -89,11 +90,13 @@ pub(crate) struct State {
     pub(crate) pins: Arc<Pins>,
     /// Told of every change of the usage.
     pub(crate) meter: Option<Meter>,
+    /// What it takes from an account of several trees.
+    pub(crate) share: Option<Share>,
 }
 
 impl State {
     pub(crate) fn new(tree: Frozen, limits: TreeLimits, pins: Arc<Pins>) -> Self {
-        State { tree, orphans: HashMap::new(), orphan_bytes: 0, limits, pins, meter: None }
+        State { tree, orphans: HashMap::new(), orphan_bytes: 0, limits, pins, meter: None, share: None }
     }
 
     pub(crate) fn get(&self, ino: Ino) -> Result<&Inode> {
@@ -154,11 +157,37 @@ impl State {
         self.limits.bytes.saturating_sub(self.tree.usage.bytes)
     }
 
+    /// Bytes that a change may charge which needs at most `most`.
+    pub(crate) fn budget(&mut self, most: u64) -> u64 {
+        let own = self.bytes_left();
+        self.share.as_mut().map_or(own, |share| share.take_some(most.min(own)))
+    }
+
+    /// What it holds and may hold: of its limits and of the account, the one that is nearer.
+    pub(crate) fn account(&self) -> (Usage, TreeLimits) {
+        let (own, limits) = (self.tree.usage, self.limits);
+        let Some(share) = &self.share else { return (own, limits) };
+        let (all, most) = (share.quota.usage(), share.quota.limits());
+        let left = |limit: u64, used: u64| limit.saturating_sub(used);
+        let (mut usage, mut nearer) = (own, limits);
+        if left(most.bytes, all.bytes) <= left(limits.bytes, own.bytes) {
+            (usage.bytes, nearer.bytes) = (all.bytes, most.bytes);
+        }
+        if left(most.inodes, all.inodes) <= left(limits.inodes, own.inodes) {
+            (usage.inodes, nearer.inodes) = (all.inodes, most.inodes);
+        }
+        (usage, nearer)
+    }
+
     /// ENOSPC unless `bytes` and `inodes` more fit.
-    pub(crate) fn room(&self, bytes: u64, inodes: u64) -> Result<()> {
+    pub(crate) fn room(&mut self, bytes: u64, inodes: u64) -> Result<()> {
         let fits = bytes <= self.bytes_left() && self.tree.usage.inodes + inodes <= self.limits.inodes;
         // What costs nothing always fits, even when a layer came in above the limits.
-        if fits || (bytes == 0 && inodes == 0) { Ok(()) } else { Err(Errno::ENOSPC) }
+        if bytes == 0 && inodes == 0 {
+            return Ok(());
+        }
+        let shared = |share: &mut Share| share.take(bytes, inodes);
+        if fits && self.share.as_mut().is_none_or(shared) { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 
     pub(crate) fn charge(&mut self, bytes: u64) {

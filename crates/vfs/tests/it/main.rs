@@ -8,5 +8,6 @@ mod layer;
 mod namespace;
 mod ops;
 mod overlay;
+mod quota;
 mod restore;
 mod script;
