@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use agentos::ExecOptions;
+use agentos::{Error, ExecOptions};
 use miette::{IntoDiagnostic, Result};
 
 use crate::args::ExecArgs;
@@ -10,6 +10,9 @@ use crate::machine;
 
 /// Status of a program that was killed for its time, as of timeout(1).
 const TIMED_OUT: u8 = 124;
+
+/// Status of a program that may not be started, as a shell has it.
+const NOT_EXECUTABLE: u8 = 126;
 
 pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
     let mut config = machine::config(&args.machine)?;
@@ -25,8 +28,12 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
     };
     let status = os
         .exec_streams(args.program, options, tokio::io::stdin(), tokio::io::stdout(), tokio::io::stderr())
-        .await
-        .into_diagnostic()?;
+        .await;
+    if let Err(denied @ Error::PermissionDenied(_)) = &status {
+        eprintln!("agentos: {denied}");
+        return Ok(ExitCode::from(NOT_EXECUTABLE));
+    }
+    let status = status.into_diagnostic()?;
     let code = if status.timed_out { TIMED_OUT } else { u8::try_from(status.exit_code).unwrap_or(255) };
     Ok(ExitCode::from(code))
 }

@@ -97,7 +97,8 @@ pub enum Error {
         path: Option<String>,
     },
     /// The permission tree forbids it. `grant_that_would_allow` is the smallest rule that would allow it.
-    #[error("permission denied: {} {} on {}", .0.domain, .0.operation, .0.resource)]
+    #[error("permission denied: {} {} on {} by {}; a rule that would allow it: {}", .0.domain, .0.operation, .0.resource,
+            .0.rule.as_deref().unwrap_or("the default"), .0.grant_that_would_allow.as_deref().unwrap_or("none"))]
     PermissionDenied(Box<PermissionDenial>),
     /// A limit was reached. Free something, or configure more.
     #[error("{}", limit_text(name, *configured, *used, *requested))]

@@ -383,6 +383,36 @@ fn every_answer_of_a_batch_has_every_field() {
 }
 
 #[test]
+fn a_permission_tree_comes_from_a_file() {
+    watched(async || {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, tree: serde_json::Value| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, tree.to_string()).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let deny = |domain: &str, list: &str, pattern: &str| json!({domain: {"default": "allow", "rules": [{"mode": "deny", list: [pattern]}]}});
+        let passwd = file("fs", deny("fs", "paths", "/etc/passwd"));
+        let output = run(&["exec", "--permissions", &passwd, "--", "cat", "/etc/passwd"]).await;
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+        assert!(text(&output.stderr).contains("Permission denied"), "{output:?}");
+        let programs = file("programs", deny("childProcess", "patterns", "/**/cat"));
+        let output = run(&["exec", "--permissions", &programs, "--", "cat"]).await;
+        assert_eq!(output.status.code(), Some(126));
+        assert!(text(&output.stderr).contains("childProcess.rules[0]"), "{output:?}");
+        for (name, tree, field) in [
+            ("relative", deny("fs", "paths", "etc"), "permissions.fs.rules[0].paths[0]"),
+            ("list", deny("fs", "patterns", "/etc"), "permissions.fs.rules[0].patterns"),
+            ("network", json!({"network": "allow"}), "permissions.network"),
+        ] {
+            let output = run(&["exec", "--permissions", &file(name, tree), "--", "true"]).await;
+            assert_eq!(output.status.code(), Some(125));
+            assert!(text(&output.stderr).contains(field), "{output:?}");
+        }
+    });
+}
+
+#[test]
 fn failures_of_ours_are_one_line_and_a_status_of_their_own() {
     watched(async || {
         use std::os::unix::ffi::OsStrExt;

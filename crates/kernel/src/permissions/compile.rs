@@ -74,6 +74,7 @@ fn scope(domain: Domain, source: ScopeSource, room: &mut Room) -> Result<Scope, 
         let operations = operations(domain, &at, &rule)?;
         compiled.add(allowed, operations, globs(domain, &at, rule, room)?);
     }
+    compiled.index();
     match idle(&compiled) {
         Some((rule, by)) => Err(Refusal::new(
             format!("{name}.rules[{rule}]"),

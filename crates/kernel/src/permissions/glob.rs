@@ -1,7 +1,9 @@
 //! Patterns over resources: `?` is one character but `/`, `*` any run without `/`, `**` any run. There is no escape: a `*` in
 //! the name of a file is matched by `?`. A character is one of UTF-8, or a byte that belongs to none.
 
-use memchr::memchr;
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
 
 /// A compiled pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,8 @@ pub(crate) struct Glob {
     head: usize,
     /// Where the literal bytes after the last wildcard begin.
     tail: usize,
+    /// The longest run of literal bytes between wildcards.
+    core: Range<usize>,
 }
 
 /// Steps of the quick matcher per byte of text; beyond them the one that looks at every state once takes over, so that no
@@ -22,7 +26,16 @@ impl Glob {
         let is_wild = |b: &u8| matches!(b, b'*' | b'?');
         let head = text.bytes().position(|b| is_wild(&b)).unwrap_or(text.len());
         let tail = text.bytes().rposition(|b| is_wild(&b)).map_or(text.len(), |last| last + 1);
-        Glob { text: text.into(), head, tail }
+        let mut core = 0..0;
+        let mut begin = head;
+        for (at, byte) in text.bytes().enumerate().take(tail).skip(head) {
+            if is_wild(&byte) {
+                begin = at + 1;
+            } else if at + 1 - begin > core.len() {
+                core = begin..at + 1;
+            }
+        }
+        Glob { text: text.into(), head, tail, core }
     }
 
     /// As it was written.
@@ -40,6 +53,15 @@ impl Glob {
         &self.text.as_bytes()[..self.head]
     }
 
+    /// What every text ends with that it matches; of a literal nothing is told.
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.text.as_bytes()[self.tail..]
+    }
+
+    fn core(&self) -> &[u8] {
+        &self.text.as_bytes()[self.core.clone()]
+    }
+
     pub(crate) fn matches(&self, text: &[u8]) -> bool {
         let pattern = self.text.as_bytes();
         if self.is_literal() {
@@ -51,6 +73,9 @@ impl Glob {
         }
         // Both cuts lie between characters: a literal begins with one.
         let middle = &text[head.len()..text.len() - tail.len()];
+        if !self.core.is_empty() && memmem::find(middle, self.core()).is_none() {
+            return false;
+        }
         match &pattern[self.head..self.tail] {
             b"**" => true,
             b"*" => memchr(b'/', middle).is_none(),
@@ -80,6 +105,11 @@ impl Glob {
         }
         if other.is_literal() {
             return self.matches(other.text.as_bytes());
+        }
+        // Whatever it demands, the other one has to write down.
+        if !other.tail().ends_with(self.tail()) || memmem::find(other.text.as_bytes(), self.core()).is_none()
+        {
+            return false;
         }
         let tokens = tokens(&self.text);
         let mut states = closed(&tokens, vec![0]);

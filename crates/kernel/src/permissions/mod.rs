@@ -200,6 +200,26 @@ mod tests {
     }
 
     #[test]
+    fn either_end_of_a_pattern_may_be_all_of_the_resource() {
+        let patterns = ["A_*", "*_KEY", "B*", "*_B"].map(str::to_owned).to_vec();
+        let rule = RuleSource { mode: Mode::Allow, operations: None, paths: None, patterns: Some(patterns) };
+        let env = ScopeSource::Rules { default: None, rules: vec![rule] };
+        let tree = Permissions::compile([(Domain::Env, env)]).unwrap();
+        for (name, mode) in [
+            ("A_", Mode::Allow),
+            ("A_B", Mode::Allow),
+            ("_KEY", Mode::Allow),
+            ("MY_KEY", Mode::Allow),
+            ("KEY", Mode::Deny),
+            ("B", Mode::Allow),
+            ("_B", Mode::Allow),
+            ("", Mode::Deny),
+        ] {
+            assert_eq!(tree.decide(Operation::ReadEnv, name.as_bytes()).mode, mode, "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_absent_is_allowed_and_a_mode_is_for_all() {
         let tree = Permissions::compile([(Domain::Network, ScopeSource::Mode(Mode::Deny))]).unwrap();
         assert!(tree.is_free(Domain::Fs) && !tree.is_free(Domain::Network));

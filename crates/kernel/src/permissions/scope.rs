@@ -15,8 +15,9 @@ pub(crate) struct Rules {
     patterns: Vec<Pattern>,
     /// Patterns without wildcards, by their hash.
     literal: Buckets,
-    /// Others by the hash of what they begin with, up to its last slash.
-    begun: Buckets,
+    /// Others by what they begin or end with.
+    begun: Ends,
+    ended: Ends,
     /// Rules for every resource.
     whole: Vec<usize>,
 }
@@ -29,6 +30,33 @@ pub(crate) struct Pattern {
 
 /// Patterns by hash, in their order. What is in a bucket by chance is found out by matching it.
 type Buckets = HashMap<u64, Vec<usize>, BuildHasherDefault<Hashed>>;
+
+/// Patterns by the hash of one end of them.
+#[derive(Debug, Default)]
+struct Ends {
+    buckets: Buckets,
+    /// Which lengths there are: others need not be looked up.
+    lengths: Vec<bool>,
+}
+
+impl Ends {
+    fn add<'a>(&mut self, end: impl ExactSizeIterator<Item = &'a u8>, pattern: usize) {
+        let length = end.len();
+        if self.lengths.len() <= length {
+            self.lengths.resize(length + 1, false);
+        }
+        self.lengths[length] = true;
+        self.buckets.entry(hash(end)).or_default().push(pattern);
+    }
+
+    /// Patterns with an end of this length and hash.
+    fn get(&self, length: usize, hash: u64) -> &[usize] {
+        match self.lengths.get(length) {
+            Some(true) => self.buckets.get(&hash).map_or(&[], Vec::as_slice),
+            _ => &[],
+        }
+    }
+}
 
 /// Keys are hashes already.
 #[derive(Default)]
@@ -58,8 +86,8 @@ const fn fnv(hash: u64, byte: u8) -> u64 {
     (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3)
 }
 
-fn hash(text: &[u8]) -> u64 {
-    text.iter().fold(START, |hash, byte| fnv(hash, *byte))
+fn hash<'a>(text: impl Iterator<Item = &'a u8>) -> u64 {
+    text.fold(START, |hash, byte| fnv(hash, *byte))
 }
 
 impl Rules {
@@ -77,15 +105,27 @@ impl Rules {
             return;
         };
         for glob in globs {
-            let head = glob.head();
-            let bucket = if glob.is_literal() {
-                self.literal.entry(hash(head))
-            } else {
-                let begin = head.iter().rposition(|b| *b == b'/').map_or(0, |slash| slash + 1);
-                self.begun.entry(hash(&head[..begin]))
-            };
-            bucket.or_default().push(self.patterns.len());
             self.patterns.push(Pattern { rule, glob });
+        }
+    }
+
+    /// Makes the index, once all rules are added. Of the two ends of a pattern the one is taken that fewer others have.
+    pub(crate) fn index(&mut self) {
+        let mut heads: HashMap<&[u8], usize> = HashMap::new();
+        let mut tails: HashMap<&[u8], usize> = HashMap::new();
+        for Pattern { glob, .. } in self.patterns.iter().filter(|pattern| !pattern.glob.is_literal()) {
+            *heads.entry(glob.head()).or_default() += 1;
+            *tails.entry(glob.tail()).or_default() += 1;
+        }
+        for (pattern, Pattern { glob, .. }) in self.patterns.iter().enumerate() {
+            let (head, tail) = (glob.head(), glob.tail());
+            if glob.is_literal() {
+                self.literal.entry(hash(head.iter())).or_default().push(pattern);
+            } else if heads.get(head) <= tails.get(tail) {
+                self.begun.add(head.iter(), pattern);
+            } else {
+                self.ended.add(tail.iter().rev(), pattern);
+            }
         }
     }
 
@@ -117,8 +157,8 @@ impl Rules {
     /// The rule that decides; `None`: the default does.
     pub(crate) fn decides(&self, operation: Operation, resource: &[u8]) -> Option<usize> {
         let mut best = self.last_whole(operation);
-        let mut look = |bucket: Option<&Vec<usize>>| {
-            for pattern in bucket.into_iter().flatten().rev() {
+        let mut look = |bucket: &[usize]| {
+            for pattern in bucket.iter().rev() {
                 let Pattern { rule, glob } = &self.patterns[*pattern];
                 if best.is_some_and(|best| best >= *rule) {
                     break;
@@ -130,14 +170,18 @@ impl Rules {
             }
         };
         let mut so_far = START;
-        look(self.begun.get(&so_far));
-        for byte in resource {
+        look(self.begun.get(0, so_far));
+        for (at, byte) in resource.iter().enumerate() {
             so_far = fnv(so_far, *byte);
-            if *byte == b'/' {
-                look(self.begun.get(&so_far));
-            }
+            look(self.begun.get(at + 1, so_far));
         }
-        look(self.literal.get(&so_far));
+        look(self.literal.get(&so_far).map_or(&[], Vec::as_slice));
+        so_far = START;
+        look(self.ended.get(0, so_far));
+        for (at, byte) in resource.iter().rev().enumerate().take(self.ended.lengths.len()) {
+            so_far = fnv(so_far, *byte);
+            look(self.ended.get(at + 1, so_far));
+        }
         best
     }
 
