@@ -394,7 +394,7 @@ fn a_permission_tree_comes_from_a_file() {
         let deny = |domain: &str, list: &str, pattern: &str| json!({domain: {"default": "allow", "rules": [{"mode": "deny", list: [pattern]}]}});
         let passwd = file("fs", deny("fs", "paths", "/etc/passwd"));
         let output = run(&["exec", "--permissions", &passwd, "--", "cat", "/etc/passwd"]).await;
-        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""));
+        assert_eq!((output.status.code(), &*text(&output.stdout)), (Some(1), ""));
         assert!(text(&output.stderr).contains("Permission denied"), "{output:?}");
         let programs = file("programs", deny("childProcess", "patterns", "/**/cat"));
         let output = run(&["exec", "--permissions", &programs, "--", "cat"]).await;
