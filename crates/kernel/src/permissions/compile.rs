@@ -83,7 +83,7 @@ fn scope(domain: Domain, source: ScopeSource, room: &mut Room) -> Result<Scope, 
                      last rule that matches wins"
             ),
         )),
-        None => Ok(Scope::Rules(compiled)),
+        None => Ok(Scope::Rules(Box::new(compiled))),
     }
 }
 

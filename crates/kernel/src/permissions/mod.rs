@@ -29,7 +29,7 @@ pub struct Permissions {
 #[derive(Debug)]
 enum Scope {
     All(Mode),
-    Rules(Rules),
+    Rules(Box<Rules>),
 }
 
 impl Default for Scope {
