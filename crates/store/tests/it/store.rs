@@ -97,6 +97,32 @@ fn a_sync_is_enough() {
     });
 }
 
+/// Going back to an earlier moment swaps the whole table.
+#[test]
+fn a_tree_that_went_back_is_kept() {
+    each_place(|place| {
+        let base = base();
+        for seed in 0..20u64 {
+            let mut root = Root::open(&place, &base).unwrap();
+            let tree = Tree::from_layer(root.layer());
+            let work = |part: u64| (0..40).for_each(|n| work::step(&tree, (seed << 16) + (part << 8) + n));
+            work(0);
+            let earlier = tree.freeze();
+            work(1);
+            root.commit(&tree.freeze()).unwrap();
+            work(2);
+            tree.restore(if seed % 3 == 0 { &base } else { &earlier });
+            if seed % 2 == 0 {
+                work(3);
+            }
+            root.commit(&tree.freeze()).unwrap();
+            drop(root);
+            let root = Root::open(&place, &base).unwrap();
+            assert_eq!(rows(&base, root.layer()), rows(&base, &tree.freeze()), "{seed}");
+        }
+    });
+}
+
 #[test]
 fn without_a_sync_it_is_committed_soon() {
     let device = Device::default();
