@@ -27,6 +27,8 @@ use crate::session::Sessions;
 
 /// How long the processes of a VM may take to end; they are killed, so more means that the host is overloaded.
 pub(crate) const DISPOSE_TIME: Duration = Duration::from_secs(10);
+/// How long object stores may take what closed files left to be written.
+const WRITE_BACK_TIME: Duration = Duration::from_secs(60);
 
 /// A VM.
 pub(crate) struct Vm {
@@ -219,6 +221,10 @@ impl Vm {
         shells::close_all(self);
         if tokio::time::timeout(DISPOSE_TIME, self.kernel().shutdown()).await.is_err() {
             tracing::error!(vm = %self.id, "processes did not end in time");
+        }
+        let write_back = crate::service::mounts::write_back(&self.kernel().namespace);
+        if tokio::time::timeout(WRITE_BACK_TIME, write_back).await.is_err() {
+            tracing::error!(vm = %self.id, "files are lost: an object store did not take them in time");
         }
         let spawned = std::mem::take(&mut *self.spawned.lock());
         for process in spawned.values() {

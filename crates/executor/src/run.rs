@@ -94,6 +94,13 @@ async fn finish(guard: &mut ExitGuard, mut outcome: Outcome, slot: Slot) {
             Outcome::Status(status) => {
                 guard.status = status;
                 drop(slot);
+                // A process that is killed does not wait: what it wrote arrives behind its back.
+                if matches!(status, WaitStatus::Exited(_)) {
+                    let flush = guard.machine.kernel.flush_files(&guard.process);
+                    if let Err(signal) = or_killed(&guard.process, flush).await {
+                        guard.status = WaitStatus::Signaled(signal.raw());
+                    }
+                }
                 return;
             }
             Outcome::Exec(program) => outcome = run_image(&guard.machine, &guard.process, program).await,

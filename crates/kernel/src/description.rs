@@ -103,6 +103,19 @@ impl Description {
         &self.kind
     }
 
+    /// Whether its file system keeps what is written until it is closed.
+    pub(crate) fn writes_back(&self) -> bool {
+        matches!(&self.kind, FileKind::Regular { file, .. } if file.writes_back())
+    }
+
+    /// What close(2) waits for, and its error.
+    pub async fn flush(&self) -> crate::Result<()> {
+        match &self.kind {
+            FileKind::Regular { file, .. } if file.writes_back() => file.flush().await,
+            _ => Ok(()),
+        }
+    }
+
     /// Access mode.
     #[must_use]
     pub fn access(&self) -> Access {

@@ -52,6 +52,11 @@ impl FdTable {
         Ok(&self.entry(fd)?.description)
     }
 
+    /// All descriptions; one that has several numbers comes as often.
+    pub(crate) fn descriptions(&self) -> impl Iterator<Item = &Arc<Description>> {
+        self.entries.iter().flatten().map(|entry| &entry.description)
+    }
+
     /// The entry of `fd`. EBADF.
     pub fn entry(&self, fd: Fd) -> Result<&FdEntry> {
         self.entries.get(fd.0 as usize).and_then(Option::as_ref).ok_or(Errno::EBADF)

@@ -306,4 +306,15 @@ pub trait OpenFile: Send + Sync + 'static {
 
     /// Data (and attributes unless `data_only`) reached stable storage.
     fn sync(&self, data_only: bool) -> Reply<'_, ()>;
+
+    /// Whether this file is open for writing in a file system that keeps what is written until it is closed.
+    fn writes_back(&self) -> bool {
+        false
+    }
+
+    /// What close(2) waits for, and its error, where [`OpenFile::writes_back`]. It may come more than once, and not at all
+    /// when the process is killed.
+    fn flush(&self) -> Reply<'_, ()> {
+        Reply::Now(Ok(()))
+    }
 }

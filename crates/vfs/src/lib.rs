@@ -16,7 +16,7 @@ mod reply;
 pub mod tree;
 
 pub use attr::{Attr, FileType, SetAttr, SetTime, Timespec};
-pub use driver::{DriverFs, DriverOptions, PathDriver, VirtualStat};
+pub use driver::{DriverFs, DriverHandle, DriverOptions, PathDriver, VirtualStat};
 pub use fs::{
     Access, Descent, DirEntry, FileSystem, FsStat, Link, Name, NewKind, NewNode, OpenFile, Reached,
     RenameFlags, Steps,

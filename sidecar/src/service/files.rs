@@ -136,6 +136,7 @@ pub(super) fn write(client: &Client, mut request: WriteFile, responder: Responde
                 async move {
                     let (kernel, file, mut at) = open_for_write(&vm, &request).await?;
                     let written = put(&kernel, &file, &data, &mut at, request.append, &request.path).await?;
+                    close(&file, &request.path).await?;
                     Ok(WriteFileReply { written })
                 }
             };
@@ -163,7 +164,10 @@ async fn write_stream(
             Ok(Some(chunk)) => {
                 written += put(&kernel, &file, &chunk, &mut at, request.append, &request.path).await?;
             }
-            Ok(None) => return Ok(WriteFileReply { written }),
+            Ok(None) => {
+                close(&file, &request.path).await?;
+                return Ok(WriteFileReply { written });
+            }
             Err(error) => {
                 let cancelled = agentos_protocol::message::code::CANCELLED;
                 return Err(WireError::new(cancelled, format!("write {}: {error}", request.path)));
@@ -203,6 +207,11 @@ async fn open_for_write(
         .await
         .map_err(|e| failed(e, "open", &path))?;
     Ok((kernel, file, request.offset.unwrap_or(0)))
+}
+
+/// What close(2) waits for.
+async fn close(file: &Description, path: &WirePath) -> Result<(), WireError> {
+    file.flush().await.map_err(|e| failed(e, "close", path))
 }
 
 /// Writes all of `data`; EIO if a file system takes nothing.

@@ -6,6 +6,7 @@ mod layers;
 pub(crate) mod mounts;
 pub(crate) mod outputs;
 mod permissions;
+mod plugins;
 pub(crate) mod processes;
 pub(crate) mod sessions;
 pub(crate) mod shells;

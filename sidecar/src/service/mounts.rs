@@ -14,6 +14,7 @@ use agentos_vfs::namespace::MAX_MOUNTS;
 use agentos_vfs::{FileSystem, GuestPath, Location, Mount as VfsMount, MountOptions, Namespace};
 
 use super::files::guest_path;
+use super::plugins;
 use super::sources::file_system;
 use crate::connection::{Client, answer_later};
 use crate::errors::failed;
@@ -31,9 +32,9 @@ pub(crate) fn check(mounts: &[MountSpec]) -> Result<(), WireError> {
         let refuse =
             |field: &str, reason: String| WireError::invalid_config(format!("mounts[{n}].{field}"), reason);
         GuestPath::strict(&mount.path).map_err(|e| refuse("path", e.to_string()))?;
-        if let MountSource::Plugin { id, .. } = &mount.source {
-            let reason = format!("unknown plugin `{id}`; this version has memory and host_dir");
-            return Err(refuse("plugin.id", reason));
+        if let MountSource::Plugin { id, config } = &mount.source {
+            plugins::read(id, config)
+                .map_err(|(field, reason)| refuse(&format!("plugin.{field}"), reason))?;
         }
     }
     if mounts.len() > MAX_MOUNTS {
@@ -140,6 +141,17 @@ async fn replace_root(
     Ok(())
 }
 
+/// Brings to object stores what closed files left to be written: when a VM ends. What cannot be written is told in the log.
+pub(crate) async fn write_back(namespace: &Namespace) {
+    for mount in namespace.list() {
+        if plugins::is_store(mount.fs.type_name())
+            && let Err(errno) = mount.fs.sync().await
+        {
+            tracing::error!(mount = %mount.path, %errno, "files are lost: the object store does not take them");
+        }
+    }
+}
+
 pub(super) fn add(client: &Client, request: Mount, responder: Responder) {
     match client.vm(&request.vm_id) {
         Ok(vm) => {
@@ -157,6 +169,11 @@ pub(super) async fn remove(vm: Arc<Vm>, request: Unmount) -> Result<Empty, WireE
     let path = guest_path(&request.path)?;
     if reserved(&path) || path.as_bytes() == b"/" {
         return Err(failed(Errno::EBUSY, "unmount", &path));
+    }
+    // What is written and not there yet would be lost: then the mount stays.
+    let mounted = vm.kernel().namespace.list().into_iter().find(|mount| mount.path == path);
+    if let Some(mount) = mounted.filter(|mount| !request.detach && plugins::is_store(mount.fs.type_name())) {
+        mount.fs.sync().await.map_err(|e| failed(e, "write back to", &mount.source))?;
     }
     let kernel = vm.kernel();
     let done = if request.detach { kernel.detach(&path) } else { kernel.unmount(&path).await };

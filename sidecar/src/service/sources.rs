@@ -14,6 +14,7 @@ use agentos_vfs::{
     DriverFs, DriverOptions, FileSystem, HostDir, HostDirOptions, Overlay, Reply, SetAttr, Tree, TreeLimits,
 };
 
+use super::plugins::{self, Plugin};
 use crate::errors::failed;
 use crate::service::driver::ClientDriver;
 use crate::vm::Vm;
@@ -66,9 +67,19 @@ pub(super) async fn file_system(
             let fs = DriverFs::new(driver, options).map_err(|e| failed(e, "mount", &spec.path))?;
             Ok((Arc::new(fs), format!("driver:{driver_id}")))
         }
-        MountSource::Plugin { id, .. } => {
-            let reason = format!("unknown plugin `{id}`; this version has memory and host_dir");
-            Err(WireError::invalid_config("plugin.id", reason))
+        MountSource::Plugin { id, config } => {
+            let wrong = |(field, reason)| WireError::invalid_config(format!("plugin.{field}"), reason);
+            match plugins::read(id, config).map_err(wrong)? {
+                Plugin::Directory(root) => {
+                    let dir = host_dir(vm, &root, "plugin.config.root", spec.read_only, (None, None))?;
+                    Ok((Arc::new(dir), root.to_text()))
+                }
+                Plugin::Store(store) => {
+                    let fs = store.mount(plugins::options(vm.kernel().cred(), spec.read_only));
+                    let fs = fs.map_err(|e| failed(e, "mount", &spec.path))?;
+                    Ok((Arc::new(fs), store.source().to_owned()))
+                }
+            }
         }
     }
 }

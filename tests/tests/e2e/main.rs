@@ -27,6 +27,7 @@ mod test_scripts;
 mod test_sessions;
 mod test_sidecar;
 mod test_spawn;
+mod test_stores;
 mod test_streams;
 mod test_terminals;
 mod test_watch;

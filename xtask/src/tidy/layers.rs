@@ -3,13 +3,14 @@
 use super::Finding;
 
 /// A crate of the product, and the crates of the project it may name.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("crates/abi/", &[]),
     ("crates/acp/", &[]),
     ("crates/protocol/", &[]),
     ("crates/store/", &["agentos-vfs"]),
     ("crates/vfs/", &["agentos-abi"]),
     ("crates/kernel/", &["agentos-abi", "agentos-vfs"]),
+    ("crates/object-store/", &["agentos-vfs"]),
     ("crates/executor/", &["agentos-abi", "agentos-kernel", "agentos-vfs"]),
     ("crates/client/", &["agentos-abi", "agentos-protocol", "agentos-sidecar"]),
     ("base-snapshot/", &["agentos-abi", "agentos-vfs"]),
@@ -21,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "agentos-base-snapshot",
             "agentos-executor",
             "agentos-kernel",
+            "agentos-object-store",
             "agentos-protocol",
             "agentos-store",
             "agentos-vfs",
@@ -30,12 +32,14 @@ const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// Outside crates that one crate alone may name.
-const SINGLE: [(&str, &str); 5] = [
+const SINGLE: [(&str, &str); 7] = [
     ("wasmtime", "crates/executor/"),
     ("cap-std", "crates/vfs/"),
     ("clap", "crates/cli/"),
     ("redb", "crates/store/"),
     ("sqlx", "crates/store/"),
+    ("opendal", "crates/object-store/"),
+    ("reqwest", "crates/object-store/"),
 ];
 
 /// The names in `[dependencies]`, with their line.

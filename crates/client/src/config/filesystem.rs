@@ -59,17 +59,42 @@ pub enum RootLowerInput {
     },
 }
 
-/// A plugin of the sidecar that makes a file system.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A plugin of the sidecar that makes a file system. `Debug` shows the names of the fields only, since some are secret.
+///
+/// ```
+/// use agentos::{MountConfig, MountPlugin};
+///
+/// let bucket = MountConfig::Native {
+///     path: "/data".into(),
+///     plugin: MountPlugin {
+///         id: "s3".into(),
+///         config: serde_json::json!({
+///             "bucket": "results", "region": "eu-central-1", "prefix": "run/7",
+///             "accessKeyId": "AKIA…", "secretAccessKey": "…",
+///         }),
+///     },
+///     read_only: false,
+/// };
+/// assert!(format!("{bucket:?}").contains("secretAccessKey") && !format!("{bucket:?}").contains("AKIA"));
+/// ```
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MountPlugin {
-    /// `memory` or `host_dir`.
+    /// `memory`, `host_dir`, `fs` (config `{root}`: the same by another name), or an object store: `s3`, `google_drive`, whose
+    /// fields are in `docs/object-stores.md`.
     pub id: String,
     /// Its configuration. `memory`: `{sizeBytes, inodes, mode, uid, gid}`, the last three those of its root. `host_dir`:
     /// `{hostPath, readOnly, uid, gid}`, the last two those of all it holds, as programs see it. All but `hostPath` may be left out: limits
     /// are those of the VM, the owner is its user, the mode 0755.
     #[serde(default)]
     pub config: Value,
+}
+
+impl fmt::Debug for MountPlugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<_> = self.config.as_object().into_iter().flat_map(|fields| fields.keys()).collect();
+        f.debug_struct("MountPlugin").field("id", &self.id).field("config", &fields).finish()
+    }
 }
 
 /// An overlay to mount.

@@ -198,7 +198,7 @@ mod tests {
             (b().module_access_cwd("/no/such/directory").build(), "moduleAccessCwd"),
             (b().random(RandomConfig::Seeded { seed: 1 }).build(), "random"),
             (b().clock(ClockConfig::Seeded { start_ms: 1 }).build(), "clock"),
-            (b().mount(native("s3", Value::Null)).build(), "mounts[0].plugin.id"),
+            (b().mount(native("s4", Value::Null)).build(), "mounts[0].plugin.id"),
             (b().mount(native("host_dir", Value::Null)).build(), "mounts[0].plugin.config.hostPath"),
             (b().mount(native("memory", json!({"sise": 1}))).build(), "mounts[0].plugin.config.sise"),
             (b().mount(native("memory", json!({"mode": 4096}))).build(), "mounts[0].plugin.config.mode"),

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use agentos_protocol::message::{MountSource, MountSpec, OverlayLower, WirePath};
+use agentos_protocol::message::{JsonText, MountSource, MountSpec, OverlayLower, WirePath};
 use serde_json::{Map, Value};
 
 use super::{MountPlugin, OverlayMountConfig, RootFilesystemMode};
@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
 /// The source of a plugin mount and whether its own configuration makes it read-only; `at` is where the plugin stands.
 pub(crate) fn plugin_source(at: &str, plugin: MountPlugin) -> Result<(MountSource, bool)> {
     let config = format!("{at}.config");
+    if ["fs", "google_drive", "s3"].contains(&plugin.id.as_str()) {
+        // The sidecar knows their fields.
+        let fields = if plugin.config.is_null() { Value::Object(Map::new()) } else { plugin.config };
+        return Ok((MountSource::Plugin { id: plugin.id, config: JsonText::new(&fields) }, false));
+    }
     let mut fields = Fields::new(&config, plugin.config)?;
     match plugin.id.as_str() {
         "memory" => {
@@ -101,7 +106,7 @@ pub(crate) fn plugin_source(at: &str, plugin: MountPlugin) -> Result<(MountSourc
         }
         id => {
             let reason =
-                format!("plugin {id:?} is not supported by this version; it has memory and host_dir");
+                format!("unknown plugin {id:?}; there are memory, host_dir, fs, google_drive and s3");
             Err(Error::config(format!("{at}.id"), reason))
         }
     }

@@ -23,8 +23,8 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(linker, WASI, fd_pwrite(fd: i32, iovs: i32, count: i32, at: i64, out: i32));
     waiting!(linker, WASI, fd_seek(fd: i32, delta: i64, whence: i32, out: i32));
     waiting!(linker, WASI, fd_tell(fd: i32, out: i32));
-    quick!(linker, WASI, fd_close(fd: i32));
-    quick!(linker, WASI, fd_renumber(fd: i32, to: i32));
+    waiting!(linker, WASI, fd_close(fd: i32));
+    waiting!(linker, WASI, fd_renumber(fd: i32, to: i32));
     waiting!(linker, WASI, fd_sync(fd: i32));
     waiting!(linker, WASI, fd_datasync(fd: i32));
     waiting!(linker, WASI, fd_allocate(fd: i32, at: i64, len: i64));
@@ -193,11 +193,11 @@ async fn fd_tell(caller: &mut Caller<'_, Guest>, fd: i32, out: i32) -> Result<()
     put_u64(memory, out, at)
 }
 
-fn fd_close(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
+async fn fd_close(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
     let guest = caller.data_mut();
     let number = fd_number(fd)?;
     guest.withheld.remove(&fd);
-    match guest.machine.kernel.close(&guest.process, number) {
+    match guest.machine.kernel.close_and_flush(&guest.process, number).await {
         Err(Errno::EBADF) => {
             let slot = number.0.checked_sub(FIRST_PREOPEN).and_then(|i| guest.preopens.get_mut(i as usize));
             slot.and_then(Option::take).map(|_| ()).ok_or(Errno::EBADF)
@@ -206,7 +206,7 @@ fn fd_close(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
     }
 }
 
-fn fd_renumber(caller: &mut Caller<'_, Guest>, fd: i32, to: i32) -> Result<()> {
+async fn fd_renumber(caller: &mut Caller<'_, Guest>, fd: i32, to: i32) -> Result<()> {
     let guest = caller.data_mut();
     let (from, to) = (fd_number(fd)?, fd_number(to)?);
     // Unlike dup2, the target must be open.
@@ -220,7 +220,8 @@ fn fd_renumber(caller: &mut Caller<'_, Guest>, fd: i32, to: i32) -> Result<()> {
     if is_preopen {
         return Err(Errno::ENOTSUP);
     }
-    kernel.dup2(&guest.process, from, to, false)?;
+    kernel.dup2_and_flush(&guest.process, from, to, false).await?;
+    let guest = caller.data_mut();
     rights::renumbered(guest, fd, to.0.cast_signed());
     if let Some(slot) = to.0.checked_sub(FIRST_PREOPEN).and_then(|i| guest.preopens.get_mut(i as usize)) {
         // The number now means this descriptor in every call.

@@ -15,7 +15,7 @@ use crate::memory::{bytes, put_u32};
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, MODULE, pipe(flags: i32, out: i32));
     quick!(linker, MODULE, dup(fd: i32, at_least: i32, flags: i32, out: i32));
-    quick!(linker, MODULE, dup2(fd: i32, to: i32, flags: i32));
+    waiting!(linker, MODULE, dup2(fd: i32, to: i32, flags: i32));
     quick!(linker, MODULE, fcntl(fd: i32, cmd: i32, arg: i32, out: i32));
     waiting!(linker, MODULE, flock(fd: i32, op: i32));
     waiting!(linker, MODULE, open(dirfd: i32, path: i32, len: i32, flags: i32, mode: i32, out: i32));
@@ -40,10 +40,11 @@ fn dup(caller: &mut Caller<'_, Guest>, fd: i32, at_least: i32, flags: i32, out: 
     put_u32(memory, out, number.0)
 }
 
-fn dup2(caller: &mut Caller<'_, Guest>, fd: i32, to: i32, flags: i32) -> Result<()> {
+async fn dup2(caller: &mut Caller<'_, Guest>, fd: i32, to: i32, flags: i32) -> Result<()> {
     let guest = caller.data();
     let cloexec = flags.cast_unsigned() & CLOEXEC != 0;
-    guest.machine.kernel.dup2(&guest.process, fd_number(fd)?, fd_number(to)?, cloexec)
+    let kernel = Arc::clone(&guest.machine.kernel);
+    kernel.dup2_and_flush(&guest.process, fd_number(fd)?, fd_number(to)?, cloexec).await
 }
 
 fn fcntl(caller: &mut Caller<'_, Guest>, fd: i32, cmd: i32, arg: i32, out: i32) -> Result<()> {

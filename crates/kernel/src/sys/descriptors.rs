@@ -20,11 +20,41 @@ impl Kernel {
         Ok(())
     }
 
+    /// close(2) as a program calls it: it waits for what the file system keeps until then, and returns its error. The
+    /// descriptor is free whatever comes.
+    pub async fn close_and_flush(&self, process: &Process, fd: Fd) -> Result<()> {
+        let closed = process.fds.lock().remove(fd)?;
+        closed.description.flush().await
+    }
+
+    /// Waits for what file systems keep of the files of a process until they are closed, before it ends. Errors are lost, as
+    /// those of a file that nobody closed.
+    pub async fn flush_files(&self, process: &Process) {
+        let files: Vec<_> = {
+            let fds = process.fds.lock();
+            fds.descriptions().filter(|description| description.writes_back()).cloned().collect()
+        };
+        for file in files {
+            let _ = file.flush().await;
+        }
+    }
+
     /// `F_DUPFD`: the lowest free number from `at_least` on. EBADF, EINVAL, EMFILE.
     pub fn dup(&self, process: &Process, fd: Fd, at_least: u32, cloexec: bool) -> Result<Fd> {
         let mut fds = process.fds.lock();
         let description = Arc::clone(fds.get(fd)?);
         fds.insert(description, at_least, cloexec)
+    }
+
+    /// dup2(2) as a program calls it: it waits for what the file system of `to` keeps until that is closed. An error of this
+    /// is lost, as POSIX has it.
+    pub async fn dup2_and_flush(&self, process: &Process, fd: Fd, to: Fd, cloexec: bool) -> Result<()> {
+        let replaced = process.fds.lock().get(to).ok().filter(|file| file.writes_back()).cloned();
+        self.dup2(process, fd, to, cloexec)?;
+        if let Some(replaced) = replaced {
+            let _ = replaced.flush().await;
+        }
+        Ok(())
     }
 
     /// dup2(2): `to` is closed first. Nothing happens when both are the same number. EBADF.

@@ -95,9 +95,16 @@ impl<'de> Deserialize<'de> for WirePath {
 }
 
 /// A JSON document as text, handed through without being looked into.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `Debug` shows its length only: it may hold what somebody wrote to an agent, or credentials of a store.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JsonText(pub String);
+
+impl fmt::Debug for JsonText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JsonText({} bytes)", self.0.len())
+    }
+}
 
 impl JsonText {
     /// The text of a value.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::file::DriverFile;
+use super::handle_file::HandleFile;
 use super::paths::ROOT;
 use super::{DriverFs, Held, Shared, attr};
 use crate::name;
@@ -187,6 +188,14 @@ impl Shared {
             self.writable()?;
         }
         let held = Held::new(self, ino)?;
+        if self.driver.keeps_open_files() {
+            let path = self.path(ino)?;
+            let opened = path.clone();
+            let handle =
+                self.call(move |driver| Box::pin(async move { driver.open(&opened, access).await })).await;
+            let handle = self.forget_if_gone(&path, handle)?;
+            return Ok(Arc::new(HandleFile { held, access, handle }));
+        }
         match self.attr(ino).await?.kind {
             FileType::Regular => Ok(Arc::new(DriverFile { held, access, appending: Default::default() })),
             FileType::Directory => Err(Errno::EISDIR),
@@ -306,6 +315,18 @@ impl FileSystem for DriverFs {
     fn statfs(&self) -> Reply<'_, FsStat> {
         // Nobody knows what a driver has.
         Reply::Now(Ok(FsStat { block_size: 4096, ..FsStat::default() }))
+    }
+
+    fn sync(&self) -> Reply<'_, ()> {
+        if !self.0.driver.keeps_open_files() {
+            return Reply::Now(Ok(()));
+        }
+        Reply::later(self.0.call(|driver| Box::pin(async move { driver.sync().await })))
+    }
+
+    fn sync_dir(&self, _dir: Ino) -> Reply<'_, ()> {
+        // Names are changed at once.
+        Reply::Now(Ok(()))
     }
 
     fn read_only(&self) -> bool {

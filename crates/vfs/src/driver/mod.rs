@@ -2,10 +2,12 @@
 //! no content: the guest and the driver always see the same.
 //!
 //! Inode numbers stand for paths in a bounded table that renames through this mount keep right. What the driver renames
-//! behind our back gets a new number. An open file that is removed answers ESTALE: paths cannot reach it any more.
+//! behind our back gets a new number. An open file that is removed answers ESTALE: paths cannot reach it any more; drivers that
+//! keep open files (`DriverHandle`) may know better.
 
 mod file;
 mod filesystem;
+mod handle_file;
 mod path_driver;
 mod paths;
 
@@ -18,7 +20,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-pub use path_driver::{PathDriver, VirtualStat};
+pub use path_driver::{DriverHandle, PathDriver, VirtualStat};
 
 use crate::{Attr, Errno, Ino, Result};
 use paths::Paths;

@@ -1,8 +1,10 @@
 //! What a file system of the embedding program implements: calls on paths. It knows no inode numbers.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
-use crate::{Errno, FileType, Result, Timespec};
+use crate::{Access, Errno, FileType, Result, Timespec};
 
 /// The attributes a driver tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,41 @@ pub trait PathDriver: Send + Sync + 'static {
         let _ = (path, atime, mtime);
         refuse(Errno::EPERM)
     }
+
+    /// Whether files are opened with [`PathDriver::open`]; otherwise their content goes by path.
+    fn keeps_open_files(&self) -> bool {
+        false
+    }
+
+    /// A file to read or write through the handle, for drivers that must know when it is closed, or keep what is
+    /// written until then. ENOENT, EISDIR.
+    fn open<'a>(&'a self, path: &'a str, access: Access) -> BoxFuture<'a, Result<Arc<dyn DriverHandle>>> {
+        let _ = (path, access);
+        refuse(Errno::ENOTSUP)
+    }
+
+    /// Everything written reached its destination, also of files that are closed.
+    fn sync(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// An open file of a driver that keeps them. Whether it may be read or written is checked before.
+pub trait DriverHandle: Send + Sync + 'static {
+    /// The attributes now.
+    fn stat(&self) -> BoxFuture<'_, Result<VirtualStat>>;
+
+    /// Up to `len` bytes from `offset`; empty only at the end.
+    fn read(&self, offset: u64, len: usize) -> BoxFuture<'_, Result<Vec<u8>>>;
+
+    /// Writes all of `data` at `offset`, or at the end; returns where that ends.
+    fn write(&self, offset: Option<u64>, data: Vec<u8>) -> BoxFuture<'_, Result<u64>>;
+
+    /// Cuts, or extends with zeros.
+    fn truncate(&self, size: u64) -> BoxFuture<'_, Result<()>>;
+
+    /// What was written reached its destination: for close(2) and fsync(2).
+    fn flush(&self) -> BoxFuture<'_, Result<()>>;
 }
 
 fn refuse<'a, T: Send + 'a>(errno: Errno) -> BoxFuture<'a, Result<T>> {

@@ -72,4 +72,12 @@ impl OpenFile for OverlayFile {
     fn sync(&self, data_only: bool) -> Reply<'_, ()> {
         super::filesystem::eager(async move { self.current().await?.sync(data_only).await })
     }
+
+    fn writes_back(&self) -> bool {
+        self.open.lock().0.writes_back()
+    }
+
+    fn flush(&self) -> Reply<'_, ()> {
+        super::filesystem::eager(async move { self.current().await?.flush().await })
+    }
 }

@@ -1,0 +1,20 @@
+//! Errors of a store as POSIX numbers. Nothing of their text is kept: it may hold addresses with credentials in them.
+
+use agentos_vfs::Errno;
+use opendal::{Error, ErrorKind};
+
+/// The number for an error of an operation that has no meaning of its own for it.
+pub(crate) fn errno(error: &Error) -> Errno {
+    match error.kind() {
+        ErrorKind::NotFound => Errno::ENOENT,
+        ErrorKind::PermissionDenied => Errno::EACCES,
+        ErrorKind::AlreadyExists => Errno::EEXIST,
+        ErrorKind::IsADirectory => Errno::EISDIR,
+        ErrorKind::NotADirectory => Errno::ENOTDIR,
+        // Somebody else changed the object since it was looked at.
+        ErrorKind::ConditionNotMatch | ErrorKind::RangeNotSatisfied => Errno::ESTALE,
+        ErrorKind::Unsupported => Errno::ENOTSUP,
+        ErrorKind::ConfigInvalid => Errno::EINVAL,
+        _ => Errno::EIO,
+    }
+}
