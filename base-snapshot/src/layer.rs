@@ -37,15 +37,12 @@ pub fn base_layer() -> Result<Layer, Errno> {
     let tree = Tree::new();
     for (path, perm, owner) in [
         ("/bin", 0o755, ROOT),
-        ("/dev", 0o755, ROOT),
-        ("/dev/pts", 0o755, ROOT),
         ("/etc", 0o755, ROOT),
         ("/etc/agentos", 0o755, ROOT),
         ("/home", 0o755, ROOT),
         ("/home/agentos", 0o755, USER),
         ("/mnt", 0o755, ROOT),
         ("/opt", 0o755, ROOT),
-        ("/proc", 0o555, ROOT),
         ("/root", 0o700, ROOT),
         ("/run", 0o755, ROOT),
         ("/srv", 0o755, ROOT),
@@ -72,6 +69,28 @@ pub fn base_layer() -> Result<Layer, Errno> {
         ("/usr/bin", "../bin"),
         ("/var/run", "../run"),
         ("/etc/mtab", "../proc/self/mounts"),
+    ] {
+        tree.put_symlink(link, target)?;
+    }
+    system(&tree)?;
+    for (name, perm, content) in FILES {
+        tree.put_file(format!("/etc/{name}"), *perm, ROOT, ROOT, *content)?;
+    }
+    tree.put_file("/etc/agentos/instructions.md", 0o444, ROOT, ROOT, INSTRUCTIONS)?;
+    zones::put(&tree)?;
+    programs(&tree)?;
+    Ok(tree.freeze())
+}
+
+/// What every root needs, whatever else is in it: `/dev` with its devices, and the places of `/proc` and `/dev/pts`.
+///
+/// # Errors
+/// ENOTDIR when something else is in the place of a directory, EISDIR in that of a device.
+pub fn system(tree: &Tree) -> Result<(), Errno> {
+    for (path, perm) in [("/dev", 0o755), ("/dev/pts", 0o755), ("/proc", 0o555)] {
+        tree.put_dir(path, perm, ROOT, ROOT)?;
+    }
+    for (link, target) in [
         ("/dev/fd", "/proc/self/fd"),
         ("/dev/stdin", "/proc/self/fd/0"),
         ("/dev/stdout", "/proc/self/fd/1"),
@@ -91,13 +110,7 @@ pub fn base_layer() -> Result<Layer, Errno> {
     ] {
         tree.put_char_device(name, perm, number)?;
     }
-    for (name, perm, content) in FILES {
-        tree.put_file(format!("/etc/{name}"), *perm, ROOT, ROOT, *content)?;
-    }
-    tree.put_file("/etc/agentos/instructions.md", 0o444, ROOT, ROOT, INSTRUCTIONS)?;
-    zones::put(&tree)?;
-    programs(&tree)?;
-    Ok(tree.freeze())
+    Ok(())
 }
 
 /// The bundled modules, each one inode with all its names as hard links.

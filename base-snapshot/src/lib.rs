@@ -6,7 +6,7 @@ mod etc;
 mod layer;
 mod zones;
 
-pub use layer::{AGENT_PROGRAMS, base_layer};
+pub use layer::{AGENT_PROGRAMS, base_layer, system};
 
 /// A guest program that ships with the product.
 #[derive(Clone, Copy, Debug)]

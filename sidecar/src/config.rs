@@ -6,6 +6,8 @@ use agentos_protocol::WireError;
 use agentos_protocol::message::{RootLower, UserConfig, VmConfig, VmLimits};
 use agentos_vfs::{GuestPath, PathLimits};
 
+use crate::lowers;
+
 /// PATH of a VM.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Milliseconds of a year.
@@ -105,23 +107,40 @@ fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
     if !config.software.is_empty() {
         return refuse("software", later);
     }
-    if config.root.read_only && config.mounts.iter().any(|mount| mount.path.0[..] == *b"/") {
-        return refuse(
-            "rootFilesystem.mode",
-            "a mount takes the place of this root; make that mount read-only",
-        );
-    }
-    if config.root.disable_default_base_layer {
-        return refuse("rootFilesystem.disableDefaultBaseLayer", later);
-    }
-    for (n, lower) in config.root.lowers.iter().enumerate() {
-        match lower {
-            RootLower::Bundled if n == 0 && config.root.lowers.len() == 1 => {}
-            RootLower::Bundled => {
-                return refuse(format!("rootFilesystem.lowers[{n}]"), "the bundled base is given twice");
-            }
-            RootLower::Snapshot { .. } => return refuse(format!("rootFilesystem.lowers[{n}]"), later),
+    root(config)?;
+    Ok(())
+}
+
+/// What the root is made of holds together.
+fn root(config: &VmConfig) -> Result<(), WireError> {
+    let root = &config.root;
+    if config.persistence.is_some() {
+        let later = "this version keeps only roots over the bundled base; leave out `persistence` or this";
+        if root.disable_default_base_layer {
+            return refuse("rootFilesystem.disableDefaultBaseLayer", later);
         }
+        if root.lowers.iter().any(|lower| *lower != RootLower::Bundled) {
+            return refuse("rootFilesystem.lowers", later);
+        }
+    }
+    if config.mounts.iter().any(|mount| mount.path.0[..] == *b"/") {
+        let instead = "a mount takes the place of this root";
+        if root.read_only {
+            return refuse("rootFilesystem.mode", format!("{instead}; make that mount read-only"));
+        }
+        if root.disable_default_base_layer {
+            return refuse("rootFilesystem.disableDefaultBaseLayer", instead);
+        }
+        if !root.lowers.is_empty() {
+            return refuse("rootFilesystem.lowers", instead);
+        }
+    }
+    let mut bundled = root.lowers.iter().enumerate().filter(|(_, lower)| **lower == RootLower::Bundled);
+    if let Some((n, _)) = bundled.nth(1) {
+        return refuse(format!("rootFilesystem.lowers[{n}]"), "the bundled base is given twice");
+    }
+    if root.lowers.len() > lowers::MOST {
+        return refuse("rootFilesystem.lowers", format!("{} are the most", lowers::MOST));
     }
     Ok(())
 }

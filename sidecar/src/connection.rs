@@ -14,12 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::errors;
 use crate::host::Host;
+use crate::lowers::Layers;
 use crate::service;
 use crate::vm::Vm;
 
 /// A client and what belongs to it.
 pub(crate) struct Client {
     pub(crate) host: Arc<Host>,
+    /// Layers for roots, which it has sent.
+    pub(crate) layers: Arc<Layers>,
     itself: Weak<Client>,
     vms: Mutex<BTreeMap<String, Arc<Vm>>>,
     id: Mutex<Option<u64>>,
@@ -30,6 +33,7 @@ impl Client {
     pub(crate) fn new(host: &Arc<Host>) -> Arc<Self> {
         Arc::new_cyclic(|itself| Self {
             host: Arc::clone(host),
+            layers: Arc::default(),
             itself: Weak::clone(itself),
             vms: Mutex::default(),
             id: Mutex::new(None),
@@ -144,6 +148,7 @@ impl Handler for Client {
             self.gone.cancel();
             std::mem::take(&mut *vms)
         };
+        self.layers.clear();
         let (host, id) = (Arc::clone(&self.host), *self.id.lock());
         tokio::spawn(async move {
             futures_util::future::join_all(vms.values().map(|vm| vm.dispose())).await;

@@ -12,13 +12,15 @@ use agentos_store::Place;
 use agentos_vfs::Layer;
 use agentos_vfs::host_dir::Private;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::vm::Vm;
 
 /// VMs of one sidecar.
 pub(crate) const MOST_VMS: usize = 4096;
+/// Archives that are read or written at once.
+const ARCHIVES: usize = 64;
 /// Clients of one sidecar.
 pub(crate) const MOST_CLIENTS: usize = 256;
 
@@ -37,6 +39,8 @@ pub(crate) struct Host {
     pub(crate) stores: Mutex<Vec<Place>>,
     /// Directories of the host that VMs see, each for as long as something holds it open.
     shown: Mutex<Vec<(Weak<Private>, PathBuf)>>,
+    /// Threads for reading and writing archives.
+    pub(crate) archives: Arc<Semaphore>,
     /// A client or VM came or went.
     pub(crate) changed: Notify,
     /// The sidecar ends.
@@ -57,6 +61,7 @@ impl Host {
             socket_directory: Mutex::new(None),
             stores: Mutex::default(),
             shown: Mutex::default(),
+            archives: Arc::new(Semaphore::new(ARCHIVES)),
             changed: Notify::new(),
             shutdown: CancellationToken::new(),
         })

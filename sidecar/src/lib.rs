@@ -9,6 +9,7 @@ mod host;
 mod images;
 mod layers;
 mod limits;
+mod lowers;
 mod notices;
 mod options;
 mod permissions;

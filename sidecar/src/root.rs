@@ -1,15 +1,19 @@
-//! The root file system of a new VM: the base layer, and what differs from VM to VM in it. It mounts nothing.
+//! The root file system of a new VM: its layers, one over the other, and who pays for them. It mounts nothing; what differs
+//! from VM to VM is in `furnish`.
+
+mod furnish;
 
 use std::sync::{Arc, OnceLock};
 
-use agentos_kernel::{Errno, Limits, Observer, Warning};
-use agentos_protocol::message::{VmConfig, code};
+use agentos_kernel::{Limits, Observer, Warning};
+use agentos_protocol::message::{LimitInfo, VmConfig, code};
 use agentos_protocol::{Connection, WireError};
-use agentos_vfs::{FileSystem, Layer, Quota, Tree, TreeLimits, Usage};
+use agentos_vfs::layer::ApplyError;
+use agentos_vfs::{FileSystem, Layer, Quota, Tree, TreeLimits, Usage, layer};
 
 use crate::config::Checked;
-use crate::errors::failed;
 use crate::host::Host;
+use crate::lowers::Lower;
 use crate::persistence::{self, Persistence};
 
 /// A root file system.
@@ -18,6 +22,8 @@ pub(crate) struct Root {
     pub(crate) tree: Tree,
     /// What of it came with the base, and is not charged to the VM.
     base: Usage,
+    /// The bundled base, if it is in it.
+    pub(crate) bundled: Option<Layer>,
     /// What keeps it; copies are kept nowhere.
     persistence: Option<Persistence>,
     /// The account of the root and of what is mounted beside it in memory, once there is something.
@@ -30,13 +36,14 @@ impl Root {
     fn new(
         tree: Tree,
         base: Usage,
+        bundled: Option<Layer>,
         persistence: Option<Persistence>,
         limits: &Limits,
         observer: &Arc<dyn Observer>,
     ) -> Self {
         let limits = TreeLimits { bytes: limits.fs_bytes, inodes: limits.fs_inodes };
         let (quota, observer) = (OnceLock::new(), Arc::clone(observer));
-        let root = Root { tree, base, persistence, quota, limits, observer };
+        let root = Root { tree, base, bundled, persistence, quota, limits, observer };
         let (warn, base) = (root.warnings(), root.base);
         root.tree.metered(move |now| {
             warn(Usage {
@@ -49,7 +56,8 @@ impl Root {
 
     /// A root that starts as this one is now.
     pub(crate) fn fork(&self, checked: &Checked, observer: &Arc<dyn Observer>) -> Self {
-        Root::new(self.tree.copy(), self.base, None, &checked.limits, observer)
+        let bundled = self.bundled.clone();
+        Root::new(self.tree.copy(), self.base, bundled, None, &checked.limits, observer)
     }
 
     /// A file system that is mounted in the VM: what it holds in memory counts together with the root.
@@ -100,11 +108,12 @@ impl Root {
     }
 }
 
-/// Makes the root of a VM.
+/// Makes the root of a VM of its layers, lowest first.
 pub(crate) async fn make(
     host: &Arc<Host>,
     checked: &Checked,
     config: &VmConfig,
+    lowers: Vec<Lower>,
     vm_id: &str,
     connection: &Connection,
     observer: &Arc<dyn Observer>,
@@ -113,70 +122,69 @@ pub(crate) async fn make(
         .base()
         .await
         .map_err(|reason| WireError::new(code::INTERNAL, format!("prepare the machine: {reason}")))?;
-    let used = base.usage();
-    let mut opened = persistence::open(host, config, &base).await?;
-    let begin = opened.as_ref().map_or(&base, |opened| opened.root.layer());
-    // The base is not charged to the VM: the limits are what it can add.
-    let tree = Tree::from_layer_with(
-        begin,
-        TreeLimits {
-            bytes: checked.limits.fs_bytes.saturating_add(used.bytes),
-            inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
-        },
-    );
-    let furnished = furnished(checked, config);
+    let bundled = lowers.iter().any(|lower| matches!(lower, Lower::Bundled)).then(|| base.clone());
+    let layer = match &lowers[..] {
+        [Lower::Bundled] => base,
+        _ => {
+            let stacked = tokio::task::spawn_blocking(move || stack(&base, &lowers)).await;
+            stacked.map_err(|error| WireError::new(code::INTERNAL, error.to_string()))??
+        }
+    };
+    // The base is not charged to the VM: the limits are what it can add. Other layers are.
+    let used = bundled.as_ref().map_or(Usage::default(), Layer::usage);
+    let limits = TreeLimits {
+        bytes: checked.limits.fs_bytes.saturating_add(used.bytes),
+        inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
+    };
+    fits(layer.usage(), used, limits)?;
+    let mut opened = persistence::open(host, config, &layer).await?;
+    let begin = opened.as_ref().map_or(&layer, |opened| opened.root.layer());
+    let tree = Tree::from_layer_with(begin, limits);
+    let furnished = furnish::inputs(checked, config);
     // What was furnished like this before belongs to the guest by now.
     if opened.as_ref().is_none_or(|opened| opened.root.note() != Some(&furnished)) {
-        furnish(&tree, &base, checked, config).map_err(|e| failed(e, "furnish", "/"))?;
+        furnish::furnish(&tree, &layer, checked, config, bundled.is_some())?;
     }
     if let Some(opened) = &mut opened {
         opened.root.set_note(furnished);
     }
     let persistence = opened.map(|opened| opened.keep(&tree, vm_id, connection)).transpose()?;
-    Ok(Root::new(tree, used, persistence, &checked.limits, observer))
+    Ok(Root::new(tree, used, bundled, persistence, &checked.limits, observer))
 }
 
-/// All that [`furnish`] looks at, as bytes that can be kept and compared.
-fn furnished(checked: &Checked, config: &VmConfig) -> Vec<u8> {
-    let user = &checked.user;
-    let instructions = &config.additional_instructions;
-    format!("{:?}", (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions))
-        .into_bytes()
+/// One layer over the other.
+fn stack(base: &Layer, lowers: &[Lower]) -> Result<Layer, WireError> {
+    let refuse = |error: ApplyError| WireError::invalid_config("rootFilesystem.lowers", error.to_string());
+    let mut below: Option<Layer> = None;
+    for lower in lowers {
+        below = Some(match (lower, below) {
+            (Lower::Bundled, None) => base.clone(),
+            (Lower::Bundled, Some(below)) => {
+                layer::diff(&Layer::empty(), base).lay_over(&below, &[]).map_err(refuse)?
+            }
+            (Lower::Sent(layers), below) => layers
+                .iter()
+                .try_fold(below.unwrap_or_default(), |below, layer| layer.lay_over(&below))
+                .map_err(refuse)?,
+        });
+    }
+    Ok(below.unwrap_or_default())
 }
 
-/// What differs from VM to VM in the root: host name, user, instructions. Doing it again changes nothing more.
-fn furnish(tree: &Tree, base: &Layer, checked: &Checked, config: &VmConfig) -> Result<(), Errno> {
-    let hostname = &checked.hostname;
-    tree.put_file("/etc/hostname", 0o644, 0, 0, format!("{hostname}\n").into_bytes())?;
-    if hostname != "agentos" {
-        replace_line(tree, "/etc/hosts", "127.0.1.1\t", &format!("127.0.1.1\t{hostname}\n"))?;
+/// Refuses what holds more than the VM may have.
+fn fits(holds: Usage, base: Usage, limits: TreeLimits) -> Result<(), WireError> {
+    for (name, holds, base, limit) in [
+        ("filesystemBytes", holds.bytes, base.bytes, limits.bytes),
+        ("inodes", holds.inodes, base.inodes, limits.inodes),
+    ] {
+        if holds > limit {
+            return Err(WireError::limit(LimitInfo {
+                name: name.to_owned(),
+                configured: limit - base,
+                used: 0,
+                requested: holds - base,
+            }));
+        }
     }
-    let user = &checked.user;
-    let known = matches!((user.name.as_str(), user.uid, user.gid), ("agentos", 1000, 1000) | ("root", 0, 0));
-    if !known || checked.home.as_bytes() != b"/home/agentos" {
-        tree.put_dir(checked.home.as_bytes(), 0o755, user.uid, user.gid)?;
-    }
-    if !known {
-        let (name, uid, gid, home) = (&user.name, user.uid, user.gid, &checked.home);
-        let entry = format!("{name}:");
-        replace_line(tree, "/etc/passwd", &entry, &format!("{name}:x:{uid}:{gid}::{home}:/bin/sh\n"))?;
-        replace_line(tree, "/etc/group", &entry, &format!("{name}:x:{gid}:\n"))?;
-        tree.put_dir("/workspace", 0o755, uid, gid)?;
-    }
-    if let Some(more) = &config.additional_instructions {
-        let mut all = Tree::from_layer(base).read_file("/etc/agentos/instructions.md")?;
-        all.extend_from_slice(format!("\n{}\n", more.trim_end()).as_bytes());
-        tree.put_file("/etc/agentos/instructions.md", 0o444, 0, 0, all)?;
-    }
-    Ok(())
-}
-
-/// Replaces the lines that begin with `prefix`, or appends one.
-fn replace_line(tree: &Tree, file: &str, prefix: &str, line: &str) -> Result<(), Errno> {
-    let old = tree.read_file(file)?;
-    let others = old.split_inclusive(|b| *b == b'\n').filter(|l| !l.starts_with(prefix.as_bytes()));
-    let mut all: Vec<u8> = others.flatten().copied().collect();
-    all.extend_from_slice(line.as_bytes());
-    tree.put_file(file, 0o644, 0, 0, all)?;
     Ok(())
 }

@@ -11,14 +11,15 @@ use agentos_kernel::sys::At;
 use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Errno, Kernel, KernelConfig, Observer};
 use agentos_protocol::WireError;
-use agentos_protocol::message::{VmConfig, VmInfo};
-use agentos_vfs::{GuestPath, Location, NewKind};
+use agentos_protocol::message::{VmConfig, VmInfo, code};
+use agentos_vfs::{GuestPath, Layer, Location, NewKind};
 use parking_lot::Mutex;
 
 use crate::config::{self, Checked};
 use crate::errors::failed;
 use crate::host::Host;
 use crate::layers::{Checkpoints, Past};
+use crate::lowers::Lower;
 use crate::notices;
 use crate::root::{self, Root};
 use crate::service::processes::Spawned;
@@ -60,13 +61,14 @@ impl Vm {
         host: &Arc<Host>,
         connection: &agentos_protocol::Connection,
         config: VmConfig,
+        lowers: Vec<Lower>,
     ) -> Result<Arc<Self>, WireError> {
         let checked = config::check(&config)?;
         crate::service::mounts::check(&config.mounts)?;
         let permissions = crate::permissions::compile(&config)?;
         let id = format!("vm-{}", host.next_id());
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
-        let root = root::make(host, &checked, &config, &id, connection, &observer).await?;
+        let root = root::make(host, &checked, &config, lowers, &id, connection, &observer).await?;
         let vm = Self::assemble(host, id, observer, checked, root, permissions, Arc::new(config)).await?;
         if let Err(error) = vm.prepare(connection).await {
             // Another attempt must find the store free. Why this one failed is known.
@@ -158,6 +160,16 @@ impl Vm {
             created: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),
             disposed: AtomicBool::new(false),
         }))
+    }
+
+    /// The bundled base of its root, if it is in it, and the root as it is now.
+    pub(crate) fn root_layers(&self) -> Result<(Option<Layer>, Layer), WireError> {
+        let namespace = &self.kernel().namespace;
+        if namespace.list().first().is_none_or(|first| first.id != namespace.root().mount.id) {
+            let reason = "a mount is in the place of the root; mounts are in no snapshot";
+            return Err(WireError::new(code::INVALID_REQUEST, reason));
+        }
+        Ok((self.root.bundled.clone(), self.root.tree.freeze()))
     }
 
     /// The kernel.

@@ -22,6 +22,7 @@ mod session_memory;
 mod text;
 mod vm;
 mod vm_fork;
+mod vm_snapshot;
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -61,6 +62,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     bench!(vm, 30, ["vm_create", "vm_dispose"]),
     bench!(vm_fork, 60, ["vm_fork", "vm_fork_rss"]),
     bench!(checkpoints, 60, ["checkpoint", "stat_after_checkpoints"]),
+    bench!(vm_snapshot, 60, ["snapshot_export", "snapshot_import"]),
     bench!(cli, 30, ["cli_exec_true"]),
     bench!(files, 60, ["read_1k", "write_1k", "read_10m", "write_10m"]),
     bench!(durable, 60, ["durable_sync_100", "durable_sync_4k"]),

@@ -88,7 +88,7 @@ pub(crate) fn normal(path: &str) -> String {
 
 /// Says which of the arguments is not UTF-8. Options that name files of the host may be anything.
 pub(crate) fn not_utf8(arguments: &[OsString]) -> String {
-    const FILES: [&str; 3] = ["--permissions", "--snapshot", "--socket"];
+    const FILES: [&str; 4] = ["--permissions", "--snapshot", "--save-snapshot", "--socket"];
     const ALONE: [&str; 5] =
         ["--json", "--clear-env", "--allow-title", "--allow-clipboard", "--allow-answers"];
     let end = arguments.iter().position(|a| a == "--").unwrap_or(arguments.len());
@@ -147,9 +147,12 @@ pub(crate) struct MachineArgs {
     /// A permission tree, JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) permissions: Option<PathBuf>,
-    /// A snapshot to start from.
+    /// A snapshot to start from: tar, tar.gz, a tar of an OCI image layout, JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) snapshot: Option<PathBuf>,
+    /// Write a snapshot of the root when the program has ended; FILE ends in .tar, .oci.tar or .json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_snapshot: Option<PathBuf>,
 }
 
 /// How permission requests are answered.

@@ -7,6 +7,7 @@ use miette::{IntoDiagnostic, Result};
 
 use crate::args::ExecArgs;
 use crate::machine;
+use crate::save::Save;
 
 /// Status of a program that was killed for its time, as of timeout(1).
 const TIMED_OUT: u8 = 124;
@@ -16,6 +17,7 @@ const NOT_EXECUTABLE: u8 = 126;
 
 pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
     let mut config = machine::config(&args.machine)?;
+    let save = Save::of(args.machine.save_snapshot.as_deref())?;
     let env = if args.clear_env { std::mem::take(&mut config.env) } else { Default::default() };
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, config).await?;
@@ -34,6 +36,9 @@ pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
         return Ok(ExitCode::from(NOT_EXECUTABLE));
     }
     let status = status.into_diagnostic()?;
+    if let Some(save) = save {
+        save.save(&os).await?;
+    }
     let code = if status.timed_out { TIMED_OUT } else { u8::try_from(status.exit_code).unwrap_or(255) };
     Ok(ExitCode::from(code))
 }

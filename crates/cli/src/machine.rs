@@ -41,14 +41,15 @@ pub(crate) fn config(args: &MachineArgs) -> Result<AgentOsConfig> {
         config.permissions = Some(tree);
     }
     if let Some(file) = &args.snapshot {
-        let text =
-            std::fs::read_to_string(file).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
-        let source =
-            serde_json::from_str(&text).into_diagnostic().wrap_err_with(|| file.display().to_string())?;
-        config.root_filesystem = RootFilesystemConfig {
-            lowers: vec![RootLowerInput::SnapshotExport { source }],
-            ..RootFilesystemConfig::default()
+        let path = std::path::absolute(file).into_diagnostic()?;
+        let lower = match path.to_str() {
+            Some(path) => RootLowerInput::snapshot_file(path),
+            // The configuration is text, and cannot name it.
+            None => RootLowerInput::snapshot_bytes(
+                std::fs::read(file).into_diagnostic().wrap_err_with(|| file.display().to_string())?,
+            ),
         };
+        config.root_filesystem = RootFilesystemConfig { lowers: vec![lower], ..Default::default() };
     }
     Ok(config)
 }

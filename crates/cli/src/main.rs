@@ -13,6 +13,7 @@ mod machine;
 mod output;
 mod progress;
 mod run;
+mod save;
 mod shell;
 
 use std::ffi::OsString;

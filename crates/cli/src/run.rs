@@ -9,6 +9,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use serde_json::{Value, json};
 
 use crate::args::{PermissionArg, RunArgs};
+use crate::save::Save;
 use crate::{machine, output};
 
 /// Longest piece of a tool's output that is shown at a time.
@@ -16,6 +17,7 @@ const SHOWN: usize = 4096;
 
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let prompt = prompt(&args.prompt)?;
+    let save = Save::of(args.machine.save_snapshot.as_deref())?;
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, machine::config(&args.machine)?).await?;
     let options = CreateSessionOptions {
@@ -58,6 +60,9 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     }
     screen.result(&result)?;
     session.close().await.into_diagnostic()?;
+    if let Some(save) = save {
+        save.save(&os).await?;
+    }
     Ok(if result.stop_reason == "end_turn" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -7,6 +7,7 @@ use agentos::{ConnectTerminalOptions, Errno, Error, OpenShellOptions, TerminalPo
 use miette::{IntoDiagnostic, Result};
 
 use crate::args::ShellArgs;
+use crate::save::Save;
 use crate::{machine, output};
 
 /// Statuses of a program that could not be started, as of a shell.
@@ -23,6 +24,7 @@ pub(crate) async fn shell(args: ShellArgs) -> Result<ExitCode> {
         ));
     }
     let mut config = machine::config(&args.machine)?;
+    let save = Save::of(args.machine.save_snapshot.as_deref())?;
     let mut env = if args.clear_env { std::mem::take(&mut config.env) } else { Default::default() };
     if let Some(term) = config.env.get("TERM") {
         // One that was given is not replaced by that of this terminal.
@@ -45,7 +47,12 @@ pub(crate) async fn shell(args: ShellArgs) -> Result<ExitCode> {
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, config).await?;
     match os.connect_terminal(ConnectTerminalOptions { shell, policy }).await {
-        Ok(status) => Ok(ExitCode::from(u8::try_from(status.exit_code).unwrap_or(u8::MAX))),
+        Ok(status) => {
+            if let Some(save) = save {
+                save.save(&os).await?;
+            }
+            Ok(ExitCode::from(u8::try_from(status.exit_code).unwrap_or(u8::MAX)))
+        }
         // As a shell would report it of us. The machine ends with us.
         Err(Error::Interrupted { signal }) => Ok(ExitCode::from(SIGNALLED.saturating_add(signal as u8))),
         Err(error) => match &error {

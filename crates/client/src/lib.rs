@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `layers`, `mounts`, `processes`, `sessions`,
-//! `shells`.
+//! `shells`, `snapshots`.
 //! Futures may be polled on any executor: the wire runs on a thread of its own.
 #![forbid(unsafe_code)]
 
@@ -30,6 +30,7 @@ mod processes;
 mod sessions;
 mod shells;
 pub mod sidecar;
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod vm;
@@ -72,4 +73,5 @@ pub use sidecar::{
     AgentOsSidecar, CreateSidecarOptions, SharedSidecarOptions, SidecarDescription, SidecarPlacement,
     SidecarState,
 };
+pub use snapshots::{RootSnapshotExport, SnapshotFormat, SnapshotOptions, SnapshotReader};
 pub use vm::{AgentOs, Event, EventStream, PermissionDenied, VmInfo};

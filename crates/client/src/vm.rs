@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use agentos_protocol::message::{Call, CreateVm, DescribeVm, DisposeVm, ForkVm, MountSource, WirePath};
+use agentos_protocol::message::{
+    Call, CreateVm, DescribeVm, DisposeVm, ForkVm, MountSource, RootLower, WirePath,
+};
 pub use agentos_protocol::message::{Event, PermissionDenied, VmInfo};
 use agentos_protocol::mux::SendStream;
 use futures_util::Stream;
@@ -19,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::sidecar::{
     self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions,
 };
-use crate::wire;
+use crate::{snapshots, wire};
 
 /// A machine. Clones are the same machine; it ends by [`AgentOs::dispose`], or when the last clone is dropped.
 ///
@@ -79,9 +81,19 @@ impl AgentOs {
                 drivers.insert(mount.path.clone(), Arc::new(lease));
             }
         }
+        // They are let go once the machine is made: it has what it needs of them.
+        let mut layers = Vec::new();
+        for (index, source) in lowered.snapshots {
+            let layer = snapshots::send(sidecar.link(), index, source, &lowered.config.limits).await?;
+            if let Some(lower) = lowered.config.root.lowers.get_mut(index) {
+                *lower = RootLower::Layer { layer_id: layer.id().to_owned() };
+            }
+            layers.push(layer);
+        }
         let modules = lowered.modules;
         let made = sidecar.link().call(&CreateVm { config: lowered.config }).await;
         let info = made.map_err(|error| named_by_field(error, modules))?;
+        drop(layers);
         Ok(AgentOs { vm: Arc::new(Vm::new(info.vm_id, sidecar, drivers)) })
     }
 

@@ -10,6 +10,7 @@ mod plugins;
 pub(crate) mod processes;
 pub(crate) mod sessions;
 pub(crate) mod shells;
+mod snapshots;
 mod sources;
 pub(crate) mod tree;
 mod vms;
@@ -44,6 +45,10 @@ pub(crate) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::DescribeVm(r) => vms::describe(client, &r, responder),
         Request::DisposeVm(r) => vms::dispose(client, &r, responder),
         Request::ListVms(_) => vms::list(client, responder),
+
+        Request::ExportSnapshot(r) => snapshots::export(client, &r, responder),
+        Request::ImportLayer(r) => snapshots::import(client, r, responder),
+        Request::DropLayer(r) => snapshots::drop_layer(client, &r, responder),
 
         Request::ReadFile(r) => files::read(client, r, responder),
         Request::WriteFile(r) => files::write(client, r, responder),

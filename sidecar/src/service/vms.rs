@@ -58,7 +58,13 @@ fn room(host: &Host) -> Result<(), WireError> {
 pub(super) fn create(client: &Client, request: CreateVm, responder: Responder) {
     let host = Arc::clone(&client.host);
     let connection = responder.connection();
-    made::<CreateVm>(client, responder, async move { Vm::create(&host, &connection, request.config).await });
+    let lowers = match client.layers.of(&request.config.root) {
+        Ok(lowers) => lowers,
+        Err(error) => return responder.error(&error),
+    };
+    made::<CreateVm>(client, responder, async move {
+        Vm::create(&host, &connection, request.config, lowers).await
+    });
 }
 
 pub(super) fn fork(client: &Client, request: &ForkVm, responder: Responder) {

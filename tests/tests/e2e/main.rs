@@ -26,6 +26,7 @@ mod test_preview1;
 mod test_scripts;
 mod test_sessions;
 mod test_sidecar;
+mod test_snapshots;
 mod test_spawn;
 mod test_stores;
 mod test_streams;

@@ -57,7 +57,10 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             (refused(|c| c.secrets([("a".into(), "b".into())].into())), "secrets"),
             (refused(|c| c.clock(ClockConfig::Seeded { start_ms: 1 })), "clock"),
             (refused(|c| c.random(RandomConfig::Seeded { seed: 1 })), "random"),
-            (refused(|c| c.persistence(PersistenceConfig::Directory { path: "/x".into() })), "persistence"),
+            (
+                refused(|c| c.persistence(PersistenceConfig::Directory { path: "x".into() })),
+                "persistence.directory.path",
+            ),
             (refused(|c| c.schedule_driver(Arc::new(Never))), "scheduleDriver"),
             (
                 refused(|c| {
@@ -68,7 +71,10 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
                 "rootFilesystem.mode",
             ),
             (
-                root(RootFilesystemConfig { disable_default_base_layer: true, ..default() }),
+                AgentOsConfig {
+                    mounts: vec![MountConfig::memory("/")],
+                    ..root(RootFilesystemConfig { disable_default_base_layer: true, ..default() })
+                },
                 "rootFilesystem.disableDefaultBaseLayer",
             ),
             (
@@ -76,7 +82,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
                     lowers: vec![RootLowerInput::SnapshotExport { source: json!({}) }],
                     ..default()
                 }),
-                "rootFilesystem.lowers[0]",
+                "rootFilesystem.lowers[0].source",
             ),
             (
                 root(RootFilesystemConfig {
@@ -86,7 +92,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
                     ],
                     ..default()
                 }),
-                "rootFilesystem.lowers[0]",
+                "rootFilesystem.lowers[1]",
             ),
             (refused(|c| c.mount(native("s3", Value::Null))), "mounts[0].plugin.id"),
             (refused(|c| c.mount(native("google_drive", json!({})))), "mounts[0].plugin.id"),

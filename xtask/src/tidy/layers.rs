@@ -12,6 +12,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("crates/kernel/", &["agentos-abi", "agentos-vfs"]),
     ("crates/object-store/", &["agentos-vfs"]),
     ("crates/executor/", &["agentos-abi", "agentos-kernel", "agentos-vfs"]),
+    ("crates/snapshot/", &["agentos-vfs"]),
     ("crates/client/", &["agentos-abi", "agentos-protocol", "agentos-sidecar"]),
     ("base-snapshot/", &["agentos-abi", "agentos-vfs"]),
     (
@@ -25,6 +26,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "agentos-object-store",
             "agentos-protocol",
             "agentos-store",
+            "agentos-snapshot",
             "agentos-vfs",
         ],
     ),

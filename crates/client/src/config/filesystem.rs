@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,9 +22,11 @@ pub struct RootFilesystemConfig {
     /// API. Mounts stay as they are: a memory file system at `/tmp` is what most programs then need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<RootFilesystemMode>,
-    /// Leave the bundled base out.
+    /// Leave the bundled base out: the root is only what the lowers hold, with `/proc`, `/dev` and the working directory.
+    /// Where the lowers name the bundled base it still stands.
     pub disable_default_base_layer: bool,
-    /// Further lower layers, uppermost first.
+    /// Lower layers, uppermost first, at most 64. The bundled base is below them all, or where it is named. What they hold
+    /// counts against `filesystemBytes` and `inodes`, but for the bundled base.
     pub lowers: Vec<RootLowerInput>,
 }
 
@@ -52,11 +56,34 @@ pub enum RootFilesystemMode {
 pub enum RootLowerInput {
     /// The base that comes with the sidecar.
     BundledBaseFilesystem,
-    /// A snapshot.
+    /// A snapshot: what `AgentOs::snapshot_root_filesystem` gave, or an archive of another program.
     SnapshotExport {
-        /// Its source.
+        /// `{"entries": [...]}`, the snapshot itself; or `{"path": "/file/of/the/host"}`, or `{"data": "base64"}`, both with an
+        /// optional `"format"` of `tar`, `json` or `oci`. Without it the format is found out by looking: tar, tar.gz, a tar
+        /// of an OCI image layout, JSON.
         source: Value,
     },
+}
+
+impl RootLowerInput {
+    /// A snapshot in a file of the host.
+    ///
+    /// ```
+    /// use agentos::{AgentOsConfig, RootFilesystemConfig, RootLowerInput};
+    /// let lowers = vec![RootLowerInput::snapshot_file("/srv/images/tools.tar.gz")];
+    /// let config = AgentOsConfig::builder().root_filesystem(RootFilesystemConfig { lowers, ..Default::default() }).build();
+    /// # drop(config);
+    /// ```
+    #[must_use]
+    pub fn snapshot_file(path: impl Into<String>) -> Self {
+        RootLowerInput::SnapshotExport { source: serde_json::json!({ "path": path.into() }) }
+    }
+
+    /// A snapshot in memory.
+    #[must_use]
+    pub fn snapshot_bytes(data: impl AsRef<[u8]>) -> Self {
+        RootLowerInput::SnapshotExport { source: serde_json::json!({ "data": STANDARD.encode(data) }) }
+    }
 }
 
 /// A plugin of the sidecar that makes a file system. `Debug` shows the names of the fields only, since some are secret.

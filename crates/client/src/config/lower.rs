@@ -15,6 +15,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::mounts::VirtualFileSystem;
 use crate::path::guest_path;
+use crate::snapshots::Source;
 
 /// What is sent, and the drivers that stay here: the n-th belongs to the mount at that index.
 pub(crate) struct Lowered {
@@ -22,6 +23,8 @@ pub(crate) struct Lowered {
     pub(crate) drivers: Vec<(usize, Arc<dyn VirtualFileSystem>)>,
     /// Which mount comes from `moduleAccessCwd`.
     pub(crate) modules: Option<usize>,
+    /// Snapshots that are to be sent before: the n-th becomes the lower at that index.
+    pub(crate) snapshots: Vec<(usize, Source)>,
 }
 
 /// What the sidecar says of a mount that the configuration does not have as one, told of the field it comes from.
@@ -88,13 +91,14 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         modules = Some(mounts.len());
         mounts.push(spec);
     }
+    let (root, snapshots) = root(config.root_filesystem)?;
     let config = VmConfig {
         env: config.env,
         hostname: config.hostname,
         user: config.user,
         cwd,
         limits: config.limits,
-        root: root(config.root_filesystem)?,
+        root,
         mounts,
         additional_instructions: config.additional_instructions,
         labels: config.labels,
@@ -104,7 +108,7 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         persistence: config.persistence.map(persistence).transpose()?,
         ..VmConfig::default()
     };
-    Ok(Lowered { config, drivers, modules })
+    Ok(Lowered { config, drivers, modules, snapshots })
 }
 
 fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
@@ -144,21 +148,23 @@ fn persistence(config: PersistenceConfig) -> Result<PersistenceSpec> {
     })
 }
 
-fn root(config: RootFilesystemConfig) -> Result<RootFilesystem> {
-    let mut lowers = Vec::new();
+fn root(config: RootFilesystemConfig) -> Result<(RootFilesystem, Vec<(usize, Source)>)> {
+    let (mut lowers, mut snapshots) = (Vec::new(), Vec::new());
     for (i, lower) in config.lowers.into_iter().enumerate() {
         match lower {
             RootLowerInput::BundledBaseFilesystem => lowers.push(RootLower::Bundled),
-            RootLowerInput::SnapshotExport { .. } => {
-                return Err(Error::config(format!("rootFilesystem.lowers[{i}]"), LATER));
+            RootLowerInput::SnapshotExport { source } => {
+                snapshots.push((i, Source::of(&format!("rootFilesystem.lowers[{i}].source"), source)?));
+                lowers.push(RootLower::Layer { layer_id: String::new() });
             }
         }
     }
-    Ok(RootFilesystem {
+    let root = RootFilesystem {
         read_only: config.mode == Some(RootFilesystemMode::ReadOnly),
         disable_default_base_layer: config.disable_default_base_layer,
         lowers,
-    })
+    };
+    Ok((root, snapshots))
 }
 
 #[cfg(test)]
@@ -246,7 +252,7 @@ mod tests {
             (
                 b().root_filesystem(RootFilesystemConfig { lowers: vec![snapshot], ..Default::default() })
                     .build(),
-                "rootFilesystem.lowers[0]",
+                "rootFilesystem.lowers[0].source",
             ),
             (
                 b().persistence(PersistenceConfig::Directory { path: "here".into() }).build(),

@@ -18,6 +18,7 @@ mod permission;
 mod process;
 mod session;
 mod shell;
+mod snapshot;
 mod vm;
 mod watch;
 
@@ -34,6 +35,7 @@ pub use permission::*;
 pub use process::*;
 pub use session::*;
 pub use shell::*;
+pub use snapshot::*;
 pub use vm::*;
 pub use watch::*;
 
@@ -64,6 +66,10 @@ calls! {
         DescribeVm = "vm.describe" -> VmInfo,
         DisposeVm = "vm.dispose" -> Empty,
         ListVms = "vm.list" -> VmList,
+
+        ExportSnapshot = "snapshot.export" -> Empty,
+        ImportLayer = "layers.import" -> ImportLayerReply,
+        DropLayer = "layers.drop" -> Empty,
 
         ReadFile = "fs.read" -> ReadFileReply,
         WriteFile = "fs.write" -> WriteFileReply,

@@ -226,10 +226,11 @@ pub struct RootFilesystem {
 pub enum RootLower {
     /// The base that comes with the sidecar.
     Bundled,
-    /// A snapshot, by its source as given.
-    Snapshot {
-        /// JSON of the source.
-        source: super::JsonText,
+    /// A layer that was read before.
+    #[serde(rename_all = "camelCase")]
+    Layer {
+        /// Its id.
+        layer_id: String,
     },
 }
 

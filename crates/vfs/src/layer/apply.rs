@@ -38,15 +38,15 @@ impl LayerDiff {
 }
 
 /// The attributes an inode shall have at the end, by number.
-type Metas = HashMap<Ino, Meta>;
+pub(super) type Metas = HashMap<Ino, Meta>;
 
-fn find(state: &State, path: &[u8]) -> Result<Ino> {
+pub(super) fn find(state: &State, path: &[u8]) -> Result<Ino> {
     path.split(|&byte| byte == b'/')
         .filter(|part| !part.is_empty())
         .try_fold(ROOT, |dir, part| state.entry(dir, part).map(|entry| entry.ino))
 }
 
-fn apply(state: &mut State, metas: &mut Metas, path: &[u8], kind: &ChangeKind) -> Result<()> {
+pub(super) fn apply(state: &mut State, metas: &mut Metas, path: &[u8], kind: &ChangeKind) -> Result<()> {
     if path == b"/" {
         return match kind {
             ChangeKind::Directory { .. } => directory(state, metas, ROOT, kind),
@@ -116,7 +116,7 @@ fn directory(state: &mut State, metas: &mut Metas, ino: Ino, kind: &ChangeKind) 
 }
 
 /// Removes a name and all below it; deepest first, without recursion.
-fn remove(state: &mut State, dir: Ino, name: &[u8]) -> Result<()> {
+pub(super) fn remove(state: &mut State, dir: Ino, name: &[u8]) -> Result<()> {
     let entry = state.entry(dir, name)?;
     if entry.kind != FileType::Directory {
         return state.unlink(dir, name);

@@ -24,6 +24,25 @@ use crate::{FileType, Ino, Layer};
 /// ```
 #[must_use]
 pub fn diff(base: &Layer, top: &Layer) -> LayerDiff {
+    // Nothing is longer than that.
+    diff_within(base, top, usize::MAX).unwrap_or_default()
+}
+
+/// The paths of a difference are longer than allowed. A directory chain of depth n has paths of n² bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the paths of what changed have more than {most} bytes together, reached in {path:?}")]
+pub struct TooLong {
+    /// The bytes that were allowed.
+    pub most: usize,
+    /// The directory where it was too much, cut to 256 bytes.
+    pub path: String,
+}
+
+/// As [`diff`], with at most `most` bytes of paths, so that a guest cannot make it take more memory than that.
+///
+/// # Errors
+/// [`TooLong`].
+pub fn diff_within(base: &Layer, top: &Layer, most: usize) -> Result<LayerDiff, TooLong> {
     let mut dirty = HashSet::new();
     for item in base.0.table.diff(&top.0.table) {
         match item {
@@ -43,10 +62,15 @@ pub fn diff(base: &Layer, top: &Layer) -> LayerDiff {
             changes: Vec::new(),
             seen: HashMap::new(),
             torn: Vec::new(),
+            left: most,
+            too_long: None,
         };
         walk.run();
+        if let Some(path) = walk.too_long {
+            return Err(TooLong { most, path });
+        }
         if walk.torn.is_empty() {
-            return LayerDiff { changes: walk.changes };
+            return Ok(LayerDiff { changes: walk.changes });
         }
         // A directory moved and took some names of a file along: all names of it must be told, to keep them together.
         let (torn, _) = (walk.torn, walk.changes);
@@ -78,6 +102,10 @@ struct Walk<'a> {
     seen: HashMap<Ino, Vec<u8>>,
     /// Files told under one name although they did not change.
     torn: Vec<Ino>,
+    /// Bytes that further paths may have.
+    left: usize,
+    /// Where they were used up.
+    too_long: Option<String>,
 }
 
 enum Task {
@@ -92,6 +120,9 @@ impl Walk<'_> {
     fn run(&mut self) {
         let mut todo = vec![Task::Compare(ROOT, Vec::new())];
         while let Some(task) = todo.pop() {
+            if self.too_long.is_some() {
+                return;
+            }
             match task {
                 Task::Compare(ino, path) => self.compare(ino, path, &mut todo),
                 Task::Tell { ino, path, opaque } => self.tell(ino, path, opaque, &mut todo),
@@ -104,6 +135,21 @@ impl Walk<'_> {
         self.changes.push(Change { path, kind });
     }
 
+    /// The path of a name in a directory; an empty one once they have become too long.
+    fn join(&mut self, path: &[u8], name: &[u8]) -> Vec<u8> {
+        match self.left.checked_sub(path.len() + 1 + name.len()) {
+            Some(left) if self.too_long.is_none() => {
+                self.left = left;
+                [path, b"/", name].concat()
+            }
+            _ => {
+                let cut = &path[..path.len().min(256)];
+                self.too_long.get_or_insert_with(|| String::from_utf8_lossy(cut).into_owned());
+                Vec::new()
+            }
+        }
+    }
+
     fn compare(&mut self, ino: Ino, path: Vec<u8>, todo: &mut Vec<Task>) {
         let (Some((old, old_dir)), Some((new, new_dir))) =
             (directory(self.base, ino), directory(self.top, ino))
@@ -114,7 +160,8 @@ impl Walk<'_> {
             self.push(path.clone(), ChangeKind::of(new, false));
         }
         for name in old_dir.entries.keys().filter(|name| !new_dir.entries.contains_key(&***name)) {
-            self.push(join(&path, name), ChangeKind::Removed);
+            let path = self.join(&path, name);
+            self.push(path, ChangeKind::Removed);
         }
         let before = todo.len();
         for (name, entry) in &new_dir.entries {
@@ -122,7 +169,7 @@ impl Walk<'_> {
             if known == Some(entry) && !self.dirty.contains(&entry.ino) {
                 continue;
             }
-            let path = join(&path, name);
+            let path = self.join(&path, name);
             let is_dir = |kind| kind == FileType::Directory;
             todo.push(match known {
                 Some(known) if is_dir(known.kind) && known == entry => Task::Compare(entry.ino, path),
@@ -140,7 +187,8 @@ impl Walk<'_> {
         if let Body::Directory(dir) = &inode.body {
             let before = todo.len();
             for (name, entry) in &dir.entries {
-                todo.push(Task::Tell { ino: entry.ino, path: join(&path, name), opaque: false });
+                let path = self.join(&path, name);
+                todo.push(Task::Tell { ino: entry.ino, path, opaque: false });
             }
             todo[before..].reverse();
         } else if inode.nlink > 1 {
@@ -163,8 +211,4 @@ fn directory(layer: &Frozen, ino: Ino) -> Option<(&Inode, &Directory)> {
         Body::Directory(dir) => Some((inode, dir)),
         _ => None,
     }
-}
-
-fn join(path: &[u8], name: &[u8]) -> Vec<u8> {
-    [path, b"/", name].concat()
 }

@@ -5,15 +5,16 @@ mod change;
 mod diff;
 mod restore;
 mod rows;
+mod stack;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use apply::ApplyError;
 pub use change::{Change, ChangeKind, LayerDiff, Meta};
-pub use diff::diff;
 pub use restore::{Restore, RowsDamaged};
 pub use rows::{BodyRow, CHUNK_BYTES, InodeRow, Row, RowChange, RowKey, changed_rows};
+pub use diff::{TooLong, diff, diff_within};
 
 use crate::tree::{Frozen, only_in};
 use crate::{Ino, Tree, Usage};

@@ -14,6 +14,7 @@ mod filesystem;
 pub(crate) mod fsck;
 mod inode;
 mod names;
+mod pieces;
 mod quota;
 mod restore;
 mod state;
