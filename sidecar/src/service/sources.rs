@@ -145,7 +145,7 @@ fn host_dir(
     // First whether it may be mounted at all: what is refused says why.
     let dir = match HostDir::open(host, options) {
         Ok(dir) => dir,
-        Err(Errno::EACCES) if private.is(host) => {
+        Err(Errno::EACCES) if private.refuses(host) => {
             return Err(own_directory(host, &own, field));
         }
         Err(errno) => return Err(failed(errno, "open host directory", path)),
@@ -164,7 +164,7 @@ fn host_dir(
 fn own_directory(host: &Path, own: &[PathBuf], field: &str) -> WireError {
     let own: Vec<String> = own.iter().map(|own| own.display().to_string()).collect();
     let reason = format!(
-        "{} is, contains, or lies in what the sidecar runs from ({}); mount another directory",
+        "{} is, contains, or lies in what the sidecar runs from ({}, /proc); mount another directory",
         host.display(),
         own.join(", ")
     );

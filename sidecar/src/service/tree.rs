@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use agentos_abi::fd::{O_DIRECTORY, O_NOFOLLOW, O_RDONLY};
 use agentos_kernel::sys::At;
-use agentos_kernel::{Errno, Kernel};
+use agentos_kernel::{Description, Errno, Kernel};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
     Chmod, Chown, Delete, Empty, Exists, ExistsReply, FileKind, Link, Mkdir, MovePath, ReadLink,
@@ -11,7 +12,9 @@ use agentos_protocol::message::{
     Utimes, VirtualStat, WireDirEntry, WirePath,
 };
 use agentos_protocol::mux::{RecordWriter, Responder};
-use agentos_vfs::{Attr, DirEntry, FileType, NewKind, RenameFlags, SetAttr, SetTime, Timespec};
+use agentos_vfs::{
+    Attr, DirEntry, FileType, GuestPath, Location, NewKind, RenameFlags, SetAttr, SetTime, Timespec,
+};
 
 use super::files::guest_path;
 use crate::connection::{Client, answer_later};
@@ -227,7 +230,7 @@ pub(super) async fn move_path(vm: Arc<Vm>, r: MovePath) -> Reply<Empty> {
         Ok(()) => Ok(Empty {}),
         Err(Errno::EXDEV) => {
             copy_tree(kernel, from.as_bytes(), to.as_bytes()).await?;
-            remove_tree(kernel, from.as_bytes()).await?;
+            remove_tree(kernel, &from).await?;
             Ok(Empty {})
         }
         Err(errno) => Err(failed(errno, "rename", &from)),
@@ -338,7 +341,7 @@ pub(super) async fn delete(vm: Arc<Vm>, r: Delete) -> Reply<Empty> {
     let at = At::Cwd(path.as_bytes());
     let (_, attr) = kernel.stat(&host, at, false).await.map_err(|e| failed(e, "delete", &path))?;
     if attr.kind == FileType::Directory && r.recursive {
-        remove_tree(kernel, path.as_bytes()).await?;
+        remove_tree(kernel, &path).await?;
     } else if attr.kind == FileType::Directory {
         kernel.rmdir(&host, at).await.map_err(|e| failed(e, "delete", &path))?;
     } else {
@@ -347,38 +350,76 @@ pub(super) async fn delete(vm: Arc<Vm>, r: Delete) -> Reply<Empty> {
     Ok(Empty {})
 }
 
+/// A directory whose entries are being removed: open, so that neither a longest path nor a program that swaps names for
+/// links matters below it.
+struct Emptying {
+    above: Location,
+    name: Vec<u8>,
+    open: Arc<Description>,
+    entries: std::vec::IntoIter<DirEntry>,
+}
+
 /// Removes a tree from the leaves up. A mount inside stops it with EBUSY: what is mounted is not the tree's.
-async fn remove_tree(kernel: &Kernel, path: &[u8]) -> Reply<()> {
+async fn remove_tree(kernel: &Kernel, path: &GuestPath) -> Reply<()> {
     let host = kernel.host();
-    let mut path = path.to_vec();
-    let mut levels: Vec<Level> = Vec::new();
+    let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(failed(Errno::EBUSY, "delete", path));
+    };
+    let above = kernel.resolve_directory(&host, At::Cwd(above.as_bytes())).await;
+    let above = above.map_err(|e| failed(e, "delete", path))?;
+    let mut stack: Vec<Emptying> = Vec::new();
+    let mut next = Some((above, name.to_vec()));
     loop {
         // A guest makes trees of any size, and its memory answers at once.
         tokio::task::consume_budget().await;
-        let fail = |e| failed(e, "delete", &path);
-        match kernel.unlink(&host, At::Cwd(&path)).await {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(Errno::EISDIR) => {
-                let location = kernel.resolve_directory(&host, At::Cwd(&path)).await.map_err(fail)?;
-                if location.is_mount_root() {
-                    return Err(fail(Errno::EBUSY));
-                }
-                let entries = location.mount.fs.readdir(location.ino).await.map_err(fail)?.into_iter();
-                levels.push(Level { entries, end: path.len(), with: () });
+        let Some((above, name)) = next.take() else {
+            let Some(top) = stack.last_mut() else { return Ok(()) };
+            if let (Some(entry), Some(within)) = (top.entries.next(), top.open.location()) {
+                next = Some((within.clone(), entry.name.into()));
+                continue;
             }
-            Err(errno) => return Err(fail(errno)),
-        }
-        loop {
-            let Some(level) = levels.last_mut() else { return Ok(()) };
-            if let Some(entry) = level.entries.next() {
-                enter(&mut path, level.end, &entry.name);
-                break;
-            }
-            path.truncate(level.end);
-            kernel.rmdir(&host, At::Cwd(&path)).await.map_err(|e| failed(e, "delete", &path))?;
-            levels.pop();
+            let done = kernel.rmdir(&host, At::Directory(&top.above, &top.name)).await;
+            done.map_err(|e| failed(e, "delete", below(path, &stack, b"")))?;
+            stack.pop();
+            continue;
+        };
+        let at = At::Directory(&above, &name);
+        let entered = match kernel.unlink(&host, at).await {
+            Ok(()) | Err(Errno::ENOENT) => continue,
+            Err(Errno::EISDIR) => open_to_empty(kernel, at).await,
+            Err(errno) => Err(errno),
+        };
+        match entered {
+            Ok((open, entries)) => stack.push(Emptying { above, name, open, entries }),
+            Err(errno) => return Err(failed(errno, "delete", below(path, &stack, &name))),
         }
     }
+}
+
+/// Opens a directory that is no link, and lists it. EBUSY for one that is mounted.
+async fn open_to_empty(
+    kernel: &Kernel,
+    at: At<'_>,
+) -> Result<(Arc<Description>, std::vec::IntoIter<DirEntry>), Errno> {
+    let open = kernel.open(&kernel.host(), None, at, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0).await?;
+    let location = open.location().ok_or(Errno::ENOTDIR)?;
+    if location.is_mount_root() {
+        return Err(Errno::EBUSY);
+    }
+    let entries = location.mount.fs.readdir(location.ino).await?;
+    Ok((open, entries.into_iter()))
+}
+
+/// The path of `name` in the directory that is being emptied, for an error.
+fn below(path: &GuestPath, stack: &[Emptying], name: &[u8]) -> Vec<u8> {
+    let mut whole = path.as_bytes().to_vec();
+    // The first is the path itself.
+    let deeper = stack.iter().skip(1).map(|emptying| &emptying.name[..]);
+    for part in deeper.chain((!stack.is_empty() && !name.is_empty()).then_some(name)) {
+        whole.push(b'/');
+        whole.extend_from_slice(part);
+    }
+    whole
 }
 
 pub(super) async fn symlink(vm: Arc<Vm>, r: Symlink) -> Reply<Empty> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod test_agents;
+mod test_attacks;
 mod test_cli;
 mod test_cli_shell;
 mod test_config;

@@ -6,6 +6,7 @@
 )]
 
 mod limits;
+mod races;
 mod rlimits;
 mod stress;
 mod terminals;

@@ -12,7 +12,7 @@ use super::errno::errno;
 use super::file::HostFile;
 use super::fresh::Fresh;
 use super::gate::Gate;
-use super::private::Private;
+use super::private::{Private, no_process_files};
 use super::slots::Slots;
 use super::table::{Identity, Place, Table};
 use crate::name;
@@ -27,6 +27,8 @@ const MAX_ENTRIES: usize = 1 << 20;
 pub(crate) struct Inner {
     /// The mounted directory and its number: they never change.
     pub(crate) top: (Ino, Arc<OwnedFd>),
+    /// Its device.
+    pub(crate) top_dev: u64,
     pub(crate) table: Mutex<Table>,
     pub(crate) fresh: Mutex<Fresh>,
     /// What may be open.
@@ -91,6 +93,9 @@ impl Inner {
                 return Err(Errno::ESTALE);
             }
             self.shown(step.identity)?;
+            if step.identity.dev != self.top_dev {
+                no_process_files(&next)?;
+            }
             handle = Arc::new(next);
             self.table.lock().keep(step.ino, &handle);
         }

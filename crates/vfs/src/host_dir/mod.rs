@@ -94,7 +94,7 @@ pub struct HostDir {
 }
 
 impl HostDir {
-    /// Opens the directory at `path` of the host, symbolic links followed. ENOENT, ENOTDIR, EACCES; EINVAL when threads
+    /// Opens the directory at `path` of the host, symbolic links followed. ENOENT, ENOTDIR, EACCES (also for what is private, and for `/proc`); EINVAL when threads
     /// are needed and there is no runtime.
     pub fn open(path: impl AsRef<Path>, options: HostDirOptions) -> Result<Self> {
         let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| from_io(&error))?;
@@ -121,6 +121,7 @@ impl HostDir {
         if options.private.as_ref().is_some_and(|private| private.has_directory(attr::identity(&stat))) {
             return Err(Errno::EACCES);
         }
+        private::no_process_files(&fd)?;
         let f_type = rustix::fs::fstatfs(&fd).map_err(errno)?.f_type;
         let runtime = options.runtime.or_else(|| Handle::try_current().ok());
         let gate = if options.calls == Calls::Threads || gate::may_hang(f_type) {
@@ -133,6 +134,7 @@ impl HostDir {
         let table = Table::new(attr::identity(&stat), fd.clone());
         let inner = Inner {
             top: (table.root(), fd),
+            top_dev: stat.st_dev,
             table: Mutex::new(table),
             fresh: Mutex::default(),
             slots: Slots::new(),

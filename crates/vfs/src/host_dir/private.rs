@@ -1,16 +1,27 @@
 //! Directories of the host that no mount may show, by whatever name it reaches them: a link, a second place that the
 //! operator has bound them to, a move while it is mounted, a further name of a file in them. They are known by (device,
-//! inode). A file that the operator binds to a second place by itself is not recognised.
+//! inode). A file that the operator binds to a second place by itself is not recognised. `/proc` of the host is private always.
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::PROC_SUPER_MAGIC;
+
+use super::errno::errno;
 use super::table::Identity;
+use crate::{Errno, Result};
 
 /// Directories that are known; a tree with more cannot be kept private.
 const MAX_DIRECTORIES: usize = 4096;
+
+/// EACCES for the process files of the kernel: those of the process that we are hold all of its memory, as regular files.
+pub(super) fn no_process_files(directory: impl AsFd) -> Result<()> {
+    let f_type = rustix::fs::fstatfs(directory).map_err(errno)?.f_type;
+    if f_type == PROC_SUPER_MAGIC { Err(Errno::EACCES) } else { Ok(()) }
+}
 
 /// A set of directories, with all below them.
 ///
@@ -54,10 +65,11 @@ impl Private {
         Ok(Private { directories })
     }
 
-    /// Whether `path` leads to one of the directories.
+    /// Whether `path` leads to one of the directories, or to the process files of the kernel.
     #[must_use]
-    pub fn is(&self, path: &Path) -> bool {
+    pub fn refuses(&self, path: &Path) -> bool {
         fs::metadata(path).is_ok_and(|stat| self.has_directory(Identity { dev: stat.dev(), ino: stat.ino() }))
+            || rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == PROC_SUPER_MAGIC)
     }
 
     /// Whether it is one of the directories.

@@ -110,6 +110,18 @@ fn private_directories_are_not_shown_wherever_they_go() {
 }
 
 #[test]
+fn process_files_of_the_host_are_not_shown() {
+    assert_eq!(HostDir::open("/proc", HostDirOptions::default()).err(), Some(Errno::EACCES));
+    assert_eq!(HostDir::open("/proc/self/task", HostDirOptions::default()).err(), Some(Errno::EACCES));
+    // Nor where they lie in what is mounted.
+    let mut script = Script::new(Arc::new(HostDir::open("/", HostDirOptions::default()).unwrap()));
+    let own = std::process::id();
+    script.check(&format!(
+        "ls /proc => EACCES; read /proc/{own}/environ => EACCES; read /proc/{own}/mem => EACCES"
+    ));
+}
+
+#[test]
 fn names_that_are_paths_are_refused() {
     let (_temp, fs) = host();
     let root = fs.root();
