@@ -349,3 +349,16 @@ fn a_device_without_an_end_is_an_error_or_a_stream() {
         assert_eq!(os.read_file("/dev/null").await.unwrap(), b"");
     });
 }
+
+#[test]
+fn a_program_in_a_removed_directory_reaches_nothing_else() {
+    SIDECAR.test(async |os| {
+        sh(os, "echo kept > /workspace/kept; echo kept > /tmp/kept").await;
+        // As on Linux: there is nothing in it, and nothing can be made in it. It must not be taken for `/`.
+        let removed = sh(os, "mkdir x; cd x; rmdir ../x; ls | wc -l; find . | wc -l; rm -rf ./* tmp workspace; touch a; echo $?").await;
+        assert_eq!(removed.stdout, "0\n1\n1\n", "{removed:?}");
+        let closed = sh(os, "mkdir y; cd y; chmod 0 .; rm -rf tmp; cat tmp/kept; echo $?; mkdir z; echo $?").await;
+        assert_eq!(closed.stdout, "1\n1\n", "{closed:?}");
+        assert_eq!(sh(os, "cat kept /tmp/kept").await.stdout, "kept\nkept\n");
+    });
+}

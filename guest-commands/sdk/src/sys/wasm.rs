@@ -230,7 +230,7 @@ pub(crate) fn chdir(path: &[u8]) -> io::Result<()> {
     let (p, len) = span(path);
     // SAFETY: the range is live for the call.
     check(unsafe { raw::chdir(p, len) })?;
-    let target = getcwd().unwrap_or_else(|_| path.to_vec());
+    let target = getcwd().unwrap_or_else(|_| WITHOUT_PATH.to_bytes().to_vec());
     libc_chdir(&target).inspect_err(|_| {
         if let Some(old) = old {
             let (p, len) = span(&old);
@@ -247,14 +247,23 @@ fn libc_chdir(path: &[u8]) -> io::Result<()> {
     if unsafe { libc::chdir(path.as_ptr()) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+unsafe extern "C" {
+    /// What wasi-libc puts before relative paths.
+    static mut __wasilibc_cwd: *const libc::c_char;
+}
+
+/// How a working directory is reached that has no path any more.
+const WITHOUT_PATH: &std::ffi::CStr = c"/proc/self/cwd";
+
 /// Before `main`: wasi-libc starts every program at `/`, the kernel where the parent said.
 extern "C" fn agree_on_cwd() {
-    if let Ok(cwd) = getcwd()
-        && cwd != b"/"
-    {
-        // A directory that has been removed stays unreachable for std; the program sees it at its first relative path.
-        let _ = libc_chdir(&cwd);
+    let cwd = getcwd();
+    if matches!(&cwd, Ok(cwd) if cwd == b"/" || libc_chdir(cwd).is_ok()) {
+        return;
     }
+    // It was removed, or may not be searched. The C library cannot go there, and would take `/` for it from now on.
+    // SAFETY: nothing else runs before `main`. The library reads the string, and frees only what it has allocated.
+    unsafe { __wasilibc_cwd = WITHOUT_PATH.as_ptr() };
 }
 
 #[used]
