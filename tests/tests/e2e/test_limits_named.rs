@@ -152,9 +152,9 @@ fn who_is_ended_by_a_limit_is_told_which() {
         assert_eq!((&*done.stdout, done.limit), ("137\n", None));
         let mut told = Vec::new();
         while told.len() < 4 {
-            match tokio::time::timeout(Duration::from_secs(20), events.next()).await.unwrap().unwrap() {
-                Event::LimitKilled(killed) => told.push(killed.limit.name),
-                _ => {}
+            let event = tokio::time::timeout(Duration::from_secs(20), events.next()).await;
+            if let Event::LimitKilled(killed) = event.unwrap().unwrap() {
+                told.push(killed.limit.name);
             }
         }
         assert_eq!(told, ["processMemory", "cpuTimeMs", "cpuTimeMs", "processMemory"]);

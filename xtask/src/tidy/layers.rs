@@ -3,7 +3,7 @@
 use super::Finding;
 
 /// A crate of the product, and the crates of the project it may name.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("crates/abi/", &[]),
     ("crates/acp/", &[]),
     ("crates/protocol/", &[]),

@@ -113,6 +113,7 @@ async fn machine(mount: &Path) -> Arc<Kernel> {
         cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
         env: Vec::new(),
         observer: None,
+        permissions: None,
     })
     .await
     .unwrap();
@@ -174,11 +175,12 @@ async fn call(kernel: &Kernel, who: &Who, state: &mut u64) -> Result<Vec<u8>, Er
             .map(|_| Vec::new()),
         5 => kernel.make(who, At::Cwd(new.as_bytes()), NewKind::Directory, 0o755).await.map(done),
         6 => kernel.symlink(who, b"../../outside/f".to_vec(), At::Cwd(new.as_bytes())).await.map(done),
-        7 => kernel.link(who, at, next(state) % 2 == 0, At::Cwd(new.as_bytes())).await.map(done),
+        7 => kernel.link(who, at, next(state).is_multiple_of(2), At::Cwd(new.as_bytes())).await.map(done),
         8 => kernel.unlink(who, At::Cwd(new.as_bytes())).await.map(done),
         9 => kernel.rmdir(who, At::Cwd(new.as_bytes())).await.map(done),
         10 => {
-            let flags = RenameFlags { no_replace: next(state) % 3 == 0, exchange: next(state) % 3 == 1 };
+            let flags =
+                RenameFlags { no_replace: next(state).is_multiple_of(3), exchange: next(state) % 3 == 1 };
             kernel.rename(who, at, At::Cwd(other.as_bytes()), flags).await.map(done)
         }
         11 => {
@@ -191,7 +193,7 @@ async fn call(kernel: &Kernel, who: &Who, state: &mut u64) -> Result<Vec<u8>, Er
         }
         13 => {
             let time = Some(SetTime::At(Timespec { secs: 1, nanos: 0 }));
-            kernel.utimens(who, at, next(state) % 2 == 0, time, time).await.map(done)
+            kernel.utimens(who, at, next(state).is_multiple_of(2), time, time).await.map(done)
         }
         14 => {
             let directory = kernel.open(who, None, at, O_RDONLY, 0).await?;

@@ -92,8 +92,11 @@ fn layers_of_an_image_lie_over_one_another() {
 #[test]
 fn layouts_that_lie_are_refused() {
     let layer = gzip(&tar(&[("a", b"1")]));
-    let error = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
-        read(&layout(&[layer.clone()], |files| change(files))[..], None, &limits()).unwrap_err().to_string()
+    type Files = Vec<(String, Vec<u8>)>;
+    let error = |change: &dyn Fn(&mut Files)| {
+        read(&layout(std::slice::from_ref(&layer), |files| change(files))[..], None, &limits())
+            .unwrap_err()
+            .to_string()
     };
     let blob = digest(&layer);
     let is_layer = |name: &str| name.ends_with(&blob[7..]);

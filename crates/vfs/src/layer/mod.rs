@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 pub use apply::ApplyError;
 pub use change::{Change, ChangeKind, LayerDiff, Meta};
+pub use diff::{TooLong, diff, diff_within};
 pub use restore::{Restore, RowsDamaged};
 pub use rows::{BodyRow, CHUNK_BYTES, InodeRow, Row, RowChange, RowKey, changed_rows};
-pub use diff::{TooLong, diff, diff_within};
 
 use crate::tree::{Frozen, only_in};
 use crate::{Ino, Tree, Usage};
