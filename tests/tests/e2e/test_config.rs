@@ -110,7 +110,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             ),
             (
                 refused(|c| c.mount(MountConfig::Overlay { path: "/o".into(), filesystem: overlay })),
-                "mounts[0].filesystem",
+                "mounts[0].filesystem.lowers",
             ),
             (
                 refused(|c| c.mount(MountConfig::memory("/a")).mount(MountConfig::memory("b"))),
