@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use agentos_protocol::message::{ChangeKind as Kind, FileChange};
-use agentos_vfs::layer::{ChangeKind, diff};
+use agentos_protocol::WireError;
+use agentos_protocol::message::{ChangeKind as Kind, FileChange, LimitInfo};
+use agentos_vfs::layer::{ChangeKind, diff_within};
 use agentos_vfs::{
     Attr, FileContent, FileSystem, FileType, GuestPath, Ino, Layer, Link, Namespace, Reply, Tree,
 };
 
 use super::{Trees, trees};
 use crate::service::tree::kind;
+
+/// Bytes of all paths of a difference: a chain of n directories has paths of n² bytes.
+const MOST_PATHS: usize = 128 << 20;
 
 /// A file at one of the moments.
 #[derive(Clone)]
@@ -84,11 +88,12 @@ pub(crate) fn changes(
     from: &Trees,
     to: &Trees,
     within: Option<&GuestPath>,
-) -> Vec<Changed> {
+) -> Result<Vec<Changed>, WireError> {
     let mut all = Vec::new();
+    let mut room = Room(MOST_PATHS);
     for (mount, tree) in trees(namespace) {
         if let (Some(from), Some(to)) = (from.get(tree.line()), to.get(tree.line())) {
-            all.extend(of_tree(mount.path.as_bytes(), from, to));
+            all.extend(of_tree(mount.path.as_bytes(), from, to, &mut room)?);
         }
     }
     if let Some(within) = within {
@@ -105,7 +110,7 @@ pub(crate) fn changes(
         });
     }
     all.sort_by(|a, b| a.path.cmp(&b.path));
-    all
+    Ok(all)
 }
 
 /// The path from `directory` on, if it is in it; it begins with `/`.
@@ -116,24 +121,39 @@ fn below(directory: &GuestPath, path: &[u8]) -> Option<Vec<u8>> {
     path.strip_prefix(directory.as_bytes()).filter(|rest| rest.starts_with(b"/")).map(<[u8]>::to_vec)
 }
 
+/// What paths may still take.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, path: &[u8]) -> Result<(), WireError> {
+        self.0 = self.0.checked_sub(path.len()).ok_or_else(too_long)?;
+        Ok(())
+    }
+}
+
+fn too_long() -> WireError {
+    let (name, configured) = ("diffPathBytes".to_owned(), MOST_PATHS as u64);
+    WireError::limit(LimitInfo { name, configured, used: configured, requested: 1 })
+}
+
 /// The files of a tree on one side, by path.
 type Files = BTreeMap<Vec<u8>, Side>;
 
-fn of_tree(prefix: &[u8], from: &Layer, to: &Layer) -> Vec<Changed> {
+fn of_tree(prefix: &[u8], from: &Layer, to: &Layer, room: &mut Room) -> Result<Vec<Changed>, WireError> {
     let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
     let (before, after) = (Tree::from_layer(from), Tree::from_layer(to));
     let (mut old, mut new): (Files, Files) = Default::default();
-    for change in diff(from, to).changes {
+    for change in diff_within(from, to, room.0).map_err(|_| too_long())?.changes {
         let path = if change.path == b"/" { Vec::new() } else { change.path };
         // A directory that stays is no reason to look at what is in it.
         let stays = matches!(change.kind, ChangeKind::Directory { opaque: false, .. });
         if let Ok(ino) = before.ino_at(&path) {
-            collect(&before, ino, &path, !stays, &mut old);
+            collect(&before, ino, &path, !stays, &mut old, room)?;
         }
         if !matches!(change.kind, ChangeKind::Removed)
             && let Ok(ino) = after.ino_at(&path)
         {
-            collect(&after, ino, &path, false, &mut new);
+            collect(&after, ino, &path, false, &mut new, room)?;
         }
     }
     // A file that is at another path now has kept its number; one with several names may have lost one of them only.
@@ -169,11 +189,19 @@ fn of_tree(prefix: &[u8], from: &Layer, to: &Layer) -> Vec<Changed> {
         old: Some(side),
         new: None,
     }));
-    all
+    Ok(all)
 }
 
 /// Notes a file, and with `deep` all that is below it.
-fn collect(tree: &Tree, ino: Ino, path: &[u8], deep: bool, into: &mut Files) {
+fn collect(
+    tree: &Tree,
+    ino: Ino,
+    path: &[u8],
+    deep: bool,
+    into: &mut Files,
+    room: &mut Room,
+) -> Result<(), WireError> {
+    room.take(path)?;
     let mut todo = vec![(ino, path.to_vec())];
     while let Some((ino, path)) = todo.pop() {
         let Reply::Now(Ok(attr)) = tree.getattr(ino) else { continue };
@@ -181,10 +209,14 @@ fn collect(tree: &Tree, ino: Ino, path: &[u8], deep: bool, into: &mut Files) {
             && attr.kind == FileType::Directory
             && let Reply::Now(Ok(entries)) = tree.readdir(ino)
         {
-            todo.extend(
-                entries.into_iter().map(|entry| (entry.ino, [&path[..], b"/", &entry.name[..]].concat())),
-            );
+            for entry in entries {
+                let path = [&path[..], b"/", &entry.name[..]].concat();
+                // What waits counts as well: a directory may be wide where it is deep.
+                room.take(&path)?;
+                todo.push((entry.ino, path));
+            }
         }
         into.insert(path, Side { attr, tree: tree.clone() });
     }
+    Ok(())
 }

@@ -32,7 +32,8 @@ pub(super) async fn make(vm: Arc<Vm>, request: MakeCheckpoint) -> Result<Checkpo
 }
 
 pub(super) async fn list(vm: Arc<Vm>, _request: ListCheckpoints) -> Result<CheckpointList, WireError> {
-    Ok(CheckpointList { checkpoints: vm.checkpoints.list() })
+    // A checkpoint that is being made may hold the list for a while.
+    aside(&vm, |vm| CheckpointList { checkpoints: vm.checkpoints.list() }).await
 }
 
 pub(super) async fn delete(vm: Arc<Vm>, request: DeleteCheckpoint) -> Result<Empty, WireError> {
@@ -59,11 +60,14 @@ pub(super) fn diff(client: &Client, request: DiffMoments, responder: Responder) 
 
 async fn tell(vm: Arc<Vm>, request: DiffMoments, stream: SendStream) -> Result<DiffReply, WireError> {
     let within = request.within.as_ref().map(guest_path).transpose()?;
-    let namespace = &vm.kernel().namespace;
-    // Both moments first: what a guest does meanwhile is in neither.
-    let from = vm.checkpoints.at(&request.from, namespace)?;
-    let to = vm.checkpoints.at(&request.to, namespace)?;
-    let found = aside(&vm, move |vm| changes(&vm.kernel().namespace, &from, &to, within.as_ref())).await?;
+    let DiffMoments { from, to, .. } = request;
+    let found = aside(&vm, move |vm| {
+        let namespace = &vm.kernel().namespace;
+        // Both moments first: what a guest does meanwhile is in neither.
+        let (from, to) = (vm.checkpoints.at(&from, namespace)?, vm.checkpoints.at(&to, namespace)?);
+        changes(namespace, &from, &to, within.as_ref())
+    });
+    let found = found.await??;
     let reply = DiffReply { changes: found.len() as u64 };
     match request.form {
         DiffForm::Changes => {

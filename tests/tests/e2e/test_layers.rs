@@ -263,3 +263,25 @@ fn each_turn_of_an_agent_has_a_checkpoint_before_it() {
         session.close().await.unwrap();
     });
 }
+
+#[test]
+fn a_tree_too_deep_to_tell_is_an_error_that_names_the_limit() {
+    SIDECAR.test(async |os| {
+        os.checkpoint("before").await.unwrap();
+        // 15,200 directories in one another: their paths have 231 MB.
+        let deep =
+            "p=$(printf 'd/%.0s' $(seq 1900)); for i in $(seq 8); do mkdir -p $p && cd $p || exit 1; done";
+        assert_eq!(sh(os, deep).await.exit_code, 0);
+        for error in [
+            os.diff("before", Moment::Now).await.err(),
+            os.patch("before", Moment::Now, DiffOptions::default()).await.err(),
+        ] {
+            match error {
+                Some(Error::Limit { name, .. }) => assert_eq!(name, "diffPathBytes"),
+                other => panic!("{other:?}"),
+            }
+        }
+        os.rollback("before").await.unwrap();
+        assert_eq!(told(&os.diff("before", Moment::Now).await.unwrap()), [] as [&str; 0]);
+    });
+}
