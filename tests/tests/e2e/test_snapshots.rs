@@ -1,8 +1,8 @@
 //! Snapshots of roots: out of one machine in every format, into another, over and without the bundled base.
 
 use agentos::{
-    AgentOs, AgentOsConfig, Errno, Error, MountConfig, RootFilesystemConfig, RootLowerInput,
-    RootSnapshotExport, SnapshotFormat, SnapshotOptions, VmLimits,
+    AgentOs, AgentOsConfig, Error, MountConfig, RootFilesystemConfig, RootLowerInput, RootSnapshotExport,
+    SnapshotFormat, SnapshotOptions, VmLimits,
 };
 use agentos_tests::{Sidecar, cli, module, sh, watched};
 use serde_json::json;
@@ -210,7 +210,9 @@ fn what_lowers_bring_counts_and_is_shared_between_nobody() {
         }
         let os = SIDECAR.create(config(4 << 20)).await.unwrap();
         match os.write_file("/workspace/more", vec![1; 2 << 20]).await {
-            Err(Error::Kernel { errno: Errno::ENOSPC, .. }) => {}
+            Err(Error::Limit { name, configured, .. }) => {
+                assert_eq!((&*name, configured), ("filesystemBytes", 4 << 20));
+            }
             other => panic!("{other:?}"),
         }
         os.delete("/opt/big", Default::default()).await.unwrap();

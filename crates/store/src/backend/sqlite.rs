@@ -79,8 +79,9 @@ impl Sqlite {
             .filename(path)
             .locking_mode(SqliteLockingMode::Exclusive)
             .synchronous(SqliteSynchronous::Full)
-            // What another program uses is told at once.
-            .busy_timeout(Duration::ZERO)
+            // Another VM was told by the lock above. Another program, or a connection of ours that failed and is not closed yet,
+            // gets a moment.
+            .busy_timeout(Duration::from_secs(1))
             .disable_statement_logging();
         let connection = block_on(options.connect()).map_err(|error| failed(path, error))?;
         let mut store = Sqlite { connection: Some(connection), path: path.to_owned(), _lock: lock };
