@@ -96,7 +96,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             ),
             (refused(|c| c.mount(native("webdav", json!({})))), "mounts[0].plugin.id"),
             (refused(|c| c.mount(native("s3", Value::Null))), "mounts[0].plugin.config.bucket"),
-            (refused(|c| c.mount(native("google_drive", json!({})))), "mounts[0].plugin.config"),
+            (refused(|c| c.mount(native("google_drive", json!({})))), "mounts[0].plugin.config.accessToken"),
             (refused(|c| c.mount(native("memory", json!({"sise": 1})))), "mounts[0].plugin.config.sise"),
             (refused(|c| c.mount(native("memory", json!({"size": "1"})))), "mounts[0].plugin.config.size"),
             (refused(|c| c.mount(native("memory", json!(3)))), "mounts[0].plugin.config"),
