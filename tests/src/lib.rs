@@ -9,11 +9,13 @@
 
 mod drivers;
 mod machine;
+mod place;
 pub mod preview1;
 mod program;
 mod wasm;
 
 pub use drivers::{BrokenDriver, MemoryDriver, StuckDriver};
 pub use machine::{Sidecar, eventually, live_processes, sh, watched};
+pub use place::{Place, SECRET, not_seen};
 pub use program::{cli, image_cache, program, socket_of};
 pub use wasm::{assemble, module};

@@ -4,71 +4,23 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use agentos::{
     AgentOs, AgentOsConfig, DeleteOptions, Errno, Error, MountConfig, MountFsOptions, MountPlugin,
     SpawnOptions, UnmountOptions, UserConfig,
 };
-use agentos_tests::{Sidecar, image_cache, sh};
+use agentos_tests::{Place, SECRET, Sidecar, image_cache, not_seen, sh};
 use rustix::fs::{Mode, OFlags};
 use serde_json::json;
 
 static SIDECAR: Sidecar = Sidecar::new();
 
-const SECRET: &str = "never seen inside";
-
-/// A folder to mount, and what lies beside it.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for directory in ["mounted", "outside"] {
-            std::fs::create_dir(folder.path().join(directory)).unwrap();
-        }
-        for file in ["secret", "outside/secret"] {
-            std::fs::write(folder.path().join(file), SECRET).unwrap();
-            let mode = std::fs::Permissions::from_mode(0o640);
-            std::fs::set_permissions(folder.path().join(file), mode).unwrap();
-        }
-        Place { folder }
-    }
-
-    fn inside(&self) -> PathBuf {
-        self.folder.path().join("mounted")
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn mount(&self, read_only: bool) -> MountConfig {
-        MountConfig::host_dir("/m", self.inside().to_str().unwrap(), read_only)
-    }
-
-    /// Runs a test as the superuser of a machine, and looks whether all beside the mount is as it was.
-    fn test(&self, test: impl AsyncFnOnce(&AgentOs)) {
-        let root = UserConfig { name: "root".into(), uid: 0, gid: 0, home: None };
-        let config = AgentOsConfig::builder().user(root).mount(self.mount(false)).build();
-        SIDECAR.test_with(config, test);
-        for file in ["secret", "outside/secret"] {
-            assert_eq!(std::fs::read_to_string(self.path(file)).unwrap(), SECRET, "{file}");
-            assert_eq!(std::fs::metadata(self.path(file)).unwrap().mode() & 0o7777, 0o640, "{file}");
-        }
-        for (directory, names) in [("", vec!["mounted", "outside", "secret"]), ("outside", vec!["secret"])] {
-            let all = std::fs::read_dir(self.path(directory)).unwrap();
-            let mut all: Vec<_> = all.map(|entry| entry.unwrap().file_name()).collect();
-            all.sort();
-            assert_eq!(all, names, "something was made in {directory:?}");
-        }
-    }
-}
-
-fn not_seen(what: &str, bytes: &[u8]) {
-    assert!(!String::from_utf8_lossy(bytes).contains(SECRET), "{what} shows the secret");
+/// Runs a test as the superuser of a machine, and looks whether all beside the mount is as it was.
+fn attack(place: &Place, test: impl AsyncFnOnce(&AgentOs)) {
+    let root = UserConfig { name: "root".into(), uid: 0, gid: 0, home: None };
+    SIDECAR.test_with(AgentOsConfig::builder().user(root).mount(place.mount(false)).build(), test);
+    place.check();
 }
 
 /// A member of a tar archive, as POSIX lays out its header.
@@ -159,7 +111,7 @@ fn archives_write_nothing_beside_their_directory() {
         ("good", 0o100_644, b"good"),
     ]);
     std::fs::write(place.inside().join("evil.zip"), zipped).unwrap();
-    place.test(async |os| {
+    attack(&place, async |os| {
         for (program, line) in [("tar", "tar -xf ../evil.tar"), ("unzip", "unzip -o ../evil.zip")] {
             let line = format!(
                 "mkdir /m/{program} && cd /m/{program} && {line}; ls /m / /tmp; cat /m/{program}/good"
@@ -180,7 +132,7 @@ fn archives_write_nothing_beside_their_directory() {
 #[test]
 fn process_files_lead_no_further_than_the_machine() {
     let place = Place::new();
-    place.test(async |os| {
+    attack(&place, async |os| {
         let sleeper = os.spawn("sleep", ["1000"], SpawnOptions::default()).await.unwrap();
         let pid = sleeper.pid;
         let line = format!(
@@ -215,9 +167,11 @@ fn device_nodes_open_no_device_of_the_host() {
     let kind = rustix::fs::FileType::CharacterDevice;
     // Only the superuser of the host can make one to look at.
     let made = rustix::fs::mknodat(rustix::fs::CWD, &device, kind, 0o666.into(), number).is_ok();
-    place.test(async |os| {
+    attack(&place, async |os| {
         if made {
-            let result = sh(os, "echo x > /m/null; cat /m/null; stat -c '%F %t %T' /m/null; cp -a /m/null /m/copy").await;
+            let result =
+                sh(os, "echo x > /m/null; cat /m/null; stat -c '%F %t %T' /m/null; cp -a /m/null /m/copy")
+                    .await;
             assert_eq!(result.stdout, "character special file 0 0\n", "{result:?}");
         }
         let line = "mknod /m/disk b 8 0; mknod /m/mem c 1 1; mkfifo /m/pipe; mknod /tmp/disk b 8 0 && head -c 1 /tmp/disk; \
@@ -247,7 +201,7 @@ fn names_are_bytes_and_nothing_else() {
         std::fs::write(place.inside().join(OsStr::from_bytes(name)), name).unwrap();
     }
     let inside = place.inside();
-    place.test(async |os| {
+    attack(&place, async |os| {
         for name in &names {
             let path = Path::new("/m").join(OsStr::from_bytes(name));
             assert_eq!(&os.read_file(&path).await.unwrap(), name);
@@ -275,7 +229,7 @@ fn names_are_bytes_and_nothing_else() {
 fn trees_deeper_than_a_path_have_an_end() {
     let place = Place::new();
     let inside = place.inside();
-    place.test(async |os| {
+    attack(&place, async |os| {
         // 200 directories of 40 bytes each: twice the longest path.
         let name = "d".repeat(40);
         let flags = OFlags::PATH | OFlags::NOFOLLOW;
@@ -297,7 +251,7 @@ fn trees_deeper_than_a_path_have_an_end() {
 #[test]
 fn a_hard_link_of_the_host_is_that_file_and_the_guest_makes_none_out_of_the_mount() {
     let place = Place::new();
-    let shared = place.folder.path().join("mounted-too");
+    let shared = place.path("mounted-too");
     std::fs::create_dir(&shared).unwrap();
     std::fs::write(shared.join("f"), "one").unwrap();
     std::fs::hard_link(shared.join("f"), place.inside().join("f")).unwrap();

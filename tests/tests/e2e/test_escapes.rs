@@ -7,55 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agentos::{AgentOs, AgentOsConfig, DeleteOptions, Error, MountConfig};
-use agentos_tests::{Sidecar, image_cache, sh};
+use agentos_tests::{Place, Sidecar, image_cache, not_seen, sh};
 
 static SIDECAR: Sidecar = Sidecar::new();
 
-const SECRET: &str = "never seen inside";
-
-/// A folder to mount, and a secret beside it.
-struct Place {
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("mounted")).unwrap();
-        std::fs::create_dir(folder.path().join("outside")).unwrap();
-        std::fs::write(folder.path().join("outside/secret"), SECRET).unwrap();
-        std::fs::write(folder.path().join("secret"), SECRET).unwrap();
-        Place { folder }
-    }
-
-    fn inside(&self) -> PathBuf {
-        self.folder.path().join("mounted")
-    }
-
-    fn outside(&self) -> PathBuf {
-        self.folder.path().join("outside")
-    }
-
-    fn test(&self, test: impl AsyncFnOnce(&AgentOs)) {
-        let mount = MountConfig::host_dir("/m", self.inside().to_str().unwrap(), false);
-        SIDECAR.test_with(AgentOsConfig::builder().mount(mount).build(), test);
-        assert_eq!(std::fs::read_to_string(self.outside().join("secret")).unwrap(), SECRET);
-        assert_eq!(std::fs::read_to_string(self.folder.path().join("secret")).unwrap(), SECRET);
-        let mut names: Vec<_> =
-            std::fs::read_dir(self.outside()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["secret"], "nothing was made outside");
-    }
-}
-
-fn not_seen(what: &str, bytes: &[u8]) {
-    assert!(!String::from_utf8_lossy(bytes).contains(SECRET), "{what} shows the secret");
+/// Runs a test, and looks whether all beside the mount is as it was.
+fn attack(place: &Place, test: impl AsyncFnOnce(&AgentOs)) {
+    SIDECAR.test_with(AgentOsConfig::builder().mount(place.mount(false)).build(), test);
+    place.check();
 }
 
 #[test]
 fn dots_lead_to_the_machine_and_not_to_the_host() {
     let place = Place::new();
-    place.test(async |os| {
+    attack(&place, async |os| {
         for path in ["/m/../secret", "/m/../outside/secret", "../m/../../../secret", "/m/./../../secret"] {
             let result = sh(os, &format!("cat {path}; echo x > {path}; ls {path}/..")).await;
             not_seen(path, result.stdout.as_bytes());
@@ -77,7 +42,7 @@ fn links_of_the_host_resolve_inside_the_machine() {
     symlink("../../../../../../../../../../etc/hostname", inside.join("up")).unwrap();
     std::fs::create_dir(inside.join("d")).unwrap();
     symlink("../../outside/secret", inside.join("d/deep")).unwrap();
-    place.test(async |os| {
+    attack(&place, async |os| {
         for path in ["absolute", "relative", "folder/secret", "absolute-folder/secret", "d/deep"] {
             let full = format!("/m/{path}");
             assert!(os.read_file(&full).await.is_err(), "{path}");
@@ -106,7 +71,7 @@ fn links_of_the_host_resolve_inside_the_machine() {
 fn links_that_the_guest_makes_lead_nowhere_else() {
     let place = Place::new();
     let outside = place.outside();
-    place.test(async |os| {
+    attack(&place, async |os| {
         let outside = outside.to_str().unwrap();
         let script = format!(
             "cd /m; ln -s {outside}/secret a; ln -s ../outside/secret b; ln -s {outside} c; ln -s .. d; \
@@ -147,7 +112,7 @@ fn a_directory_swapped_for_a_link_while_it_is_read_shows_nothing_outside() {
             swaps
         })
     };
-    place.test(async |os| {
+    attack(&place, async |os| {
         let script = "i=0; while [ $i -lt 400 ]; do cat /m/real/secret; cat /m/evil/secret; i=$((i+1)); done 2>/dev/null";
         let guests = [sh(os, script), sh(os, script)];
         let host = async {
@@ -182,7 +147,7 @@ fn a_mounted_directory_that_is_moved_keeps_its_bounds() {
     let place = Place::new();
     let inside = place.inside();
     std::fs::create_dir(inside.join("d")).unwrap();
-    place.test(async |os| {
+    attack(&place, async |os| {
         // The guest's working directory leaves the mount on the host.
         let shell = os
             .spawn(
@@ -220,7 +185,7 @@ fn what_is_no_file_on_the_host_is_never_opened() {
     )
     .unwrap();
     let inside = &inside;
-    place.test(async |os| {
+    attack(&place, async |os| {
         assert!(os.read_file("/m/socket").await.is_err());
         assert!(os.read_file("/m/fifo").await.is_err());
         assert!(sh(os, "cat /m/socket").await.exit_code != 0);

@@ -171,13 +171,8 @@ fn idle(rules: &Rules) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::source::rule;
     use super::*;
-
-    fn rule(mode: Mode, operations: &[&str], paths: &[&str]) -> RuleSource {
-        let list =
-            |items: &[&str]| (!items.is_empty()).then(|| items.iter().map(|s| (*s).to_owned()).collect());
-        RuleSource { mode, operations: list(operations), paths: list(paths), patterns: None }
-    }
 
     fn refused(domain: Domain, source: ScopeSource) -> String {
         Permissions::compile([(domain, source)]).map(|_| ()).unwrap_err().path

@@ -153,13 +153,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::glob::Glob;
+    use super::source::rule;
     use super::*;
-
-    fn rule(mode: Mode, operations: &[&str], paths: &[&str]) -> RuleSource {
-        let list =
-            |items: &[&str]| (!items.is_empty()).then(|| items.iter().map(|s| (*s).to_owned()).collect());
-        RuleSource { mode, operations: list(operations), paths: list(paths), patterns: None }
-    }
 
     fn fs(default: Option<Mode>, rules: Vec<RuleSource>) -> Permissions {
         Permissions::compile([(Domain::Fs, ScopeSource::Rules { default, rules })]).unwrap()

@@ -50,6 +50,12 @@ pub struct RuleSource {
     pub patterns: Option<Vec<String>>,
 }
 
+#[cfg(test)]
+pub(super) fn rule(mode: Mode, operations: &[&str], paths: &[&str]) -> RuleSource {
+    let list = |items: &[&str]| (!items.is_empty()).then(|| items.iter().map(|s| (*s).to_owned()).collect());
+    RuleSource { mode, operations: list(operations), paths: list(paths), patterns: None }
+}
+
 /// Why a tree is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {reason}")]

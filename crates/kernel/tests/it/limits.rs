@@ -7,11 +7,13 @@ use agentos_abi::process::{PGID_INHERIT, RLIMIT_AS, RLIMIT_DATA};
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::At;
 use agentos_kernel::{
-    ChildSpec, Cred, Errno, HostSpawn, Kernel, KernelConfig, KernelError, LimitHit, Limits, Notice, Observer,
+    ChildSpec, Errno, HostSpawn, Kernel, KernelConfig, KernelError, LimitHit, Limits, Notice, Observer,
     Process, Rlimit, Signal, WaitStatus,
 };
 use agentos_vfs::{NewKind, PathLimits, Tree};
 use parking_lot::Mutex;
+
+use crate::config;
 
 const MIB: u64 = 1 << 20;
 const SECOND: u64 = 1_000_000_000;
@@ -37,15 +39,7 @@ async fn kernel(limits: Limits) -> (Arc<Kernel>, Arc<Heard>) {
     tree.put_char_device("/null", 0o666, agentos_kernel::device::rdev(1, 3)).unwrap();
     let heard = Arc::new(Heard::default());
     let observer: Arc<dyn Observer> = Arc::<Heard>::clone(&heard);
-    let config = KernelConfig {
-        root: Arc::new(tree),
-        limits,
-        hostname: "agentos".into(),
-        cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
-        env: Vec::new(),
-        observer: Some(observer),
-        permissions: None,
-    };
+    let config = KernelConfig { observer: Some(observer), ..config(&tree, limits) };
     (Kernel::new(config).await.unwrap(), heard)
 }
 

@@ -10,3 +10,21 @@ mod races;
 mod rlimits;
 mod stress;
 mod terminals;
+
+use std::sync::Arc;
+
+use agentos_kernel::{Cred, KernelConfig, Limits};
+use agentos_vfs::Tree;
+
+/// A kernel on this root for the user 1000.
+fn config(root: &Tree, limits: Limits) -> KernelConfig {
+    KernelConfig {
+        root: Arc::new(root.clone()),
+        limits,
+        hostname: "agentos".into(),
+        cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
+        env: Vec::new(),
+        permissions: None,
+        observer: None,
+    }
+}

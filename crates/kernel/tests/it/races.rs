@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use agentos_abi::fd::{O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY};
 use agentos_kernel::sys::{At, Who};
-use agentos_kernel::{Cred, Errno, Kernel, KernelConfig, Limits};
+use agentos_kernel::{Errno, Kernel, Limits};
 use agentos_vfs::{
     GuestPath, HostDir, HostDirOptions, MountOptions, NewKind, RenameFlags, SetAttr, SetTime, Timespec, Tree,
 };
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags as HostRename, renameat_with};
+
+use crate::config;
 
 const SECRET: &str = "nobody in the machine reads this";
 /// System calls of each guest.
@@ -106,17 +108,7 @@ async fn machine(mount: &Path) -> Arc<Kernel> {
     for path in ["/outside/f", "/outside/work/f", "/outside/work/a/f", "/f"] {
         tree.put_file(path, 0o666, 1000, 1000, "of the machine").unwrap();
     }
-    let kernel = Kernel::new(KernelConfig {
-        root: Arc::new(tree),
-        limits: Limits::default(),
-        hostname: "agentos".into(),
-        cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
-        env: Vec::new(),
-        observer: None,
-        permissions: None,
-    })
-    .await
-    .unwrap();
+    let kernel = Kernel::new(config(&tree, Limits::default())).await.unwrap();
     let fs = HostDir::open(mount, HostDirOptions::default()).unwrap();
     kernel.mount(&GuestPath::new("/m").unwrap(), Arc::new(fs), MountOptions::default()).await.unwrap();
     kernel

@@ -9,26 +9,17 @@ use agentos_abi::process::{
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::{At, WaitTarget};
 use agentos_kernel::{
-    ChildSpec, Cred, Disposition, Errno, Fd, HostSpawn, Kernel, KernelConfig, Limits, Process, Result,
-    Rlimit, Signal, WaitStatus,
+    ChildSpec, Disposition, Errno, Fd, HostSpawn, Kernel, Limits, Process, Result, Rlimit, Signal, WaitStatus,
 };
 use agentos_vfs::Tree;
+
+use crate::config;
 
 async fn program(cpu_limit_ns: u64) -> (Arc<Kernel>, Arc<Process>) {
     let tree = Tree::new();
     tree.put_dir("/tmp", 0o1777, 0, 0).unwrap();
     tree.put_char_device("/null", 0o666, agentos_kernel::device::rdev(1, 3)).unwrap();
-    let kernel = Kernel::new(KernelConfig {
-        root: Arc::new(tree),
-        limits: Limits::default(),
-        hostname: "agentos".into(),
-        cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
-        env: Vec::new(),
-        permissions: None,
-        observer: None,
-    })
-    .await
-    .unwrap();
+    let kernel = Kernel::new(config(&tree, Limits::default())).await.unwrap();
     let null = kernel.open(&kernel.host(), None, At::Cwd(b"/null"), O_RDWR, 0).await.unwrap();
     let spawn = HostSpawn {
         image: Image::default(),

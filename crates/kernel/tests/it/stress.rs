@@ -15,10 +15,12 @@ use agentos_kernel::process::Image;
 use agentos_kernel::sys::{At, WaitTarget};
 use agentos_kernel::tty::Winsize;
 use agentos_kernel::{
-    ChildSpec, Cred, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, KernelConfig, KernelError, Limits,
-    Process, Signal, Terminal, WaitStatus, Watch,
+    ChildSpec, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, KernelError, Limits, Process, Signal,
+    Terminal, WaitStatus, Watch,
 };
 use agentos_vfs::{NewKind, RenameFlags, Tree, Usage};
+
+use crate::config;
 
 const PTYS: u32 = 6;
 const PIPES: u32 = 24;
@@ -50,17 +52,7 @@ async fn kernel_of(tree: &Tree) -> Arc<Kernel> {
         watch_queue_bytes: 4096,
         ..Limits::default()
     };
-    Kernel::new(KernelConfig {
-        root: Arc::new(tree.clone()),
-        limits,
-        hostname: "agentos".into(),
-        cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
-        env: Vec::new(),
-        permissions: None,
-        observer: None,
-    })
-    .await
-    .unwrap()
+    Kernel::new(config(tree, limits)).await.unwrap()
 }
 
 /// Numbers that are the same for the same seed (SplitMix64).

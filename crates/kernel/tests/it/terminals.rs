@@ -10,10 +10,12 @@ use agentos_abi::tty::{TCSANOW, Termios, cc, lflag};
 use agentos_kernel::sys::{At, WaitTarget};
 use agentos_kernel::tty::{Typeahead, Winsize};
 use agentos_kernel::{
-    ChildSpec, Cred, Description, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, KernelConfig, Limits,
-    Process, Signal, Terminal, WaitStatus,
+    ChildSpec, Description, Disposition, Errno, Fd, HostSpawn, Interrupt, Kernel, Limits, Process, Signal,
+    Terminal, WaitStatus,
 };
 use agentos_vfs::Tree;
+
+use crate::config;
 
 const SIZE: Winsize = Winsize { rows: 24, cols: 80, xpixel: 0, ypixel: 0 };
 
@@ -24,17 +26,7 @@ async fn kernel() -> Arc<Kernel> {
     }
     tree.put_char_device("/dev/tty", 0o666, agentos_kernel::tty::TTY).unwrap();
     tree.put_char_device("/dev/ptmx", 0o666, agentos_kernel::tty::PTMX).unwrap();
-    Kernel::new(KernelConfig {
-        root: Arc::new(tree),
-        limits: Limits { ptys: 4, ..Limits::default() },
-        hostname: "agentos".into(),
-        cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
-        env: Vec::new(),
-        permissions: None,
-        observer: None,
-    })
-    .await
-    .unwrap()
+    Kernel::new(config(&tree, Limits { ptys: 4, ..Limits::default() })).await.unwrap()
 }
 
 /// A shell that leads a session on a terminal.

@@ -1,12 +1,11 @@
 //! An open file of a driver: its number, by which the path of the moment is found. It buffers nothing.
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
 use super::Held;
+use super::pieces::{self, MAX_CALL};
 use crate::{Access, Attr, Errno, OpenFile, Reply, SetAttr};
-
-/// The most bytes of one call.
-const MAX_CALL: usize = 1 << 20;
 
 pub(crate) struct DriverFile {
     pub(crate) held: Held,
@@ -58,33 +57,13 @@ impl OpenFile for DriverFile {
             return Reply::Now(Err(Errno::EBADF));
         }
         let shared = &self.held.shared;
-        Reply::later(async move {
-            let (mut done, begin) = (0, std::time::Instant::now());
-            // A driver that answers in small pieces has the time of one call for all of them.
-            while done < buf.len() && begin.elapsed() <= shared.options.timeout {
+        let ask = move |at, len| -> BoxFuture<'a, _> {
+            Box::pin(async move {
                 let path = shared.path(self.held.ino)?;
-                let (len, Some(at)) = ((buf.len() - done).min(MAX_CALL), offset.checked_add(done as u64))
-                else {
-                    break;
-                };
-                let piece = shared
-                    .call(move |driver| Box::pin(async move { driver.read(&path, at, len).await }))
-                    .await;
-                let piece = match piece {
-                    Ok(piece) => piece,
-                    Err(_) if done > 0 => break,
-                    Err(error) => return Err(error),
-                };
-                if piece.is_empty() {
-                    break;
-                }
-                // More than was asked for is a fault of the driver; the guest gets what fits.
-                let n = piece.len().min(len);
-                buf[done..done + n].copy_from_slice(&piece[..n]);
-                done += n;
-            }
-            Ok(done)
-        })
+                shared.call(move |driver| Box::pin(async move { driver.read(&path, at, len).await })).await
+            })
+        };
+        Reply::later(pieces::read(buf, offset, shared.options.timeout, ask))
     }
 
     fn write_at<'a>(&'a self, data: &'a [u8], offset: u64) -> Reply<'a, usize> {

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::pieces::{self, MAX_CALL};
 use super::{DriverHandle, Held, attr};
 use crate::{Access, Attr, Errno, OpenFile, Reply, Result, SetAttr};
-
-/// The most bytes of one call.
-const MAX_CALL: usize = 1 << 20;
 
 pub(crate) struct HandleFile {
     pub(crate) held: Held,
@@ -85,27 +83,11 @@ impl OpenFile for HandleFile {
         if !self.access.read {
             return Reply::Now(Err(Errno::EBADF));
         }
-        Reply::later(async move {
-            let mut done = 0;
-            while done < buf.len() {
-                let len = (buf.len() - done).min(MAX_CALL);
-                let Some(at) = offset.checked_add(done as u64) else { break };
-                let piece =
-                    self.call(move |handle| Box::pin(async move { handle.read(at, len).await })).await;
-                let piece = match piece {
-                    Ok(piece) => piece,
-                    Err(_) if done > 0 => break,
-                    Err(error) => return Err(error),
-                };
-                if piece.is_empty() {
-                    break;
-                }
-                let n = piece.len().min(len);
-                buf[done..done + n].copy_from_slice(&piece[..n]);
-                done += n;
-            }
-            Ok(done)
-        })
+        let time = self.held.shared.options.timeout;
+        let ask = move |at, len| -> BoxFuture<'a, _> {
+            Box::pin(self.call(move |handle| Box::pin(async move { handle.read(at, len).await })))
+        };
+        Reply::later(pieces::read(buf, offset, time, ask))
     }
 
     fn write_at<'a>(&'a self, data: &'a [u8], offset: u64) -> Reply<'a, usize> {

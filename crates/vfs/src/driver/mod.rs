@@ -10,6 +10,7 @@ mod filesystem;
 mod handle_file;
 mod path_driver;
 mod paths;
+mod pieces;
 
 use std::fmt;
 use std::sync::Arc;
