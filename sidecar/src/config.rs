@@ -107,8 +107,10 @@ fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
     if !config.software.is_empty() {
         return refuse("software", later);
     }
-    root(config)?;
-    Ok(())
+    if config.turn_checkpoints && config.limits.checkpoints == 0 {
+        return refuse("turnCheckpoints", "`limits.checkpoints` allows none");
+    }
+    root(config)
 }
 
 /// What the root is made of holds together.
@@ -133,6 +135,9 @@ fn root(config: &VmConfig) -> Result<(), WireError> {
         }
         if !root.lowers.is_empty() {
             return refuse("rootFilesystem.lowers", instead);
+        }
+        if config.additional_instructions.is_some() {
+            return refuse("additionalInstructions", format!("{instead}, in which they would be"));
         }
     }
     let mut bundled = root.lowers.iter().enumerate().filter(|(_, lower)| **lower == RootLower::Bundled);

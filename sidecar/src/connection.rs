@@ -59,7 +59,7 @@ impl Client {
         }
     }
 
-    /// Waits until the client is gone and its VMs are disposed.
+    /// Waits until the client is gone; its VMs are being disposed of then.
     pub(crate) async fn gone(&self) {
         self.gone.cancelled().await;
     }

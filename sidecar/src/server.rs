@@ -16,7 +16,7 @@ use agentos_protocol::version::{Hello, Role};
 use crate::connection::Client;
 use crate::host::Host;
 use crate::options::Options;
-use crate::vm::DISPOSE_TIME;
+use crate::vm::{DISPOSE_TIME, WRITE_BACK_TIME};
 
 /// A shared sidecar without clients ends after this long, unless told to stay.
 const LINGER: Duration = Duration::from_secs(5);
@@ -277,7 +277,20 @@ fn check_directory(directory: &Path) -> Result<(), ServeError> {
 
 /// Ends all VMs, within bounded time.
 async fn end(host: &Arc<Host>) {
-    let all = host.all_vms();
-    let disposals = all.iter().map(|vm| vm.dispose());
-    let _ = tokio::time::timeout(DISPOSE_TIME * 2, futures_util::future::join_all(disposals)).await;
+    let ended = async {
+        let all = host.all_vms();
+        futures_util::future::join_all(all.iter().map(|vm| vm.dispose())).await;
+        // One that somebody else disposes of, as of a client that went, counts until all of it is kept.
+        loop {
+            let mut changed = std::pin::pin!(host.changed.notified());
+            changed.as_mut().enable();
+            if host.vm_count() == 0 {
+                break;
+            }
+            changed.await;
+        }
+    };
+    if tokio::time::timeout(DISPOSE_TIME + WRITE_BACK_TIME, ended).await.is_err() {
+        tracing::error!("machines did not end in time; what their stores had not taken is lost");
+    }
 }

@@ -29,7 +29,7 @@ use crate::session::Sessions;
 /// How long the processes of a VM may take to end; they are killed, so more means that the host is overloaded.
 pub(crate) const DISPOSE_TIME: Duration = Duration::from_secs(10);
 /// How long object stores may take what closed files left to be written.
-const WRITE_BACK_TIME: Duration = Duration::from_secs(60);
+pub(crate) const WRITE_BACK_TIME: Duration = Duration::from_secs(60);
 
 /// A VM.
 pub(crate) struct Vm {
@@ -46,7 +46,7 @@ pub(crate) struct Vm {
     /// Size of a new terminal.
     pub(crate) terminal_size: Winsize,
     pub(crate) sessions: Sessions,
-    pub(crate) checkpoints: Checkpoints,
+    pub(crate) checkpoints: Arc<Checkpoints>,
     /// The file system that was mounted first.
     pub(crate) root: Root,
     /// As it was created; run time mounts are in the mount table.
@@ -106,7 +106,14 @@ impl Vm {
         let mut checked = config::check(&self.config)?;
         checked.hostname = self.kernel().hostname();
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
-        let past = self.checkpoints.past();
+        let past = match self.checkpoints.past_now() {
+            Some(past) => past,
+            None => {
+                let checkpoints = Arc::clone(&self.checkpoints);
+                let waited = tokio::task::spawn_blocking(move || checkpoints.past()).await;
+                waited.map_err(|error| WireError::new(code::INTERNAL, error.to_string()))?
+            }
+        };
         // All are copied before anything is made: no wait comes between one and the next.
         let first = self.kernel().namespace.list()[0].id;
         let mounts = crate::service::mounts::copies(&self.kernel().namespace);
@@ -130,7 +137,7 @@ impl Vm {
         permissions: Option<Guarded>,
         config: Arc<VmConfig>,
     ) -> Result<Arc<Self>, WireError> {
-        let checkpoints = Checkpoints::new(&config.limits, &observer);
+        let checkpoints = Arc::new(Checkpoints::new(&config.limits, &observer));
         let kernel = Kernel::new(KernelConfig {
             root: Arc::new(root.tree.clone()),
             limits: checked.limits,
@@ -234,17 +241,20 @@ impl Vm {
         if tokio::time::timeout(DISPOSE_TIME, self.kernel().shutdown()).await.is_err() {
             tracing::error!(vm = %self.id, "processes did not end in time");
         }
-        let write_back = crate::service::mounts::write_back(&self.kernel().namespace);
-        if tokio::time::timeout(WRITE_BACK_TIME, write_back).await.is_err() {
-            tracing::error!(vm = %self.id, "files are lost: an object store did not take them in time");
-        }
+        let write_back = async {
+            let done = crate::service::mounts::write_back(&self.kernel().namespace);
+            if tokio::time::timeout(WRITE_BACK_TIME, done).await.is_err() {
+                tracing::error!(vm = %self.id, "files are lost: an object store did not take them in time");
+            }
+        };
+        // Side by side: a store that does not answer is no reason for the root to wait. No longer than a disk needs; the VM is
+        // counted until then, so nobody ends this process too early.
+        let ((), kept) = tokio::join!(write_back, self.root.close());
         let spawned = std::mem::take(&mut *self.spawned.lock());
         for process in spawned.values() {
             process.stdout.close();
             process.stderr.close();
         }
-        // No longer than a disk needs; the VM is counted until then, so nobody ends this process too early.
-        let kept = self.root.close().await;
         self.host.vm_went(&self.id);
         kept
     }

@@ -17,7 +17,7 @@ const NOT_EXECUTABLE: u8 = 126;
 
 pub(crate) async fn exec(args: ExecArgs) -> Result<ExitCode> {
     let mut config = machine::config(&args.machine)?;
-    let save = Save::of(args.machine.save_snapshot.as_deref())?;
+    let save = Save::of(&args.machine)?;
     let env = if args.clear_env { std::mem::take(&mut config.env) } else { Default::default() };
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, config).await?;

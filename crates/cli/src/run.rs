@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-use agentos::{CreateSessionOptions, PermissionReply, PermissionRequest, SessionEvent};
+use agentos::{AgentOs, CreateSessionOptions, PermissionReply, PermissionRequest, SessionEvent};
 use miette::{IntoDiagnostic, Result, WrapErr};
 use serde_json::{Value, json};
 
@@ -17,9 +17,22 @@ const SHOWN: usize = 4096;
 
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let prompt = prompt(&args.prompt)?;
-    let save = Save::of(args.machine.save_snapshot.as_deref())?;
+    let save = Save::of(&args.machine)?;
     let sidecar = machine::sidecar().await?;
     let os = machine::create(&sidecar, machine::config(&args.machine)?).await?;
+    let turn = turn(&os, &args, prompt).await;
+    // What an agent did before its turn failed is worth keeping most of all.
+    let saved = match &save {
+        Some(save) => save.save(&os).await,
+        None => Ok(()),
+    };
+    let code = turn?;
+    saved?;
+    Ok(code)
+}
+
+/// One turn, shown as it goes.
+async fn turn(os: &AgentOs, args: &RunArgs, prompt: String) -> Result<ExitCode> {
     let options = CreateSessionOptions {
         cwd: args.cwd.clone(),
         model: args.model.clone(),
@@ -60,9 +73,6 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     }
     screen.result(&result)?;
     session.close().await.into_diagnostic()?;
-    if let Some(save) = save {
-        save.save(&os).await?;
-    }
     Ok(if result.stop_reason == "end_turn" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use agentos::{AgentOs, SnapshotFormat, SnapshotOptions};
 use miette::{IntoDiagnostic, Result, WrapErr};
 
+use crate::args::MachineArgs;
+
 /// Where to, checked before the program runs.
 pub(crate) struct Save {
     path: PathBuf,
@@ -14,8 +16,13 @@ pub(crate) struct Save {
 
 impl Save {
     /// What the option asks for.
-    pub(crate) fn of(option: Option<&Path>) -> Result<Option<Self>> {
-        let Some(path) = option else { return Ok(None) };
+    pub(crate) fn of(args: &MachineArgs) -> Result<Option<Self>> {
+        let Some(path) = args.save_snapshot.as_deref() else { return Ok(None) };
+        if args.mount.iter().any(|mount| mount.guest == "/") {
+            return Err(miette::miette!(
+                "--save-snapshot: the mount at / takes the place of the root, which it would save"
+            ));
+        }
         let Some(format) = format(path) else {
             return Err(miette::miette!(
                 "{}: the name of a snapshot ends in .tar, .oci.tar or .json",

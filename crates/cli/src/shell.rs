@@ -24,7 +24,7 @@ pub(crate) async fn shell(args: ShellArgs) -> Result<ExitCode> {
         ));
     }
     let mut config = machine::config(&args.machine)?;
-    let save = Save::of(args.machine.save_snapshot.as_deref())?;
+    let save = Save::of(&args.machine)?;
     let mut env = if args.clear_env { std::mem::take(&mut config.env) } else { Default::default() };
     if let Some(term) = config.env.get("TERM") {
         // One that was given is not replaced by that of this terminal.

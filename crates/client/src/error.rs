@@ -254,6 +254,9 @@ pub(crate) const MAX_OUTPUT: &str = "maxOutput";
 /// Name of the limit of what is read into memory at once.
 pub(crate) const READ_FILE: &str = "readFile";
 
+/// Name of the limit of a snapshot that is taken into memory.
+pub(crate) const SNAPSHOT: &str = "snapshotBytes";
+
 fn limit_text(name: &str, configured: u64, used: u64, requested: u64) -> String {
     match name {
         MAX_OUTPUT => format!(
@@ -263,6 +266,9 @@ fn limit_text(name: &str, configured: u64, used: u64, requested: u64) -> String 
         READ_FILE => format!(
             "read_file takes at most {configured} bytes of this file into memory: {used} were taken when {requested} more \
              came; use open_read"
+        ),
+        SNAPSHOT => format!(
+            "snapshot_root_filesystem takes at most {configured} bytes into memory; use export_root_filesystem"
         ),
         _ => format!("limit {name}: {used} of {configured} in use, {requested} more asked for"),
     }

@@ -12,7 +12,7 @@ use agentos_protocol::message::{
 };
 pub use agentos_protocol::message::{Event, PermissionDenied, VmInfo};
 use agentos_protocol::mux::SendStream;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -292,12 +292,13 @@ impl EventStream {
                 }
             }
         });
-        EventStream { inner: Box::pin(inner) }
+        // Whoever asks on after the end is told again.
+        EventStream { inner: Box::pin(inner.fuse()) }
     }
 
     /// The next event; `None` when the sidecar handle is gone.
     pub async fn next(&mut self) -> Option<Event> {
-        futures_util::StreamExt::next(&mut self.inner).await
+        self.inner.next().await
     }
 }
 

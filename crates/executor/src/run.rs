@@ -167,10 +167,10 @@ pub(crate) fn new_store(
         let elapsed = u64::try_from(slice_elapsed().as_nanos()).unwrap_or(u64::MAX);
         if process.add_cpu(elapsed) {
             if process.must_be_killed() {
-                process.blame_cpu();
+                process.blame_cpu(Signal::SIGKILL);
                 process.raise(Signal::SIGKILL);
             } else if !std::mem::replace(&mut warned, true) {
-                process.blame_cpu();
+                process.blame_cpu(Signal::SIGXCPU);
                 process.raise(Signal::SIGXCPU);
             }
         }

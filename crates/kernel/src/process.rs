@@ -152,7 +152,7 @@ pub struct Process {
     /// The last memory that was refused.
     refused: Mutex<Option<LimitHit>>,
     /// The limit that it is being ended for.
-    ended_by: Mutex<Option<LimitHit>>,
+    ended_by: Mutex<Option<(Signal, LimitHit)>>,
     exit: OnceLock<ExitInfo>,
     exited: Waiters,
     pub(crate) alarm: Mutex<Alarm>,
@@ -419,7 +419,7 @@ impl Process {
     }
 
     /// It gets a signal for the CPU time that it used: if that ends it, this is why.
-    pub fn blame_cpu(&self) {
+    pub fn blame_cpu(&self, signal: Signal) {
         let host = self.host_cpu_limit_ns;
         let used = self.cpu_ns.load(Ordering::Relaxed);
         let own = (host > 0 && used > host).then_some(LimitHit {
@@ -428,18 +428,20 @@ impl Process {
             used: used / MS,
             requested: 1,
         });
-        *self.ended_by.lock() = self.vm_cpu.as_ref().and_then(|vm| vm.used_up()).or(own);
+        let hit = self.vm_cpu.as_ref().and_then(|vm| vm.used_up()).or(own);
+        *self.ended_by.lock() = hit.map(|hit| (signal, hit));
     }
 
     /// It ends since it was refused memory.
     pub fn blame_memory(&self) {
-        *self.ended_by.lock() = *self.refused.lock();
+        *self.ended_by.lock() = self.refused.lock().map(|hit| (Signal::SIGKILL, hit));
     }
 
     /// The limit that it ended for, if it was one of the VM's.
     pub(crate) fn blamed(&self, status: WaitStatus) -> Option<LimitHit> {
-        let by_limit = [Signal::SIGKILL, Signal::SIGXCPU].map(|signal| WaitStatus::Signaled(signal.raw()));
-        if by_limit.contains(&status) { *self.ended_by.lock() } else { None }
+        // A signal that it outlived is not what it ended by.
+        let (signal, hit) = (*self.ended_by.lock())?;
+        (status == WaitStatus::Signaled(signal.raw())).then_some(hit)
     }
 
     pub(crate) fn cpu_limits(&self) -> CpuLimits {

@@ -85,7 +85,13 @@ impl Checkpoints {
         }
     }
 
-    /// Those there are. Taken before the trees are copied, they are the past of a copy as well.
+    /// Those there are. Taken before the trees are copied, they are the past of a copy as well. `None`: one is being made, which may
+    /// take a while.
+    pub(crate) fn past_now(&self) -> Option<Past> {
+        self.entries.try_lock().map(|entries| Past(entries.clone()))
+    }
+
+    /// The same, waited for; not where others wait.
     pub(crate) fn past(&self) -> Past {
         Past(self.entries.lock().clone())
     }

@@ -53,11 +53,10 @@ pub(crate) async fn mount(vm: &Arc<Vm>, connection: &Connection, spec: MountSpec
         return Err(failed(Errno::EBUSY, "mount", &path));
     }
     let (fs, source) = file_system(vm, connection, &spec).await?;
+    vm.root.share_with(&*fs);
     if path.as_bytes() == b"/" {
-        vm.root.share_with(&*fs);
         return replace_root(vm, fs, source, spec.read_only).await;
     }
-    vm.root.share_with(&*fs);
     let options = MountOptions { source, read_only: spec.read_only };
     vm.kernel().mount(&path, fs, options).await.map_err(|refused| match refused {
         MountRefused::Link { link, leads_to } => {

@@ -66,9 +66,11 @@ impl Vm {
                     let Some(vm) = vm.upgrade() else { return Ok(()) };
                     vm.checkpoints.make(&vm.kernel().namespace, name, true).map(drop)
                 });
-                // At the limit, of which the host was warned, the turn goes on without one.
-                if let Ok(Err(error)) = made.await {
-                    tracing::warn!(%error, "no checkpoint before this turn");
+                // Without room for one the turn goes on all the same.
+                match made.await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "no checkpoint before this turn"),
+                    Err(error) => tracing::error!(%error, "no checkpoint before this turn"),
                 }
             })
         }));

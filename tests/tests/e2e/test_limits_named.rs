@@ -215,6 +215,7 @@ fn a_machine_at_all_its_limits_harms_no_other() {
             "i=0; while mkdir d && cd d; do :; done; while :; do ls -R /; done",
             "yes",
         ];
+        let mut events = bad.events();
         for script in scripts {
             // The limit of processes may come first.
             let _ = bad.spawn("sh", ["-c", script], SpawnOptions::default()).await;
@@ -225,6 +226,16 @@ fn a_machine_at_all_its_limits_harms_no_other() {
             other.write_file("/tmp/x", vec![i; 100_000]).await.unwrap();
             assert_eq!(other.read_file("/tmp/x").await.unwrap().len(), 100_000);
         }
+        // It did come to a limit.
+        let came = async {
+            loop {
+                let event = events.next().await.unwrap();
+                if matches!(event, Event::LimitWarning(warning) if warning.limit.name == "processes") {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), came).await.unwrap();
         assert!(bad.all_processes().await.unwrap().len() <= 60);
         bad.dispose().await.unwrap();
         assert_eq!(sh(other, "echo fine").await.stdout, "fine\n");

@@ -389,3 +389,30 @@ fn questions_that_make_no_sense_say_what_would() {
         assert_eq!(answer.grant_that_would_allow, None);
     });
 }
+
+#[test]
+fn a_name_gives_no_program_away_though_only_programs_have_rules() {
+    SIDECAR.test(async |_| {
+        let rules = json!({"default": "allow", "rules": [{"mode": "deny", "patterns": ["/tmp/d/secret"]}]});
+        let os = machine(json!({"childProcess": rules})).await;
+        let script = "mkdir /tmp/d; printf '#!/bin/sh\necho ran\n' > /tmp/d/secret; chmod 755 /tmp/d/secret; cd /tmp/d; \
+                      ./secret; mv secret free; ln secret other; ls; echo moved > x; mv x y; cat y";
+        let result = sh(&os, script).await;
+        assert_eq!(result.stdout, "secret\nmoved\n", "{result:?}");
+        assert_eq!(result.stderr.matches("Permission denied").count(), 3, "{result:?}");
+        os.dispose().await.unwrap();
+    });
+}
+
+#[test]
+fn what_was_removed_can_be_used_on_as_it_was_opened() {
+    SIDECAR.test(async |_| {
+        let os = machine(json!({"fs": without(&["read"], &["/nothing"])})).await;
+        let script = "mkdir d; echo hello > d/f; exec 3<>d/f 4<d/f; rm -r d; truncate -s 2 /dev/fd/3; cat /dev/fd/3; echo; \
+                      chmod 600 /dev/fd/3; echo x > /dev/fd/4; mkdir e; cd e; rmdir ../e; ls -a .; echo $?";
+        let result = sh(&os, script).await;
+        assert_eq!(result.stdout, "he\n.\n..\n0\n", "{result:?}");
+        assert_eq!(result.stderr.matches("ermission denied").count(), 1, "{result:?}");
+        os.dispose().await.unwrap();
+    });
+}

@@ -25,7 +25,11 @@ const CONFINED: [(&str, &[&str], &str); 5] = [
         &["base-snapshot/build.rs", "crates/cli/", "crates/client/", "crates/executor/src/executor.rs"],
         "only the client starts sidecars, and only the executor its compiler",
     ),
-    ("TcpStream::connect", &[], "nothing opens host sockets for guests yet; the egress crate will"),
+    (
+        "TcpStream::connect",
+        &[],
+        "only libraries of `object-store` open sockets, to what the host configured; the egress crate will",
+    ),
     ("UdpSocket::bind", &[], "nothing opens host sockets for guests yet; the egress crate will"),
 ];
 

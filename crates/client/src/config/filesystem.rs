@@ -55,6 +55,7 @@ pub enum RootFilesystemMode {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RootLowerInput {
     /// The base that comes with the sidecar.
+    #[serde(deserialize_with = "nothing_more")]
     BundledBaseFilesystem,
     /// A snapshot: what `AgentOs::snapshot_root_filesystem` gave, or an archive of another program.
     SnapshotExport {
@@ -63,6 +64,14 @@ pub enum RootLowerInput {
         /// of an OCI image layout, JSON.
         source: Value,
     },
+}
+
+/// A unit variant with a tag takes any further field without a word; this one does not.
+fn nothing_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    Nothing::deserialize(deserializer).map(|Nothing {}| ())
 }
 
 impl RootLowerInput {

@@ -91,6 +91,12 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         modules = Some(mounts.len());
         mounts.push(spec);
     }
+    if config.persistence.is_some() && config.root_filesystem.mode == Some(RootFilesystemMode::Ephemeral) {
+        return Err(Error::config(
+            "rootFilesystem.mode",
+            "`persistence` keeps what changes; leave one of both out",
+        ));
+    }
     let (root, snapshots) = root(config.root_filesystem)?;
     let config = VmConfig {
         env: config.env,

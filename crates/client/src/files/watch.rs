@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use agentos_protocol::message::{Watch, WatchKind, WatchRecord, WirePath};
 use agentos_protocol::mux::{RecordReader, StreamError};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ impl WatchStream {
 
     /// The next event; after an error `None`.
     pub async fn next(&mut self) -> Option<Result<WatchEvent>> {
-        futures_util::StreamExt::next(&mut self.inner).await
+        self.inner.next().await
     }
 }
 
@@ -116,14 +116,16 @@ impl Stream for WatchStream {
 
 fn read(records: RecordReader<WatchRecord>, link: Arc<Link>) -> Reading {
     let start = Some((records, link));
-    Box::pin(futures_util::stream::unfold(start, |state| async move {
+    let all = futures_util::stream::unfold(start, |state| async move {
         let (mut records, link) = state?;
         match records.next().await {
             Ok(Some(record)) => Some((Ok(WatchEvent::new(record)), Some((records, link)))),
             Ok(None) | Err(StreamError::Reset { .. }) => Some((Err(Error::Disposed), None)),
             Err(error) => Some((Err(link.stream_error(error).await), None)),
         }
-    }))
+    });
+    // Whoever asks on after the end is told again.
+    Box::pin(all.fuse())
 }
 
 impl AgentOs {

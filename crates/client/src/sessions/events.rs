@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use agentos_protocol::message::{GetSessionEvents, SessionEventRecord, SessionEvents};
 use agentos_protocol::mux::RecordReader;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -71,7 +71,7 @@ impl SessionEventStream {
 
     /// The next event.
     pub async fn next(&mut self) -> Option<Result<SessionEvent>> {
-        futures_util::StreamExt::next(&mut self.inner).await
+        self.inner.next().await
     }
 }
 
@@ -85,14 +85,16 @@ impl Stream for SessionEventStream {
 
 fn read(records: RecordReader<SessionEventRecord>, link: Arc<Link>) -> Reading {
     let start = Some((records, link));
-    Box::pin(futures_util::stream::unfold(start, |state| async move {
+    let all = futures_util::stream::unfold(start, |state| async move {
         let (mut records, link) = state?;
         match records.next().await {
             Ok(Some(record)) => Some((SessionEvent::new(record), Some((records, link)))),
             Ok(None) => None,
             Err(error) => Some((Err(link.stream_error(error).await), None)),
         }
-    }))
+    });
+    // Whoever asks on after the end is told again.
+    Box::pin(all.fuse())
 }
 
 impl AgentOs {

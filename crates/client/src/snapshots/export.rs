@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use crate::config::RootLowerInput;
-use crate::error::{Error, READ_FILE, Result};
+use crate::error::{Error, Result, SNAPSHOT};
 use crate::sidecar::{Link, quick_stream_error};
 use crate::vm::AgentOs;
 
@@ -69,7 +69,7 @@ impl AgentOs {
         match (&mut reader).take(MOST + 1).read_to_end(&mut json).await {
             Ok(_) if json.len() as u64 > MOST => {
                 let (used, requested) = (MOST, 1);
-                Err(Error::Limit { name: READ_FILE.to_owned(), configured: MOST, used, requested })
+                Err(Error::Limit { name: SNAPSHOT.to_owned(), configured: MOST, used, requested })
             }
             Ok(_) => serde_json::from_slice(&json)
                 .map_err(|error| Error::Transport { message: format!("snapshot: {error}") }),
@@ -138,6 +138,10 @@ impl AsyncRead for SnapshotReader {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        // Nothing fits: that nothing comes is then not the end.
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         match self.stream.poll_read(cx, buf.initialize_unfilled()) {
             Poll::Ready(Ok(n)) if n > 0 => {
                 buf.advance(n);

@@ -95,7 +95,11 @@ impl Gate {
 
     /// The smallest tree that allows what was used; `None` if nothing is noted here.
     pub(crate) fn learned(&self, generalise: bool) -> Option<Result<Vec<(Domain, ScopeSource)>, LimitHit>> {
+        if self.guarded.policy != Policy::Learn {
+            return None;
+        }
         // Of a copy: the tree takes its time, and guests go on.
-        (self.guarded.policy == Policy::Learn).then(|| self.learned.lock().clone().tree(generalise))
+        let copy = self.learned.lock().clone();
+        Some(copy.tree(generalise))
     }
 }

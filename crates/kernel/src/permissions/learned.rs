@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::glob::Glob;
-use super::{Domain, Mode, Operation, Operations, Permissions, RuleSource, ScopeSource, pattern_of};
+use super::{Domain, Mode, Operation, Operations, Permissions, RuleSource, ScopeSource, pattern_of, shape};
 use crate::LimitHit;
 
 /// Resources that are noted as they are.
@@ -42,6 +42,10 @@ struct Move {
 impl Learned {
     pub(crate) fn note(&mut self, operation: Operation, resource: &[u8]) {
         let domain = operation.domain();
+        // A variable without a name cannot be spoken of, and nobody can ask for it.
+        if resource.is_empty() {
+            return;
+        }
         let mut resource = without_numbers(resource);
         let known = |all: &Self, resource: &[u8]| {
             all.used.get(&domain).is_some_and(|used| used.contains_key(resource))
@@ -54,7 +58,9 @@ impl Learned {
             resource.push(ANY);
         }
         if !known(self, &resource) {
-            if self.resources >= RESOURCES || self.bytes + resource.len() > BYTES {
+            // A path may be longer than a pattern.
+            let spoken_of = shape::refusal(domain, &pattern(&resource)).is_none();
+            if self.resources >= RESOURCES || self.bytes + resource.len() > BYTES || !spoken_of {
                 self.full = true;
                 return;
             }
@@ -85,16 +91,15 @@ impl Learned {
     ///
     /// # Errors
     /// More was used than can be noted.
-    pub(crate) fn tree(&self, generalise: bool) -> Result<Vec<(Domain, ScopeSource)>, LimitHit> {
-        let mut all = self.clone();
+    pub(crate) fn tree(mut self, generalise: bool) -> Result<Vec<(Domain, ScopeSource)>, LimitHit> {
         for _ in 0..ROUNDS {
-            let tree = all.written(generalise)?;
-            if all.moves.is_empty() || !all.widen_for_moves(&tree) {
+            let tree = self.written(generalise)?;
+            if self.moves.is_empty() || !self.widen_for_moves(&tree) {
                 return Ok(tree);
             }
         }
-        all.full = true;
-        all.written(generalise)
+        self.full = true;
+        self.written(generalise)
     }
 
     /// What a link or move would give is noted for the old name as well, since otherwise it is refused. Whether something
@@ -139,14 +144,21 @@ impl Learned {
             .into_iter()
             .flat_map(|(operations, patterns)| patterns.into_iter().map(move |p| (operations, Glob::new(&p))))
             .collect();
-        // What another one allows as well would be a rule without effect.
-        let wide: Vec<_> = all.iter().filter(|(_, glob)| !glob.is_literal()).cloned().collect();
-        all.retain(|(operations, glob)| {
-            let allows = |(more, other): &(Operations, Glob)| {
-                (glob, operations) != (other, more) && more.contains(*operations) && other.covers(glob)
-            };
-            !wide.iter().any(allows)
-        });
+        // What others together allow as well would be a rule without effect. One after the other, so that two that allow the
+        // same are not both left out.
+        let mut n = 0;
+        while n < all.len() {
+            let (operations, glob) = &all[n];
+            let others = all
+                .iter()
+                .enumerate()
+                .filter(|(other, (_, wide))| *other != n && !wide.is_literal() && wide.covers(glob));
+            let left = others.fold(*operations, |left, (_, (more, _))| left.minus(*more));
+            match left.is_empty() {
+                true => drop(all.remove(n)),
+                false => n += 1,
+            }
+        }
         let mut rules: Vec<RuleSource> = Vec::new();
         for (operations, glob) in all {
             let names: Vec<_> = operations.iter().map(|operation| operation.name().to_owned()).collect();
@@ -212,7 +224,7 @@ mod tests {
     use super::*;
 
     fn compiled(learned: &Learned, generalise: bool) -> Permissions {
-        Permissions::compile(learned.tree(generalise).unwrap()).unwrap()
+        Permissions::compile(learned.clone().tree(generalise).unwrap()).unwrap()
     }
 
     #[test]
@@ -236,7 +248,7 @@ mod tests {
             paths: Some(paths.iter().map(|s| (*s).to_owned()).collect()),
             patterns: None,
         };
-        let tree = learned.tree(false).unwrap();
+        let tree = learned.clone().tree(false).unwrap();
         let rules = vec![rule(&["read"], &["/c", "/proc/*/stat"]), rule(&["read", "stat"], &["/a", "/b"])];
         assert_eq!(tree[0], (Domain::Fs, ScopeSource::Rules { default: Some(Mode::Deny), rules }));
         assert_eq!(tree[1], (Domain::Network, ScopeSource::Mode(Mode::Deny)));
@@ -265,6 +277,31 @@ mod tests {
             assert_eq!(exact.decide(operation, resource.as_bytes()).mode, narrow, "{resource}");
             assert_eq!(wide.decide(operation, resource.as_bytes()).mode, general, "{resource}");
         }
+    }
+
+    #[test]
+    fn whatever_was_used_it_compiles() {
+        let mut learned = Learned::default();
+        // Together the two wide rules allow what the narrow one does.
+        for n in 0..8 {
+            for (operation, name) in [(Operation::Read, 'r'), (Operation::Write, 'w')] {
+                let path = format!("/d/{name}{n}");
+                learned.note(operation, path.as_bytes());
+                learned.note(Operation::Stat, path.as_bytes());
+            }
+        }
+        learned.note(Operation::Read, b"/d/f");
+        learned.note(Operation::Write, b"/d/f");
+        // env(1) takes names of any kind.
+        learned.note(Operation::ReadEnv, b"a/b");
+        learned.note(Operation::ReadEnv, b"");
+        let tree = compiled(&learned, true);
+        for operation in [Operation::Read, Operation::Write, Operation::Stat] {
+            assert_eq!(tree.decide(operation, b"/d/f").mode, Mode::Allow);
+        }
+        assert_eq!(tree.decide(Operation::ReadEnv, b"a/b").mode, Mode::Allow);
+        learned.note(Operation::Read, &[&b"/"[..], &b"long/".repeat(1000)].concat());
+        assert!(learned.tree(false).is_err());
     }
 
     #[test]
@@ -309,7 +346,7 @@ mod tests {
             learned.note(Operation::Read, format!("/{n}/x").as_bytes());
         }
         assert_eq!(learned.resources, RESOURCES);
-        assert_eq!(learned.tree(false).unwrap_err().name, "learnedResources");
+        assert_eq!(learned.clone().tree(false).unwrap_err().name, "learnedResources");
     }
 
     proptest! {

@@ -20,9 +20,9 @@ pub(crate) fn refusal(domain: Domain, pattern: &str) -> Option<String> {
     }
     match domain {
         Domain::Fs | Domain::ChildProcess | Domain::Process => path(pattern),
-        Domain::Env => pattern
-            .contains(['=', '/'])
-            .then(|| "can match nothing: names of variables have neither `=` nor `/`".into()),
+        Domain::Env => {
+            pattern.contains('=').then(|| "can match nothing: names of variables have no `=`".into())
+        }
         Domain::Network => network(pattern),
         Domain::Tool => tool(pattern),
     }
@@ -95,7 +95,7 @@ mod tests {
             ),
             (Domain::ChildProcess, &["/bin/*", "**/git"], &["git", "/bin/"]),
             (Domain::Process, &["/bin/sh"], &["12", "sh"]),
-            (Domain::Env, &["*", "AWS_*", "a b"], &["A=B", "/etc/*", "**/x"]),
+            (Domain::Env, &["*", "AWS_*", "a b", "a/b", "**/x"], &["A=B"]),
             (
                 Domain::Network,
                 &["tcp://a:1", "udp://*", "dns://?", "*", "t*", "**", "tcp://**"],

@@ -75,8 +75,7 @@ impl Kernel {
             return Ok(Reading { directory, listing, number, parent, at, after });
         }
         // Not every directory was opened: a program is given some when it starts.
-        if let Some(process) = process.filter(|_| self.gate.is_some()) {
-            let who = self.who(process);
+        if let Some(who) = process.map(|process| self.who(process)).filter(|who| self.is_guarded(who)) {
             let operations = Operations::of(Operation::Readdir);
             self.permit(&who, At::Cwd(b""), Object::Open(file), operations).await?;
         }

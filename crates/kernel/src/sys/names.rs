@@ -139,7 +139,7 @@ impl Kernel {
         if source.attr.kind == FileType::Directory {
             return Err(Errno::EPERM);
         }
-        if self.is_guarded(who) {
+        if self.guards_names(who) {
             let both = [(from, Object::Found(&source)), (to, Object::Missing(&missing))];
             self.permit_names(who, both, Operation::Link, (false, false)).await?;
         }
@@ -269,7 +269,7 @@ impl Kernel {
         for found in [Some(source), to.found.as_ref()].into_iter().flatten() {
             self.not_busy(found)?;
         }
-        if self.is_guarded(who) {
+        if self.guards_names(who) {
             let both = [(ends.0, from.object()), (ends.1, to.object())];
             self.permit_names(who, both, Operation::Rename, (from.is_directory(), flags.exchange)).await?;
         }

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use agentos_vfs::{Found, Location, Missing, NameBuf, Reply};
 
 use super::walk::{At, Who};
-use crate::permissions::{Decision, Denial, Domain, Gate, Guarded, Operation, Operations, ScopeSource};
+use crate::permissions::{
+    Decision, Denial, Domain, Gate, Guarded, Operation, Operations, Policy, ScopeSource,
+};
 use crate::process::Image;
 use crate::{Description, Errno, Executable, Kernel, LimitHit, Pid, Process, Result};
 
 /// What a system call acts on.
+#[derive(Clone, Copy)]
 pub(super) enum Object<'a> {
     /// What is there.
     Found(&'a Found),
@@ -53,6 +56,11 @@ impl Kernel {
         Reply::later(async move { self.permitted_path(who, at, object, operations).await.map(|_| ()) })
     }
 
+    /// Whether a new name for something has to be asked for: it can also give what a domain other than those of files denies.
+    pub(super) fn guards_names(&self, who: &Who) -> bool {
+        self.gate.is_some() && who.pid != 0
+    }
+
     /// [`Kernel::permit`], and the path; `None` of what has none.
     pub(super) async fn permitted_path(
         &self,
@@ -61,9 +69,37 @@ impl Kernel {
         object: Object<'_>,
         operations: Operations,
     ) -> Result<Option<Vec<u8>>> {
-        let Some(path) = self.canonical(who, at, object).await? else { return Ok(None) };
-        self.ask(who, &path, operations)?;
-        Ok(Some(path))
+        match self.canonical(who, at, object).await {
+            Ok(Some(path)) => {
+                self.ask(who, &path, operations)?;
+                Ok(Some(path))
+            }
+            Ok(None) => Ok(None),
+            // It was removed, and no rule speaks of it any more.
+            Err(Errno::ENOENT) => self.ask_removed(who, object, operations).map(|()| None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What may be done with what has no path any more: in a directory there is nothing left to find; a file is the affair of
+    /// who has it open, to read or to write.
+    fn ask_removed(&self, who: &Who, object: Object<'_>, operations: Operations) -> Result<()> {
+        if matches!(object, Object::Missing(_) | Object::Name(..)) {
+            return Err(Errno::ENOENT);
+        }
+        let looks = |operation| matches!(operation, Operation::Stat | Operation::Exists | Operation::Readdir);
+        let granted = |operation| match object {
+            Object::Open(file) => match operation {
+                Operation::Read => file.access().read,
+                _ => looks(operation) || file.access().write,
+            },
+            Object::Found(found) => found.attr.nlink == 0 && looks(operation),
+            Object::Missing(_) | Object::Name(..) => false,
+        };
+        let enforced = self
+            .gate_of(who)
+            .is_some_and(|gate| gate.minds(Domain::Fs) && gate.guarded().policy == Policy::Enforce);
+        if !enforced || operations.iter().all(granted) { Ok(()) } else { Err(Errno::EACCES) }
     }
 
     fn ask(&self, who: &Who, path: &[u8], operations: Operations) -> Result<()> {

@@ -120,8 +120,10 @@ impl Watches {
     /// Remembers where a file was moved to.
     pub(crate) fn remember(&self, mount: u64, ino: Ino, dir: Ino, name: &[u8]) {
         let mut moved = self.moved.lock();
-        if moved.len() >= MOST_MOVED {
-            moved.clear();
+        if moved.len() >= MOST_MOVED
+            && let Some(one) = moved.keys().next().copied()
+        {
+            moved.remove(&one);
         }
         if let Ok(name) = NameBuf::new(name) {
             moved.insert((mount, ino), (dir, name));

@@ -92,6 +92,9 @@ impl Queue {
                 return;
             }
             *told |= once;
+        } else if change.is_dir {
+            // What lies below has another meaning as well.
+            state.told.clear();
         } else {
             state.told.remove(&change.path);
         }

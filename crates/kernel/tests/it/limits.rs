@@ -154,7 +154,7 @@ async fn the_cpu_time_of_all_processes_is_one_account() {
     assert_eq!(heard.take(), [Notice::LimitWarning(warning)]);
     let child = child(&kernel, &first, None);
     assert!(child.add_cpu(2 * SECOND) && child.must_be_killed() && first.must_be_killed());
-    child.blame_cpu();
+    child.blame_cpu(Signal::SIGKILL);
     kernel.exit(&child, killed(Signal::SIGKILL));
     let limit = LimitHit { used: 10_000, requested: 1, ..warning };
     assert_eq!(child.exit_info().unwrap().limit, Some(limit));
@@ -174,10 +174,16 @@ async fn the_cpu_time_of_a_process_is_warned_of_and_ends_it() {
     assert!(!process.add_cpu(SECOND * 2 / 5) && process.add_cpu(SECOND / 5));
     let warning = LimitHit { name: "cpuTimeMs", configured: 1_000, used: 900, requested: 0 };
     assert_eq!(heard.take(), [Notice::LimitWarning(warning)]);
-    process.blame_cpu();
+    process.blame_cpu(Signal::SIGXCPU);
     kernel.exit(&process, killed(Signal::SIGXCPU));
     let limit = LimitHit { used: 1_100, requested: 1, ..warning };
     assert_eq!(process.exit_info().unwrap().limit, Some(limit));
+    // One that outlives SIGXCPU and is killed for another reason did not end by it.
+    let other = start(&kernel, false).await.unwrap();
+    assert!(other.add_cpu(SECOND * 6 / 5));
+    other.blame_cpu(Signal::SIGXCPU);
+    kernel.exit(&other, killed(Signal::SIGKILL));
+    assert_eq!(other.exit_info().unwrap().limit, None);
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! The permission tree of a VM, as its configuration writes it.
 //! Matching and checking are the kernel's.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IntoDeserializer, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What may be done, by domain. A domain that is absent is allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,13 +45,38 @@ pub enum PermissionsMode {
 }
 
 /// A domain: one mode for all, or rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PermissionScope {
     /// Everything of the domain.
     Mode(PermissionMode),
     /// The last rule that matches wins.
     Rules(PermissionRules),
+}
+
+/// By hand, so that an error says which field of a rule is wrong.
+impl<'de> Deserialize<'de> for PermissionScope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Scope;
+
+        impl<'de> Visitor<'de> for Scope {
+            type Value = PermissionScope;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`allow`, `deny`, `ask` or an object with `rules`")
+            }
+
+            fn visit_str<E: de::Error>(self, mode: &str) -> Result<PermissionScope, E> {
+                PermissionMode::deserialize(mode.into_deserializer()).map(PermissionScope::Mode)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PermissionScope, A::Error> {
+                PermissionRules::deserialize(MapAccessDeserializer::new(map)).map(PermissionScope::Rules)
+            }
+        }
+
+        deserializer.deserialize_any(Scope)
+    }
 }
 
 /// What a rule does.

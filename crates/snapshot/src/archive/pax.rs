@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// Most bytes of an extended header: two paths of the longest kind and some records beside them.
 pub(super) const LONGEST: u64 = 1 << 20;
 
+/// Most bytes of what global headers say together, which all entries have.
+pub(super) const GLOBAL: u64 = 64 << 10;
+
 /// The records, by key. An empty value takes a record of a global header back.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Records(BTreeMap<String, Vec<u8>>);
@@ -37,6 +40,11 @@ impl Records {
 
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Bytes of all keys and values.
+    pub(super) fn size(&self) -> u64 {
+        self.0.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum()
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {

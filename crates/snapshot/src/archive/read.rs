@@ -28,7 +28,7 @@ pub(super) fn ended(entry: &[u8], error: std::io::Error) -> ImportError {
 /// What extended headers and their predecessors said of the next entry.
 #[derive(Default)]
 struct Ahead {
-    records: Records,
+    records: Option<Records>,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
 }
@@ -55,16 +55,15 @@ pub(crate) fn read(input: &mut dyn Read, into: &mut Collector<'_>) -> Result<(),
             return Err(ImportError::archive(format!("damaged tar header behind {last:?}")));
         }
         match header.entry_type() {
-            EntryType::XHeader => ahead.records = extended(&header, input, global.clone())?,
-            EntryType::XGlobalHeader => global = extended(&header, input, global)?,
+            EntryType::XHeader => {
+                ahead.records = Some(extended(&header, input, global.clone(), pax::LONGEST + pax::GLOBAL)?);
+            }
+            EntryType::XGlobalHeader => global = extended(&header, input, global, pax::GLOBAL)?,
             EntryType::GNULongName => ahead.name = Some(long(&header, input)?),
             EntryType::GNULongLink => ahead.link = Some(long(&header, input)?),
             _ => {
-                let mut ahead = std::mem::take(&mut ahead);
-                if ahead.records.keys().next().is_none() {
-                    ahead.records = global.clone();
-                }
-                last = entry(&header, ahead, input, into)?;
+                let ahead = std::mem::take(&mut ahead);
+                last = entry(&header, ahead, &global, input, into)?;
                 last.truncate(256);
             }
         }
@@ -90,9 +89,19 @@ fn short(header: &Header, input: &mut dyn Read) -> Result<Vec<u8>, ImportError> 
     Ok(data)
 }
 
-fn extended(header: &Header, input: &mut dyn Read, mut records: Records) -> Result<Records, ImportError> {
+/// Adds an extended header to what is known, which may then have `most` bytes.
+fn extended(
+    header: &Header,
+    input: &mut dyn Read,
+    mut records: Records,
+    most: u64,
+) -> Result<Records, ImportError> {
     let data = short(header, input)?;
     records.parse(&data).map_err(|reason| ImportError::entry(&header.path_bytes(), reason))?;
+    if records.size() > most {
+        let reason = format!("extended headers of more than {most} bytes together");
+        return Err(ImportError::entry(&header.path_bytes(), reason));
+    }
     Ok(records)
 }
 
@@ -109,10 +118,12 @@ fn long(header: &Header, input: &mut dyn Read) -> Result<Vec<u8>, ImportError> {
 fn entry(
     header: &Header,
     ahead: Ahead,
+    global: &Records,
     input: &mut dyn Read,
     into: &mut Collector<'_>,
 ) -> Result<Vec<u8>, ImportError> {
     let Ahead { records, name, link } = ahead;
+    let records = records.as_ref().unwrap_or(global);
     let name = records
         .get("GNU.sparse.name")
         .or(records.get("path"))
@@ -123,7 +134,7 @@ fn entry(
     let link = records.get("linkpath").map(<[u8]>::to_vec).or(link);
     let link = || link.clone().or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
     let fields = header.as_old();
-    let size = number(&records, "size", &fields.size, header.entry_size());
+    let size = number(records, "size", &fields.size, header.entry_size());
     let size = size.ok_or_else(|| wrong("its size is no number"))?;
     let path = names::absolute(&name)?;
     let mut kind = header.entry_type();
@@ -138,14 +149,14 @@ fn entry(
         whiteout(&name, dir, last, into)?;
         return Ok(name);
     }
-    let meta = meta(header, &records).map_err(wrong)?;
+    let meta = meta(header, records).map_err(wrong)?;
     let device = || -> Result<u64, ImportError> {
         // Both formats that have device numbers have them at the same place.
         let (major, minor) =
             header.as_ustar().map_or(Default::default(), |ustar| (ustar.dev_major, ustar.dev_minor));
         let (major, minor) = header.as_gnu().map_or((major, minor), |gnu| (gnu.dev_major, gnu.dev_minor));
         let part = |key: &str, bytes: [u8; 8], field: std::io::Result<Option<u32>>| {
-            number(&records, key, &bytes, field.map(|part| u64::from(part.unwrap_or(0))))
+            number(records, key, &bytes, field.map(|part| u64::from(part.unwrap_or(0))))
         };
         match (
             part("SCHILY.devmajor", major, header.device_major()),
@@ -168,7 +179,7 @@ fn entry(
         _ if kind.is_file() => {
             ignored = 0;
             let content = match records.keys().any(|key| key.starts_with("GNU.sparse.")) {
-                true => holes(&name, size, &records, input, into)?,
+                true => holes(&name, size, records, input, into)?,
                 false => into.file(&name, size, input)?,
             };
             ChangeKind::Regular { meta, content }

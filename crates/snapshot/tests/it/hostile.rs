@@ -52,6 +52,19 @@ fn refused(archive: &[u8]) -> String {
 }
 
 #[test]
+fn global_headers_are_bounded_together() {
+    let global = |n: usize| {
+        let record = |length: usize| format!("{length} key{n:04}={}\n", "x".repeat(1000));
+        let text = record(record(1000).len());
+        entry(b"global", EntryType::XGlobalHeader, b"", text.len() as u64, text.as_bytes())
+    };
+    let few: Vec<_> = (0..50).map(global).chain([plain(b"f", b"1")]).collect();
+    assert_eq!(paths(&stack(&Layer::empty(), &unpack(&archive(&few)).unwrap())), ["/", "/f"]);
+    let many: Vec<_> = (0..100).map(global).collect();
+    assert!(refused(&archive(&many)).contains("more than 65536 bytes together"));
+}
+
+#[test]
 fn nothing_leaves_the_tree_and_the_entry_is_named() {
     let regular = EntryType::Regular;
     let link = |name: &[u8], target: &[u8]| entry(name, EntryType::Link, target, 0, b"");
