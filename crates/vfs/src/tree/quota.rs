@@ -100,8 +100,12 @@ impl Share {
         }
     }
 
-    /// Takes both for a change, or nothing.
-    pub(super) fn take(&mut self, bytes: u64, inodes: u64) -> bool {
+    /// Takes what a tree of this usage lacks for so much more, or nothing. What it gave back since it was last settled is still
+    /// taken, and comes first: so a step can take back what it gave.
+    pub(super) fn take(&mut self, usage: Usage, bytes: u64, inodes: u64) -> bool {
+        let then = self.counted(Usage { bytes: usage.bytes + bytes, inodes: usage.inodes + inodes });
+        let bytes = then.bytes.saturating_sub(self.held.bytes);
+        let inodes = then.inodes.saturating_sub(self.held.inodes);
         let quota = &self.quota;
         if take(&quota.bytes, quota.limits.bytes, bytes, false) < bytes {
             return false;

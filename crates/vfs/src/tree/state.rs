@@ -35,7 +35,7 @@ impl Pins {
         false
     }
 
-    fn held(&self, ino: Ino) -> bool {
+    pub(super) fn held(&self, ino: Ino) -> bool {
         self.0.lock().contains_key(&ino)
     }
 
@@ -186,7 +186,8 @@ impl State {
         if bytes == 0 && inodes == 0 {
             return Ok(());
         }
-        let shared = |share: &mut Share| share.take(bytes, inodes);
+        let usage = self.tree.usage;
+        let shared = |share: &mut Share| share.take(usage, bytes, inodes);
         if fits && self.share.as_mut().is_none_or(shared) { Ok(()) } else { Err(Errno::ENOSPC) }
     }
 

@@ -65,6 +65,15 @@ impl State {
         names.iter().try_for_each(|name| self.unlink(dir, name))
     }
 
+    /// Whether removing a name of an inode gives an inode back: that one, or a whiteout in it.
+    fn frees(&self, ino: Ino) -> Result<bool> {
+        let inode = self.get(ino)?;
+        Ok(match &inode.body {
+            Body::Directory(dir) => !dir.entries.is_empty() || !self.pins.held(ino),
+            _ => inode.nlink == 1 && !self.pins.held(ino),
+        })
+    }
+
     /// Runs `change` so that it does not show in the times of a directory.
     fn unseen<T>(&mut self, dir: Ino, change: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let meta = Meta::of(self.get(dir)?);
@@ -152,14 +161,22 @@ impl Tree {
     /// Removes a name of the upper, if it is there, and hides that of the lower, if `hide`.
     pub(crate) fn remove_over(&self, dir: Ino, name: &[u8], hide: bool) -> Result<()> {
         let mut state = self.0.state.write();
-        match state.entry(dir, name) {
-            Ok(entry) if entry.kind == FileType::Directory => {
-                state.clear(entry.ino)?;
-                state.rmdir(dir, name)?;
-            }
-            Ok(_) => state.unlink(dir, name)?,
-            Err(Errno::ENOENT) => {}
+        let entry = match state.entry(dir, name) {
+            Ok(entry) => entry,
+            Err(Errno::ENOENT) if hide => return state.put_whiteout(dir, name),
+            Err(Errno::ENOENT) => return Ok(()),
             Err(error) => return Err(error),
+        };
+        if hide {
+            // The whiteout has the bytes of the name, but an inode only if one goes.
+            let freed = state.frees(entry.ino)?;
+            state.room(0, u64::from(!freed))?;
+        }
+        if entry.kind == FileType::Directory {
+            state.clear(entry.ino)?;
+            state.rmdir(dir, name)?;
+        } else {
+            state.unlink(dir, name)?;
         }
         if hide { state.put_whiteout(dir, name) } else { Ok(()) }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use agentos_vfs::layer::diff;
 use agentos_vfs::{Access, Errno, FileSystem, Overlay, Quota, Tree, TreeLimits, Usage};
 
 use crate::script::{Script, wait};
@@ -47,6 +48,64 @@ fn the_sum_of_all_trees_is_limited() {
     assert_eq!(quota.usage(), Usage::default());
     drop((c, root));
     assert_eq!(quota.usage(), Usage::default());
+}
+
+/// An overlay over a tree of `setup`, after it did `before`, and a tree that has taken all other inodes of their account.
+fn full(upper: &Tree, setup: &str, before: &str) -> (Script, Script, Arc<Quota>) {
+    let base = Tree::new();
+    Script::new(Arc::new(base.clone())).check(setup);
+    let quota = Quota::new(TreeLimits { bytes: 1 << 20, inodes: 100 }, |_| ());
+    let other = Tree::new();
+    let fs = Overlay::new(upper.clone(), vec![Arc::new(base)]).unwrap();
+    fs.share(&quota);
+    other.share(&quota);
+    let (mut script, mut other) = (Script::new(Arc::new(fs)), Script::new(Arc::new(other)));
+    script.check(before);
+    for n in quota.usage().inodes..100 {
+        other.check(&format!("create /{n}"));
+    }
+    (script, other, quota)
+}
+
+#[test]
+fn in_a_full_account_what_was_removed_stays_removed() {
+    let (mut script, mut other, quota) = full(&Tree::new(), "file /x lower", "unlink /x");
+    // Leaves no byte: units of 512 first, then the target of a link.
+    other.check("unlink /10; fill /11 0 2000000");
+    let left = quota.limits().bytes - quota.usage().bytes;
+    other.check(&format!("symlink {} /10", "t".repeat(usize::try_from(left - 66).unwrap())));
+    let (usage, limits) = (quota.usage(), quota.limits());
+    assert_eq!((usage.bytes, usage.inodes), (limits.bytes, limits.inodes));
+    script.check("symlink target /x => ENOSPC; ls / => ; read /x => ENOENT");
+    // What takes no more than the whiteout gave fits.
+    script.check("create /x; ls / => x; read /x => ; unlink /x; ls / => ");
+}
+
+#[test]
+fn in_a_full_account_nothing_is_half_removed() {
+    let upper = Tree::new();
+    let setup = "file /x lower; mkdir /d; mkdir /e; file /e/f";
+    let (mut script, mut other, quota) =
+        full(&upper, setup, "write /x 0 upper; chmod /d 0o700; unlink /e/f; chmod /e 0o700");
+    let before = upper.freeze();
+    script.check("unlink /x => ENOSPC; rmdir /d => ENOSPC; ls / => d/,e/,x");
+    assert!(diff(&before, &upper.freeze()).is_empty());
+    // The whiteout in it gives its inode to the one that hides it.
+    script.check("rmdir /e; ls / => d/,x");
+    other.check("unlink /10; unlink /11");
+    script.check("unlink /x; rmdir /d; ls / => ");
+    assert!(quota.usage().inodes <= 100);
+}
+
+#[test]
+fn in_a_full_account_nothing_is_half_moved() {
+    let upper = Tree::new();
+    let (mut script, mut other, _) = full(&upper, "file /x lower", "write /x 0 upper");
+    let before = upper.freeze();
+    script.check("mv /x /y => ENOSPC; ls / => x");
+    assert!(diff(&before, &upper.freeze()).is_empty());
+    other.check("unlink /10");
+    script.check("mv /x /y; ls / => y; read /y => upper");
 }
 
 #[test]
