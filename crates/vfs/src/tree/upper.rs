@@ -92,9 +92,10 @@ impl Tree {
         self.0.state.write().set_opaque(dir)
     }
 
-    /// Bytes that may still be written.
+    /// Bytes that may still be written: of its own, or of the account, whichever are fewer.
     pub(crate) fn bytes_left(&self) -> u64 {
-        self.0.state.read().bytes_left()
+        let (usage, limits) = self.0.state.read().account();
+        limits.bytes.saturating_sub(usage.bytes)
     }
 
     /// A copy of a lower inode under its name, with its times.

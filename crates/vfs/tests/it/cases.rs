@@ -201,7 +201,7 @@ fn driver() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     check(&[COMMON], || {
         let options = DriverOptions { runtime: Some(runtime.handle().clone()), ..DriverOptions::default() };
-        let fs = DriverFs::new(Arc::new(TreeDriver(Tree::new())), options).unwrap();
+        let fs = DriverFs::new(TreeDriver::new(Tree::new()), options).unwrap();
         (Arc::new(fs), Box::new(()))
     });
 }

@@ -13,29 +13,37 @@ use futures_util::future::BoxFuture;
 use crate::script::{Script, wait};
 
 /// A driver as an embedder may write it, over a tree.
-pub struct TreeDriver(pub Tree);
+pub struct TreeDriver {
+    tree: Tree,
+    /// Bytes that were read.
+    pub read: AtomicUsize,
+}
 
 impl TreeDriver {
+    pub fn new(tree: Tree) -> Arc<Self> {
+        Arc::new(TreeDriver { tree, read: AtomicUsize::new(0) })
+    }
+
     fn split<'a>(&self, path: &'a str) -> Result<(Ino, &'a [u8])> {
         let (dir, name) = path.rsplit_once('/').unwrap();
-        Ok((self.0.ino_at(dir)?, name.as_bytes()))
+        Ok((self.tree.ino_at(dir)?, name.as_bytes()))
     }
 
     async fn create(&self, path: &str, kind: NewKind, perm: u32) -> Result<()> {
         let (dir, name) = self.split(path)?;
         let node = NewNode { kind, perm, uid: 1000, gid: 1000 };
-        self.0.create(dir, name, &node).await.map(|_| ())
+        self.tree.create(dir, name, &node).await.map(|_| ())
     }
 
     async fn set(&self, path: &str, change: SetAttr) -> Result<()> {
-        self.0.setattr(self.0.ino_at(path)?, &change).await.map(|_| ())
+        self.tree.setattr(self.tree.ino_at(path)?, &change).await.map(|_| ())
     }
 }
 
 impl PathDriver for TreeDriver {
     fn lstat<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<VirtualStat>> {
         Box::pin(async move {
-            let attr = self.0.getattr(self.0.ino_at(path)?).await?;
+            let attr = self.tree.getattr(self.tree.ino_at(path)?).await?;
             Ok(VirtualStat {
                 kind: attr.kind,
                 perm: attr.perm,
@@ -53,16 +61,17 @@ impl PathDriver for TreeDriver {
 
     fn read_dir<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Vec<(String, FileType)>>> {
         Box::pin(async move {
-            let entries = self.0.readdir(self.0.ino_at(path)?).await?;
+            let entries = self.tree.readdir(self.tree.ino_at(path)?).await?;
             Ok(entries.iter().map(|e| (String::from_utf8_lossy(&e.name).into_owned(), e.kind)).collect())
         })
     }
 
     fn read<'a>(&'a self, path: &'a str, offset: u64, len: usize) -> BoxFuture<'a, Result<Vec<u8>>> {
         Box::pin(async move {
-            let file = self.0.open(self.0.ino_at(path)?, Access { read: true, write: false }).await?;
+            let file = self.tree.open(self.tree.ino_at(path)?, Access { read: true, write: false }).await?;
             let mut buf = vec![0; len];
             let n = file.read_at(&mut buf, offset).await?;
+            self.read.fetch_add(n, Ordering::SeqCst);
             buf.truncate(n);
             Ok(buf)
         })
@@ -70,7 +79,7 @@ impl PathDriver for TreeDriver {
 
     fn write<'a>(&'a self, path: &'a str, offset: u64, data: Vec<u8>) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            let file = self.0.open(self.0.ino_at(path)?, Access { read: false, write: true }).await?;
+            let file = self.tree.open(self.tree.ino_at(path)?, Access { read: false, write: true }).await?;
             file.write_at(&data, offset).await.map(|_| ())
         })
     }
@@ -86,21 +95,21 @@ impl PathDriver for TreeDriver {
     fn unlink<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let (dir, name) = self.split(path)?;
-            self.0.unlink(dir, name).await
+            self.tree.unlink(dir, name).await
         })
     }
 
     fn rmdir<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let (dir, name) = self.split(path)?;
-            self.0.rmdir(dir, name).await
+            self.tree.rmdir(dir, name).await
         })
     }
 
     fn rename<'a>(&'a self, from: &'a str, to: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let ((from_dir, from), (to_dir, to)) = (self.split(from)?, self.split(to)?);
-            self.0.rename(from_dir, from, to_dir, to, Default::default()).await
+            self.tree.rename(from_dir, from, to_dir, to, Default::default()).await
         })
     }
 
@@ -111,7 +120,7 @@ impl PathDriver for TreeDriver {
     fn link<'a>(&'a self, existing: &'a str, new: &'a str) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let (dir, name) = self.split(new)?;
-            self.0.link(self.0.ino_at(existing)?, dir, name).await.map(|_| ())
+            self.tree.link(self.tree.ino_at(existing)?, dir, name).await.map(|_| ())
         })
     }
 
@@ -121,7 +130,7 @@ impl PathDriver for TreeDriver {
 
     fn read_link<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<String>> {
         Box::pin(async move {
-            match self.0.readlink(self.0.ino_at(path)?, 0).await? {
+            match self.tree.readlink(self.tree.ino_at(path)?, 0).await? {
                 Link::Path(target) => Ok(String::from_utf8_lossy(&target).into_owned()),
                 Link::Descriptor { .. } | Link::Directory { .. } => Err(Errno::EINVAL),
             }
@@ -262,7 +271,7 @@ fn nothing_is_cached() {
     tree.put_file("/f", 0o644, 0, 0, "one").unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let options = DriverOptions { runtime: Some(runtime.handle().clone()), ..DriverOptions::default() };
-    let fs = DriverFs::new(Arc::new(TreeDriver(tree.clone())), options).unwrap();
+    let fs = DriverFs::new(TreeDriver::new(tree.clone()), options).unwrap();
     let mut script = Script::new(Arc::new(fs));
     script.check("open h /f rw; note i /f; read h => one");
     tree.put_file("/f", 0o600, 0, 0, "other").unwrap();
@@ -283,7 +292,7 @@ fn read_only_refuses_changes() {
         read_only: true,
         ..DriverOptions::default()
     };
-    let fs = DriverFs::new(Arc::new(TreeDriver(tree)), options).unwrap();
+    let fs = DriverFs::new(TreeDriver::new(tree), options).unwrap();
     let mut script = Script::new(Arc::new(fs));
     script.check(
         "read /f => one; write /f 0 x => EROFS; mkdir /d => EROFS; unlink /f => EROFS; mv /f /g => EROFS",

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use agentos_vfs::layer::diff;
-use agentos_vfs::{Access, Errno, FileSystem, Overlay, Quota, Tree, TreeLimits, Usage};
+use agentos_vfs::{
+    Access, DriverFs, DriverOptions, Errno, FileSystem, Overlay, Quota, Tree, TreeLimits, Usage,
+};
 
+use crate::driver::TreeDriver;
 use crate::script::{Script, wait};
 
 const LIMITS: TreeLimits = TreeLimits { bytes: 4096, inodes: 6 };
@@ -106,6 +109,23 @@ fn in_a_full_account_nothing_is_half_moved() {
     assert!(diff(&before, &upper.freeze()).is_empty());
     other.check("unlink /10");
     script.check("mv /x /y; ls / => y; read /y => upper");
+}
+
+#[test]
+fn a_full_account_reads_no_large_file_to_refuse_it() {
+    let lower = Tree::new();
+    lower.put_file("/large", 0o644, 0, 0, vec![1; 8 << 20]).unwrap();
+    let driver = TreeDriver::new(lower);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let options = DriverOptions { runtime: Some(runtime.handle().clone()), ..DriverOptions::default() };
+    let below = DriverFs::new(driver.clone(), options).unwrap();
+    let fs = Overlay::new(Tree::new(), vec![Arc::new(below)]).unwrap();
+    fs.share(&Quota::new(TreeLimits { bytes: 1 << 20, inodes: 100 }, |_| ()));
+    let mut script = Script::new(Arc::new(fs));
+    script.check("append /large x => ENOSPC");
+    let read = driver.read.load(Ordering::SeqCst);
+    assert!(read <= 2 << 20, "{read} bytes were read");
+    script.check("ls / => large; stat /large size => 8388608");
 }
 
 #[test]
