@@ -10,7 +10,6 @@ use agentos_protocol::message::{Event, PersistenceFailed, PersistenceSpec, VmCon
 use agentos_protocol::{Connection, WireError};
 use agentos_store::{Durable, Options, Place, Root, StoreError};
 use agentos_vfs::{HostDir, Layer, Tree};
-use parking_lot::Mutex;
 
 use crate::host::Host;
 
@@ -130,8 +129,6 @@ pub(crate) async fn open(
 /// A root that is kept.
 pub(crate) struct Persistence {
     durable: Durable,
-    /// `None` once it is closed.
-    claim: Mutex<Option<Claim>>,
 }
 
 impl Opened {
@@ -143,7 +140,10 @@ impl Opened {
         connection: &Connection,
     ) -> Result<Persistence, WireError> {
         let (vm_id, connection) = (vm_id.to_owned(), connection.clone());
+        let claim = self.claim;
         let failed = move |error: &StoreError| {
+            // Here it lasts as long as the store is open, also when nobody waits for its end any more.
+            let _held = &claim;
             tracing::error!(vm = %vm_id, %error, "files are not kept any more");
             let event = PersistenceFailed { vm_id: vm_id.clone(), reason: error.to_string() };
             // Who does not listen is told by every fsync, and at the end.
@@ -151,7 +151,7 @@ impl Opened {
         };
         let options = Options { failed: Box::new(failed), ..Options::default() };
         let durable = Durable::start(self.root, tree.clone(), options).map_err(|error| refused(&error))?;
-        Ok(Persistence { durable, claim: Mutex::new(Some(self.claim)) })
+        Ok(Persistence { durable })
     }
 }
 
@@ -159,9 +159,8 @@ impl Persistence {
     /// Everything up to now is kept, and the store is closed.
     pub(crate) async fn close(&self) -> Result<(), WireError> {
         let failed = |why: String| WireError::new(code::INTERNAL, format!("files were not kept: {why}"));
-        let closed = tokio::time::timeout(KEEP_TIME, self.durable.close()).await;
-        self.claim.lock().take();
-        closed
+        tokio::time::timeout(KEEP_TIME, self.durable.close())
+            .await
             .map_err(|_| failed(format!("the store took more than {} s", KEEP_TIME.as_secs())))?
             .map_err(|error| failed(error.to_string()))
     }

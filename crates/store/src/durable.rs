@@ -22,7 +22,8 @@ type Outcome = Result<(), Arc<StoreError>>;
 pub struct Options {
     /// How long a change may wait for its commit when nobody syncs; 2 seconds.
     pub interval: Duration,
-    /// Told once when the store fails, on the thread of the store; nothing.
+    /// Told once when the store fails, on the thread of the store; nothing. It is dropped when the store is closed and before
+    /// anybody hears of that, so what it holds lasts as long as the store is open.
     pub failed: Box<dyn Fn(&StoreError) + Send>,
 }
 
@@ -152,7 +153,7 @@ impl Drop for Ended {
     }
 }
 
-/// What the thread has.
+/// What the thread has. The root goes before the options, whose `failed` may hold what guards it.
 struct Keeper {
     root: Root,
     tree: Tree,

@@ -48,9 +48,7 @@ impl Carry {
                 }
                 return;
             }
-            ChangeKind::HardLink { target }
-                if !self.made.contains(target) && self.base.ino_at(&*target).is_err() =>
-            {
+            ChangeKind::HardLink { target } if !self.made.contains(target) && !self.stays(target) => {
                 self.lost.push(path);
                 return;
             }
@@ -75,6 +73,12 @@ impl Carry {
         self.parents(&path);
         self.made.insert(path.clone());
         self.changes.push(Change { path, kind });
+    }
+
+    /// Whether a file of the old base is where it was, and the new one has a file of its type there.
+    fn stays(&self, path: &[u8]) -> bool {
+        self.shape.ino_at(path) == self.old.ino_at(path)
+            && kind_at(&self.base, path) == kind_at(&self.old, path)
     }
 
     /// Whether a file of the old base is as it was, but that somebody read it.

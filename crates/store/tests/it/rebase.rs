@@ -117,7 +117,36 @@ fn a_base_of_the_same_shape_only_brings_other_bytes() {
     assert_eq!(tree.read_file("/mine").unwrap(), b"mine");
 }
 
-/// Whatever was done to a base, it can be carried to any other.
+/// A link goes with the file it leads to, whatever the new base has in its place.
+#[test]
+fn a_link_to_a_lost_file_is_lost() {
+    let scratch = tempfile::tempdir().unwrap();
+    let place = Place::Directory(scratch.path().join("s"));
+    let mut root = Root::open(&place, &old_base().freeze()).unwrap();
+    let tree = Tree::from_layer(root.layer());
+    tree.put_link("/home/user/ls", "/bin/ls").unwrap();
+    // Moved into a directory that is another one now.
+    rename(&tree, "/etc", "/home/user/etc");
+    tree.put_dir("/etc", 0o755, 0, 0).unwrap();
+    rename(&tree, "/bin/gone", "/etc/motd");
+    tree.put_link("/home/user/motd", "/etc/motd").unwrap();
+    root.commit(&tree.freeze()).unwrap();
+    drop(root);
+
+    let base = Tree::new();
+    base.put_file("/bin/ls/main", 0o755, 0, 0, "ls 2").unwrap();
+    base.put_file("/etc/motd", 0o644, 0, 0, "motd 2").unwrap();
+    let root = Root::open(&place, &base.freeze()).unwrap();
+    let tree = Tree::from_layer(root.layer());
+    tree.fsck().unwrap();
+    assert_eq!(tree.read_file("/bin/ls/main").unwrap(), b"ls 2");
+    for path in ["/home/user/ls", "/home/user/motd"] {
+        tree.ino_at(path).unwrap_err();
+        assert!(root.lost().contains(&path.as_bytes().to_vec()));
+    }
+}
+
+/// Whatever was done to a base, it can be carried to any other, and what was made stays.
 #[test]
 fn random_work_is_carried() {
     let bases: [Layer; 3] = [work::base(), old_base().freeze(), new_base().freeze()];
@@ -128,9 +157,14 @@ fn random_work_is_carried() {
             let mut root = Root::open(&place, base).unwrap();
             let tree = Tree::from_layer(root.layer());
             tree.fsck().unwrap();
+            for earlier in 0..turn {
+                let kept = tree.read_file(format!("/kept/{earlier}")).unwrap();
+                assert_eq!(kept, format!("{seed} {earlier}").into_bytes());
+            }
             for number in 0..60 {
                 work::step(&tree, (seed << 32) + ((turn as u64) << 16) + number);
             }
+            tree.put_file(format!("/kept/{turn}"), 0o600, 1000, 1000, format!("{seed} {turn}")).unwrap();
             root.commit(&tree.freeze()).unwrap();
         }
     }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agentos_store::{Durable, FileStore, Options, Place, Root, StoreError};
 use agentos_vfs::{Access, Errno, FileSystem, Layer, Reply, Tree};
@@ -71,7 +72,7 @@ fn a_sync_is_enough() {
     each_place(|place| {
         let root = Root::open(&place, &base()).unwrap();
         let tree = Tree::from_layer(root.layer());
-        let options = Options { interval: std::time::Duration::from_secs(3600), ..Options::default() };
+        let options = Options { interval: Duration::from_secs(3600), ..Options::default() };
         let durable = Durable::start(root, tree.clone(), options).unwrap();
         let ino = tree.put_file("/f", 0o600, 5, 6, "one").unwrap();
         let file = now(tree.open(ino, Access { read: true, write: true })).unwrap();
@@ -129,13 +130,21 @@ fn without_a_sync_it_is_committed_soon() {
     let root =
         Root::on(FileStore::on(device.clone(), Path::new("d")).unwrap(), Path::new("d"), &base()).unwrap();
     let tree = Tree::from_layer(root.layer());
-    let options = Options { interval: std::time::Duration::from_millis(1), ..Options::default() };
+    let options = Options { interval: Duration::from_millis(1), ..Options::default() };
     let durable = Durable::start(root, tree.clone(), options).unwrap();
-    let before = device.ops();
     tree.put_file("/f", 0o600, 0, 0, "text").unwrap();
-    while device.ops() == before {
-        std::thread::yield_now();
+    let until = Instant::now() + Duration::from_secs(30);
+    // What a host would find that lost its power now.
+    let kept = || {
+        let store = FileStore::on(Device::holding(device.image()), Path::new("d")).unwrap();
+        let root = Root::on(store, Path::new("d"), &base()).unwrap();
+        Tree::from_layer(root.layer()).read_file("/f").ok()
+    };
+    while kept().is_none() {
+        assert!(Instant::now() < until, "no commit in 30 seconds");
+        std::thread::sleep(Duration::from_millis(5));
     }
+    assert_eq!(kept().unwrap(), b"text");
     durable.close_blocking().unwrap();
 }
 
@@ -225,6 +234,47 @@ fn a_dropped_one_is_committed_too() {
             }
         };
         assert_eq!(Tree::from_layer(root.layer()).read_file("/f").unwrap(), b"text");
+    });
+}
+
+/// Opens the store when it is dropped, and notes whether that went.
+struct Guard {
+    place: Place,
+    free: Arc<Mutex<Option<bool>>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        *self.free.lock() = Some(Root::open(&self.place, &base()).is_ok());
+    }
+}
+
+#[test]
+fn what_is_told_of_a_failure_lasts_until_the_store_is_closed() {
+    each_place(|place| {
+        for close in [true, false] {
+            let root = Root::open(&place, &base()).unwrap();
+            let tree = Tree::from_layer(root.layer());
+            let free = Arc::new(Mutex::new(None));
+            let guard = Guard { place: place.clone(), free: Arc::clone(&free) };
+            let failed = Box::new(move |_: &StoreError| {
+                let _held = &guard;
+            });
+            let durable = Durable::start(root, tree, Options { failed, ..Options::default() }).unwrap();
+            assert_eq!(*free.lock(), None);
+            if close {
+                durable.close_blocking().unwrap();
+                assert_eq!(*free.lock(), Some(true));
+                continue;
+            }
+            drop(durable);
+            let until = Instant::now() + Duration::from_secs(30);
+            while free.lock().is_none() {
+                assert!(Instant::now() < until, "it is open after 30 seconds");
+                std::thread::yield_now();
+            }
+            assert_eq!(*free.lock(), Some(true));
+        }
     });
 }
 

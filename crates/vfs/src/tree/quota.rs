@@ -1,7 +1,8 @@
 //! What several trees may hold together. A tree alone needs none: its own limits are enough, and cost less.
 //!
-//! A tree takes what a change may need before it makes it and gives the rest back after it, so that the sum never passes the
-//! limit, whatever the trees do at the same time.
+//! A tree takes what a change may need before it makes it and gives the rest back after it, so that no change takes the sum past
+//! the limit, whatever the trees do at the same time. What is not asked for is counted all the same, also past the limit: what a
+//! tree holds when it joins, and what it holds after it went back to a layer. Then nothing more fits until enough is gone.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
