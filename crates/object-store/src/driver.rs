@@ -81,10 +81,11 @@ impl Driver {
         }
         self.0.keep_directory(parent(path)).await?;
         self.0.remote.delete(path).await?;
-        drop(held);
+        // Before an upload that waits goes on.
         if let Some(node) = &node {
             self.0.move_node(node, None);
         }
+        drop(held);
         self.0.attributes.forget(path);
         Ok(())
     }
@@ -150,10 +151,12 @@ impl Driver {
             }
             remote.delete(from).await?;
         }
-        drop(target_held);
+        // Before an upload of it that waits goes on.
         if let Some(target) = &target {
             self.0.move_node(target, None);
         }
+        drop(target_held);
+        self.0.take_created(to);
         self.0.attributes.forget(from);
         self.0.attributes.forget(to);
         // The object at the new place is another one for the store: its version is looked up by the next open.

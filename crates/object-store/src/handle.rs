@@ -70,9 +70,8 @@ impl Drop for Handle {
             // The store may come back: the next sync tries again.
             if may_pass(error) && node.shared.keep_unsaved(&node) {
                 tracing::warn!(?path, ?error, "a closed file is not in its object store yet");
-            } else {
+            } else if node.discard().await {
                 tracing::error!(?path, ?error, "a closed file is lost: its object store does not take it");
-                node.discard().await;
             }
         });
     }

@@ -28,8 +28,9 @@ const EARLY: usize = 2;
 /// A call ends by itself, after as many requests as its size asks for; each of them has its own time. This is for what
 /// nobody thought of.
 const CALL_TIME: Duration = Duration::from_secs(24 * 3600);
-/// Contents whose blocks are found again when the file is opened again, and directories known to have a marker.
-const REMEMBERED: usize = 16_384;
+/// Contents whose blocks are found again when the file is opened again, directories known to have a marker, and files that
+/// were closed and could not be uploaded.
+pub(crate) const REMEMBERED: usize = 16_384;
 /// How long the object made last needs no look for the open that follows.
 const CREATED: Duration = Duration::from_secs(1);
 
@@ -213,9 +214,13 @@ impl Shared {
         nodes.iter().filter(|(at, _)| below(at)).filter_map(|(_, node)| node.upgrade()).collect()
     }
 
-    /// All files that are open.
-    pub(crate) fn all_nodes(&self) -> Vec<Arc<Node>> {
-        self.nodes.lock().values().filter_map(Weak::upgrade).collect()
+    /// All files that are open or wait for a sync, each once. A path may lead to another file than the one that waits.
+    fn all_nodes(&self) -> Vec<Arc<Node>> {
+        let mut all: Vec<_> = self.nodes.lock().values().filter_map(Weak::upgrade).collect();
+        all.extend(self.unsaved.lock().iter().flatten().cloned());
+        all.sort_by_key(Arc::as_ptr);
+        all.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        all
     }
 
     /// The node of a path that shows `version`, with one handle more.
@@ -279,13 +284,18 @@ impl Shared {
         }
     }
 
-    /// Keeps a file whose upload failed for the next sync; `false` when there is none any more.
+    /// Keeps a file whose upload failed for the next sync; `false` when there is none any more, or too many wait. Their bytes
+    /// are bounded already, but empty files have none.
     pub(crate) fn keep_unsaved(&self, node: &Arc<Node>) -> bool {
         let mut unsaved = self.unsaved.lock();
         let Some(unsaved) = &mut *unsaved else { return false };
-        if !unsaved.iter().any(|known| Arc::ptr_eq(known, node)) {
-            unsaved.push(node.clone());
+        if unsaved.iter().any(|known| Arc::ptr_eq(known, node)) {
+            return true;
         }
+        if unsaved.len() >= REMEMBERED {
+            return false;
+        }
+        unsaved.push(node.clone());
         true
     }
 
@@ -327,11 +337,9 @@ impl Shared {
         let mut result = Ok(());
         for node in self.all_nodes() {
             let flushed = node.flush().await;
-            if flushed.is_err_and(|error| !may_pass(error)) && node.state.lock().handles == 0 {
+            if flushed.is_err_and(|error| !may_pass(error)) && node.discard().await {
                 let path = node.state.lock().path.clone();
                 tracing::error!(?path, "a closed file is lost: its object store refuses it");
-                node.discard().await;
-                self.saved(&node);
             }
             result = result.and(flushed);
         }

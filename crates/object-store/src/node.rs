@@ -49,6 +49,8 @@ pub(crate) struct Written {
     derived: bool,
     /// What is uploaded before the close; nothing of it was changed since.
     early: Option<Early>,
+    /// Whether it may be uploaded before the close. Not once that was given up: each write would begin it anew.
+    grows: bool,
 }
 
 struct Early {
@@ -58,12 +60,12 @@ struct Early {
 
 impl Written {
     fn new(staging: Staging, derived: bool) -> Self {
-        Written { staging, derived, early: None }
+        Written { staging, derived, early: None, grows: true }
     }
 
     /// Bytes from `offset` on are about to change.
     fn changes(&mut self, offset: u64) {
-        self.early.take_if(|early| offset < early.parts.sent());
+        self.grows &= self.early.take_if(|early| offset < early.parts.sent()).is_none();
     }
 }
 
@@ -280,10 +282,9 @@ impl Node {
     }
 
     async fn finish_early(&self, mut early: Early, staging: &mut Staging) -> Result<Version> {
-        let rest = staging.len() - early.parts.sent();
-        if rest > 0 {
-            let rest = usize::try_from(rest).map_err(|_| Errno::EFBIG)?;
-            early.parts.send(staging.read(early.parts.sent(), rest)?).await?;
+        // In pieces: what is left may be as much as a staging holds, and each piece has its own time.
+        while early.parts.sent() < staging.len() {
+            early.parts.send(staging.read(early.parts.sent(), PART as usize)?).await?;
         }
         early.parts.finish().await
     }
@@ -326,8 +327,8 @@ impl Node {
 
     /// Sends the parts that are whole of a new file that only grows, so that its close has little to wait for.
     async fn send_early(&self, written: &mut Written) {
-        let Written { staging, derived, early } = written;
-        if staging.len() < 2 * PART || !self.shared.remote.capability.write_can_multi {
+        let Written { staging, derived, early, grows } = written;
+        if !*grows || staging.len() < 2 * PART || !self.shared.remote.capability.write_can_multi {
             return;
         }
         let (path, base) = {
@@ -346,6 +347,7 @@ impl Node {
             let Ok(turn) = self.shared.early.clone().try_acquire_owned() else { return };
             let parts = Parts::begin(&self.shared, &path, PART as usize, condition).await;
             *early = parts.ok().map(|parts| Early { parts, _turn: turn });
+            *grows = early.is_some();
         }
         while let Some(Early { parts, .. }) = early
             && staging.len() - parts.sent() >= PART
@@ -357,16 +359,24 @@ impl Node {
             };
             if sent.is_err() {
                 // All of it is still here, for the close.
-                *early = None;
+                (*early, *grows) = (None, false);
             }
         }
     }
 
-    /// Forgets what was written and cannot be uploaded.
-    pub(crate) async fn discard(&self) {
-        *self.written.lock().await = None;
+    /// Forgets what was written and cannot be uploaded. `false` when it is uploaded by now, or open: whoever has it open keeps
+    /// it, and hears of that at the close.
+    pub(crate) async fn discard(&self) -> bool {
+        let mut written = self.written.lock().await;
         let mut state = self.state.lock();
+        if state.handles > 0 || !state.dirty {
+            return false;
+        }
         (state.size, state.modified, state.dirty) = (state.version.size, state.version.modified, false);
+        drop(state);
+        *written = None;
+        self.shared.saved(self);
+        true
     }
 
     /// Copies it to another path by way of this host, for stores that cannot copy.

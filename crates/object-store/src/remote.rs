@@ -289,11 +289,10 @@ impl Remote {
         let own = Version::of(metadata);
         match self.stat(path).await {
             Ok(Found::File(now)) if own.etag.is_none() || now.etag == own.etag => Ok(now),
-            // Somebody wrote in between: the next open sees that.
-            Ok(_) | Err(Errno::ENOENT) => {
-                Ok(Version { size, modified: agentos_vfs::Timespec::now(), etag: own.etag })
-            }
-            Err(error) => Err(error),
+            // It is written nevertheless, and without a tag it could not be told from what others write.
+            Err(error) if error != Errno::ENOENT && own.etag.is_none() => Err(error),
+            // Somebody wrote in between, which the next open sees, or the store does not tell.
+            _ => Ok(Version { size, modified: agentos_vfs::Timespec::now(), etag: own.etag }),
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use agentos_vfs::{Errno, Result};
 use bytes::Bytes;
 use tempfile::SpooledTempFile;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Up to here a staging is in memory.
 const SMALL: usize = 256 << 10;
@@ -63,15 +64,25 @@ impl Staging {
         self.len
     }
 
+    /// Whether it is on the disk, or will be with this length.
+    fn on_disk(&self, len: u64) -> bool {
+        self.file.is_rolled() || len > SMALL as u64
+    }
+
     /// Up to `len` bytes; empty at the end.
     pub(crate) fn read(&mut self, offset: u64, len: usize) -> Result<Bytes> {
         let left = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut data = vec![0; len.min(left)];
-        if !data.is_empty() {
-            self.file.seek(SeekFrom::Start(offset)).map_err(host)?;
-            self.file.read_exact(&mut data).map_err(host)?;
+        if left.min(len) == 0 {
+            return Ok(Bytes::new());
         }
-        Ok(data.into())
+        waiting(self.on_disk(0), || {
+            let mut data = vec![0; len.min(left)];
+            self.file
+                .seek(SeekFrom::Start(offset))
+                .and_then(|_| self.file.read_exact(&mut data))
+                .map_err(host)?;
+            Ok(data.into())
+        })
     }
 
     /// Writes all of it; what lies between the end and `offset` is zeros.
@@ -84,7 +95,9 @@ impl Staging {
         if end > before {
             self.set_len(end)?;
         }
-        let written = self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(data));
+        let written = waiting(self.on_disk(end), || {
+            self.file.seek(SeekFrom::Start(offset)).and_then(|_| self.file.write_all(data))
+        });
         if let Err(error) = written {
             // The host has no more space: as long as it was.
             self.set_len(before)?;
@@ -97,7 +110,7 @@ impl Staging {
         if len > self.len {
             self.budget.take(len - self.len)?;
         }
-        if let Err(error) = self.file.set_len(len) {
+        if let Err(error) = waiting(self.on_disk(len), || self.file.set_len(len)) {
             self.budget.give(len.saturating_sub(self.len));
             return Err(host(error));
         }
@@ -110,6 +123,15 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         self.budget.give(self.len);
+    }
+}
+
+/// Runs what may wait for the disk. A thread of the runtime hands its other tasks on before.
+fn waiting<T>(disk: bool, work: impl FnOnce() -> T) -> T {
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) if disk => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -141,6 +163,35 @@ mod tests {
         assert_eq!(first.write(u64::MAX, b"x"), Err(Errno::EFBIG));
         drop((first, second));
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn the_disk_may_be_waited_for_on_any_thread() {
+        use tokio::runtime::Builder;
+
+        let write = || {
+            let mut staging = Staging::new(&Budget::new(1 << 30, std::env::temp_dir()));
+            staging.write(2 * SMALL as u64, b"end").unwrap();
+            assert_eq!(staging.read(2 * SMALL as u64, 9).unwrap(), b"end".as_slice());
+        };
+        write();
+        for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+            let runtime = builder.build().unwrap();
+            runtime.block_on(async { write() });
+            runtime.block_on(runtime.spawn(async move { write() })).unwrap();
+            let _entered = runtime.enter();
+            write();
+        }
+    }
+
+    #[test]
+    fn other_tasks_go_on_while_the_disk_is_waited_for() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let time = std::time::Duration::from_secs(10);
+        let waits = runtime.spawn(async move { waiting(true, || receiver.recv_timeout(time)) });
+        runtime.spawn(async move { sender.send(()) });
+        runtime.block_on(waits).unwrap().unwrap();
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::mount::StoreOptions;
 use crate::remote::Traits;
 use fields::Fields;
 
-/// The plugins there are.
+/// The plugins there are. The client refuses `webdav`, so errors do not offer it.
 pub const IDS: [&str; 3] = ["google_drive", "s3", "webdav"];
 
 /// A field that is wrong.
@@ -94,7 +94,7 @@ impl ObjectStore {
             "webdav" => webdav::read,
             _ => {
                 let reason =
-                    format!("unknown plugin `{id}`; there are memory, host_dir, fs, {}", IDS.join(", "));
+                    format!("unknown plugin `{id}`; there are memory, host_dir, fs, google_drive and s3");
                 return Err(ConfigError::new("id", reason));
             }
         };
@@ -206,6 +206,8 @@ mod tests {
         ] {
             assert_eq!(refused(id, &config), field, "{id} {config}");
         }
+        let unknown = ObjectStore::new("s4", &json!({})).unwrap_err().to_string();
+        assert!(unknown.contains("google_drive") && !unknown.contains("webdav"), "{unknown}");
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     Status(u16),
     /// Never answers.
     Hang,
+    /// Answers rightly, after this time.
+    Slow(Duration),
     /// The connection is closed at once.
     Closed,
     /// The body is shorter than it says, as of a connection that is cut.
@@ -259,6 +261,10 @@ impl HttpTransport for FakeS3 {
             Some(Fault::Hang) => {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
                 (StatusCode::OK, Vec::new(), Bytes::new())
+            }
+            Some(Fault::Slow(time)) => {
+                tokio::time::sleep(time).await;
+                self.answer(&request)
             }
             Some(Fault::Closed) => {
                 return Err(Error::new(ErrorKind::Unexpected, "connection closed").with_temporary(true));

@@ -5,6 +5,7 @@ mod fake_drive;
 mod fake_s3;
 mod faults;
 mod names;
+mod unsaved;
 
 use std::sync::Arc;
 

@@ -58,6 +58,16 @@ async fn files_move_and_replace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_moves_onto_one_that_was_just_made() {
+    for store in both() {
+        store.write("/a", b"of a").await.unwrap();
+        store.create("/b").await.unwrap();
+        store.rename("/a", "/b").await.unwrap();
+        assert_eq!(store.read("/b").await.unwrap(), b"of a");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_and_not_closed_moves_along() {
     for store in both() {
         store.write("/a", b"old").await.unwrap();
