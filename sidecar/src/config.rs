@@ -116,15 +116,6 @@ fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
 /// What the root is made of holds together.
 fn root(config: &VmConfig) -> Result<(), WireError> {
     let root = &config.root;
-    if config.persistence.is_some() {
-        let later = "this version keeps only roots over the bundled base; leave out `persistence` or this";
-        if root.disable_default_base_layer {
-            return refuse("rootFilesystem.disableDefaultBaseLayer", later);
-        }
-        if root.lowers.iter().any(|lower| *lower != RootLower::Bundled) {
-            return refuse("rootFilesystem.lowers", later);
-        }
-    }
     if config.mounts.iter().any(|mount| mount.path.0[..] == *b"/") {
         let instead = "a mount takes the place of this root";
         if root.read_only {

@@ -140,7 +140,7 @@ pub(crate) async fn make(
     let mut opened = persistence::open(host, config, &layer).await?;
     let begin = opened.as_ref().map_or(&layer, |opened| opened.root.layer());
     let tree = Tree::from_layer_with(begin, limits);
-    let furnished = furnish::inputs(checked, config);
+    let furnished = furnish::inputs(checked, config, bundled.is_some());
     // What was furnished like this before belongs to the guest by now.
     if opened.as_ref().is_none_or(|opened| opened.root.note() != Some(&furnished)) {
         furnish::furnish(&tree, &layer, checked, config, bundled.is_some())?;

@@ -15,10 +15,11 @@ const TEXT: u64 = 1 << 20;
 const OWN: &str = "127.0.1.1\t";
 
 /// All that [`furnish`] looks at, as bytes that can be kept and compared.
-pub(super) fn inputs(checked: &Checked, config: &VmConfig) -> Vec<u8> {
+pub(super) fn inputs(checked: &Checked, config: &VmConfig, bundled: bool) -> Vec<u8> {
     let user = &checked.user;
     let instructions = &config.additional_instructions;
-    format!("{:?}", (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions))
+    let base = if bundled { "" } else { " without the base" };
+    format!("{:?}{base}", (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions))
         .into_bytes()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use agentos::{
     AgentOs, AgentOsConfig, AgentOsSidecar, AgentOsSidecarConfig, Error, MountConfig, MountFsOptions,
-    MountPlugin, PersistenceConfig,
+    MountPlugin, PersistenceConfig, RootFilesystemConfig, RootLowerInput,
 };
 use agentos_tests::{Sidecar, sh, watched};
 
@@ -62,6 +62,86 @@ fn a_machine_goes_on_with_its_files() {
             assert_eq!(sh(&os, "cat a/same; ls a").await.stdout, "one\ntwo\nlink\npipe\nsame\n");
             os.dispose().await.unwrap();
         }
+    });
+}
+
+/// A layer with these files.
+fn layer(files: &[(&str, &str)]) -> RootLowerInput {
+    let entry = |(path, content): &(&str, &str)| serde_json::json!({"path": path, "type": "file", "content": content});
+    let entries: Vec<_> = files.iter().map(entry).collect();
+    RootLowerInput::SnapshotExport { source: serde_json::json!({ "entries": entries }) }
+}
+
+#[test]
+fn what_was_changed_over_layers_is_kept() {
+    watched(async || {
+        let scratch = tempfile::tempdir().unwrap();
+        for persistence in [directory(scratch.path()), sqlite(scratch.path())] {
+            let machine = async |lowers: &[RootLowerInput]| {
+                let root =
+                    RootFilesystemConfig { lowers: lowers.to_vec(), ..RootFilesystemConfig::default() };
+                SIDECAR
+                    .create(AgentOsConfig { root_filesystem: root, ..kept(persistence.clone()) })
+                    .await
+                    .unwrap()
+            };
+            let show = "cd /opt; for f in $(find . -type f | sort); do echo $f $(cat $f); done";
+            let all = [("/opt/a", "a"), ("/opt/b", "b"), ("/opt/c/d", "d")];
+            let os = machine(&[layer(&all[1..]), layer(&all[..1])]).await;
+            os.write_file("/opt/b", "of the guest").await.unwrap();
+            os.delete("/opt/a", Default::default()).await.unwrap();
+            os.write_file("/opt/c/new", "new").await.unwrap();
+            let told = sh(&os, show).await.stdout;
+            assert_eq!(told, "./b of the guest\n./c/d d\n./c/new new\n");
+            os.dispose().await.unwrap();
+            let os = machine(&[layer(&all[1..]), layer(&all[..1])]).await;
+            assert_eq!(sh(&os, show).await.stdout, told);
+            os.dispose().await.unwrap();
+            // Of other layers the changes are made to those.
+            let next = [("/opt/a", "a 2"), ("/opt/b", "b 2"), ("/opt/c/d", "d 2"), ("/opt/e", "e 2")];
+            let os = machine(&[layer(&next)]).await;
+            assert_eq!(sh(&os, show).await.stdout, "./b of the guest\n./c/d d 2\n./c/new new\n./e e 2\n");
+            os.dispose().await.unwrap();
+            let os = machine(&[]).await;
+            assert_eq!(sh(&os, show).await.stdout, "./b of the guest\n./c/new new\n");
+            os.dispose().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_root_without_the_base_is_kept_too() {
+    watched(async || {
+        let scratch = tempfile::tempdir().unwrap();
+        let machine = async |disable_default_base_layer, lowers: Vec<RootLowerInput>| {
+            let root = RootFilesystemConfig { disable_default_base_layer, lowers, ..Default::default() };
+            let config = AgentOsConfig { root_filesystem: root, ..kept(directory(scratch.path())) };
+            SIDECAR.create(config).await.unwrap()
+        };
+        let names = async |os: &AgentOs| {
+            let mut names = os.readdir("/").await.unwrap();
+            names.retain(|name| !name.starts_with('.'));
+            names.sort();
+            names
+        };
+        let os = machine(true, vec![layer(&[("/opt/a", "a")])]).await;
+        os.write_file("/workspace/mine", "mine").await.unwrap();
+        let bare = names(&os).await;
+        assert!(bare.contains(&"opt".to_owned()) && !bare.contains(&"bin".to_owned()), "{bare:?}");
+        os.dispose().await.unwrap();
+        let os = machine(true, vec![layer(&[("/opt/a", "a")])]).await;
+        assert_eq!(names(&os).await, bare);
+        assert_eq!(os.read_file("/workspace/mine").await.unwrap(), b"mine");
+        assert!(os.exists("/dev/null").await.unwrap());
+        os.dispose().await.unwrap();
+        // Over the base from now on.
+        let os = machine(false, vec![]).await;
+        assert_eq!(sh(&os, "cat mine; id -un; echo x > /dev/null").await.stdout, "mineagentos\n");
+        os.dispose().await.unwrap();
+        let os = machine(true, vec![]).await;
+        assert_eq!(os.read_file("/workspace/mine").await.unwrap(), b"mine");
+        assert!(!os.exists("/bin/sh").await.unwrap() && os.exists("/dev/null").await.unwrap());
+        os.dispose().await.unwrap();
     });
 }
 
