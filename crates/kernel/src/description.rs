@@ -49,6 +49,8 @@ pub enum FileKind {
     PipeReader(PipeReader),
     /// The write end of a pipe.
     PipeWriter(PipeWriter),
+    /// A pipe that was opened to read and to write, as a FIFO can be.
+    PipeBoth(PipeReader, PipeWriter),
     /// A device node.
     Device(Device, Location),
     /// The master of a terminal.
@@ -159,7 +161,9 @@ impl Description {
     /// after its directories were moved.
     pub async fn shown(&self, namespace: &Namespace) -> Vec<u8> {
         let path = match (&self.kind, &self.entry) {
-            (FileKind::PipeReader(r), None) => Ok(format!("pipe:[{}]", r.pipe().id()).into_bytes()),
+            (FileKind::PipeReader(r) | FileKind::PipeBoth(r, _), None) => {
+                Ok(format!("pipe:[{}]", r.pipe().id()).into_bytes())
+            }
             (FileKind::PipeWriter(w), None) => Ok(format!("pipe:[{}]", w.pipe().id()).into_bytes()),
             (FileKind::Host(s), _) => {
                 Ok(format!("pipe:[{}]", Arc::as_ptr(s).cast::<()>() as usize >> 4).into_bytes())
@@ -179,8 +183,8 @@ impl Description {
     /// Ready when a read or write would not wait; then how many bytes are known to be there or to fit.
     pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<usize> {
         match (&self.kind, interest) {
-            (FileKind::PipeReader(r), Interest::Read) => r.poll_ready(cx),
-            (FileKind::PipeWriter(w), Interest::Write) => w.poll_ready(cx),
+            (FileKind::PipeReader(r) | FileKind::PipeBoth(r, _), Interest::Read) => r.poll_ready(cx),
+            (FileKind::PipeWriter(w) | FileKind::PipeBoth(_, w), Interest::Write) => w.poll_ready(cx),
             (FileKind::PtyMaster(m), Interest::Read) => m.poll_readable(cx),
             (FileKind::PtyMaster(m), Interest::Write) => m.poll_writable(cx),
             (FileKind::PtySlave(s), Interest::Read) => s.poll_readable(cx),
@@ -209,7 +213,7 @@ impl Description {
     /// Takes `waker` out of every list that [`Description::poll_ready`], a read or a write put it in.
     pub fn leave(&self, waker: &Waker) {
         match &self.kind {
-            FileKind::PipeReader(r) => r.pipe().leave(waker),
+            FileKind::PipeReader(r) | FileKind::PipeBoth(r, _) => r.pipe().leave(waker),
             FileKind::PipeWriter(w) => w.pipe().leave(waker),
             FileKind::PtyMaster(m) => m.pty().leave(waker),
             FileKind::PtySlave(s) => s.pty().leave(waker),

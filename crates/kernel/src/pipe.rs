@@ -221,8 +221,8 @@ impl Drop for PipeReader {
         let mut state = self.0.state.lock();
         state.readers -= 1;
         if state.readers == 0 {
-            // Nobody can read it any more, unless a FIFO is opened again while a writer holds it.
-            if state.writers == 0 || state.reader_opens == 1 {
+            // While a writer holds it, it may be opened again to read what is in it.
+            if state.writers == 0 {
                 state.buffer = VecDeque::new();
             }
             drop(state);

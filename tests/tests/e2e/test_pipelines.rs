@@ -104,6 +104,21 @@ fn both_ends_of_a_fifo_meet_however_fast_they_are() {
 }
 
 #[test]
+fn a_fifo_is_opened_at_both_ends_at_once() {
+    SIDECAR.test(async |os| {
+        // As scripts make a queue of turns of a FIFO: it waits for nobody, and what is in it waits for a reader.
+        let script = "mkfifo f; exec 3<>f; printf 'a\nb\n' >&3; \
+            for i in 1 2 3 4; do (read -r turn <&3; echo $i >> done; echo $turn >&3) & done; wait; \
+            sort done | tr -d '\n'; read -r x <&3; read -r y <&3; echo \" $x$y\" | tr b a; readlink /dev/fd/3; \
+            { read -r z < f; echo got $z; } & echo c > f; wait; \
+            echo kept > f; exec 3>&-; timeout 0.2 cat f; echo $?; echo | exec 4<>/dev/stdin 3>&4; echo $?";
+        let done = os.exec(script, ExecOptions::default()).await.unwrap();
+        let expected = "1234 aa\n/workspace/f\ngot c\n124\n0\n";
+        assert_eq!((done.stdout.as_str(), done.stderr.as_str()), (expected, ""));
+    });
+}
+
+#[test]
 fn a_text_larger_than_a_process_may_hold_is_sorted() {
     // 196 MB of text; what does not fit is put aside in files, which are gone afterwards.
     let limits = VmLimits { process_memory: 176 << 20, ..VmLimits::default() };

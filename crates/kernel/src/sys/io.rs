@@ -147,8 +147,10 @@ impl Kernel {
             FileKind::Directory(_) => Err(Errno::EISDIR),
             FileKind::Device(device, _) => Ok(device.read(first_piece(buf))),
             FileKind::PipeWriter(_) => Err(Errno::EBADF),
-            FileKind::PipeReader(reader) if file.nonblocking() => reader.try_read(buf),
-            FileKind::PipeReader(reader) => {
+            FileKind::PipeReader(reader) | FileKind::PipeBoth(reader, _) if file.nonblocking() => {
+                reader.try_read(buf)
+            }
+            FileKind::PipeReader(reader) | FileKind::PipeBoth(reader, _) => {
                 process.interruptible(|cx| reader.poll_read(cx, buf), |w| file.leave(w)).await
             }
             FileKind::PtySlave(slave) => self.read_slave(process, file, slave, buf).await,
@@ -198,9 +200,11 @@ impl Kernel {
             }
             FileKind::Device(device, _) => device.write(data),
             FileKind::Directory(_) | FileKind::PipeReader(_) => Err(Errno::EBADF),
-            FileKind::PipeWriter(_) | FileKind::PtyMaster(_) | FileKind::PtySlave(_) | FileKind::Host(_) => {
-                self.write_stream(process, file, data).await
-            }
+            FileKind::PipeWriter(_)
+            | FileKind::PipeBoth(..)
+            | FileKind::PtyMaster(_)
+            | FileKind::PtySlave(_)
+            | FileKind::Host(_) => self.write_stream(process, file, data).await,
         }
     }
 
@@ -220,8 +224,10 @@ impl Kernel {
                     .interruptible(
                         |cx| {
                             let poll = match file.kind() {
-                                FileKind::PipeWriter(w) if nonblocking => Poll::Ready(w.try_write(rest)),
-                                FileKind::PipeWriter(w) => w.poll_write(cx, rest),
+                                FileKind::PipeWriter(w) | FileKind::PipeBoth(_, w) if nonblocking => {
+                                    Poll::Ready(w.try_write(rest))
+                                }
+                                FileKind::PipeWriter(w) | FileKind::PipeBoth(_, w) => w.poll_write(cx, rest),
                                 FileKind::PtyMaster(m) => m.poll_write(cx, rest),
                                 FileKind::Host(s) => s.poll_write(cx, rest),
                                 _ => Poll::Ready(Err(Errno::EBADF)),

@@ -260,8 +260,8 @@ impl Kernel {
         };
         let wait = flags & O_NONBLOCK == 0 && process.is_some();
         if access.read && access.write {
-            // Unspecified by POSIX; Linux opens both ends at once. One descriptor of ours is one end, so this is refused.
-            return Err(Errno::EINVAL);
+            // Unspecified by POSIX. As on Linux it waits for nobody, and whoever waits for one of its ends goes on.
+            return Ok(reopened(&pipe, flags, access, entry));
         }
         let waiting = process.filter(|_| wait);
         if access.write {
@@ -330,11 +330,8 @@ impl Kernel {
             FileKind::Device(device, location) => {
                 Ok(Description::new(FileKind::Device(*device, location.clone()), access, flags, entry))
             }
-            FileKind::PipeReader(_) | FileKind::PipeWriter(_) if access.read && access.write => {
-                Err(Errno::EINVAL)
-            }
-            FileKind::PipeReader(r) => self.pipe_end(r.pipe(), flags, access),
-            FileKind::PipeWriter(w) => self.pipe_end(w.pipe(), flags, access),
+            FileKind::PipeReader(r) | FileKind::PipeBoth(r, _) => Ok(reopened(r.pipe(), flags, access, entry)),
+            FileKind::PipeWriter(w) => Ok(reopened(w.pipe(), flags, access, entry)),
             // A master exists once: what is opened again is a new pair on Linux, which nobody means here.
             FileKind::PtyMaster(_) => Err(Errno::EIO),
             FileKind::PtySlave(slave) => {
@@ -352,15 +349,6 @@ impl Kernel {
             }
             FileKind::Host(_) => Ok(old),
         }
-    }
-
-    fn pipe_end(&self, pipe: &Arc<Pipe>, flags: u32, access: Access) -> Result<Arc<Description>> {
-        let kind = if access.write {
-            FileKind::PipeWriter(pipe.writer().0)
-        } else {
-            FileKind::PipeReader(pipe.reader().0)
-        };
-        Ok(Description::new(kind, access, flags, None))
     }
 
     /// A file to execute. ENOENT, EACCES (not executable, a directory, or no regular file).
@@ -398,6 +386,21 @@ impl Kernel {
         let file = location.mount.fs.open(attr.ino, Access { read: true, write: false }).await?;
         Ok(Executable { location, attr, file, path: resolved })
     }
+}
+
+/// One or both ends of a pipe that is open already.
+fn reopened(
+    pipe: &Arc<Pipe>,
+    flags: u32,
+    access: Access,
+    entry: Option<(Location, NameBuf)>,
+) -> Arc<Description> {
+    let kind = match (access.read, access.write) {
+        (true, true) => FileKind::PipeBoth(pipe.reader().0, pipe.writer().0),
+        (false, true) => FileKind::PipeWriter(pipe.writer().0),
+        _ => FileKind::PipeReader(pipe.reader().0),
+    };
+    Description::new(kind, access, flags, entry)
 }
 
 /// Waits until the other end of a FIFO is open, or was opened and closed again meanwhile.
