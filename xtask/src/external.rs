@@ -10,9 +10,38 @@ const TESTS: [(&str, &[&str]); 2] = [
     ("agentos-git", &["git"]),
 ];
 
+/// Servers of object stores, in `target/counterparts`: `.ci/run` installs them.
+const SERVERS: [&str; 2] = ["moto_server", "wsgidav"];
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// The tests of object stores, with the program they need.
+fn stores(root: &Path) -> bool {
+    let folder = std::env::var_os("AGENTOS_COUNTERPARTS")
+        .map_or_else(|| root.join("target/counterparts"), std::path::PathBuf::from);
+    let missing: Vec<_> = SERVERS.iter().filter(|name| !folder.join("bin").join(name).exists()).collect();
+    if !missing.is_empty() {
+        eprintln!(
+            "test-external: {} lacks {missing:?}; `.ci/run` says how they are installed",
+            folder.display()
+        );
+        return false;
+    }
+    let built = cargo(root).args(["build", "--release", "-p", "agentos-cli"]).status();
+    let tested = || {
+        let tests = ["test", "--release", "-p", "agentos-tests", "--test", "stores", "--", "--ignored"];
+        cargo(root).args(tests).status()
+    };
+    built.and_then(|built| Ok(built.success() && tested()?.success())).unwrap_or(false)
+}
+
 /// Runs them all.
 pub(crate) fn run(root: &Path) -> ExitCode {
-    let mut good = true;
+    let mut good = stores(root);
     for (package, programs) in TESTS {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let there = |name: &&&str| std::env::split_paths(&path).any(|dir| dir.join(name).exists());
@@ -22,9 +51,7 @@ pub(crate) fn run(root: &Path) -> ExitCode {
             good = false;
             continue;
         }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .current_dir(root)
+        let status = cargo(root)
             .args([
                 "test",
                 "--manifest-path",
