@@ -62,7 +62,7 @@ impl Driver {
             Err(Errno::ENOENT) => {}
             Err(error) => return Err(error),
         }
-        self.0.remote.make_directory(path).await?;
+        self.0.remote.new_directory(path).await?;
         self.0.marked(path);
         self.0.attributes.forget(path);
         Ok(())
@@ -141,7 +141,7 @@ impl Driver {
             None => None,
         };
         self.0.keep_directory(parent(from)).await?;
-        if remote.capability.rename {
+        if remote.moves(to) {
             remote.rename(from, to).await?;
         } else {
             if remote.capability.copy {
@@ -162,7 +162,7 @@ impl Driver {
         // The object at the new place is another one for the store: its version is looked up by the next open.
         match self.0.look_anew(to).await {
             Ok(Found::File(version)) => {
-                let content = self.0.content(to, &version);
+                let content = self.0.new_content(to, &version);
                 let mut state = node.state.lock();
                 (state.version, state.content) = (version, content);
                 drop(state);
@@ -178,7 +178,7 @@ impl Driver {
     /// at once: EXDEV, upon which mv(1) copies.
     async fn rename_directory(&self, from: &str, to: &str) -> Result<()> {
         let remote = &self.0.remote;
-        if !remote.capability.rename {
+        if !remote.moves(to) {
             if !remote.is_empty(from).await? {
                 return Err(Errno::EXDEV);
             }

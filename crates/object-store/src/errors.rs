@@ -3,8 +3,17 @@
 use agentos_vfs::Errno;
 use opendal::{Error, ErrorKind};
 
+/// The number of an error that no kind of theirs stands for, as its source.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?}")]
+pub(crate) struct Refusal(pub(crate) Errno);
+
 /// The number for an error of an operation that has no meaning of its own for it.
 pub(crate) fn errno(error: &Error) -> Errno {
+    let source = std::error::Error::source(error);
+    if let Some(Refusal(errno)) = source.and_then(|source| source.downcast_ref()) {
+        return *errno;
+    }
     match error.kind() {
         ErrorKind::NotFound => Errno::ENOENT,
         ErrorKind::PermissionDenied => Errno::EACCES,

@@ -1,5 +1,4 @@
-//! Object stores as file systems of a VM: S3 and what speaks it, Google Drive; WebDAV too, which the client of this product
-//! refuses. It knows nothing of VMs and of the wire; what it lacks of POSIX is listed in `docs/object-stores.md`.
+//! Object stores as file systems of a VM: S3 and what speaks it, Google Drive, WebDAV. It knows nothing of VMs and of the wire; what it lacks of POSIX is listed in `docs/object-stores.md`.
 //!
 //! Consistency is close-to-open: an open shows the object as it is then, and what was written is there for others when close
 //! or fsync returns. Attributes and listings may be as old as the time of the cache. Within one mount everything is seen at
@@ -10,6 +9,7 @@
 mod attributes;
 mod blocks;
 mod config;
+mod dav;
 mod driver;
 mod errors;
 mod handle;

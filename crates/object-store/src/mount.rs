@@ -114,7 +114,7 @@ pub(crate) struct Shared {
 
 /// Whether the store may take later what failed like this now.
 pub(crate) fn may_pass(error: Errno) -> bool {
-    matches!(error, Errno::EIO | Errno::ETIMEDOUT)
+    matches!(error, Errno::EIO | Errno::ETIMEDOUT | Errno::EBUSY)
 }
 
 /// The store as a file system. EINVAL for options that cannot be.
@@ -348,12 +348,17 @@ impl Shared {
 
     /// The number under which blocks of this content are kept.
     pub(crate) fn content(&self, path: &str, version: &Version) -> Content {
-        let (known, next) = &mut *self.contents.lock();
-        if let Some((of, content)) = known.get(path)
+        if let Some((of, content)) = self.contents.lock().0.get(path)
             && of == version
         {
             return *content;
         }
+        self.new_content(path, version)
+    }
+
+    /// The same for what was written or moved there just now: two contents of one second may look like one version.
+    pub(crate) fn new_content(&self, path: &str, version: &Version) -> Content {
+        let (known, next) = &mut *self.contents.lock();
         if known.len() >= REMEMBERED {
             known.clear();
         }

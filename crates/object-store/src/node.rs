@@ -272,7 +272,7 @@ impl Node {
         self.shared.attributes.forget(&path);
         let generation = self.shared.attributes.generation();
         self.shared.attributes.put(generation, &path, Some(Found::File(version.clone())));
-        let content = self.shared.content(&path, &version);
+        let content = self.shared.new_content(&path, &version);
         let mut state = self.state.lock();
         (state.size, state.modified) = (version.size, version.modified);
         (state.version, state.content, state.dirty) = (version, content, false);

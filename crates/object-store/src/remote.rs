@@ -54,8 +54,14 @@ pub(crate) struct Traits {
     pub(crate) prefixes: bool,
     /// Whether writes may carry conditions.
     pub(crate) conditional_writes: bool,
+    /// Whether some servers take no notice of those conditions, so that it is looked before too.
+    pub(crate) conditions_overlooked: bool,
     /// Whether a listing tells size and time of each object.
     pub(crate) listing_has_attributes: bool,
+    /// Whether making a directory that is there is an error, so that of two that make it one hears of the other.
+    pub(crate) exclusive_directories: bool,
+    /// What the new name of something that is moved must not have: some servers would take it for another name.
+    pub(crate) unmovable: &'static [char],
 }
 
 pub(crate) struct Remote {
@@ -230,15 +236,16 @@ impl Remote {
         options
     }
 
-    /// Checks a condition that the store cannot: there is a moment between this and the write.
+    /// Checks a condition that the store cannot, or may not: there is a moment between this and the write.
     async fn check(&self, path: &str, condition: &Condition, options: &WriteOptions) -> Result<()> {
+        let decided = |sent: bool| sent && !self.traits.conditions_overlooked;
         match condition {
-            Condition::New if !options.if_not_exists => match self.stat(path).await {
+            Condition::New if !decided(options.if_not_exists) => match self.stat(path).await {
                 Ok(_) => Err(Errno::EEXIST),
                 Err(Errno::ENOENT) => Ok(()),
                 Err(error) => Err(error),
             },
-            Condition::Same(version) if options.if_match.is_none() => match self.stat(path).await {
+            Condition::Same(version) if !decided(options.if_match.is_some()) => match self.stat(path).await {
                 Ok(Found::File(now)) if now.same(version) => Ok(()),
                 Ok(_) | Err(Errno::ENOENT) => Err(Errno::ESTALE),
                 Err(error) => Err(error),
@@ -288,7 +295,7 @@ impl Remote {
     ) -> Result<Version> {
         let own = Version::of(metadata);
         match self.stat(path).await {
-            Ok(Found::File(now)) if own.etag.is_none() || now.etag == own.etag => Ok(now),
+            Ok(Found::File(now)) if own.same_tag(&now).unwrap_or(true) => Ok(now),
             // It is written nevertheless, and without a tag it could not be told from what others write.
             Err(error) if error != Errno::ENOENT && own.etag.is_none() => Err(error),
             // Somebody wrote in between, which the next open sees, or the store does not tell.
@@ -296,10 +303,20 @@ impl Remote {
         }
     }
 
+    /// Makes a directory, or its marker. EEXIST for one that is there already, from stores that tell.
+    pub(crate) async fn new_directory(&self, path: &str) -> Result<()> {
+        let directory = directory_key(path)?;
+        // A second try would find what the first one may have made.
+        let again = !self.traits.exclusive_directories;
+        self.run(self.timeout, again, || self.operator.create_dir(&directory)).await
+    }
+
     /// Makes a directory, or its marker. There may be one already.
     pub(crate) async fn make_directory(&self, path: &str) -> Result<()> {
-        let directory = directory_key(path)?;
-        self.run(self.timeout, true, || self.operator.create_dir(&directory)).await
+        match self.new_directory(path).await {
+            Err(Errno::EEXIST) => Ok(()),
+            result => result,
+        }
     }
 
     /// Removes an object. It may be gone already.
@@ -325,6 +342,11 @@ impl Remote {
         })
         .await?;
         Ok(())
+    }
+
+    /// Whether the store moves to a path in one step.
+    pub(crate) fn moves(&self, to: &str) -> bool {
+        self.capability.rename && !to.contains(self.traits.unmovable)
     }
 
     /// Moves an object or a directory within the store.

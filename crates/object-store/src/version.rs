@@ -33,16 +33,30 @@ impl Version {
     /// Whether it is the same content as far as the store tells.
     pub(crate) fn same(&self, other: &Version) -> bool {
         self.size == other.size
-            && match (&self.etag, &other.etag) {
-                (Some(a), Some(b)) => a == b,
-                _ => self.modified == other.modified,
+            && match self.same_tag(other) {
+                Some(same) => same,
+                None => self.modified == other.modified,
             }
+    }
+
+    /// Whether the tags say that it is the same content. `None` if they do not say: one is missing, or is the weak form of
+    /// the other, as servers have it that take a tag for strong once a second has passed.
+    pub(crate) fn same_tag(&self, other: &Version) -> Option<bool> {
+        let (a, b) = (self.etag.as_deref()?, other.etag.as_deref()?);
+        if a == b {
+            return Some(true);
+        }
+        (opaque(a) != opaque(b)).then_some(false)
     }
 
     /// The tag for `If-Match`, which weak ones never match (RFC 9110, 13.1.1).
     pub(crate) fn strong_etag(&self) -> Option<&str> {
         self.etag.as_deref().filter(|etag| !etag.starts_with("W/"))
     }
+}
+
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 /// What is at a path.

@@ -24,6 +24,13 @@ pub(super) fn read(fields: &mut Fields, common: Common) -> Result<ObjectStore, C
     }
     let refuse = |_| Fields::refuse("accessToken", "cannot be used with these fields");
     let operator = transport::install(Operator::new(builder).map_err(refuse)?)?;
-    let traits = Traits { prefixes: false, conditional_writes: false, listing_has_attributes: true };
+    let traits = Traits {
+        prefixes: false,
+        conditional_writes: false,
+        conditions_overlooked: false,
+        listing_has_attributes: true,
+        exclusive_directories: false,
+        unmovable: &[],
+    };
     Ok(ObjectStore { id: "google_drive", source: format!("google_drive:/{root}"), operator, traits, common })
 }

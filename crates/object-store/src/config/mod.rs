@@ -18,7 +18,7 @@ use crate::mount::StoreOptions;
 use crate::remote::Traits;
 use fields::Fields;
 
-/// The plugins there are. The client refuses `webdav`, so errors do not offer it.
+/// The plugins there are.
 pub const IDS: [&str; 3] = ["google_drive", "s3", "webdav"];
 
 /// A field that is wrong.
@@ -93,8 +93,9 @@ impl ObjectStore {
             "google_drive" => google_drive::read,
             "webdav" => webdav::read,
             _ => {
-                let reason =
-                    format!("unknown plugin `{id}`; there are memory, host_dir, fs, google_drive and s3");
+                let reason = format!(
+                    "unknown plugin `{id}`; there are memory, host_dir, fs, google_drive, s3 and webdav"
+                );
                 return Err(ConfigError::new("id", reason));
             }
         };
@@ -192,6 +193,13 @@ mod tests {
             ("webdav", json!({"endpoint": "http://x", "password": "hunter2"}), "config.username"),
             (
                 "webdav",
+                json!({"endpoint": "http://x", "username": "a:b", "password": "hunter2"}),
+                "config.username",
+            ),
+            ("webdav", json!({"endpoint": "http://x", "conditionalWrites": 1}), "config.conditionalWrites"),
+            ("webdav", json!({"endpoint": "http://x/%FF", "token": "hunter2"}), "config.endpoint"),
+            (
+                "webdav",
                 json!({"endpoint": "http://x", "username": "u", "password": "hunter2", "token": "t"}),
                 "config.token",
             ),
@@ -207,7 +215,7 @@ mod tests {
             assert_eq!(refused(id, &config), field, "{id} {config}");
         }
         let unknown = ObjectStore::new("s4", &json!({})).unwrap_err().to_string();
-        assert!(unknown.contains("google_drive") && !unknown.contains("webdav"), "{unknown}");
+        assert!(IDS.iter().all(|id| unknown.contains(id)), "{unknown}");
     }
 
     #[test]

@@ -24,7 +24,10 @@ pub(super) fn read(fields: &mut Fields, common: Common) -> Result<ObjectStore, C
     let traits = Traits {
         prefixes: true,
         conditional_writes: fields.flag("conditionalWrites", true)?,
+        conditions_overlooked: false,
         listing_has_attributes: true,
+        exclusive_directories: false,
+        unmovable: &[],
     };
     let mut builder = S3::default()
         .bucket(&bucket)

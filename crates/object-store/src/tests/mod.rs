@@ -1,6 +1,7 @@
 //! What the file system promises, over a store in memory, a directory, and servers that lie and die.
 
 mod contents;
+mod fake_dav;
 mod fake_drive;
 mod fake_s3;
 mod faults;
@@ -19,10 +20,16 @@ use tempfile::TempDir;
 use crate::mount::{StoreOptions, mount};
 use crate::remote::Traits;
 
-pub(super) const PREFIXES: Traits =
-    Traits { prefixes: true, conditional_writes: true, listing_has_attributes: true };
+pub(super) const PREFIXES: Traits = Traits {
+    prefixes: true,
+    conditional_writes: true,
+    conditions_overlooked: false,
+    listing_has_attributes: true,
+    exclusive_directories: false,
+    unmovable: &[],
+};
 pub(super) const DIRECTORIES: Traits =
-    Traits { prefixes: false, conditional_writes: false, listing_has_attributes: false };
+    Traits { prefixes: false, conditional_writes: false, listing_has_attributes: false, ..PREFIXES };
 
 /// A mount, by path.
 pub(super) struct Mounted {
