@@ -46,6 +46,11 @@ impl Server {
     /// Starts what `command` gives for a port and the folder, and waits until it listens.
     pub(crate) fn start(command: impl Fn(u16, &TempDir) -> Command) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Server::start_at(port, command)
+    }
+
+    /// The same at a port that was its own before.
+    pub(crate) fn start_at(port: u16, command: impl Fn(u16, &TempDir) -> Command) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
         let mut command = command(port, &folder);

@@ -116,8 +116,8 @@ impl RootLowerInput {
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MountPlugin {
-    /// `memory`, `host_dir`, `fs` (config `{root}`: the same by another name), or an object store: `s3`, `google_drive`, whose
-    /// fields are in `docs/object-stores.md`.
+    /// `memory`, `host_dir`, `fs` (config `{root}`: the same by another name), or an object store: `s3`, `google_drive`,
+    /// `webdav`, whose fields are in `docs/object-stores.md`.
     pub id: String,
     /// Its configuration. `memory`: `{sizeBytes, inodes, mode, uid, gid}`, the last three those of its root. `host_dir`:
     /// `{hostPath, readOnly, uid, gid}`, the last two those of all it holds, as programs see it. All but `hostPath` may be left out: limits

@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
 /// The source of a plugin mount and whether its own configuration makes it read-only; `at` is where the plugin stands.
 pub(crate) fn plugin_source(at: &str, plugin: MountPlugin) -> Result<(MountSource, bool)> {
     let config = format!("{at}.config");
-    if ["fs", "google_drive", "s3"].contains(&plugin.id.as_str()) {
+    if ["fs", "google_drive", "s3", "webdav"].contains(&plugin.id.as_str()) {
         // The sidecar knows their fields.
         let fields = if plugin.config.is_null() { Value::Object(Map::new()) } else { plugin.config };
         return Ok((MountSource::Plugin { id: plugin.id, config: JsonText::new(&fields) }, false));
@@ -106,7 +106,7 @@ pub(crate) fn plugin_source(at: &str, plugin: MountPlugin) -> Result<(MountSourc
         }
         id => {
             let reason =
-                format!("unknown plugin {id:?}; there are memory, host_dir, fs, google_drive and s3");
+                format!("unknown plugin {id:?}; there are memory, host_dir, fs, google_drive, s3 and webdav");
             Err(Error::config(format!("{at}.id"), reason))
         }
     }
