@@ -70,6 +70,33 @@ pub const LOCK_NB: u32 = 4;
 /// `flock`: unlock.
 pub const LOCK_UN: u32 = 8;
 
+/// `record_lock`: which lock of another owner is in the way of this one.
+pub const F_GETLK: u32 = 5;
+/// `record_lock`: lock or unlock without waiting. The commands and types are those of Linux.
+pub const F_SETLK: u32 = 6;
+/// `record_lock`: the same, waiting.
+pub const F_SETLKW: u32 = 7;
+/// As [`F_GETLK`], for a lock that belongs to the open file description and not to the process.
+pub const F_OFD_GETLK: u32 = 36;
+/// As [`F_SETLK`], for the open file description.
+pub const F_OFD_SETLK: u32 = 37;
+/// As [`F_SETLKW`], for the open file description.
+pub const F_OFD_SETLKW: u32 = 38;
+
+/// Type of a [`RecordLock`](crate::layout::RecordLock): shared.
+pub const F_RDLCK: u32 = 0;
+/// Type of a record lock: exclusive.
+pub const F_WRLCK: u32 = 1;
+/// Type of a record lock: none.
+pub const F_UNLCK: u32 = 2;
+
+/// `record_lock`: from the start of the file.
+pub const SEEK_SET: u32 = 0;
+/// `record_lock`: from the offset of the descriptor.
+pub const SEEK_CUR: u32 = 1;
+/// `record_lock`: from the end of the file.
+pub const SEEK_END: u32 = 2;
+
 /// `utimens`: leave this time as it is (in the nanosecond field).
 pub const UTIME_OMIT: i64 = -2;
 /// `utimens`: set this time to now (in the nanosecond field).

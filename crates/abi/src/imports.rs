@@ -83,6 +83,9 @@ macro_rules! agentos_v1 {
             fcntl(fd: i32, cmd: i32, arg: i32, out: i32) -> i32;
             // wait.
             flock(fd: i32, op: i32) -> i32;
+            // wait (F_SETLKW, F_OFD_SETLKW). `cmd`: F_GETLK, F_SETLK, F_SETLKW or their F_OFD_ kin; `lock` points to a RecordLock,
+            // which the commands that ask replace. EAGAIN, EDEADLK, EBADF (mode), EINVAL, EOVERFLOW (range), ENOLCK.
+            record_lock(fd: i32, cmd: i32, lock: i32) -> i32;
             // 0 if a terminal, else ENOTTY or EBADF.
             isatty(fd: i32) -> i32;
             // wait (FIFO). O_* flags and a mode that the umask applies to. Stores the descriptor.
@@ -131,6 +134,10 @@ macro_rules! agentos_v1 {
             mkdir(dirfd: i32, path: i32, path_len: i32, mode: i32) -> i32;
             // Stores a StatFs.
             statfs(path: i32, path_len: i32, out: i32) -> i32;
+            // wait. What was written anywhere in the machine is on stable storage, where there is any. Never fails.
+            sync() -> i32;
+            // wait. The same for the file system that `fd` is in. EIO, ENOSPC.
+            syncfs(fd: i32) -> i32;
             // Nanoseconds may be UTIME_OMIT or UTIME_NOW.
             utimens(dirfd: i32, path: i32, path_len: i32, atime: i64, atime_nsec: i64, mtime: i64, mtime_nsec: i64, flags: i32) -> i32;
 

@@ -90,6 +90,22 @@ layout! {
 }
 
 layout! {
+    /// What `record_lock` reads, and stores for the commands that ask: `struct flock` of fcntl(2).
+    RecordLock, RECORD_LOCK_SIZE = 32 {
+        /// `F_RDLCK`, `F_WRLCK` or `F_UNLCK`.
+        kind: u32 = 0,
+        /// `SEEK_SET`, `SEEK_CUR` or `SEEK_END`: what `start` counts from.
+        whence: u32 = 4,
+        /// First byte.
+        start: i64 = 8,
+        /// Bytes; 0: to the end, however far that goes; negative: those before `start`.
+        len: i64 = 16,
+        /// Who holds it, when asked; -1 is an open file description.
+        pid: i32 = 24,
+    }
+}
+
+layout! {
     /// What `statfs` stores.
     StatFs, STATFS_SIZE = 64 {
         /// Bytes of a block.

@@ -9,7 +9,7 @@ use agentos_vfs::{Access, InodePin, Listing, Location, NameBuf, Namespace, OpenF
 use parking_lot::Mutex;
 
 use crate::device::Device;
-use crate::lock::FileLock;
+use crate::lock::HeldLocks;
 use crate::memory::Held;
 use crate::tty::{PtyMaster, PtySlave};
 use crate::{Errno, HostStream, Interest, PipeReader, PipeWriter};
@@ -69,7 +69,7 @@ pub struct Description {
     /// The offset. Held during a read or write, so that processes that share it never read the same bytes.
     pub(crate) offset: tokio::sync::Mutex<u64>,
     entry: Option<(Location, NameBuf)>,
-    pub(crate) lock: Mutex<Option<FileLock>>,
+    pub(crate) locks: Mutex<HeldLocks>,
 }
 
 impl Description {
@@ -83,7 +83,7 @@ impl Description {
             flags: AtomicU32::new(flags & (O_APPEND | O_NONBLOCK | O_SYNC)),
             offset: tokio::sync::Mutex::new(0),
             entry,
-            lock: Mutex::new(None),
+            locks: Mutex::default(),
         })
     }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::cpu::{CpuAccount, CpuLimits};
 use crate::fd_table::FdTable;
-use crate::lock::LockTable;
+use crate::lock::{LockTable, RecordTable};
 use crate::memory::MemoryLimit;
 use crate::permissions::{Gate, Guarded};
 use crate::process::{Image, NewProcess, WorkingDirectory};
@@ -61,6 +61,7 @@ pub struct Kernel {
     pub(crate) listings: Arc<MemoryAccount>,
     pub(crate) table: Mutex<Table>,
     pub(crate) locks: Arc<LockTable>,
+    pub(crate) records: Arc<RecordTable>,
     pub(crate) pipes: Arc<AtomicU32>,
     pub(crate) pipe_warning: Warning,
     /// Of the arguments and environment of one program.
@@ -138,6 +139,7 @@ impl Kernel {
             listings: Arc::new(MemoryAccount::new(LISTING_BYTES)),
             table: Mutex::new(table),
             locks: Arc::default(),
+            records: Arc::default(),
             pipes: Arc::default(),
             pipe_warning,
             argv_warning,

@@ -39,6 +39,7 @@ pub use fd_table::{Fd, FdEntry, FdTable};
 pub use interrupt::Interrupt;
 pub use kernel::{ChildSpec, HostSpawn, Kernel, KernelConfig, RELEASE, VERSION};
 pub use limits::Limits;
+pub use lock::RECORD_LOCKS;
 pub use memory::{Held, MemoryAccount};
 pub use notice::{Notice, Observer};
 pub use pipe::{Pipe, PipeReader, PipeWriter};

@@ -131,6 +131,8 @@ pub struct Process {
     interrupt: Waiters,
     pub(crate) children_changed: Waiters,
     pub(crate) execed: AtomicBool,
+    /// It locked records once: what it closes may have to be unlocked.
+    pub(crate) locked_records: AtomicBool,
     started: Duration,
     cpu_ns: AtomicU64,
     pub(crate) children_cpu_ns: AtomicU64,
@@ -217,6 +219,7 @@ impl Process {
             interrupt: Waiters::new(),
             children_changed: Waiters::new(),
             execed: AtomicBool::new(false),
+            locked_records: AtomicBool::new(false),
             started: new.started,
             cpu_ns: AtomicU64::new(0),
             children_cpu_ns: AtomicU64::new(0),

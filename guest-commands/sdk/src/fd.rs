@@ -3,9 +3,11 @@
 use crate::sys;
 use agentos_abi::fd::{AT_FDCWD, CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL};
 pub use agentos_abi::fd::{
-    O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR,
-    O_TRUNC, O_WRONLY,
+    F_GETLK, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, O_APPEND,
+    O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOCTTY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC,
+    O_WRONLY,
 };
+pub use agentos_abi::layout::RecordLock;
 use std::ffi::OsStr;
 use std::io::{self, SeekFrom};
 
@@ -241,6 +243,29 @@ pub fn flock(fd: u32, op: u32) -> io::Result<()> {
     sys::flock(fd, op)
 }
 
+/// Asks for, takes or gives up a record lock with the `F_*` numbers of fcntl(2); `EINTR` may end a wait. What comes back is the
+/// lock in the way for the commands that ask, with the type `F_UNLCK` if there is none; else what was given.
+///
+/// # Errors
+/// `EAGAIN`: locked by another, without waiting. `EDEADLK`: the wait would have no end. `EBADF`: not open for this. `EINVAL`,
+/// `EOVERFLOW`: no such range.
+pub fn record_lock(fd: u32, cmd: u32, lock: &RecordLock) -> io::Result<RecordLock> {
+    sys::record_lock(fd, cmd, lock)
+}
+
+/// Waits until all that was written anywhere is kept, as sync(2).
+pub fn sync_all() {
+    sys::sync_all();
+}
+
+/// Waits until all that was written to the file system of `fd` is kept, as syncfs(2).
+///
+/// # Errors
+/// `EIO`, `ENOSPC`: something could not be written.
+pub fn syncfs(fd: u32) -> io::Result<()> {
+    sys::syncfs(fd)
+}
+
 /// The open descriptors, in order.
 ///
 /// # Errors
@@ -252,6 +277,24 @@ pub fn list_fds() -> io::Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn record_locks_and_syncs() {
+        let folder = std::env::temp_dir().join(format!("agentos-fd-{}", std::process::id()));
+        let file = || Owned::from_raw(open(&folder, O_RDWR | O_CREAT | O_CLOEXEC, 0o600).unwrap());
+        let (a, b) = (file(), file());
+        std::fs::remove_file(&folder).unwrap();
+        let lock = RecordLock { kind: F_WRLCK, start: 10, len: 5, ..RecordLock::default() };
+        assert_eq!(record_lock(a.raw(), F_OFD_SETLK, &lock).unwrap(), lock);
+        let refused = record_lock(b.raw(), F_OFD_SETLK, &RecordLock { kind: F_RDLCK, ..lock });
+        assert_eq!(crate::errno_of(&refused.unwrap_err()), Some(crate::Errno::EAGAIN));
+        let asked = RecordLock { kind: F_RDLCK, start: 0, len: 0, ..lock };
+        assert_eq!(record_lock(b.raw(), F_OFD_GETLK, &asked).unwrap(), RecordLock { pid: -1, ..lock });
+        record_lock(a.raw(), F_OFD_SETLK, &RecordLock { kind: F_UNLCK, ..lock }).unwrap();
+        assert_eq!(record_lock(b.raw(), F_GETLK, &asked).unwrap().kind, F_UNLCK);
+        syncfs(b.raw()).unwrap();
+        sync(b.raw(), true).unwrap();
+    }
 
     #[test]
     fn dup_flags_and_pipe() {

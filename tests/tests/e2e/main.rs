@@ -17,6 +17,7 @@ mod test_isolation;
 mod test_layers;
 mod test_limits;
 mod test_limits_named;
+mod test_locks;
 mod test_mount_layers;
 mod test_mount_rules;
 mod test_mounts;

@@ -190,18 +190,21 @@ fn what_a_guest_synced_outlives_the_sidecar() {
     watched(async || {
         let scratch = tempfile::tempdir().unwrap();
         for persistence in [directory(scratch.path()), sqlite(scratch.path())] {
-            for round in 0..4 {
+            for round in 0..6 {
                 let sidecar = Sidecar::start().await;
                 let os = on(&sidecar, kept(persistence.clone())).await.unwrap();
                 let there = sh(&os, "cat log 2>/dev/null; ls").await.stdout;
                 let lines: String = (0..round).map(|n| format!("round {n}\n")).collect();
                 assert!(there.starts_with(&lines), "round {round} of {persistence:?}: {there}");
                 assert_eq!(there.contains("dir"), round > 0, "{there}");
-                // By fsync of a file, of a directory, and of an open file.
+                // By fsync of a file, of a directory and of an open file, by syncfs, and by sync.
                 let line = format!("echo round {round} >> log; ");
                 let synced = match round {
                     0 => "mkdir dir; sync log",
                     1 => "sync dir",
+                    2 => "sync -f .",
+                    3 => "sync",
+                    4 => "sync -d log",
                     _ => "dd if=/dev/zero of=dir/zeros bs=1 count=1 conv=fsync 2>/dev/null",
                 };
                 assert_eq!(sh(&os, &(line + synced)).await.exit_code, 0);

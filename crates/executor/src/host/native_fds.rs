@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use agentos_abi::MODULE;
 use agentos_abi::fd::{AT_FDCWD, CLOEXEC, O_CLOEXEC};
+use agentos_abi::layout::{RECORD_LOCK_SIZE, RecordLock};
 use agentos_kernel::sys::At;
 use agentos_kernel::{Errno, FileKind, Result};
 use wasmtime::{Caller, Linker};
 
 use super::{fd_number, quick, waiting};
 use crate::guest::{Guest, parts};
-use crate::memory::{bytes, put_u32};
+use crate::memory::{bytes, bytes_mut, put, put_u32};
 
 pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     quick!(linker, MODULE, pipe(flags: i32, out: i32));
@@ -18,6 +19,7 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(linker, MODULE, dup2(fd: i32, to: i32, flags: i32));
     quick!(linker, MODULE, fcntl(fd: i32, cmd: i32, arg: i32, out: i32));
     waiting!(linker, MODULE, flock(fd: i32, op: i32));
+    waiting!(linker, MODULE, record_lock(fd: i32, cmd: i32, lock: i32));
     waiting!(linker, MODULE, open(dirfd: i32, path: i32, len: i32, flags: i32, mode: i32, out: i32));
     quick!(linker, MODULE, list_fds(buffer: i32, capacity: i32, out_len: i32));
     Ok(())
@@ -58,6 +60,20 @@ async fn flock(caller: &mut Caller<'_, Guest>, fd: i32, op: i32) -> Result<()> {
     let guest = caller.data();
     let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
     kernel.flock(&process, fd_number(fd)?, op.cast_unsigned()).await
+}
+
+async fn record_lock(caller: &mut Caller<'_, Guest>, fd: i32, cmd: i32, lock: i32) -> Result<()> {
+    let (memory, guest) = parts(caller)?;
+    let mut raw = [0; RECORD_LOCK_SIZE];
+    raw.copy_from_slice(bytes_mut(memory, lock, RECORD_LOCK_SIZE)?);
+    let (kernel, process) = (Arc::clone(&guest.machine.kernel), Arc::clone(&guest.process));
+    let asked = RecordLock::decode(&raw);
+    let told = kernel.record_lock(&process, fd_number(fd)?, cmd.cast_unsigned(), asked).await?;
+    if told == asked {
+        return Ok(());
+    }
+    let (memory, _) = parts(caller)?;
+    put(memory, lock, &told.encode())
 }
 
 /// The start of a relative path: the working directory, or an open directory.

@@ -26,6 +26,8 @@ pub(super) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     waiting!(linker, MODULE, mkfifo(dirfd: i32, path: i32, len: i32, mode: i32));
     waiting!(linker, MODULE, mkdir(dirfd: i32, path: i32, len: i32, mode: i32));
     waiting!(linker, MODULE, statfs(path: i32, len: i32, out: i32));
+    waiting!(linker, MODULE, sync());
+    waiting!(linker, MODULE, syncfs(fd: i32));
     waiting!(linker, MODULE, utimens(dirfd: i32, path: i32, len: i32, atime: i64, atime_nsec: i64, mtime: i64, mtime_nsec: i64, flags: i32));
     Ok(())
 }
@@ -97,6 +99,18 @@ async fn stat(
     };
     let (memory, _) = parts(caller)?;
     put(memory, out, &encode(dev, &attr).encode())
+}
+
+async fn sync(caller: &mut Caller<'_, Guest>) -> Result<()> {
+    let kernel = Arc::clone(&caller.data().machine.kernel);
+    kernel.sync().await;
+    Ok(())
+}
+
+async fn syncfs(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {
+    let guest = caller.data();
+    let (file, kernel) = (guest.file(fd)?, Arc::clone(&guest.machine.kernel));
+    kernel.syncfs(&file).await
 }
 
 async fn chmod(

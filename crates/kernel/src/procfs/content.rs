@@ -17,7 +17,7 @@ const PAGE: u64 = 4096;
 
 pub(super) async fn of(kernel: &Kernel, node: Node) -> Result<Vec<u8>> {
     match node {
-        Node::Machine(machine) => Ok(of_machine(kernel, machine)),
+        Node::Machine(machine) => of_machine(kernel, machine),
         Node::Sys(file) if !file.is_directory() => Ok(of_sys(kernel, file)),
         Node::OfProcess(pid, file) => {
             let info = kernel.process_info(pid).await.ok_or(Errno::ENOENT)?;

@@ -7,17 +7,18 @@ use std::time::Duration;
 use super::content::ticks;
 use super::node::{Machine, Sys};
 use crate::table::PID_MAX;
-use crate::{Kernel, Pid, RELEASE, VERSION};
+use crate::{Kernel, Pid, RELEASE, Result, VERSION};
 
 pub(super) fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-pub(super) fn of_machine(kernel: &Kernel, machine: Machine) -> Vec<u8> {
-    match machine {
+pub(super) fn of_machine(kernel: &Kernel, machine: Machine) -> Result<Vec<u8>> {
+    Ok(match machine {
         Machine::CpuInfo => cpuinfo(),
         Machine::FileSystems => b"nodev\tproc\nnodev\ttmpfs\nnodev\tdevpts\nnodev\toverlay\n".to_vec(),
         Machine::LoadAvg => loadavg(kernel).into_bytes(),
+        Machine::Locks => super::locks::locks(kernel)?,
         Machine::MemInfo => meminfo(kernel).into_bytes(),
         Machine::Mounts => mounts(kernel),
         Machine::Stat => stat(kernel).into_bytes(),
@@ -28,7 +29,7 @@ pub(super) fn of_machine(kernel: &Kernel, machine: Machine) -> Vec<u8> {
             format!("{:.2} {:.2}\n", up.as_secs_f64(), idle.as_secs_f64()).into_bytes()
         }
         Machine::Version => format!("Linux version {RELEASE} (agentos@agentos) {VERSION}\n").into_bytes(),
-    }
+    })
 }
 
 pub(super) fn of_sys(kernel: &Kernel, file: Sys) -> Vec<u8> {

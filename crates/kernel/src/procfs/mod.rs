@@ -1,6 +1,7 @@
 //! `/proc`: processes and the machine as files. Everything is made when it is read; nothing can be written.
 
 mod content;
+mod locks;
 mod machine;
 mod node;
 

@@ -10,6 +10,7 @@ pub(super) enum Machine {
     CpuInfo,
     FileSystems,
     LoadAvg,
+    Locks,
     MemInfo,
     Mounts,
     Stat,
@@ -19,10 +20,11 @@ pub(super) enum Machine {
 }
 
 impl Machine {
-    pub(super) const ALL: [Machine; 9] = [
+    pub(super) const ALL: [Machine; 10] = [
         Machine::CpuInfo,
         Machine::FileSystems,
         Machine::LoadAvg,
+        Machine::Locks,
         Machine::MemInfo,
         Machine::Mounts,
         Machine::Stat,
@@ -36,6 +38,7 @@ impl Machine {
             Machine::CpuInfo => "cpuinfo",
             Machine::FileSystems => "filesystems",
             Machine::LoadAvg => "loadavg",
+            Machine::Locks => "locks",
             Machine::MemInfo => "meminfo",
             Machine::Mounts => "mounts",
             Machine::Stat => "stat",

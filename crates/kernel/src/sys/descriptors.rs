@@ -1,20 +1,17 @@
-//! dup, close, fcntl and flock.
+//! dup, close and fcntl; its locks are in `locks`.
 
 use std::sync::Arc;
-use std::task::Poll;
 
-use agentos_abi::fd::{
-    CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_RDONLY, O_RDWR,
-    O_WRONLY,
-};
+use agentos_abi::fd::{CLOEXEC, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_RDONLY, O_RDWR, O_WRONLY};
 
-use crate::description::FileKind;
+use crate::fd_table::FdEntry;
 use crate::{Errno, Fd, Kernel, Process, Result};
 
 impl Kernel {
     /// close(2). EBADF.
     pub fn close(&self, process: &Process, fd: Fd) -> Result<()> {
         let closed = process.fds.lock().remove(fd)?;
+        self.unlock_closed(process, &closed.description);
         // Dropped here, without the lock: the last close of a pipe end wakes others.
         drop(closed);
         Ok(())
@@ -24,7 +21,10 @@ impl Kernel {
     /// descriptor is free whatever comes.
     pub async fn close_and_flush(&self, process: &Process, fd: Fd) -> Result<()> {
         let closed = process.fds.lock().remove(fd)?;
-        closed.description.flush().await
+        let flushed = closed.description.flush().await;
+        // Not before: who locks it next is to see what was written.
+        self.unlock_closed(process, &closed.description);
+        flushed
     }
 
     /// Waits for what file systems keep of the files of a process until they are closed, before it ends. Errors are lost, as
@@ -49,23 +49,26 @@ impl Kernel {
     /// dup2(2) as a program calls it: it waits for what the file system of `to` keeps until that is closed. An error of this
     /// is lost, as POSIX has it.
     pub async fn dup2_and_flush(&self, process: &Process, fd: Fd, to: Fd, cloexec: bool) -> Result<()> {
-        let replaced = process.fds.lock().get(to).ok().filter(|file| file.writes_back()).cloned();
-        self.dup2(process, fd, to, cloexec)?;
-        if let Some(replaced) = replaced {
-            let _ = replaced.flush().await;
+        if let Some(replaced) = self.replace(process, fd, to, cloexec)? {
+            let _ = replaced.description.flush().await;
+            self.unlock_closed(process, &replaced.description);
         }
         Ok(())
     }
 
     /// dup2(2): `to` is closed first. Nothing happens when both are the same number. EBADF.
     pub fn dup2(&self, process: &Process, fd: Fd, to: Fd, cloexec: bool) -> Result<()> {
-        let closed = {
-            let mut fds = process.fds.lock();
-            let description = Arc::clone(fds.get(fd)?);
-            if fd == to { None } else { fds.insert_at(to, description, cloexec)? }
-        };
-        drop(closed);
+        if let Some(closed) = self.replace(process, fd, to, cloexec)? {
+            self.unlock_closed(process, &closed.description);
+        }
         Ok(())
+    }
+
+    /// Makes `to` the same as `fd`, and returns what it was.
+    fn replace(&self, process: &Process, fd: Fd, to: Fd, cloexec: bool) -> Result<Option<FdEntry>> {
+        let mut fds = process.fds.lock();
+        let description = Arc::clone(fds.get(fd)?);
+        if fd == to { Ok(None) } else { fds.insert_at(to, description, cloexec) }
     }
 
     /// fcntl(2): the commands of `agentos_abi::fd`. EBADF, EINVAL.
@@ -90,60 +93,5 @@ impl Kernel {
             }
             _ => Err(Errno::EINVAL),
         }
-    }
-
-    /// Files that are locked.
-    #[must_use]
-    pub fn lock_count(&self) -> usize {
-        self.locks.len()
-    }
-
-    /// flock(2). EBADF, EINVAL, EAGAIN with `LOCK_NB`, EINTR. ENOLCK on what has no inode.
-    pub async fn flock(&self, process: &Process, fd: Fd, op: u32) -> Result<()> {
-        let file = self.description(process, fd)?;
-        let FileKind::Regular { location, .. } = file.kind() else {
-            return match file.location() {
-                Some(location) => self.flock_at(process, &file, (location.mount.id, location.ino), op).await,
-                None => Err(Errno::ENOLCK),
-            };
-        };
-        self.flock_at(process, &file, (location.mount.id, location.ino), op).await
-    }
-
-    async fn flock_at(
-        &self,
-        process: &Process,
-        file: &crate::Description,
-        id: crate::lock::FileId,
-        op: u32,
-    ) -> Result<()> {
-        let exclusive = match op & !LOCK_NB {
-            LOCK_SH => false,
-            LOCK_EX => true,
-            LOCK_UN => {
-                let released = file.lock.lock().take();
-                drop(released);
-                return Ok(());
-            }
-            _ => return Err(Errno::EINVAL),
-        };
-        // A conversion gives the old lock up first, as Linux does.
-        let released = file.lock.lock().take();
-        drop(released);
-        let lock = if op & LOCK_NB != 0 {
-            self.locks.try_lock(id, exclusive)?
-        } else {
-            process
-                .interruptible(
-                    |cx| match self.locks.poll_lock(cx, id, exclusive) {
-                        Poll::Ready(done) => Poll::Ready(done),
-                        Poll::Pending => Poll::Pending,
-                    },
-                    |waker| self.locks.leave(waker),
-                )
-                .await?
-        };
-        *file.lock.lock() = Some(lock);
-        Ok(())
     }
 }

@@ -352,6 +352,28 @@ impl Kernel {
         }
     }
 
+    /// sync(2): every mounted file system that can be written brings what it has to stable storage, all at the same time. As
+    /// in Linux nobody is told what failed: fsync(2) and syncfs(2) tell it.
+    pub async fn sync(&self) {
+        let mounts = self.namespace.list();
+        let writable = mounts.iter().filter(|mount| !mount.is_read_only());
+        let mut syncs: Vec<_> =
+            writable.map(|mount| Box::pin(async { mount.fs.sync().await.is_ok() })).collect();
+        std::future::poll_fn(|cx| {
+            syncs.retain_mut(|sync| sync.as_mut().poll(cx).is_pending());
+            if syncs.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// syncfs(2): the file system that a file is in. What is in none has nothing to wait for.
+    pub async fn syncfs(&self, file: &Description) -> Result<()> {
+        match file.location() {
+            Some(location) if !location.mount.is_read_only() => location.mount.fs.sync().await,
+            _ => Ok(()),
+        }
+    }
+
     /// Makes sure that the file is at least `offset + len` long. EBADF, ENODEV.
     pub async fn allocate(&self, process: &Process, file: &Description, offset: u64, len: u64) -> Result<()> {
         if !file.access().write {

@@ -4,6 +4,7 @@ mod attributes;
 mod descriptors;
 mod directories;
 mod io;
+mod locks;
 mod mounts;
 mod names;
 mod open;

@@ -54,6 +54,7 @@ impl Kernel {
     pub fn exit(&self, process: &Process, status: WaitStatus) {
         // Dropping descriptions wakes others; no lock of ours may be held meanwhile.
         let files = process.fds.lock().take_all();
+        self.unlock_records(process);
         drop(files);
         process.stop_alarm();
         // Whoever still asks for an ended process must not keep a mount busy or an environment in memory.
@@ -316,6 +317,9 @@ impl Kernel {
             *fds = kept;
             closed
         };
+        for entry in closed.iter().flatten().filter(|entry| entry.cloexec) {
+            self.unlock_closed(process, &entry.description);
+        }
         drop(closed);
         let orphaned = self.loses_stops(process);
         let acted = process.with_signals(|s| s.on_exec(orphaned));

@@ -9,6 +9,7 @@ mod limits;
 mod races;
 mod rlimits;
 mod stress;
+mod syncs;
 mod terminals;
 
 use std::sync::Arc;

@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use agentos_abi::fd::{LOCK_EX, LOCK_NB, LOCK_SH, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY};
+use agentos_abi::fd::{
+    F_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB,
+    LOCK_SH, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY,
+};
+use agentos_abi::layout::RecordLock;
 use agentos_abi::process::{PGID_INHERIT, PGID_NEW, WCONTINUED, WNOHANG, WUNTRACED};
 use agentos_abi::tty::TCSAFLUSH;
 use agentos_kernel::process::Image;
@@ -190,11 +194,18 @@ impl World {
         let fd = self.random.pick(&numbers).unwrap_or(Fd(0));
         let file = kernel.description(&process, fd);
         let signal = self.random.pick(Signal::ALL).unwrap();
-        match self.random.below(34) {
+        match self.random.below(36) {
             28..=30 => self.on_file(&process),
             31 => {
                 const LOCKS: [u32; 3] = [LOCK_SH | LOCK_NB, LOCK_EX | LOCK_NB, LOCK_EX];
                 attempt(kernel.flock(&process, fd, LOCKS[self.random.below(3)]));
+            }
+            34..=35 => {
+                const COMMANDS: [u32; 5] = [F_GETLK, F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW];
+                let (start, len) = (self.random.below(8) as i64, self.random.below(8) as i64);
+                let kind = [F_RDLCK, F_WRLCK, F_WRLCK, F_UNLCK][self.random.below(4)];
+                let lock = RecordLock { kind, start, len, ..RecordLock::default() };
+                attempt(kernel.record_lock(&process, fd, COMMANDS[self.random.below(5)], lock));
             }
             32 => match attempt(kernel.watch(&kernel.host(), At::Cwd(b"/tmp"), true)) {
                 Some(Ok(watch)) => self.watches.push(watch),
@@ -332,6 +343,7 @@ async fn nothing_is_left_behind() {
         }
         assert_eq!(world.tree.usage(), world.at_start, "seed {seed}: files");
         assert_eq!(kernel.lock_count(), 0, "seed {seed}: locks");
+        assert_eq!(kernel.record_lock_count(), (0, 0), "seed {seed}: records");
         let all: Vec<_> = (0..WATCHES)
             .filter_map(|_| attempt(kernel.watch(&kernel.host(), At::Cwd(b"/tmp"), false))?.ok())
             .collect();

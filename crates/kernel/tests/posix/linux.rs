@@ -4,9 +4,15 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use agentos_abi::fd::{O_APPEND, R_OK, W_OK, X_OK};
 use agentos_vfs::{Attr, Errno, FileType, NewKind, RenameFlags, SetTime, Timespec};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use rustix::fs::{
     self, AtFlags, CWD, Dev, FlockOperation, Mode, OFlags, SeekFrom, Stat, Timestamps, UTIME_NOW, UTIME_OMIT,
 };
@@ -17,29 +23,42 @@ use tempfile::TempDir;
 
 use crate::backends::Place;
 use crate::language::Case;
-use crate::system::{Actor, Flags, From, Lock, Result, System, Target};
+use crate::system::{Actor, Asked, Flags, From, Lock, Locked, Record, Result, System, Target};
+
+/// A call that has not returned by then waits.
+const SOON: Duration = Duration::from_millis(40);
+/// No call waits so long.
+const LONGEST: Duration = Duration::from_secs(30);
 
 pub struct Linux {
-    top: TempDir,
-    root: OwnedFd,
-    cwd: OwnedFd,
+    top: Arc<TempDir>,
+    root: Arc<OwnedFd>,
+    cwd: Arc<OwnedFd>,
     umask: u32,
     actor: Actor,
     superuser: bool,
     /// Whether this thread may mount, in a namespace of its own.
     mounts: bool,
     mounted: Vec<std::path::PathBuf>,
-    files: HashMap<String, OwnedFd>,
+    files: HashMap<String, Arc<OwnedFd>>,
+    others: HashMap<String, Other>,
 }
 
-fn directory(path: &std::path::Path) -> OwnedFd {
-    fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap()
+/// A process for locks: a thread with a table of descriptors of its own, by which Linux knows owners of record locks apart.
+struct Other {
+    commands: SyncSender<Vec<Vec<u8>>>,
+    answers: Receiver<Result<String>>,
+    thread: JoinHandle<()>,
+}
+
+fn directory(path: &std::path::Path) -> Arc<OwnedFd> {
+    Arc::new(fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap())
 }
 
 impl Linux {
     /// With `mounts` the calling thread has a namespace of its own: see [`own_mounts`].
     pub fn new(mounts: bool) -> Self {
-        let top = TempDir::new().unwrap();
+        let top = Arc::new(TempDir::new().unwrap());
         std::fs::set_permissions(top.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let superuser = rustix::process::geteuid().is_root();
         if superuser {
@@ -57,21 +76,47 @@ impl Linux {
             mounts,
             mounted: Vec::new(),
             files: HashMap::new(),
+            others: HashMap::new(),
+        }
+    }
+
+    /// What a process that this one makes begins with; see [`Linux::own`].
+    fn inherit(&self) -> Self {
+        Linux {
+            top: Arc::clone(&self.top),
+            root: Arc::clone(&self.root),
+            cwd: Arc::clone(&self.cwd),
+            umask: self.umask,
+            actor: self.actor.clone(),
+            superuser: self.superuser,
+            mounts: false,
+            mounted: Vec::new(),
+            files: self.files.clone(),
+            others: HashMap::new(),
+        }
+    }
+
+    /// Gives this thread descriptors of its own. Those that were shared stay what the other thread has, which waits meanwhile.
+    fn own(&mut self) {
+        own_descriptors();
+        for fd in [&mut self.root, &mut self.cwd].into_iter().chain(self.files.values_mut()) {
+            *fd = Arc::new(rustix::io::fcntl_dupfd_cloexec(&**fd, 0).unwrap());
         }
     }
 
     /// Makes a call as the actor of the case.
     fn call<T: Send>(&self, call: impl FnOnce() -> rustix::io::Result<T> + Send) -> Result<T> {
+        let Linux { root, cwd, umask, actor, superuser, .. } = self;
         let on_thread = || {
             own_thread();
-            if self.superuser {
-                rustix::process::fchdir(&self.root)?;
+            if *superuser {
+                rustix::process::fchdir(root)?;
                 rustix::process::chroot(".")?;
             }
-            rustix::process::fchdir(&self.cwd)?;
-            rustix::process::umask(Mode::from_raw_mode(self.umask));
-            if self.superuser {
-                give_up(&self.actor)?;
+            rustix::process::fchdir(cwd)?;
+            rustix::process::umask(Mode::from_raw_mode(*umask));
+            if *superuser {
+                give_up(actor)?;
             }
             Ok(call())
         };
@@ -91,6 +136,12 @@ fn own_thread() {
 }
 
 /// Gives this thread, and all that it starts, a table of mounts of its own; `false` where that is not allowed.
+/// From here on this thread has descriptors of its own. What is owned by others is not dropped on it.
+#[expect(deprecated, reason = "the other one is unsafe, since descriptors may be mistaken")]
+fn own_descriptors() {
+    rustix::thread::unshare(UnshareFlags::FILES).unwrap();
+}
+
 #[expect(deprecated, reason = "the other one is unsafe for the sake of flags that are not used here")]
 pub fn own_mounts() -> bool {
     use rustix::mount::{MountPropagationFlags, mount_change};
@@ -149,10 +200,10 @@ impl System for Linux {
     }
 
     fn chdir(&mut self, path: &[u8]) -> Result<()> {
-        self.cwd = self.call(|| {
+        self.cwd = Arc::new(self.call(|| {
             rustix::process::chdir(path)?;
             fs::open(".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        })?;
+        })?);
         Ok(())
     }
 
@@ -163,13 +214,13 @@ impl System for Linux {
     fn open(&mut self, handle: &str, path: &[u8], flags: Flags, mode: u32) -> Result<()> {
         let flags = OFlags::from_bits_retain(flags) | OFlags::CLOEXEC;
         let file = self.call(|| fs::open(path, flags, Mode::from_raw_mode(mode)))?;
-        self.files.insert(handle.to_owned(), file);
+        self.files.insert(handle.to_owned(), Arc::new(file));
         Ok(())
     }
 
     fn dup(&mut self, from: &str, to: &str) -> Result<()> {
         let file = rustix::io::fcntl_dupfd_cloexec(self.fd(from), 0).map_err(errno)?;
-        self.files.insert(to.to_owned(), file);
+        self.files.insert(to.to_owned(), Arc::new(file));
         Ok(())
     }
 
@@ -229,6 +280,81 @@ impl System for Linux {
         };
         fs::flock(self.fd(handle), operation).map_err(errno)
     }
+
+    fn record(&mut self, handle: &str, asked: Asked, lock: Record) -> Result<Locked> {
+        let kind = match lock.kind {
+            Some(false) => libc::F_RDLCK,
+            Some(true) => libc::F_WRLCK,
+            None => libc::F_UNLCK,
+        };
+        let whence = match lock.from {
+            From::Set => libc::SEEK_SET,
+            From::Current => libc::SEEK_CUR,
+            From::End => libc::SEEK_END,
+        };
+        let mut lock = libc::flock {
+            l_type: kind as i16,
+            l_whence: whence as i16,
+            l_start: lock.start,
+            l_len: lock.len,
+            l_pid: 0,
+        };
+        let argument = match asked {
+            Asked::Get => FcntlArg::F_GETLK(&mut lock),
+            Asked::Set => FcntlArg::F_SETLK(&lock),
+            Asked::OfDescription => FcntlArg::F_OFD_SETLK(&lock),
+            Asked::Wait => FcntlArg::F_SETLKW(&lock),
+        };
+        fcntl(self.fd(handle), argument).map_err(|error| errno(Raw::from_raw_os_error(error as i32)))?;
+        if asked != Asked::Get || i32::from(lock.l_type) == libc::F_UNLCK {
+            return Ok(Locked::Done);
+        }
+        let exclusive = i32::from(lock.l_type) == libc::F_WRLCK;
+        let holder = if lock.l_pid == -1 { "ofd" } else { "this process" }.to_owned();
+        Ok(Locked::By { exclusive, start: lock.l_start, len: lock.l_len, holder })
+    }
+
+    fn fork(&mut self, name: &str) {
+        let (commands, received) = sync_channel::<Vec<Vec<u8>>>(1);
+        let (answer, answers) = sync_channel(1);
+        let (ready, is_ready) = sync_channel(1);
+        let mut child = self.inherit();
+        let thread = std::thread::spawn(move || {
+            child.own();
+            ready.send(()).unwrap();
+            for command in received {
+                answer.send(crate::run::command(&mut child, &command)).unwrap();
+            }
+        });
+        is_ready.recv().unwrap();
+        self.others.insert(name.to_owned(), Other { commands, answers, thread });
+    }
+
+    fn within(&mut self, name: &str, command: &[Vec<u8>]) -> Result<String> {
+        let other = &self.others[name];
+        other.commands.send(command.to_vec()).unwrap();
+        match other.answers.recv_timeout(SOON) {
+            Ok(answer) => answer,
+            Err(_) if command[0] == b"lockw" => Ok("waits".to_owned()),
+            Err(_) => other.answers.recv_timeout(LONGEST).expect("a call hangs"),
+        }
+    }
+
+    fn answer(&mut self, name: &str) -> Result<String> {
+        self.others[name].answers.recv_timeout(LONGEST).expect("a call hangs")
+    }
+
+    fn end(&mut self, name: &str) {
+        let other = self.others.remove(name).unwrap();
+        drop(other.commands);
+        other.thread.join().unwrap();
+    }
+
+    fn exec(&mut self) {
+        panic!("the test itself would become another program");
+    }
+
+    fn close_on_exec(&mut self, _: &str) {}
 
     fn allocate(&mut self, handle: &str, offset: u64, len: u64) -> Result<()> {
         let fd = self.fd(handle);
@@ -425,6 +551,7 @@ fn errno(raw: Raw) -> Errno {
         (Raw::AGAIN, Errno::EAGAIN),
         (Raw::BADF, Errno::EBADF),
         (Raw::BUSY, Errno::EBUSY),
+        (Raw::DEADLK, Errno::EDEADLK),
         (Raw::EXIST, Errno::EEXIST),
         (Raw::FBIG, Errno::EFBIG),
         (Raw::INVAL, Errno::EINVAL),

@@ -1,28 +1,42 @@
 //! The system calls of our kernel, for one process whose user changes.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use agentos_abi::fd::{LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, O_APPEND};
+use agentos_abi::fd::{
+    F_GETLK, F_OFD_SETLK, F_RDLCK, F_SETLK, F_SETLKW, F_UNLCK, F_WRLCK, LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN,
+    O_APPEND, SEEK_CUR, SEEK_END, SEEK_SET,
+};
+use agentos_abi::layout::RecordLock;
 use agentos_kernel::process::Image;
 use agentos_kernel::sys::{At, Whence, Who};
 use agentos_kernel::{
-    Cred, Description, Errno, Fd, HostSpawn, HostStream, Kernel, KernelConfig, Limits, Process,
+    ChildSpec, Cred, Description, Errno, Fd, HostSpawn, HostStream, Kernel, KernelConfig, Limits, Process,
+    WaitStatus,
 };
 use agentos_vfs::{Attr, FileSystem, GuestPath, MountOptions, NewKind, RenameFlags, SetAttr, SetTime, Tree};
 use tokio::runtime::Runtime;
 
-use crate::system::{Actor, Flags, From, Lock, Result, System, Target};
+use crate::system::{Actor, Asked, Flags, From, Lock, Locked, Record, Result, System, Target};
 
 /// No call of a case waits; one that does is a failure, not a hang.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// A call that has not returned yet.
+type Waiting = Pin<Box<dyn Future<Output = Result<RecordLock>>>>;
+
 pub struct Ours {
     runtime: Runtime,
     kernel: Arc<Kernel>,
+    /// The process that makes the calls, its name and what it has open.
     process: Arc<Process>,
+    name: String,
     handles: HashMap<String, Fd>,
+    others: HashMap<String, (Arc<Process>, HashMap<String, Fd>)>,
+    waiting: HashMap<String, Waiting>,
 }
 
 /// A stream that is always at its end.
@@ -73,7 +87,15 @@ impl Ours {
             controlling: false,
         };
         let process = kernel.host_spawn(spawn).unwrap();
-        Ours { runtime, kernel, process, handles: HashMap::new() }
+        Ours {
+            runtime,
+            kernel,
+            process,
+            name: "first".to_owned(),
+            handles: HashMap::new(),
+            others: HashMap::new(),
+            waiting: HashMap::new(),
+        }
     }
 
     fn wait<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
@@ -192,6 +214,94 @@ impl System for Ours {
             Lock::Unlock => LOCK_UN,
         };
         self.wait(self.kernel.flock(&self.process, self.fd(handle), op))
+    }
+
+    fn record(&mut self, handle: &str, asked: Asked, lock: Record) -> Result<Locked> {
+        let command = match asked {
+            Asked::Get => F_GETLK,
+            Asked::Set => F_SETLK,
+            Asked::OfDescription => F_OFD_SETLK,
+            Asked::Wait => F_SETLKW,
+        };
+        let kind = match lock.kind {
+            Some(false) => F_RDLCK,
+            Some(true) => F_WRLCK,
+            None => F_UNLCK,
+        };
+        let whence = match lock.from {
+            From::Set => SEEK_SET,
+            From::Current => SEEK_CUR,
+            From::End => SEEK_END,
+        };
+        let lock = RecordLock { kind, whence, start: lock.start, len: lock.len, pid: 0 };
+        let (kernel, process, fd) = (Arc::clone(&self.kernel), Arc::clone(&self.process), self.fd(handle));
+        let mut call: Waiting =
+            Box::pin(async move { kernel.record_lock(&process, fd, command, lock).await });
+        let polled = self.runtime.block_on(std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))));
+        let told = match polled {
+            Poll::Ready(done) => done?,
+            Poll::Pending if asked == Asked::Wait => {
+                self.waiting.insert(self.name.clone(), call);
+                return Ok(Locked::Waits);
+            }
+            Poll::Pending => self.wait(call)?,
+        };
+        if asked != Asked::Get || told.kind == F_UNLCK {
+            return Ok(Locked::Done);
+        }
+        let held = |pid: u32| match self.others.iter().find(|(_, (process, _))| process.pid.0 == pid) {
+            Some((name, _)) => name.clone(),
+            None => "nobody".to_owned(),
+        };
+        let holder = u32::try_from(told.pid).map_or("ofd".to_owned(), held);
+        Ok(Locked::By { exclusive: told.kind == F_WRLCK, start: told.start, len: told.len, holder })
+    }
+
+    fn fork(&mut self, name: &str) {
+        let spec = ChildSpec {
+            fds: self.process.fds.lock().clone(),
+            image: None,
+            cwd: None,
+            pgid: agentos_abi::process::PGID_INHERIT,
+            setsid: false,
+            reset_signals: false,
+            foreground: false,
+        };
+        let child = self.kernel.spawn_child(&self.process, spec).unwrap();
+        self.others.insert(name.to_owned(), (child, self.handles.clone()));
+    }
+
+    fn within(&mut self, name: &str, command: &[Vec<u8>]) -> Result<String> {
+        let (process, handles) = self.others.remove(name).unwrap_or_else(|| panic!("no process {name}"));
+        let process = std::mem::replace(&mut self.process, process);
+        let handles = std::mem::replace(&mut self.handles, handles);
+        let before = std::mem::replace(&mut self.name, name.to_owned());
+        self.others.insert(before.clone(), (process, handles));
+        let answer = crate::run::command(self, command);
+        let (process, handles) = self.others.remove(&before).unwrap();
+        let process = std::mem::replace(&mut self.process, process);
+        let handles = std::mem::replace(&mut self.handles, handles);
+        self.others.insert(std::mem::replace(&mut self.name, before), (process, handles));
+        answer
+    }
+
+    fn answer(&mut self, name: &str) -> Result<String> {
+        let call = self.waiting.remove(name).unwrap_or_else(|| panic!("{name} does not wait"));
+        self.wait(call).map(|_| String::new())
+    }
+
+    fn end(&mut self, name: &str) {
+        self.waiting.remove(name);
+        let (process, _) = self.others.remove(name).unwrap();
+        self.kernel.exit(&process, WaitStatus::Exited(0));
+    }
+
+    fn exec(&mut self) {
+        self.kernel.exec(&self.process, Image::default()).unwrap();
+    }
+
+    fn close_on_exec(&mut self, handle: &str) {
+        self.process.fds.lock().set_cloexec(self.fd(handle), true).unwrap();
     }
 
     fn allocate(&mut self, handle: &str, offset: u64, len: u64) -> Result<()> {

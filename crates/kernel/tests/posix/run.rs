@@ -23,6 +23,13 @@
 //! | `access PATH rwx`, `statfs PATH` | |
 //! | `ls PATH` | names in order of their bytes; `-` for none |
 //! | `flock NAME sh\|ex\|un` | without waiting |
+//! | `lock NAME rd\|wr\|un START LEN [set\|cur\|end]` | F_SETLK; `ofd` is F_OFD_SETLK, `lockw` F_SETLKW |
+//! | `getlk NAME rd\|wr START LEN [set\|cur\|end]` | what is in the way, such as `wr 0 10`; `-` if nothing is |
+//! | `holder NAME rd\|wr START LEN` | the process that is in the way, or `ofd` |
+//! | `fork NAME` | a process of that name, with what is open here |
+//! | `in NAME COMMAND...` | does it in that process; `waits` if it waits, and then `answer NAME` is what became of it |
+//! | `end NAME` | that process ends |
+//! | `exec`, `cloexec NAME` | another program in this process; what that closes |
 //! | `moved TARGET COMMAND...` | which times of the target the command moved: some of `amc`, or `-` |
 //! | `same TARGET TARGET` | whether both are one inode |
 //! | `many DIR N`, `few DIR N` | makes or removes files `0` to `N - 1` in it |
@@ -45,7 +52,7 @@ use agentos_vfs::{Attr, Errno, FileType, NewKind, RenameFlags, SetTime, Timespec
 
 use crate::backends::Place;
 use crate::language::{Case, Line};
-use crate::system::{Actor, From, Lock, Result, System, Target};
+use crate::system::{Actor, Asked, From, Lock, Locked, Record, Result, System, Target};
 
 /// Longer than a tick of any clock of a file system.
 const TICK: Duration = Duration::from_millis(11);
@@ -100,7 +107,7 @@ fn prepare(system: &mut dyn System, setting: &[Line], at: usize) -> std::result:
 }
 
 /// One command; the answer is empty where there is nothing to say.
-fn command(system: &mut dyn System, words: &[Vec<u8>]) -> Result<String> {
+pub fn command(system: &mut dyn System, words: &[Vec<u8>]) -> Result<String> {
     let text = |n: usize| words.get(n).map(|word| std::str::from_utf8(word).unwrap());
     let word = |n: usize| text(n).unwrap_or_else(|| panic!("{words:?}: a word is missing"));
     let bytes =
@@ -158,12 +165,8 @@ fn command(system: &mut dyn System, words: &[Vec<u8>]) -> Result<String> {
         "write" => system.write(word(1), bytes(2)).map(|n| n.to_string()),
         "pwrite" => system.pwrite(word(1), bytes(2), number(3)).map(|n| n.to_string()),
         "seek" => {
-            let from = match word(3) {
-                "set" => From::Set,
-                "cur" => From::Current,
-                _ => From::End,
-            };
-            system.seek(word(1), word(2).parse().unwrap(), from).map(|offset| offset.to_string())
+            let to = system.seek(word(1), word(2).parse().unwrap(), from(word(3)));
+            to.map(|offset| offset.to_string())
         }
         "cat" => {
             system.open("cat", bytes(1), O_RDONLY | O_NONBLOCK, 0)?;
@@ -213,6 +216,48 @@ fn command(system: &mut dyn System, words: &[Vec<u8>]) -> Result<String> {
                 _ => Lock::Unlock,
             },
         )),
+        "lock" | "lockw" | "ofd" | "getlk" | "holder" => {
+            let asked = match word(0) {
+                "lock" => Asked::Set,
+                "lockw" => Asked::Wait,
+                "ofd" => Asked::OfDescription,
+                _ => Asked::Get,
+            };
+            let kind = match word(2) {
+                "rd" => Some(false),
+                "wr" => Some(true),
+                _ => None,
+            };
+            let (start, len) = (word(3).parse().unwrap(), word(4).parse().unwrap());
+            let lock = Record { kind, start, len, from: from(text(5).unwrap_or("set")) };
+            Ok(match (system.record(word(1), asked, lock)?, word(0)) {
+                (Locked::Done, "getlk" | "holder") => "-".to_owned(),
+                (Locked::Done, _) => String::new(),
+                (Locked::Waits, _) => "waits".to_owned(),
+                (Locked::By { holder, .. }, "holder") => holder,
+                (Locked::By { exclusive, start, len, .. }, _) => {
+                    format!("{} {start} {len}", if exclusive { "wr" } else { "rd" })
+                }
+            })
+        }
+        "fork" => {
+            system.fork(word(1));
+            Ok(String::new())
+        }
+        "in" => system.within(word(1), &words[2..]),
+        "answer" => system.answer(word(1)),
+        "end" => {
+            system.end(word(1));
+            Ok(String::new())
+        }
+        "exec" => {
+            system.exec();
+            Ok(String::new())
+        }
+        "cloexec" => {
+            system.close_on_exec(word(1));
+            Ok(String::new())
+        }
         "moved" => {
             let of = target(bytes(1), false);
             let (_, before) = system.stat(of)?;
@@ -264,6 +309,14 @@ fn command(system: &mut dyn System, words: &[Vec<u8>]) -> Result<String> {
             Ok(String::new())
         }
         other => panic!("no command {other}"),
+    }
+}
+
+fn from(word: &str) -> From {
+    match word {
+        "set" => From::Set,
+        "cur" => From::Current,
+        _ => From::End,
     }
 }
 

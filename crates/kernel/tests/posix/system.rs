@@ -35,6 +35,43 @@ pub enum Lock {
     Unlock,
 }
 
+/// How fcntl(2) is asked about a record lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Which lock is in the way.
+    Get,
+    /// Without waiting.
+    Set,
+    /// Without waiting, for the open file description.
+    OfDescription,
+    Wait,
+}
+
+/// A record lock as fcntl(2) is asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record {
+    /// Exclusive, shared, or none.
+    pub kind: Option<bool>,
+    pub start: i64,
+    pub len: i64,
+    pub from: From,
+}
+
+/// What became of a record lock.
+#[derive(Clone, Debug)]
+pub enum Locked {
+    Done,
+    /// The call has not returned yet.
+    Waits,
+    /// This is in the way, and who holds it.
+    By {
+        exclusive: bool,
+        start: i64,
+        len: i64,
+        holder: String,
+    },
+}
+
 /// What an operation is about: a path, or an open file by its name in the case.
 #[derive(Clone, Copy, Debug)]
 pub enum Target<'a> {
@@ -49,7 +86,7 @@ pub enum Target<'a> {
 /// Flags of open(2), as `agentos_abi::fd` numbers them.
 pub type Flags = u32;
 
-/// Calls of one process that may change its user.
+/// Calls of a process that may change its user, and of those that it makes. The process of a case is called `first`.
 pub trait System {
     /// Everything after this is done as `actor`.
     fn become_actor(&mut self, actor: &Actor);
@@ -69,6 +106,20 @@ pub trait System {
     fn set_append(&mut self, handle: &str, on: bool) -> Result<()>;
     fn fsync(&mut self, handle: &str) -> Result<()>;
     fn flock(&mut self, handle: &str, lock: Lock) -> Result<()>;
+    fn record(&mut self, handle: &str, asked: Asked, lock: Record) -> Result<Locked>;
+
+    /// Makes a process that has open what this one has.
+    fn fork(&mut self, name: &str);
+    /// Runs a command in a process that this one made; `waits` if the command waits.
+    fn within(&mut self, name: &str, command: &[Vec<u8>]) -> Result<String>;
+    /// What became of a command that waited.
+    fn answer(&mut self, name: &str) -> Result<String>;
+    /// A process that this one made ends.
+    fn end(&mut self, name: &str);
+    /// This process becomes another program.
+    fn exec(&mut self);
+    fn close_on_exec(&mut self, handle: &str);
+
     fn allocate(&mut self, handle: &str, offset: u64, len: u64) -> Result<()>;
     /// The entry of an open directory at this cookie, which is 0 at first, and the cookie of the next one; `None` at the
     /// end. With `.` and `..`.

@@ -4,7 +4,7 @@ use super::unix::{check, check_u32, cstring};
 use agentos_abi::fd::{
     AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, CLOEXEC, F_GETFD, F_GETFL, F_SETFD, NONBLOCK, UTIME_OMIT,
 };
-use agentos_abi::layout::{Stat, StatFs};
+use agentos_abi::layout::{RecordLock, Stat, StatFs};
 use std::io;
 
 fn o_flags(flags: u32) -> libc::c_int {
@@ -47,6 +47,32 @@ pub(crate) fn fcntl(fd: u32, cmd: u32, arg: u32) -> io::Result<u32> {
 pub(crate) fn flock(fd: u32, op: u32) -> io::Result<()> {
     // SAFETY: takes numbers only.
     check(unsafe { libc::flock(fd as i32, op as i32) })
+}
+
+pub(crate) fn record_lock(fd: u32, cmd: u32, lock: &RecordLock) -> io::Result<RecordLock> {
+    // SAFETY: an all-zero flock is valid.
+    let mut flock: libc::flock = unsafe { std::mem::zeroed() };
+    (flock.l_type, flock.l_whence) = (lock.kind as libc::c_short, lock.whence as libc::c_short);
+    (flock.l_start, flock.l_len) = (lock.start, lock.len);
+    // SAFETY: `flock` is live for the call.
+    check(unsafe { libc::fcntl(fd as i32, cmd as i32, &raw mut flock) })?;
+    Ok(RecordLock {
+        kind: flock.l_type as u32,
+        whence: flock.l_whence as u32,
+        start: flock.l_start,
+        len: flock.l_len,
+        pid: flock.l_pid,
+    })
+}
+
+pub(crate) fn sync_all() {
+    // SAFETY: takes nothing.
+    unsafe { libc::sync() }
+}
+
+pub(crate) fn syncfs(fd: u32) -> io::Result<()> {
+    // SAFETY: takes a number only.
+    check(unsafe { libc::syncfs(fd as i32) })
 }
 
 pub(crate) fn isatty(fd: u32) -> bool {

@@ -1,8 +1,8 @@
 //! The descriptor and file calls of the wasm backend. It does not open anything std could open.
 
-use super::wasm::{check, out_bytes, out_numbers, out_u32, raw, span};
+use super::wasm::{addr, check, out_bytes, out_numbers, out_u32, raw, span};
 use agentos_abi::fd::AT_FDCWD;
-use agentos_abi::layout::{STAT_SIZE, STATFS_SIZE, Stat, StatFs};
+use agentos_abi::layout::{RecordLock, STAT_SIZE, STATFS_SIZE, Stat, StatFs};
 use std::io;
 
 pub(crate) fn pipe(flags: u32) -> io::Result<(u32, u32)> {
@@ -30,6 +30,24 @@ pub(crate) fn fcntl(fd: u32, cmd: u32, arg: u32) -> io::Result<u32> {
 pub(crate) fn flock(fd: u32, op: u32) -> io::Result<()> {
     // SAFETY: takes numbers only.
     check(unsafe { raw::flock(fd as i32, op as i32) })
+}
+
+pub(crate) fn record_lock(fd: u32, cmd: u32, lock: &RecordLock) -> io::Result<RecordLock> {
+    let mut bytes = lock.encode();
+    // SAFETY: `bytes` is a live buffer of the size of a RecordLock.
+    check(unsafe { raw::record_lock(fd as i32, cmd as i32, addr(&raw mut bytes)) })?;
+    // SAFETY: `bytes` is a live local; volatile because the host wrote it behind the compiler's back.
+    Ok(RecordLock::decode(&unsafe { (&raw const bytes).read_volatile() }))
+}
+
+pub(crate) fn sync_all() {
+    // SAFETY: takes nothing. It never fails.
+    let _ = unsafe { raw::sync() };
+}
+
+pub(crate) fn syncfs(fd: u32) -> io::Result<()> {
+    // SAFETY: takes a number only.
+    check(unsafe { raw::syncfs(fd as i32) })
 }
 
 pub(crate) fn isatty(fd: u32) -> bool {

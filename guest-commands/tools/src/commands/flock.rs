@@ -29,6 +29,7 @@ const SPEC: &[&str] = &[
     "E,conflict-exit-code=",
     "o,close",
     "F,no-fork",
+    "fcntl",
     "verbose",
     "h,help",
     "V,version",
@@ -46,6 +47,7 @@ Manage file locks from shell scripts.
  -o, --close              close file descriptor before running command
  -c, --command <command>  run a single command string through the shell
  -F, --no-fork            execute command without forking
+     --fcntl              use a record lock of fcntl(2) on the whole file
      --verbose            increase verbosity
  -h, --help               display this help
  -V, --version            display version";
@@ -54,7 +56,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
     cx.usage_status = 64;
     let parsed = cx.parse(SPEC, args, Order::StopAtOperand, HELP)?;
     let (mut kind, mut wait, mut at_once, mut conflict) = (EXCLUSIVE, None, false, 1);
-    let (mut close, mut replace, mut verbose) = (false, false, false);
+    let (mut close, mut replace, mut verbose, mut record) = (false, false, false, false);
     for opt in &parsed.opts {
         match opt.id {
             "shared" => kind = SHARED,
@@ -71,6 +73,7 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
             }
             "close" => close = true,
             "no-fork" => replace = true,
+            "fcntl" => record = true,
             "verbose" => verbose = true,
             "help" => {
                 cx.print(format_args!("Usage:\n {}\n", HELP.replace("{}", "flock")))?;
@@ -101,12 +104,13 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
         number
             .ok_or_else(|| End::Failure(64, format!("bad file descriptor: '{}'", target.to_string_lossy())))?
     } else {
-        open(target)?
+        // A record lock that is exclusive asks for the right to write.
+        open(target, if record && kind == EXCLUSIVE { fd::O_RDWR } else { fd::O_RDONLY })?
     };
     let name = target.to_string_lossy();
     let started = Instant::now();
     let limit = if at_once { Some(Duration::ZERO) } else { wait };
-    if !locked(lock, kind, limit).map_err(|error| {
+    if !locked(lock, kind, record, limit).map_err(|error| {
         let status = if command.is_empty() { 65 } else { 66 };
         End::Failure(status, format!("{name}: {}", strerror(&error)))
     })? {
@@ -148,8 +152,8 @@ pub(crate) fn main(cx: &mut Cx, args: &[OsString]) -> Outcome {
 }
 
 /// Opens the file, making it if it is not there; a directory only for reading.
-fn open(path: &OsStr) -> Result<u32, End> {
-    let create = fd::O_RDONLY | fd::O_CREAT | fd::O_NOCTTY;
+fn open(path: &OsStr, access: u32) -> Result<u32, End> {
+    let create = access | fd::O_CREAT | fd::O_NOCTTY;
     let opened = match fd::open(path, create, 0o666) {
         Err(error) if errno_of(&error) == Some(Errno::EISDIR) => fd::open(path, fd::O_RDONLY, 0),
         other => other,
@@ -160,11 +164,15 @@ fn open(path: &OsStr) -> Result<u32, End> {
 }
 
 /// Takes the lock; false when the time was over first.
-fn locked(lock: u32, kind: u32, limit: Option<Duration>) -> std::io::Result<bool> {
+fn locked(lock: u32, kind: u32, record: bool, limit: Option<Duration>) -> std::io::Result<bool> {
     let end = limit.map(|limit| Instant::now() + limit.min(Duration::from_secs(1 << 30)));
     loop {
-        let flags = if end.is_some() { kind | AT_ONCE } else { kind };
-        match fd::flock(lock, flags) {
+        let taken = if record {
+            of_records(lock, kind, end.is_some())
+        } else {
+            fd::flock(lock, if end.is_some() { kind | AT_ONCE } else { kind })
+        };
+        match taken {
             Ok(()) => return Ok(true),
             Err(error) if errno_of(&error) == Some(Errno::EINTR) => {}
             Err(error) if errno_of(&error) == Some(Errno::EAGAIN) => {
@@ -177,4 +185,15 @@ fn locked(lock: u32, kind: u32, limit: Option<Duration>) -> std::io::Result<bool
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The lock as one of fcntl(2), which belongs to the open file as that of flock(2) does.
+fn of_records(lock: u32, kind: u32, at_once: bool) -> std::io::Result<()> {
+    let command = if at_once { fd::F_OFD_SETLK } else { fd::F_OFD_SETLKW };
+    let kind = match kind {
+        SHARED => fd::F_RDLCK,
+        EXCLUSIVE => fd::F_WRLCK,
+        _ => fd::F_UNLCK,
+    };
+    fd::record_lock(lock, command, &fd::RecordLock { kind, ..fd::RecordLock::default() }).map(drop)
 }

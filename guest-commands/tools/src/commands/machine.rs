@@ -4,7 +4,7 @@
 use crate::context::{Cx, End, Outcome};
 use crate::options::Order;
 use crate::os::OsStrExt;
-use crate::quote::quote;
+use crate::quote::{quote, quoteaf};
 use agentos_guest::fs::stat;
 use agentos_guest::{fd, strerror, system};
 use std::ffi::{OsStr, OsString};
@@ -116,23 +116,44 @@ pub(crate) fn tty(cx: &mut Cx, args: &[OsString]) -> Outcome {
     Ok(i32::from(!terminal))
 }
 
-/// `sync`: a VM's files are in their place when a write returns, so only the operands are checked.
+/// `sync`: without operands all that was written anywhere.
 pub(crate) fn sync(cx: &mut Cx, args: &[OsString]) -> Outcome {
     let help = "{} [OPTION] [FILE]...\nSynchronize cached writes to persistent storage.\n  -d, --data         sync only file data\n  -f, --file-system  sync the file systems that contain the files";
     let parsed = cx.parse(&["d,data", "f,file-system"], args, Order::Permute, help)?;
     let has = |id: &str| parsed.opts.iter().any(|o| o.id == id);
-    if has("data") && has("file-system") {
+    let (data, system) = (has("data"), has("file-system"));
+    if data && system {
         return Err(End::Failure(1, "cannot specify both --data and --file-system".to_owned()));
     }
-    if has("data") && parsed.operands.is_empty() {
+    if data && parsed.operands.is_empty() {
         return Err(End::Failure(1, "--data needs at least one argument".to_owned()));
     }
+    if parsed.operands.is_empty() {
+        fd::sync_all();
+    }
     for file in &parsed.operands {
-        if let Err(error) = std::fs::File::open(file).and_then(|f| f.sync_all()) {
-            cx.warn(format_args!("error opening {}: {}", crate::quote::quoteaf(file), strerror(&error)));
+        let opened = match open_to_sync(file) {
+            Ok(opened) => opened,
+            Err(error) => {
+                cx.warn(format_args!("error opening {}: {}", quoteaf(file), strerror(&error)));
+                continue;
+            }
+        };
+        let synced = if system { fd::syncfs(opened.raw()) } else { fd::sync(opened.raw(), data) };
+        if let Err(error) = synced {
+            cx.warn(format_args!("error syncing {}: {}", quoteaf(file), strerror(&error)));
         }
     }
     Ok(0)
+}
+
+/// For reading, or else for writing, of which one may be allowed alone; a FIFO is not waited for.
+fn open_to_sync(file: &OsStr) -> std::io::Result<fd::Owned> {
+    let flags = fd::O_NONBLOCK | fd::O_NOCTTY | fd::O_CLOEXEC;
+    let opened = fd::open(file, fd::O_RDONLY | flags, 0);
+    opened
+        .or_else(|error| fd::open(file, fd::O_WRONLY | flags, 0).map_err(|_| error))
+        .map(fd::Owned::from_raw)
 }
 
 /// `pwd`.
