@@ -12,7 +12,7 @@ use super::ranges::{Range, Ranges};
 use crate::{Errno, Pid, Result};
 
 /// Ranges that all owners of a VM may hold together; one more is ENOLCK.
-pub const RECORD_LOCKS: usize = 16_384;
+pub const RECORD_LOCKS: usize = 4096;
 
 /// Whose a lock is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -182,7 +182,7 @@ impl State {
         self.change(request.file, request.owner, request.range, Some(request.exclusive))
     }
 
-    /// Changes what an owner has, and says whom to wake: who waits for this file, unless only more was taken.
+    /// Changes what an owner has, and says whom to wake; nobody if only more was taken.
     fn change(&mut self, file: FileId, owner: Owner, range: Range, kind: Option<bool>) -> Result<Vec<Waker>> {
         let room = RECORD_LOCKS.saturating_sub(self.held);
         let owners = self.files.entry(file).or_default();
@@ -212,9 +212,10 @@ impl State {
         self.waiting_for(file)
     }
 
+    /// Whom to wake: only those who may go on, since each of the others would look for circles again.
     fn waiting_for(&self, file: FileId) -> Vec<Waker> {
         let of_file = self.waiting.values().filter(|wait| wait.request.file == file);
-        of_file.map(|wait| wait.waker.clone()).collect()
+        of_file.filter(|wait| self.conflict(&wait.request).is_none()).map(|wait| wait.waker.clone()).collect()
     }
 
     /// Whether a wait for this would have no end: who is in the way waits for who is in the way of that, and so on to the
