@@ -11,6 +11,8 @@ use quick_xml::name::{Namespace, ResolveResult};
 pub(super) const PROPERTIES: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><D:propfind xmlns:D=\"DAV:\"><D:prop>\
     <D:resourcetype/><D:getcontentlength/><D:getlastmodified/><D:getetag/></D:prop></D:propfind>";
 
+/// The most parts that are taken; each is larger here than it need be in the answer.
+const PARTS: usize = 1 << 20;
 /// The longest entity tag that is taken for one.
 const TAG: usize = 1024;
 
@@ -77,11 +79,11 @@ struct Parser {
     whole: bool,
 }
 
-/// The parts of an answer. `None` when it is no such answer, or not all of one.
+/// The parts of an answer. `None` when it is no such answer, not all of one, or one of more parts than are taken.
 pub(super) fn parse(xml: &str) -> Option<Vec<Part>> {
     let mut reader = NsReader::from_str(xml);
     let mut parser = Parser::default();
-    loop {
+    while parser.parts.len() <= PARTS {
         let (namespace, event) = reader.read_resolved_event().ok()?;
         let dav = matches!(namespace, ResolveResult::Bound(Namespace("DAV:")));
         match event {
@@ -102,6 +104,7 @@ pub(super) fn parse(xml: &str) -> Option<Vec<Part>> {
             _ => {}
         }
     }
+    None
 }
 
 impl Parser {
@@ -195,6 +198,10 @@ mod tests {
             assert_eq!(parse(xml), None, "{xml}");
         }
         assert_eq!(parse("<multistatus xmlns=\"DAV:\"/>"), Some(vec![]));
+        let many =
+            |parts| format!("<multistatus xmlns=\"DAV:\">{}</multistatus>", "<response/>".repeat(parts));
+        assert_eq!(parse(&many(PARTS)).map(|parts| parts.len()), Some(PARTS));
+        assert_eq!(parse(&many(PARTS + 1)), None);
     }
 
     #[test]

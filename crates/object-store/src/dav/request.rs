@@ -204,7 +204,7 @@ mod tests {
         ] {
             assert_eq!(server.address(path), address);
             let name = path.trim_matches('/');
-            for href in [&address, &address["http://h:1".len()..]] {
+            for href in [address, &address["http://h:1".len()..]] {
                 assert_eq!(server.below(href).unwrap().as_deref(), Some(name));
             }
         }
