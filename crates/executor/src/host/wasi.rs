@@ -41,10 +41,7 @@ pub(super) fn filetype_of(kind: &FileKind) -> u8 {
         FileKind::Regular { .. } => 4,
         FileKind::Directory(_) => 3,
         FileKind::Device(..) | FileKind::PtyMaster(_) | FileKind::PtySlave(_) => 2,
-        FileKind::PipeReader(_)
-        | FileKind::PipeWriter(_)
-        | FileKind::PipeBoth(..)
-        | FileKind::Host(_) => 0,
+        FileKind::PipeReader(_) | FileKind::PipeWriter(_) | FileKind::PipeBoth(..) | FileKind::Host(_) => 0,
     }
 }
 

@@ -92,7 +92,9 @@ impl Kernel {
             }
             FileKind::Directory(dir) => Ok((dir.location.mount.id, dir.location.getattr().await?)),
             FileKind::Device(_, location) => Ok((location.mount.id, location.getattr().await?)),
-            FileKind::PipeReader(r) | FileKind::PipeBoth(r, _) => Ok((0, self.pipe_attr(r.pipe().id(), r.pipe().len() as u64))),
+            FileKind::PipeReader(r) | FileKind::PipeBoth(r, _) => {
+                Ok((0, self.pipe_attr(r.pipe().id(), r.pipe().len() as u64)))
+            }
             FileKind::PipeWriter(w) => Ok((0, self.pipe_attr(w.pipe().id(), w.pipe().len() as u64))),
             FileKind::PtyMaster(_) => {
                 let kind = FileType::CharDevice;

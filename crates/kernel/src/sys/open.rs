@@ -330,7 +330,9 @@ impl Kernel {
             FileKind::Device(device, location) => {
                 Ok(Description::new(FileKind::Device(*device, location.clone()), access, flags, entry))
             }
-            FileKind::PipeReader(r) | FileKind::PipeBoth(r, _) => Ok(reopened(r.pipe(), flags, access, entry)),
+            FileKind::PipeReader(r) | FileKind::PipeBoth(r, _) => {
+                Ok(reopened(r.pipe(), flags, access, entry))
+            }
             FileKind::PipeWriter(w) => Ok(reopened(w.pipe(), flags, access, entry)),
             // A master exists once: what is opened again is a new pair on Linux, which nobody means here.
             FileKind::PtyMaster(_) => Err(Errno::EIO),
