@@ -119,6 +119,8 @@ pub struct Steps<'a> {
     pub path: &'a [u8],
     /// Where the first component begins; there is no slash.
     pub at: usize,
+    /// The attributes of the first directory, if it was looked at just now.
+    pub start: Option<Attr>,
     /// Asked at every directory before a name is looked up in it.
     pub may_search: &'a dyn Fn(&Attr) -> Result<()>,
     /// Whether something is mounted on a directory.
@@ -141,6 +143,16 @@ pub struct Descent {
 pub enum Reached {
     /// Before a component that it does not look up; these are the attributes of the directory.
     Directory(Attr),
+    /// At a name that is not there; these are the attributes of the directory.
+    Missing(Attr),
+    /// At a component that it does not go through: a link, a directory on which something is mounted, or no directory at
+    /// all though the path goes on.
+    Entry {
+        /// The attributes of the directory.
+        directory: Attr,
+        /// Those of the component.
+        entry: Attr,
+    },
     /// At the last component, whose attributes these are: no link, and nothing is mounted on it.
     Last(Attr),
 }
@@ -161,9 +173,10 @@ pub trait FileSystem: Send + Sync + 'static {
     fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr>;
 
     /// Looks up as many components as lead down through directories: a short cut for
-    /// file systems in memory, which need one lock for all of them. It stops before a link, `.`, `..`, a missing name, a
-    /// directory on which something is mounted (`covered`) or in which `may_search` refuses to look; the caller goes on
-    /// from there with single look-ups. `None`: not even the first directory was looked at.
+    /// file systems that answer at once, and need one lock or fewer system calls for all of them. It stops at a link, a
+    /// missing name and a directory on which something is mounted (`covered`), and before `.`, `..` and what is in a
+    /// directory in which `may_search` refuses to look; the caller goes on from there with single look-ups. `None`: not
+    /// even the first directory was looked at.
     fn descend(&self, dir: Ino, steps: Steps<'_>) -> Option<Descent> {
         let _ = (dir, steps);
         None

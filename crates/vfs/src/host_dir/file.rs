@@ -1,7 +1,7 @@
 //! An open regular file of the host. It stays readable after its name is gone.
 
 use std::io::IoSlice;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -21,23 +21,34 @@ pub(crate) struct HostFile {
     inner: Arc<Inner>,
     ino: Ino,
     /// `None` only while it is dropped.
-    fd: Option<Arc<Counted>>,
+    fd: Option<Arc<Opened>>,
     writable: bool,
+}
+
+/// What calls on other threads take along.
+struct Opened {
+    fd: Counted,
     /// One append at a time, since the new end is read from the file position.
-    appending: Arc<Mutex<()>>,
+    appending: Mutex<()>,
+}
+
+impl AsFd for Opened {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
 }
 
 impl HostFile {
     pub(crate) fn new(inner: Arc<Inner>, ino: Ino, fd: Counted, writable: bool) -> Self {
-        HostFile { inner, ino, fd: Some(Arc::new(fd)), writable, appending: Arc::default() }
+        HostFile { inner, ino, fd: Some(Arc::new(Opened { fd, appending: Mutex::default() })), writable }
     }
 
-    fn fd(&self) -> Result<Arc<Counted>> {
-        self.fd.clone().ok_or(Errno::EBADF)
+    fn fd(&self) -> Result<&Arc<Opened>> {
+        self.fd.as_ref().ok_or(Errno::EBADF)
     }
 
     /// The file, if it may be written.
-    fn writable_fd(&self) -> Result<Arc<Counted>> {
+    fn writable_fd(&self) -> Result<&Arc<Opened>> {
         if !self.writable {
             return Err(Errno::EBADF);
         }
@@ -46,17 +57,17 @@ impl HostFile {
     }
 
     pub(crate) fn stat(&self) -> Result<Attr> {
-        let stat = fs::fstat(&*self.fd()?).map_err(errno)?;
+        let stat = fs::fstat(self.fd()?).map_err(errno)?;
         Ok(attr::from_stat(&stat, self.ino, &self.inner.owner))
     }
 
     pub(crate) fn change(&self, change: &SetAttr) -> Result<Attr> {
-        set(&self.inner, &*self.fd()?, self.ino, self.writable, change)
+        set(&self.inner, self.fd()?, self.ino, self.writable, change)
     }
 }
 
 /// Changes an open file through this very descriptor, which `writable` describes.
-fn set(inner: &Inner, fd: &Counted, ino: Ino, writable: bool, change: &SetAttr) -> Result<Attr> {
+fn set(inner: &Inner, fd: &Opened, ino: Ino, writable: bool, change: &SetAttr) -> Result<Attr> {
     inner.writable()?;
     inner.owner.check(change)?;
     if !writable {
@@ -124,8 +135,8 @@ fn write(mut data: &[u8], mut put: impl FnMut(&[u8], usize) -> io::Result<usize>
     Ok(done)
 }
 
-fn append(fd: &Counted, appending: &Mutex<()>, data: &[u8]) -> Result<(usize, u64)> {
-    let _turn = appending.lock();
+fn append(fd: &Opened, data: &[u8]) -> Result<(usize, u64)> {
+    let _turn = fd.appending.lock();
     // Offset -1 with APPEND: the write goes to the end whoever else appends, and moves the position there.
     let written =
         write(data, |data, _| io::pwritev2(fd, &[IoSlice::new(data)], u64::MAX, ReadWriteFlags::APPEND));
@@ -146,7 +157,7 @@ impl OpenFile for HostFile {
         if self.inner.gate.is_inline() {
             return Reply::Now(self.stat());
         }
-        let (fd, ino, inner) = (self.fd(), self.ino, self.inner.clone());
+        let (fd, ino, inner) = (self.fd().cloned(), self.ino, self.inner.clone());
         self.inner.gate.run(move || {
             let stat = fs::fstat(&*fd?).map_err(errno)?;
             Ok(attr::from_stat(&stat, ino, &inner.owner))
@@ -158,7 +169,7 @@ impl OpenFile for HostFile {
             return Reply::Now(self.change(change));
         }
         // Not the first open file of this number: that one may be open for reading only.
-        let (fd, writable) = (self.fd(), self.writable);
+        let (fd, writable) = (self.fd().cloned(), self.writable);
         let (change, ino, inner) = (*change, self.ino, self.inner.clone());
         self.inner.gate.run(move || set(&inner, &*fd?, ino, writable, &change))
     }
@@ -169,7 +180,7 @@ impl OpenFile for HostFile {
             Err(error) => return Reply::Now(Err(error)),
         };
         if self.inner.gate.is_inline() {
-            return Reply::Now(read(&*fd, buf, offset));
+            return Reply::Now(read(fd, buf, offset));
         }
         Reply::later(async move {
             let mut done = 0;
@@ -198,7 +209,7 @@ impl OpenFile for HostFile {
             Err(error) => return Reply::Now(Err(error)),
         };
         if self.inner.gate.is_inline() {
-            return Reply::Now(write(data, |data, done| io::pwrite(&*fd, data, offset + done as u64)));
+            return Reply::Now(write(data, |data, done| io::pwrite(fd, data, offset + done as u64)));
         }
         Reply::later(async move {
             let mut done = 0;
@@ -227,16 +238,16 @@ impl OpenFile for HostFile {
             Err(error) => return Reply::Now(Err(error)),
         };
         if self.inner.gate.is_inline() {
-            return Reply::Now(append(&fd, &self.appending, data));
+            return Reply::Now(append(fd, data));
         }
         // One piece: an append is atomic, so a longer one ends short.
         let piece = data[..data.len().min(MAX_BUFFER)].to_vec();
-        let appending = self.appending.clone();
-        self.inner.gate.run(move || append(&fd, &appending, &piece))
+        let fd = fd.clone();
+        self.inner.gate.run(move || append(&fd, &piece))
     }
 
     fn sync(&self, data_only: bool) -> Reply<'_, ()> {
-        let fd = self.fd();
+        let fd = self.fd().cloned();
         self.inner.syncs.run(move || {
             let fd = fd?;
             if data_only { fs::fdatasync(&*fd) } else { fs::fsync(&*fd) }.map_err(errno)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use rustix::fs::AtFlags;
 
 use super::HostDir;
+use super::descend::descend;
 use super::inner::Inner;
 use super::table::Pinned;
 use crate::{
-    Access, Attr, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode, OpenFile,
-    RenameFlags, Reply, Result, SetAttr,
+    Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode,
+    OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
 };
 
 /// A name that can move to another thread; one that is too long fails there as it would here.
@@ -42,6 +43,9 @@ impl HostDir {
         &self,
         call: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
     ) -> Reply<'_, T> {
+        if self.inner.gate.is_inline() {
+            return Reply::Now(call(&self.inner));
+        }
         let inner = self.inner.clone();
         self.inner.gate.run(move || call(&inner))
     }
@@ -59,6 +63,11 @@ impl FileSystem for HostDir {
     fn lookup(&self, dir: Ino, name: &Name) -> Reply<'_, Attr> {
         let name = own(name);
         self.run(move |inner| inner.lookup(dir, &name?))
+    }
+
+    fn descend(&self, dir: Ino, steps: Steps<'_>) -> Option<Descent> {
+        // Where calls may hang they must not be made on the thread of a guest.
+        if self.inner.gate.is_inline() { descend(&self.inner, dir, steps) } else { None }
     }
 
     fn parent(&self, dir: Ino) -> Reply<'_, Ino> {

@@ -54,7 +54,7 @@ fn proc_path(fd: &impl AsFd) -> String {
     format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
 }
 
-fn stat_name(dir: &OwnedFd, name: &[u8]) -> rustix::io::Result<Stat> {
+pub(crate) fn stat_name(dir: &OwnedFd, name: &[u8]) -> rustix::io::Result<Stat> {
     fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
@@ -146,7 +146,7 @@ impl Inner {
         self.top.0
     }
 
-    fn note(&self, dir: Ino, name: &[u8], stat: &Stat) -> Result<Attr> {
+    pub(crate) fn note(&self, dir: Ino, name: &[u8], stat: &Stat) -> Result<Attr> {
         let mut attr = attr::from_stat(stat, 0, &self.owner);
         attr.ino = self.table.lock().seen(dir, name, attr::identity(stat), attr.kind)?;
         // Where a pin must not wait for the host, the handle it may want to keep is opened ahead.
@@ -367,7 +367,7 @@ impl Inner {
         if access.write {
             self.writable()?;
         }
-        let place = self.table.lock().place(ino)?;
+        let (place, dir) = self.table.lock().place_and_handle(ino)?;
         match place.kind {
             FileType::Regular => {}
             FileType::Directory => return Err(Errno::EISDIR),
@@ -377,7 +377,11 @@ impl Inner {
         let fresh = self.fresh.lock().take(place.identity);
         let fd = match fresh {
             Some(fd) => fd,
-            None => self.slots.take()?.hold(self.open_regular(&place, access)?),
+            None => {
+                let slot = self.slots.take()?;
+                let dir = dir.map_or_else(|| self.dir(place.parent), Ok)?;
+                slot.hold(self.open_regular(&dir, &place, access)?)
+            }
         };
         let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
         self.table.lock().opened(ino, &file);
@@ -388,15 +392,14 @@ impl Inner {
     ///
     /// By its name, since a second way through `/proc/self/fd` costs more than all the rest. Should the host put something
     /// else there in this instant, it is closed again unread; the flags keep that from waiting or taking a terminal.
-    fn open_regular(&self, place: &Place, access: Access) -> Result<OwnedFd> {
+    fn open_regular(&self, dir: &OwnedFd, place: &Place, access: Access) -> Result<OwnedFd> {
         let mode = match (access.read, access.write) {
             (true, true) => OFlags::RDWR,
             (false, true) => OFlags::WRONLY,
             _ => OFlags::RDONLY,
         };
         let flags = mode | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let dir = self.dir(place.parent)?;
-        let file = fs::openat(&*dir, &place.name[..], flags, Mode::empty()).map_err(|error| match error {
+        let file = fs::openat(dir, &place.name[..], flags, Mode::empty()).map_err(|error| match error {
             // What FIFOs, sockets and devices say to these flags.
             Host::NXIO | Host::NODEV => Errno::ESTALE,
             other => stale(other),

@@ -8,6 +8,7 @@
 
 mod attr;
 mod contains;
+mod descend;
 mod errno;
 mod file;
 mod filesystem;

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
+use smallvec::SmallVec;
+
 use super::file::HostFile;
 use super::slots::{Slot, Slots};
 use crate::{Errno, FileType, Ino, NameBuf, Result};
@@ -74,7 +76,7 @@ pub(crate) struct Table {
     handles: usize,
     clock: u64,
     /// Open files, so that an unlinked one is still found by its number.
-    files: HashMap<Ino, Vec<Weak<HostFile>>>,
+    files: HashMap<Ino, SmallVec<[Weak<HostFile>; 1]>>,
 }
 
 impl Table {
@@ -226,6 +228,21 @@ impl Table {
         node.used = self.clock;
         let (parent, identity, kind) = (node.parent, node.identity, node.kind);
         Ok(Place { parent, name: NameBuf::new(&node.name)?, identity, kind })
+    }
+
+    /// Where an inode was last seen, and the handle of that directory, if it is open.
+    pub(crate) fn place_and_handle(&mut self, ino: Ino) -> Result<(Place, Option<Arc<OwnedFd>>)> {
+        let place = self.place(ino)?;
+        let handle = self.handle(place.parent);
+        Ok((place, handle))
+    }
+
+    /// The handle of a directory, if it is open.
+    pub(crate) fn handle(&mut self, ino: Ino) -> Option<Arc<OwnedFd>> {
+        self.clock += 1;
+        let node = self.nodes.get_mut(&ino)?;
+        node.used = self.clock;
+        node.handle.clone()
     }
 
     /// The nearest open directory on the way to `ino`, and the steps from there, last first.

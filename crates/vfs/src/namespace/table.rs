@@ -30,6 +30,14 @@ impl Table {
         Some(&self.points[at].1)
     }
 
+    /// What lies over all that is mounted on the root of `mount`.
+    pub(crate) fn topmost<'a>(&'a self, mut mount: &'a Arc<Mount>) -> &'a Arc<Mount> {
+        while let Some(over) = self.covering(mount.id, mount.fs.root()) {
+            mount = over;
+        }
+        mount
+    }
+
     /// What was last mounted at `path`. EINVAL when nothing was.
     fn last_at(&self, path: &GuestPath) -> Result<&Arc<Mount>> {
         self.mounts.iter().rfind(|mount| mount.at.is_some() && mount.path == *path).ok_or(Errno::EINVAL)
@@ -56,10 +64,7 @@ impl Table {
 
     /// Finds the root anew after a change.
     fn find_root(&mut self) {
-        let mut mount = &self.mounts[0];
-        while let Some(over) = self.covering(mount.id, mount.fs.root()) {
-            mount = over;
-        }
+        let mount = self.topmost(&self.mounts[0]);
         self.root = Location { mount: mount.clone(), ino: mount.fs.root() };
     }
 }

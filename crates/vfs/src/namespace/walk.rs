@@ -90,6 +90,8 @@ struct Walker<'a> {
     trail: Option<Vec<(Arc<Mount>, Ino)>>,
     /// See [`Found::straight`].
     straight: bool,
+    /// What the quick way found for the component that comes next; whether the directory may be searched was asked.
+    looked: Option<Result<Attr>>,
 }
 
 impl Namespace {
@@ -127,22 +129,41 @@ impl Namespace {
         }
         let table = self.table();
         let start = if absolute { cx.root.unwrap_or(&table.root) } else { cx.cwd };
-        let mount = &start.mount;
-        let (mut ino, mut at) = (start.ino, skip_slashes(path, 0));
-        let attr = match descend(cx, &table, mount, ino, path, at, flags) {
-            Some(Descent { dir, at, reached: Reached::Last(attr) }) => {
-                return reached_last(mount, dir, &path[at..], attr, flags, true);
+        let (mut mount, mut ino, mut at) = (&start.mount, start.ino, skip_slashes(path, 0));
+        let mut looked = None;
+        let attr = loop {
+            let Some(down) = descend(cx, &table, mount, ino, (path, at), None, flags) else {
+                break answer!(cx, mount.fs.getattr(ino))?;
+            };
+            (ino, at) = (down.dir, down.at);
+            match down.reached {
+                Reached::Last(attr) => {
+                    return reached_last(mount, ino, &path[at..], attr, flags, true);
+                }
+                Reached::Directory(attr) => break attr,
+                Reached::Missing(attr) => {
+                    looked = Some(Err(Errno::ENOENT));
+                    break attr;
+                }
+                Reached::Entry { directory, entry } => {
+                    let next = next_component(path, at);
+                    match table.covering(mount.id, entry.ino) {
+                        Some(over) if entry.kind == FileType::Directory && next < path.len() => {
+                            mount = table.topmost(over);
+                            (ino, at) = (mount.fs.root(), next);
+                        }
+                        _ => {
+                            looked = Some(Ok(entry));
+                            break directory;
+                        }
+                    }
+                }
             }
-            Some(Descent { dir, at: next, reached: Reached::Directory(attr) }) => {
-                (ino, at) = (dir, next);
-                attr
-            }
-            None => answer!(cx, mount.fs.getattr(ino))?,
         };
         let trail = flags.beneath.then(Vec::new);
         let (limits, straight) = (&self.limits, true);
         let mut walker =
-            Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table, limits, straight };
+            Walker { cx, mount: mount.clone(), ino, attr, trail, table: &table, limits, straight, looked };
         walker.walk(path, at, flags).await
     }
 }
@@ -153,15 +174,15 @@ fn descend(
     table: &Table,
     mount: &Mount,
     ino: Ino,
-    path: &[u8],
-    at: usize,
+    (path, at): (&[u8], usize),
+    start: Option<Attr>,
     flags: WalkFlags,
 ) -> Option<Descent> {
     if flags.beneath {
         return None;
     }
     let covered = |ino| table.covering(mount.id, ino).is_some();
-    mount.fs.descend(ino, Steps { path, at, may_search: cx.may_search, covered: &covered })
+    mount.fs.descend(ino, Steps { path, at, start, may_search: cx.may_search, covered: &covered })
 }
 
 /// What a path leads to whose last component, in the directory `dir`, is known.
@@ -199,7 +220,9 @@ impl Walker<'_> {
         loop {
             at = skip_slashes(&path, at);
             if std::mem::take(&mut anew)
-                && let Some(down) = descend(self.cx, self.table, &self.mount, self.ino, &path, at, flags)
+                && let start = Some(self.attr)
+                && let Some(down) =
+                    descend(self.cx, self.table, &self.mount, self.ino, (&path, at), start, flags)
             {
                 (self.ino, at) = (down.dir, down.at);
                 match down.reached {
@@ -208,6 +231,10 @@ impl Walker<'_> {
                         return reached_last(&self.mount, self.ino, last, attr, flags, self.straight);
                     }
                     Reached::Directory(attr) => self.attr = attr,
+                    Reached::Missing(attr) => (self.attr, self.looked) = (attr, Some(Err(Errno::ENOENT))),
+                    Reached::Entry { directory, entry } => {
+                        (self.attr, self.looked) = (directory, Some(Ok(entry)));
+                    }
                 }
             }
             if at == path.len() {
@@ -220,10 +247,13 @@ impl Walker<'_> {
             let trailing_slash = last && end < path.len();
             let name = &path[at..end];
 
-            if self.attr.kind != FileType::Directory {
-                return Err(Errno::ENOTDIR);
+            let looked = self.looked.take();
+            if looked.is_none() {
+                if self.attr.kind != FileType::Directory {
+                    return Err(Errno::ENOTDIR);
+                }
+                (self.cx.may_search)(&self.attr)?;
             }
-            (self.cx.may_search)(&self.attr)?;
             if name == b"." || name == b".." {
                 if name == b".." {
                     self.straight = false;
@@ -239,7 +269,11 @@ impl Walker<'_> {
             if name.len() > NAME_MAX {
                 return Err(Errno::ENAMETOOLONG);
             }
-            let child = match answer!(self.cx, self.mount.fs.lookup(self.ino, name)) {
+            let looked = match looked {
+                Some(looked) => looked,
+                None => answer!(self.cx, self.mount.fs.lookup(self.ino, name)),
+            };
+            let child = match looked {
                 Ok(attr) => attr,
                 Err(Errno::ENOENT) if last && name.len() > self.limits.name => {
                     return Err(Errno::ENAMETOOLONG);
@@ -338,13 +372,10 @@ impl Walker<'_> {
 
     /// Follows what is mounted on a child of this directory.
     async fn cross(&self, child: Attr) -> Result<(Location, Attr)> {
-        let mut over = match self.table.covering(self.mount.id, child.ino) {
-            Some(over) if child.kind == FileType::Directory => over,
+        let over = match self.table.covering(self.mount.id, child.ino) {
+            Some(over) if child.kind == FileType::Directory => self.table.topmost(over),
             _ => return Ok((Location { mount: self.mount.clone(), ino: child.ino }, child)),
         };
-        while let Some(next) = self.table.covering(over.id, over.fs.root()) {
-            over = next;
-        }
         let location = Location { mount: over.clone(), ino: over.fs.root() };
         let attr = answer!(self.cx, location.mount.fs.getattr(location.ino))?;
         Ok((location, attr))
@@ -395,6 +426,12 @@ impl Walker<'_> {
         self.ino = ino;
         Ok(())
     }
+}
+
+/// Where the component after the one at `at` begins.
+fn next_component(path: &[u8], at: usize) -> usize {
+    let end = memchr(b'/', &path[at..]).map_or(path.len(), |n| at + n);
+    skip_slashes(path, end)
 }
 
 fn skip_slashes(path: &[u8], at: usize) -> usize {

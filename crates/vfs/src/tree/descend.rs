@@ -19,7 +19,9 @@ pub(crate) fn descend(state: &State, start: Ino, steps: Steps<'_>) -> Option<Des
         if matches!(name, b"" | b"." | b"..") || name.len() > NAME_MAX || (steps.may_search)(&attr).is_err() {
             return Some(here);
         }
-        let Some(entry) = dir.entries.get(name) else { return Some(here) };
+        let Some(entry) = dir.entries.get(name) else {
+            return Some(Descent { reached: Reached::Missing(attr), ..here });
+        };
         let next = end + path[end..].iter().take_while(|&&byte| byte == b'/').count();
         let last = next == path.len();
         let goes_on = match entry.kind {
@@ -27,7 +29,11 @@ pub(crate) fn descend(state: &State, start: Ino, steps: Steps<'_>) -> Option<Des
             FileType::Symlink => false,
             _ => last,
         };
-        let (true, Ok(child)) = (goes_on, state.get(entry.ino)) else { return Some(here) };
+        let Ok(child) = state.get(entry.ino) else { return Some(here) };
+        if !goes_on {
+            let reached = Reached::Entry { directory: attr, entry: child.attr(entry.ino) };
+            return Some(Descent { reached, ..here });
+        }
         if last {
             return Some(Descent { dir: ino, at, reached: Reached::Last(child.attr(entry.ino)) });
         }
