@@ -15,6 +15,7 @@ use crate::attributes::Attributes;
 use crate::blocks::{Blocks, Content};
 use crate::driver::Driver;
 use crate::node::Node;
+use crate::parts::Abandoned;
 use crate::remote::{Remote, Traits};
 use crate::staging::Budget;
 use crate::version::{Found, Version};
@@ -103,6 +104,8 @@ pub(crate) struct Shared {
     unsaved: Mutex<Option<Vec<Arc<Node>>>>,
     /// The object made last.
     created: Mutex<Option<(Arc<str>, Version, Instant)>>,
+    /// Uploads to take back.
+    pub(crate) abandoned: Abandoned,
     /// Held while something is renamed.
     pub(crate) moving: tokio::sync::Mutex<()>,
     /// The contents whose blocks may be kept.
@@ -144,6 +147,7 @@ impl Shared {
             nodes: Mutex::default(),
             unsaved: Mutex::new(Some(Vec::new())),
             created: Mutex::default(),
+            abandoned: Abandoned::default(),
             moving: tokio::sync::Mutex::default(),
             contents: Mutex::default(),
             markers: Mutex::default(),
@@ -342,6 +346,10 @@ impl Shared {
                 tracing::error!(?path, "a closed file is lost: its object store refuses it");
             }
             result = result.and(flushed);
+        }
+        // A store that is away would cost the time of each.
+        if !result.is_err_and(may_pass) {
+            self.abandoned.retry(&self.remote).await;
         }
         result
     }

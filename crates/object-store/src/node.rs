@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::blocks::{BLOCK, Content};
 use crate::mount::Shared;
 use crate::parts::Parts;
-use crate::remote::Condition;
+use crate::remote::{Condition, PAUSE};
 use crate::staging::Staging;
 use crate::version::{Found, Version};
 
@@ -301,13 +301,16 @@ impl Node {
             return remote.put(path, data, condition).await;
         }
         let part = PART.max(size.div_ceil(PARTS).next_multiple_of(1 << 20));
-        let mut attempt = 1;
-        loop {
+        let mut pause = PAUSE;
+        for _ in 1..UPLOADS {
             match self.upload_parts(path, staging, part, condition).await {
-                Err(Errno::EIO) if attempt < UPLOADS => attempt += 1,
+                Err(Errno::EIO) => {}
                 result => return result,
             }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
+        self.upload_parts(path, staging, part, condition).await
     }
 
     async fn upload_parts(

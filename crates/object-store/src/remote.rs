@@ -18,7 +18,7 @@ const MAX_ENTRIES: usize = 1 << 20;
 /// How often an operation is tried.
 const TRIES: u32 = 4;
 /// The pause before the second try; it doubles.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a write asks of what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

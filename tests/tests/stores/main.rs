@@ -3,8 +3,10 @@
 //! test-external` runs this. Google Drive has no server to be had: only the crate's own tests know it.
 #![allow(clippy::unwrap_used)]
 
+mod proxy;
 mod s3;
 mod server;
 mod test_s3;
+mod test_s3_faults;
 mod test_webdav;
 mod webdav;

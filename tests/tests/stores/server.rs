@@ -69,6 +69,6 @@ impl Server {
     /// The end of what it wrote.
     fn log(&self) -> String {
         let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&log[log.len().saturating_sub(4000)..]).into_owned()
+        String::from_utf8_lossy(&log[log.len().saturating_sub(12_000)..]).into_owned()
     }
 }

@@ -73,3 +73,50 @@ async fn as_many_wait_as_are_remembered_however_small_they_are() {
     shared.close();
     assert!(!shared.keep_unsaved(&first));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_could_not_be_taken_back_are_when_the_store_is_there_again() {
+    // By the next sync, or after a moment.
+    for (failing, by_sync) in [(3, true), (1, false)] {
+        let server = FakeS3::default();
+        let store = mounted(&server);
+        store.create("/f").await.unwrap();
+        let file = store.open("/f").await.unwrap();
+        // In one write, and not enough for an upload before the close.
+        file.write_at(b"end", (12 << 20) - 3).await.unwrap();
+        server.fail(Method::POST, "uploadId", 0, failing, Fault::Status(500));
+        server.fail(Method::DELETE, "uploadId", 0, failing, Fault::Status(503));
+        assert_eq!(file.flush().await.is_err(), by_sync);
+        if by_sync {
+            let tried =
+                |server: &FakeS3| server.requests().iter().filter(|line| line.starts_with("DELETE")).count();
+            let mut deletes = 0;
+            while deletes < failing {
+                deletes += tried(&server);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(server.uploads(), failing, "they are there still");
+            store.fs.sync().await.unwrap();
+        }
+        assert_eq!(server.get("f").unwrap().len(), 12 << 20);
+        eventually("unfinished uploads are taken back", || server.uploads() == 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_whose_beginning_is_answered_late_is_taken_back() {
+    let server = FakeS3::default();
+    let store = mounted(&server);
+    store.create("/f").await.unwrap();
+    let file = store.open("/f").await.unwrap();
+    // Longer than the mount waits, and shorter than twice that.
+    server.fail(Method::POST, "?uploads", 0, 1, Fault::Slow(Duration::from_millis(2000)));
+    for piece in pattern(25 << 20).chunks(1 << 20) {
+        file.append(piece).await.unwrap();
+    }
+    file.flush().await.unwrap();
+    assert_eq!(server.get("f").unwrap().len(), 25 << 20);
+    let begun = || server.requests().into_iter().any(|line| line.starts_with("DELETE"));
+    eventually("it is taken back", begun).await;
+    eventually("nothing is left", || server.uploads() == 0).await;
+}
