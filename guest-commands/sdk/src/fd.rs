@@ -28,6 +28,11 @@ impl Owned {
         self.0
     }
 
+    /// Closes it, and tells what of the written a file system could not keep: some store it only now.
+    pub fn close(self) -> io::Result<()> {
+        sys::close(self.into_raw())
+    }
+
     /// Its number, no longer closed on drop.
     #[must_use]
     pub fn into_raw(self) -> u32 {

@@ -87,6 +87,26 @@ fn a_store_that_goes_away_in_an_upload_keeps_the_old_object_until_a_sync() {
 
 #[test]
 #[ignore = "needs the servers of `cargo xtask test-external`"]
+fn who_copies_into_a_store_that_goes_away_hears_of_it() {
+    let s3 = S3::start();
+    let (proxy, config) = mounted(&s3);
+    SIDECAR.test_with(config, async |os| {
+        for (command, name) in [("cp", "copied"), ("mv", "moved"), ("install", "installed")] {
+            os.write_file("/tmp/z", vec![7; SIZE]).await.unwrap();
+            proxy.after(MIDST, Line::Down);
+            let out = sh(os, &format!("{command} /tmp/z /data/{name}; echo $?; ls /tmp/z")).await;
+            assert_eq!(out.stdout, "1\n/tmp/z\n", "{command}: {}", out.stderr);
+            assert!(out.stderr.contains("Input/output error"), "{command}: {}", out.stderr);
+            proxy.set(Line::Up);
+            assert_eq!(sh(os, &format!("sync /data/{name}")).await.exit_code, 0, "{command}");
+            whole(&s3, name);
+        }
+        no_part_stays(&s3).await;
+    });
+}
+
+#[test]
+#[ignore = "needs the servers of `cargo xtask test-external`"]
 fn what_a_killed_program_wrote_waits_for_the_store() {
     let s3 = S3::start();
     let (proxy, config) = mounted(&s3);

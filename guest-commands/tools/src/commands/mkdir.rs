@@ -263,7 +263,7 @@ fn install_file(cx: &mut Cx, job: &Install, source: &OsStr, dest: &OsStr) -> Res
         let flags = fd::O_WRONLY | fd::O_CREAT | fd::O_TRUNC;
         let output = fd::Owned::from_raw(fd::open(dest, flags, 0o600)?);
         match Transfer::default().copy(input.raw(), output.raw(), from.size, false) {
-            Ok(()) => Ok(()),
+            Ok(()) => output.close(),
             Err(Failure::Read(error) | Failure::Write(error)) => Err(error),
         }
     };

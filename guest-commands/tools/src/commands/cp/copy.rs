@@ -279,7 +279,10 @@ impl Copy {
                 return Ok(false);
             }
         }
-        drop(output);
+        if let Err(error) = output.close() {
+            cx.warn(format_args!("failed to close {}: {}", quoteaf(dest), strerror(&error)));
+            return Ok(false);
+        }
         self.tell(cx, source, dest, saved)?;
         if from.nlink > 1 && self.links {
             self.copied.insert((from.dev, from.ino), dest.to_owned());
