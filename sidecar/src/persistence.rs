@@ -106,16 +106,18 @@ pub(crate) struct Opened {
     claim: Claim,
 }
 
-/// Opens the store of a configuration, if it has one.
+/// Opens the store of a configuration, if it has one. `may_lose` sees its note, and says whether files may be lost that were moved
+/// and that the base does not have any more.
 pub(crate) async fn open(
     host: &Arc<Host>,
     config: &VmConfig,
     base: &Layer,
+    may_lose: impl Fn(Option<&[u8]>) -> bool + Send + 'static,
 ) -> Result<Option<Opened>, WireError> {
     let Some(spec) = &config.persistence else { return Ok(None) };
     let claim = Claim::new(host, place(spec))?;
     let (place, base) = (claim.place.clone(), base.clone());
-    let opened = tokio::task::spawn_blocking(move || Root::open(&place, &base)).await;
+    let opened = tokio::task::spawn_blocking(move || Root::open_over(&place, &base, &may_lose)).await;
     let root = opened
         .map_err(|error| WireError::new(code::INTERNAL, format!("open the store: {error}")))?
         .map_err(|error| refused(&error))?;

@@ -123,6 +123,7 @@ pub(crate) async fn make(
         .await
         .map_err(|reason| WireError::new(code::INTERNAL, format!("prepare the machine: {reason}")))?;
     let bundled = lowers.iter().any(|lower| matches!(lower, Lower::Bundled)).then(|| base.clone());
+    let layered = lowers.iter().any(|lower| matches!(lower, Lower::Sent(_)));
     let layer = match &lowers[..] {
         [Lower::Bundled] => base,
         _ => {
@@ -137,10 +138,12 @@ pub(crate) async fn make(
         inodes: checked.limits.fs_inodes.saturating_add(used.inodes),
     };
     fits(layer.usage(), used, limits)?;
-    let mut opened = persistence::open(host, config, &layer).await?;
+    // The programs of the product may change with it; what a user brings is not to be lost because it was left out once.
+    let may_lose = move |note: Option<&[u8]>| !layered && !note.is_some_and(furnish::was_layered);
+    let mut opened = persistence::open(host, config, &layer, may_lose).await?;
     let begin = opened.as_ref().map_or(&layer, |opened| opened.root.layer());
     let tree = Tree::from_layer_with(begin, limits);
-    let furnished = furnish::inputs(checked, config, bundled.is_some());
+    let furnished = furnish::inputs(checked, config, bundled.is_some(), layered);
     // What was furnished like this before belongs to the guest by now.
     if opened.as_ref().is_none_or(|opened| opened.root.note() != Some(&furnished)) {
         furnish::furnish(&tree, &layer, checked, config, bundled.is_some())?;

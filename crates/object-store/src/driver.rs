@@ -45,7 +45,7 @@ impl Driver {
 
     async fn create_file(&self, path: &str) -> Result<()> {
         // At once, since only the store can say whether it is new.
-        let version = self.0.remote.put(path, Bytes::new(), &Condition::New).await?;
+        let version = self.0.remote.put(path, Bytes::new(), &Condition::New, &mut false).await?;
         if let Some(node) = self.0.node(path) {
             self.0.move_node(&node, None);
         }
@@ -188,16 +188,22 @@ impl Driver {
             self.0.marked(to);
         } else {
             let nodes = self.0.nodes_below(from);
+            let mut held = Vec::new();
             for node in &nodes {
-                node.flush().await?;
+                let mut written = node.written.lock().await;
+                node.flush_held(&mut written).await?;
+                // An upload under way would go to where nothing is any more.
+                held.push(written);
             }
             remote.rename(from, to).await?;
-            for node in nodes {
+            // Also what was opened meanwhile.
+            for node in nodes.iter().chain(&self.0.nodes_below(from)) {
                 let path = node.state.lock().path.clone();
                 if let Some(rest) = path.as_deref().and_then(|path| path.strip_prefix(from)) {
-                    self.0.move_node(&node, Some(&format!("{to}{rest}")));
+                    self.0.move_node(node, Some(&format!("{to}{rest}")));
                 }
             }
+            drop(held);
         }
         self.0.markers.lock().retain(|marker| !marker.starts_with(from));
         self.0.attributes.forget_all();

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::blocks::{BLOCK, Content};
-use crate::mount::Shared;
+use crate::mount::{Shared, may_pass};
 use crate::parts::Parts;
 use crate::remote::{Condition, PAUSE};
 use crate::staging::Staging;
@@ -47,6 +47,9 @@ pub(crate) struct Written {
     staging: Staging,
     /// It began as the version of the store: what others wrote since must not be lost.
     derived: bool,
+    /// An upload of ours failed in a way that may have changed the object: it is not the one that it began as, and nobody else
+    /// need have changed it.
+    torn: bool,
     /// What is uploaded before the close; nothing of it was changed since.
     early: Option<Early>,
     /// Whether it may be uploaded before the close. Not once that was given up: each write would begin it anew.
@@ -60,7 +63,7 @@ struct Early {
 
 impl Written {
     fn new(staging: Staging, derived: bool) -> Self {
-        Written { staging, derived, early: None, grows: true }
+        Written { staging, derived, torn: false, early: None, grows: true }
     }
 
     /// Bytes from `offset` on are about to change.
@@ -261,14 +264,15 @@ impl Node {
         let Some(written) = written else { return Ok(()) };
         let condition = if written.derived { Condition::Same(base) } else { Condition::Any };
         let early = written.early.take().filter(|early| *early.parts.path() == path);
+        let (staging, torn) = (&mut written.staging, &mut written.torn);
         let version = match early {
-            Some(early) => match self.finish_early(early, &mut written.staging).await {
-                Err(Errno::EIO) => self.upload(&path, &mut written.staging, &condition).await?,
+            Some(early) => match self.finish_early(early, staging, torn).await {
+                Err(Errno::EIO) => self.upload(&path, staging, &condition, torn).await?,
                 result => result?,
             },
-            None => self.upload(&path, &mut written.staging, &condition).await?,
+            None => self.upload(&path, staging, &condition, torn).await?,
         };
-        written.derived = true;
+        (written.derived, written.torn) = (true, false);
         self.shared.attributes.forget(&path);
         let generation = self.shared.attributes.generation();
         self.shared.attributes.put(generation, &path, Some(Found::File(version.clone())));
@@ -281,15 +285,26 @@ impl Node {
         Ok(())
     }
 
-    async fn finish_early(&self, mut early: Early, staging: &mut Staging) -> Result<Version> {
+    async fn finish_early(
+        &self,
+        mut early: Early,
+        staging: &mut Staging,
+        torn: &mut bool,
+    ) -> Result<Version> {
         // In pieces: what is left may be as much as a staging holds, and each piece has its own time.
         while early.parts.sent() < staging.len() {
             early.parts.send(staging.read(early.parts.sent(), PART as usize)?).await?;
         }
-        early.parts.finish().await
+        finish(early.parts, torn).await
     }
 
-    async fn upload(&self, path: &Arc<str>, staging: &mut Staging, condition: &Condition) -> Result<Version> {
+    async fn upload(
+        &self,
+        path: &Arc<str>,
+        staging: &mut Staging,
+        condition: &Condition,
+        torn: &mut bool,
+    ) -> Result<Version> {
         let _turn = self.shared.uploads.acquire().await.map_err(|_| Errno::EIO)?;
         let (remote, size) = (&self.shared.remote, staging.len());
         if size <= PART || !remote.capability.write_can_multi {
@@ -298,19 +313,20 @@ impl Node {
                 return Err(Errno::EFBIG);
             }
             let data = staging.read(0, usize::try_from(size).map_err(|_| Errno::EFBIG)?)?;
-            return remote.put(path, data, condition).await;
+            let condition = if *torn { &Condition::Any } else { condition };
+            return remote.put(path, data, condition, torn).await;
         }
         let part = PART.max(size.div_ceil(PARTS).next_multiple_of(1 << 20));
         let mut pause = PAUSE;
         for _ in 1..UPLOADS {
-            match self.upload_parts(path, staging, part, condition).await {
+            match self.upload_parts(path, staging, part, condition, torn).await {
                 Err(Errno::EIO) => {}
                 result => return result,
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
-        self.upload_parts(path, staging, part, condition).await
+        self.upload_parts(path, staging, part, condition, torn).await
     }
 
     async fn upload_parts(
@@ -319,18 +335,20 @@ impl Node {
         staging: &mut Staging,
         part: u64,
         condition: &Condition,
+        torn: &mut bool,
     ) -> Result<Version> {
+        let condition = if *torn { &Condition::Any } else { condition };
         let len = usize::try_from(part).map_err(|_| Errno::EFBIG)?;
         let mut parts = Parts::begin(&self.shared, path, len, condition.clone()).await?;
         while parts.sent() < staging.len() {
             parts.send(staging.read(parts.sent(), len)?).await?;
         }
-        parts.finish().await
+        finish(parts, torn).await
     }
 
     /// Sends the parts that are whole of a new file that only grows, so that its close has little to wait for.
     async fn send_early(&self, written: &mut Written) {
-        let Written { staging, derived, early, grows } = written;
+        let Written { staging, derived, early, grows, .. } = written;
         if !*grows || staging.len() < 2 * PART || !self.shared.remote.capability.write_can_multi {
             return;
         }
@@ -385,7 +403,7 @@ impl Node {
     /// Copies it to another path by way of this host, for stores that cannot copy.
     pub(crate) async fn copy_to(&self, written: &mut Option<Written>, to: &str) -> Result<()> {
         let staging = &mut self.stage(written).await?.staging;
-        self.upload(&to.into(), staging, &Condition::Any).await.map(drop)
+        self.upload(&to.into(), staging, &Condition::Any, &mut false).await.map(drop)
     }
 }
 
@@ -395,6 +413,12 @@ impl Drop for Node {
             self.shared.forget_node(&path);
         }
     }
+}
+
+/// The last request of an upload in parts; after an error `torn` says whether the object may be there all the same.
+async fn finish(parts: Parts, torn: &mut bool) -> Result<Version> {
+    let was_torn = std::mem::replace(torn, true);
+    parts.finish().await.inspect_err(|error| *torn = was_torn || may_pass(*error))
 }
 
 /// What is gone was replaced, for whoever has it open.

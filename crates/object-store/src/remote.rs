@@ -11,6 +11,7 @@ use opendal::{Buffer, Capability, Operator, Writer};
 use tokio::time::Instant;
 
 use crate::errors::errno;
+use crate::mount::may_pass;
 use crate::version::{Found, Version};
 
 /// The most entries of one directory; then EOVERFLOW.
@@ -254,20 +255,31 @@ impl Remote {
         }
     }
 
-    /// Writes an object in one request.
-    pub(crate) async fn put(&self, path: &str, data: Bytes, condition: &Condition) -> Result<Version> {
+    /// Writes an object in one request, whose time grows with its size. After an error `torn` says whether it may be there all the
+    /// same, or a part of it.
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        data: Bytes,
+        condition: &Condition,
+        torn: &mut bool,
+    ) -> Result<Version> {
         let key = key(path)?;
         let options = self.write_options(condition);
         self.check(path, condition, &options).await?;
         let size = data.len() as u64;
         // A second try would find what the first one may have written.
         let again = !options.if_not_exists && options.if_match.is_none();
+        let limit = self.timeout * (1 + u32::try_from(size >> 25).unwrap_or(u32::MAX - 1));
+        let was_torn = std::mem::replace(torn, true);
         let written = self
-            .run(self.timeout, again, || {
+            .run(limit, again, || {
                 self.operator.write_options(key, Buffer::from(data.clone()), options.clone())
             })
             .await;
-        let metadata = written.map_err(|error| refused(error, condition))?;
+        let metadata = written.map_err(|error| refused(error, condition)).inspect_err(|error| {
+            *torn = was_torn || may_pass(*error);
+        })?;
         self.written(path, &metadata, size).await
     }
 

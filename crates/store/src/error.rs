@@ -52,6 +52,17 @@ pub enum StoreError {
         /// The first change that does not fit.
         reason: String,
     },
+    /// It began on another base, which had files that this one does not have, and of which it keeps only that they were moved or
+    /// given other attributes. Nothing is changed in the store.
+    #[error(
+        "{path}: {files} would be lost, since the layers of this machine do not have what they were made of; bring the layers that it had"
+    )]
+    Lost {
+        /// The store.
+        path: PathBuf,
+        /// The first of the files, and how many more there are.
+        files: String,
+    },
     /// The host failed.
     #[error("{path}: {source}")]
     Io {

@@ -51,15 +51,27 @@ impl Root {
     /// Files of the base that never changed are not kept: they are those of `base` at every opening. If that is another one than
     /// last time, all changes are made to it anew, path by path.
     pub fn open(place: &Place, base: &Layer) -> Result<Self, StoreError> {
+        Self::open_over(place, base, &|_| true)
+    }
+
+    /// As [`Root::open`], where a base that lacks files of the last one is an error, [`StoreError::Lost`], unless `may_lose` agrees,
+    /// which sees the note of the owner.
+    pub fn open_over(
+        place: &Place,
+        base: &Layer,
+        may_lose: &dyn Fn(Option<&[u8]>) -> bool,
+    ) -> Result<Self, StoreError> {
         match place {
-            Place::Directory(path) => Self::load(Box::new(FileStore::in_directory(path)?), path, base),
-            Place::Sqlite(path) => Self::load(Box::new(Sqlite::open(path)?), path, base),
+            Place::Directory(path) => {
+                Self::load(Box::new(FileStore::in_directory(path)?), path, base, may_lose)
+            }
+            Place::Sqlite(path) => Self::load(Box::new(Sqlite::open(path)?), path, base, may_lose),
         }
     }
 
     /// As [`Root::open`], on a block device of the caller; `path` is for errors.
     pub fn on(store: FileStore, path: &Path, base: &Layer) -> Result<Self, StoreError> {
-        Self::load(Box::new(store), path, base)
+        Self::load(Box::new(store), path, base, &|_| true)
     }
 
     /// Where it is.
@@ -126,7 +138,12 @@ impl Root {
         Ok(())
     }
 
-    fn load(backend: Box<dyn Backend>, path: &Path, base: &Layer) -> Result<Self, StoreError> {
+    fn load(
+        backend: Box<dyn Backend>,
+        path: &Path,
+        base: &Layer,
+        may_lose: &dyn Fn(Option<&[u8]>) -> bool,
+    ) -> Result<Self, StoreError> {
         let mut root = Root {
             backend,
             path: path.to_owned(),
@@ -147,7 +164,8 @@ impl Root {
                 if known.fingerprint == outline.fingerprint {
                     root.committed = root.restore(base, next)?;
                 } else {
-                    root.carry(known, next, &outline)?;
+                    let may_lose = may_lose(root.note());
+                    root.carry(known, next, &outline, may_lose)?;
                 }
             }
             (None, None, None) if root.is_empty()? => {
@@ -195,12 +213,26 @@ impl Root {
     }
 
     /// The base is another one than last time.
-    fn carry(&mut self, known: Outline, next: u64, outline: &Outline) -> Result<(), StoreError> {
+    fn carry(
+        &mut self,
+        known: Outline,
+        next: u64,
+        outline: &Outline,
+        may_lose: bool,
+    ) -> Result<(), StoreError> {
         let shape = known.layer().map_err(|error| self.damaged(error.0))?;
         let old = self.restore(&shape, next)?;
         let base = self.base.clone();
         let (layer, lost) = rebase::rebase(&shape, &old, &base)
             .map_err(|reason| StoreError::Base { path: self.path.clone(), reason })?;
+        if let [first, more @ ..] = &lost[..]
+            && !may_lose
+        {
+            let first = String::from_utf8_lossy(first);
+            let files =
+                if more.is_empty() { first.into() } else { format!("{first} and {} more", more.len()) };
+            return Err(StoreError::Lost { path: self.path.clone(), files });
+        }
         self.lost = lost;
         self.sequence += 1;
         self.write_whole(outline, &layer)

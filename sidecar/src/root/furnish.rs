@@ -11,16 +11,27 @@ use crate::errors::failed;
 
 /// Most bytes of a file that is changed here. A layer may bring any.
 const TEXT: u64 = 1 << 20;
+/// The end of the inputs of a root over layers of a user.
+const LAYERED: &str = " over layers";
 /// The address that a machine has for its own name.
 const OWN: &str = "127.0.1.1\t";
 
+/// Whether a root with these [`inputs`] was made over layers of a user.
+pub(super) fn was_layered(inputs: &[u8]) -> bool {
+    inputs.ends_with(LAYERED.as_bytes())
+}
+
 /// All that [`furnish`] looks at, as bytes that can be kept and compared.
-pub(super) fn inputs(checked: &Checked, config: &VmConfig, bundled: bool) -> Vec<u8> {
+pub(super) fn inputs(checked: &Checked, config: &VmConfig, bundled: bool, layered: bool) -> Vec<u8> {
     let user = &checked.user;
     let instructions = &config.additional_instructions;
     let base = if bundled { "" } else { " without the base" };
-    format!("{:?}{base}", (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions))
-        .into_bytes()
+    let layers = if layered { LAYERED } else { "" };
+    format!(
+        "{:?}{base}{layers}",
+        (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions)
+    )
+    .into_bytes()
 }
 
 /// Furnishes a root that began as `original`; `bundled` tells whether the bundled base is in it. Doing it again changes nothing

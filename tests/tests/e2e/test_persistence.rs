@@ -105,6 +105,19 @@ fn what_was_changed_over_layers_is_kept() {
             let os = machine(&[]).await;
             assert_eq!(sh(&os, show).await.stdout, "./b of the guest\n./c/new new\n");
             os.dispose().await.unwrap();
+            // What was only moved is in its layer alone: without that the store is left as it is.
+            let os = machine(&[layer(&next)]).await;
+            os.move_path("/opt/e", "/opt/moved").await.unwrap();
+            os.dispose().await.unwrap();
+            for lowers in [vec![], vec![layer(&next[..3])]] {
+                let root = RootFilesystemConfig { lowers, ..RootFilesystemConfig::default() };
+                let config = AgentOsConfig { root_filesystem: root, ..kept(persistence.clone()) };
+                refused(SIDECAR.create(config).await, "persistence", "/opt/moved would be lost");
+            }
+            let os = machine(&[layer(&next)]).await;
+            let moved = "./a a 2\n./b of the guest\n./c/d d 2\n./c/new new\n./moved e 2\n";
+            assert_eq!(sh(&os, show).await.stdout, moved);
+            os.dispose().await.unwrap();
         }
     });
 }

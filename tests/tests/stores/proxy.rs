@@ -119,6 +119,7 @@ impl Proxy {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the tests are no guests")]
 async fn carry(shared: &Shared, mut client: TcpStream, server: u16) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
     let (mut from_client, mut from_server) = (vec![0; 64 << 10], vec![0; 64 << 10]);

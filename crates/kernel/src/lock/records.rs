@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 
 use super::FileId;
-use super::ranges::{Range, Ranges};
+use super::ranges::{LAST, Range, Ranges};
 use crate::{Errno, Pid, Result};
 
 /// Ranges that all owners of a VM may hold together; one more is ENOLCK.
@@ -198,7 +198,7 @@ impl State {
             self.files.remove(&file);
         }
         self.held = self.held.saturating_add_signed(changed.map_err(|_| Errno::ENOLCK)?);
-        Ok(if kind == Some(true) { Vec::new() } else { self.waiting_for(file) })
+        Ok(if kind == Some(true) { Vec::new() } else { self.waiting_for(file, range) })
     }
 
     fn release(&mut self, file: FileId, owner: Owner) -> Vec<Waker> {
@@ -209,12 +209,15 @@ impl State {
             self.files.remove(&file);
         }
         self.held -= ranges.len();
-        self.waiting_for(file)
+        self.waiting_for(file, Range { start: 0, end: LAST })
     }
 
     /// Whom to wake: only those who may go on, since each of the others would look for circles again.
-    fn waiting_for(&self, file: FileId) -> Vec<Waker> {
-        let of_file = self.waiting.values().filter(|wait| wait.request.file == file);
+    fn waiting_for(&self, file: FileId, range: Range) -> Vec<Waker> {
+        let waits = |asked: &Request| {
+            asked.file == file && asked.range.start <= range.end && asked.range.end >= range.start
+        };
+        let of_file = self.waiting.values().filter(|wait| waits(&wait.request));
         of_file.filter(|wait| self.conflict(&wait.request).is_none()).map(|wait| wait.waker.clone()).collect()
     }
 

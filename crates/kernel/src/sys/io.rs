@@ -355,10 +355,11 @@ impl Kernel {
     /// sync(2): every mounted file system that can be written brings what it has to stable storage, all at the same time. As
     /// in Linux nobody is told what failed: fsync(2) and syncfs(2) tell it.
     pub async fn sync(&self) {
-        let mounts = self.namespace.list();
-        let writable = mounts.iter().filter(|mount| !mount.is_read_only());
+        // Not the mounts: while one takes its time the others can be unmounted.
+        let writable = self.namespace.list().into_iter().filter(|mount| !mount.is_read_only());
+        let writable: Vec<_> = writable.map(|mount| Arc::clone(&mount.fs)).collect();
         let mut syncs: Vec<_> =
-            writable.map(|mount| Box::pin(async { mount.fs.sync().await.is_ok() })).collect();
+            writable.iter().map(|fs| Box::pin(async { fs.sync().await.is_ok() })).collect();
         std::future::poll_fn(|cx| {
             syncs.retain_mut(|sync| sync.as_mut().poll(cx).is_pending());
             if syncs.is_empty() { Poll::Ready(()) } else { Poll::Pending }

@@ -7,9 +7,9 @@ use super::{Common, ConfigError, ObjectStore};
 use crate::remote::Traits;
 use crate::{dav, transport};
 
-/// What ends a path in an address. WsgiDAV unescapes the address of a target before it takes it apart, so that nothing moves to
-/// where one of them is, nor below.
-const SEPARATORS: [char; 2] = ['?', ';'];
+/// What ends a path in an address, or is left out of it. WsgiDAV unescapes the address of a target before it takes it apart, so
+/// that nothing moves to where one of them is, nor below.
+const SEPARATORS: [char; 5] = ['?', ';', '\t', '\n', '\r'];
 
 pub(super) fn read(fields: &mut Fields, common: Common) -> Result<ObjectStore, ConfigError> {
     let endpoint = fields.endpoint("endpoint")?.ok_or_else(|| Fields::refuse("endpoint", "is needed"))?;
