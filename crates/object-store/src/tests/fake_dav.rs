@@ -40,6 +40,8 @@ struct Inner {
     next: u64,
     /// The next requests of this method get this answer.
     answers: Vec<(&'static str, u16, String)>,
+    /// The next of this many bodies are cut in half, which is what is there then.
+    cuts: usize,
     requests: Vec<String>,
 }
 
@@ -105,6 +107,12 @@ impl Inner {
             ("MKCOL", None) => {
                 self.files.insert(path, (None, self.next));
                 status(201)
+            }
+            ("PUT", _) if self.cuts > 0 => {
+                self.cuts -= 1;
+                let half = request.body().to_bytes().split_to(request.body().len() / 2);
+                self.files.insert(path, (Some(half), self.next));
+                status(500)
             }
             ("PUT", _) => {
                 assert_eq!(header("content-length"), Some(request.body().len().to_string().as_str()));
@@ -384,4 +392,54 @@ async fn names_that_some_servers_move_elsewhere_are_copied() {
     assert_eq!(store.list("/e").await.unwrap(), ["in"]);
     let requests = std::mem::take(&mut server.0.lock().requests);
     assert_eq!(requests.iter().filter(|line| line.starts_with("MOVE")).collect::<Vec<_>>(), ["MOVE /d;"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_cut_upload_left_is_replaced_by_the_next() {
+    for unconditional in [false, true] {
+        let server = FakeDav::new(Kind { unconditional, ..Kind::default() });
+        let store = server.mounted();
+        store.write("/f", b"as it was").await.unwrap();
+        let file = store.open("/f").await.unwrap();
+        file.write_at(b"an", 0).await.unwrap();
+        // The second time it is tried again at once: there is nothing left to overwrite.
+        server.0.lock().cuts = 2;
+        assert_eq!(file.flush().await, Err(Errno::EIO));
+        assert_eq!(server.get("f"), "an i");
+        file.flush().await.unwrap();
+        assert_eq!(server.get("f"), "an it was");
+        // From here on others are heeded again.
+        server.put("f", "of others");
+        file.append(b"!").await.unwrap();
+        assert_eq!(file.flush().await, Err(Errno::ESTALE));
+        assert_eq!(server.get("f"), "of others");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_with_what_cannot_be_shown_is_not_empty() {
+    let server = FakeDav::new(Kind::default());
+    let store = server.mounted();
+    for directory in ["/d", "/e"] {
+        store.mkdir(directory).await.unwrap();
+    }
+    let hidden = format!("d/{}", "n".repeat(300));
+    server.put(&hidden, "of others");
+    assert_eq!(store.list("/d").await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.rmdir("/d").await, Err(Errno::ENOTEMPTY));
+    assert_eq!(store.rename("/e", "/d").await, Err(Errno::ENOTEMPTY));
+    assert_eq!(server.get(&hidden), "of others");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_with_what_addresses_leave_out_are_not_moved_to() {
+    let server = FakeDav::new(Kind::default());
+    let store = server.mounted();
+    for (number, name) in ["a\tb", "a\nb", "a\rb"].into_iter().enumerate() {
+        let old = format!("/f{number}");
+        store.write(&old, b"one").await.unwrap();
+        store.rename(&old, &format!("/{name}")).await.unwrap();
+        assert_eq!(server.get(name), "one");
+    }
+    assert!(!server.0.lock().requests.iter().any(|line| line.starts_with("MOVE")));
 }
