@@ -36,7 +36,10 @@ fn stores(root: &Path) -> bool {
         let tests = ["test", "--release", "-p", "agentos-tests", "--test", "stores", "--", "--ignored"];
         cargo(root).args(tests).status()
     };
-    built.and_then(|built| Ok(built.success() && tested()?.success())).unwrap_or(false)
+    built.and_then(|built| Ok(built.success() && tested()?.success())).unwrap_or_else(|error| {
+        eprintln!("test-external: cargo: {error}");
+        false
+    })
 }
 
 /// Runs them all.

@@ -23,7 +23,7 @@ use crate::version::{Found, Version};
 /// Calls of guests to one mount that run at a time; the others wait.
 const CALLS: usize = 16;
 /// Uploads of one mount that run at a time.
-const UPLOADS: usize = 4;
+pub(crate) const UPLOADS: u32 = 4;
 /// Uploads of one mount that begin while their files grow.
 const EARLY: usize = 2;
 /// A call ends by itself, after as many requests as its size asks for; each of them has its own time. This is for what
@@ -140,7 +140,7 @@ impl Shared {
             attributes: Attributes::new(options.cache_ttl, traits.listing_has_attributes),
             blocks: Blocks::new(options.cache_bytes),
             budget: Budget::new(options.staging_bytes, options.staging_dir.clone()),
-            uploads: Semaphore::new(UPLOADS),
+            uploads: Semaphore::new(UPLOADS as usize),
             early: Arc::new(Semaphore::new(EARLY)),
             runtime: options.runtime.clone(),
             options,

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::blocks::{BLOCK, Content};
-use crate::mount::{Shared, may_pass};
+use crate::mount::{Shared, UPLOADS, may_pass};
 use crate::parts::Parts;
 use crate::remote::{Condition, PAUSE};
 use crate::staging::Staging;
@@ -22,7 +22,7 @@ const PART: u64 = 8 << 20;
 /// Most parts of an upload: S3 takes 10,000.
 const PARTS: u64 = 9_000;
 /// How often an upload in parts begins anew when the store fails.
-const UPLOADS: u32 = 3;
+const TRIES: u32 = 3;
 /// The most bytes that go in one request to a store that takes no parts.
 const WHOLE: u64 = 256 << 20;
 /// Most blocks of one request.
@@ -305,8 +305,10 @@ impl Node {
         condition: &Condition,
         torn: &mut bool,
     ) -> Result<Version> {
-        let _turn = self.shared.uploads.acquire().await.map_err(|_| Errno::EIO)?;
         let (remote, size) = (&self.shared.remote, staging.len());
+        // What goes in one request is in memory meanwhile: a large one goes alone.
+        let turns = if size > PART && !remote.capability.write_can_multi { UPLOADS } else { 1 };
+        let _turn = self.shared.uploads.acquire_many(turns).await.map_err(|_| Errno::EIO)?;
         if size <= PART || !remote.capability.write_can_multi {
             if size > PART.max(WHOLE) {
                 tracing::warn!(size, limit = WHOLE, "this kind of store takes an object in one request only");
@@ -318,7 +320,7 @@ impl Node {
         }
         let part = PART.max(size.div_ceil(PARTS).next_multiple_of(1 << 20));
         let mut pause = PAUSE;
-        for _ in 1..UPLOADS {
+        for _ in 1..TRIES {
             match self.upload_parts(path, staging, part, condition, torn).await {
                 Err(Errno::EIO) => {}
                 result => return result,

@@ -126,11 +126,11 @@ impl Drop for Staging {
     }
 }
 
-/// Runs what may wait for the disk. A thread of the runtime hands its other tasks on before.
-fn waiting<T>(disk: bool, work: impl FnOnce() -> T) -> T {
+/// Runs what may wait for the disk, or takes its time. A thread of the runtime hands its other tasks on before.
+pub(crate) fn waiting<T>(long: bool, work: impl FnOnce() -> T) -> T {
     let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
     match flavor {
-        Ok(RuntimeFlavor::MultiThread) if disk => tokio::task::block_in_place(work),
+        Ok(RuntimeFlavor::MultiThread) if long => tokio::task::block_in_place(work),
         _ => work(),
     }
 }

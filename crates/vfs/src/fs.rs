@@ -127,6 +127,17 @@ pub struct Steps<'a> {
     pub covered: &'a dyn Fn(Ino) -> bool,
 }
 
+impl<'a> Steps<'a> {
+    /// The component at `at`, and where the next one begins: at the end of the path if it is the last.
+    #[must_use]
+    pub(crate) fn component(&self, at: usize) -> (&'a [u8], usize) {
+        let rest = &self.path[at..];
+        let len = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let slashes = rest[len..].iter().take_while(|&&byte| byte == b'/').count();
+        (&rest[..len], at + len + slashes)
+    }
+}
+
 /// How far [`FileSystem::descend`] came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descent {

@@ -3,6 +3,7 @@
 //! test-external` runs this. Google Drive has no server to be had: only the crate's own tests know it.
 #![allow(clippy::unwrap_used)]
 
+mod git;
 mod proxy;
 mod s3;
 mod server;

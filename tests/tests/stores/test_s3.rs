@@ -4,6 +4,7 @@ use agentos::{AgentOsConfig, Errno, MountFsOptions, MountPlugin};
 use agentos_tests::{Sidecar, eventually, sh};
 use serde_json::json;
 
+use crate::git;
 use crate::s3::S3;
 use crate::server::native;
 
@@ -42,15 +43,7 @@ fn programs_of_a_guest_work_in_a_bucket() {
 #[ignore = "needs the servers of `cargo xtask test-external`"]
 fn git_works_in_a_bucket() {
     let s3 = S3::start();
-    SIDECAR.test_with(mounted(&s3), async |os| {
-        let script = "cd /data && git init -q r && cd r && git config user.name n && git config user.email e \
-                      && echo 1 > a && git add a && git commit -qm one && git switch -qc side && echo 2 > b && git add b \
-                      && git commit -qm two && git switch -q - && git merge -q side && git status --short && git log --format=%s";
-        let out = sh(os, script).await;
-        assert_eq!(out.stdout, "two\none\n", "{}", out.stderr);
-        let again = sh(os, "git clone -q /data/r /tmp/r && ls /tmp/r && cd /data/r && git fsck").await;
-        assert_eq!(again.stdout, "a\nb\n", "{}", again.stderr);
-    });
+    SIDECAR.test_with(mounted(&s3), git::works);
 }
 
 #[test]

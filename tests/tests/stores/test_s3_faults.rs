@@ -98,7 +98,10 @@ fn who_copies_into_a_store_that_goes_away_hears_of_it() {
             assert_eq!(out.stdout, "1\n/tmp/z\n", "{command}: {}", out.stderr);
             assert!(out.stderr.contains("Input/output error"), "{command}: {}", out.stderr);
             proxy.set(Line::Up);
+            assert_eq!(sh(os, &format!("sync /data/{name}")).await.exit_code, 0, "{command}");
+            whole(&s3, name);
         }
+        no_part_stays(&s3).await;
     });
 }
 

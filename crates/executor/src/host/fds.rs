@@ -220,14 +220,14 @@ async fn fd_renumber(caller: &mut Caller<'_, Guest>, fd: i32, to: i32) -> Result
     if is_preopen {
         return Err(Errno::ENOTSUP);
     }
-    kernel.dup2_and_flush(&guest.process, from, to, false).await?;
+    kernel.renumber(&guest.process, from, to).await?;
     let guest = caller.data_mut();
     rights::renumbered(guest, fd, to.0.cast_signed());
     if let Some(slot) = to.0.checked_sub(FIRST_PREOPEN).and_then(|i| guest.preopens.get_mut(i as usize)) {
         // The number now means this descriptor in every call.
         *slot = None;
     }
-    kernel.close(&guest.process, from)
+    Ok(())
 }
 
 async fn fd_sync(caller: &mut Caller<'_, Guest>, fd: i32) -> Result<()> {

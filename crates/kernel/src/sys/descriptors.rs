@@ -64,6 +64,22 @@ impl Kernel {
         Ok(())
     }
 
+    /// Moves a descriptor to another number, which is closed first. What the process locked of the file stays locked: the file is
+    /// never closed. EBADF. Nothing happens when both are the same number.
+    pub async fn renumber(&self, process: &Process, fd: Fd, to: Fd) -> Result<()> {
+        if fd == to {
+            return Ok(());
+        }
+        let replaced = self.replace(process, fd, to, false)?;
+        let moved = process.fds.lock().remove(fd)?;
+        drop(moved);
+        if let Some(replaced) = replaced {
+            let _ = replaced.description.flush().await;
+            self.unlock_closed(process, &replaced.description);
+        }
+        Ok(())
+    }
+
     /// Makes `to` the same as `fd`, and returns what it was.
     fn replace(&self, process: &Process, fd: Fd, to: Fd, cloexec: bool) -> Result<Option<FdEntry>> {
         let mut fds = process.fds.lock();

@@ -6,6 +6,7 @@
 )]
 
 mod limits;
+mod locks;
 mod races;
 mod rlimits;
 mod stress;

@@ -93,9 +93,8 @@ impl ObjectStore {
             "google_drive" => google_drive::read,
             "webdav" => webdav::read,
             _ => {
-                let reason = format!(
-                    "unknown plugin `{id}`; there are memory, host_dir, fs, google_drive, s3 and webdav"
-                );
+                let reason =
+                    format!("unknown plugin `{id}`; there are memory, host_dir, fs, {}", IDS.join(", "));
                 return Err(ConfigError::new("id", reason));
             }
         };
@@ -214,8 +213,6 @@ mod tests {
         ] {
             assert_eq!(refused(id, &config), field, "{id} {config}");
         }
-        let unknown = ObjectStore::new("s4", &json!({})).unwrap_err().to_string();
-        assert!(IDS.iter().all(|id| unknown.contains(id)), "{unknown}");
     }
 
     #[test]

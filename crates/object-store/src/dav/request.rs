@@ -8,12 +8,17 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use super::multistatus::{self, Part};
 use crate::errors::Refusal;
+use crate::staging::waiting;
 use agentos_vfs::Errno;
 
 /// Everything but what never means anything else (RFC 3986, 2.3), and the separator.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
-/// The longest answer of several parts: some 100,000 names.
-const ANSWER: usize = 64 << 20;
+/// The longest listing: some 100,000 names.
+const LISTING: usize = 64 << 20;
+/// The longest answer of several parts that is none.
+const ANSWER: usize = 1 << 20;
+/// From this length on, other tasks do not wait until an answer is read.
+const LONG: usize = 64 << 10;
 /// What is read of a body that nobody needs, so that its connection can be used again.
 const DRAIN: usize = 64 << 10;
 
@@ -110,7 +115,7 @@ impl Server {
         }
         // Of several resources: the first that failed says why.
         let failed = |part: &Part| part.status.filter(|status| *status >= 300);
-        let status = parts(&mut body).await?.iter().find_map(failed);
+        let status = parts(&mut body, ANSWER).await?.iter().find_map(failed);
         let status = status.and_then(|status| StatusCode::from_u16(status).ok());
         Ok((status.unwrap_or(StatusCode::OK), head.headers))
     }
@@ -129,7 +134,7 @@ impl Server {
         let body = Buffer::from(multistatus::PROPERTIES.as_bytes());
         let (head, mut body) = self.send(context, "PROPFIND", path, &headers, body).await?.into_parts();
         if head.status == StatusCode::MULTI_STATUS {
-            return parts(&mut body).await;
+            return parts(&mut body, if names { LISTING } else { ANSWER }).await;
         }
         drain(&mut body).await;
         Err(refused(head.status))
@@ -157,14 +162,15 @@ pub(super) async fn drain(body: &mut HttpBody) {
     let _ = read(body, DRAIN, &mut Vec::new()).await;
 }
 
-async fn parts(body: &mut HttpBody) -> Result<Vec<Part>> {
+async fn parts(body: &mut HttpBody, most: usize) -> Result<Vec<Part>> {
     let mut xml = Vec::new();
-    if !read(body, ANSWER, &mut xml).await? {
+    if !read(body, most, &mut xml).await? {
         return Err(
             Error::new(ErrorKind::Unexpected, "the answer is too long").set_source(Refusal(Errno::EOVERFLOW))
         );
     }
-    let parts = std::str::from_utf8(&xml).ok().and_then(multistatus::parse);
+    let parse = || std::str::from_utf8(&xml).ok().and_then(multistatus::parse);
+    let parts = waiting(xml.len() > LONG, parse);
     parts.ok_or_else(|| Error::new(ErrorKind::Unexpected, "the answer is none of WebDAV"))
 }
 

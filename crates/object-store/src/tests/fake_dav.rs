@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::fake_s3::decode;
+use super::faults::eventually;
 use super::*;
 use crate::config::ObjectStore;
 use crate::transport;
@@ -176,6 +177,10 @@ impl Inner {
 impl HttpTransport for FakeDav {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let (status, headers, body) = self.0.lock().answer(&request);
+        if request.method().as_str() == "MOVE" {
+            // It is moved, and the answer is on its way.
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
         let mut response = Response::builder().status(status);
         for (name, value) in headers {
             response = response.header(name, value);
@@ -442,4 +447,22 @@ async fn names_with_what_addresses_leave_out_are_not_moved_to() {
         assert_eq!(server.get(name), "one");
     }
     assert!(!server.0.lock().requests.iter().any(|line| line.starts_with("MOVE")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_its_directory_moves_goes_along() {
+    let server = FakeDav::new(Kind::default());
+    let store = server.mounted();
+    store.mkdir("/d").await.unwrap();
+    store.write("/d/f", b"one").await.unwrap();
+    let file = store.open("/d/f").await.unwrap();
+    let written = async {
+        let moving = || server.0.lock().requests.iter().any(|line| line.starts_with("MOVE"));
+        eventually("it moves", moving).await;
+        file.write_at(b"two", 0).await?;
+        file.flush().await
+    };
+    assert_eq!(tokio::join!(store.rename("/d", "/e"), written), (Ok(()), Ok(())));
+    assert_eq!(server.get("e/f"), "two");
+    assert!(!server.0.lock().files.contains_key("d/f"));
 }

@@ -52,9 +52,6 @@ impl HandleFile {
     }
 
     async fn upload(&self) -> Result<()> {
-        if !self.access.write {
-            return Ok(());
-        }
         self.call(|handle| Box::pin(async move { handle.flush().await })).await
     }
 }
@@ -99,6 +96,7 @@ impl OpenFile for HandleFile {
     }
 
     fn sync(&self, _data_only: bool) -> Reply<'_, ()> {
+        // Also of a file that is open to read only: it is the file that is synced, not what was written here.
         Reply::later(self.upload())
     }
 
@@ -107,6 +105,6 @@ impl OpenFile for HandleFile {
     }
 
     fn flush(&self) -> Reply<'_, ()> {
-        Reply::later(self.upload())
+        if self.writes_back() { Reply::later(self.upload()) } else { Reply::Now(Ok(())) }
     }
 }

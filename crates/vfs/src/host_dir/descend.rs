@@ -1,7 +1,6 @@
 //! The quick way down a path: what is known of a directory is not asked for twice, and a component costs one call to the
 //! host. It decides nothing, and remembers nothing of the host but names and numbers: modes are those of this moment.
 
-use memchr::memchr;
 use rustix::fs;
 use rustix::io::Errno as Host;
 
@@ -27,8 +26,7 @@ pub(crate) fn descend(inner: &Inner, start: Ino, steps: Steps<'_>) -> Option<Des
     };
     loop {
         let stop = |reached| Some(Descent { dir: dir.ino, at, reached });
-        let end = memchr(b'/', &path[at..]).map_or(path.len(), |n| at + n);
-        let name = &path[at..end];
+        let (name, next) = steps.component(at);
         if matches!(name, b"" | b"." | b"..") || name.len() > NAME_MAX || (steps.may_search)(&dir).is_err() {
             return stop(Reached::Directory(dir));
         }
@@ -40,7 +38,6 @@ pub(crate) fn descend(inner: &Inner, start: Ino, steps: Steps<'_>) -> Option<Des
             Err(Host::NOENT) => return stop(Reached::Missing(dir)),
             Err(_) => return stop(Reached::Directory(dir)),
         };
-        let next = end + path[end..].iter().take_while(|&&byte| byte == b'/').count();
         let last = next == path.len();
         let goes_on = match entry.kind {
             FileType::Directory => !(steps.covered)(entry.ino),

@@ -1,8 +1,6 @@
 //! The quick way down a path: many components under one lock. It decides nothing: whatever is not a plain name of a
 //! directory is left to the walk, which then starts from here.
 
-use memchr::memchr;
-
 use super::State;
 use super::inode::Body;
 use crate::{Descent, FileType, Ino, NAME_MAX, Reached, Steps};
@@ -14,15 +12,13 @@ pub(crate) fn descend(state: &State, start: Ino, steps: Steps<'_>) -> Option<Des
         let attr = inode.attr(ino);
         let here = Descent { dir: ino, at, reached: Reached::Directory(attr) };
         let Body::Directory(dir) = &inode.body else { return Some(here) };
-        let end = memchr(b'/', &path[at..]).map_or(path.len(), |n| at + n);
-        let name = &path[at..end];
+        let (name, next) = steps.component(at);
         if matches!(name, b"" | b"." | b"..") || name.len() > NAME_MAX || (steps.may_search)(&attr).is_err() {
             return Some(here);
         }
         let Some(entry) = dir.entries.get(name) else {
             return Some(Descent { reached: Reached::Missing(attr), ..here });
         };
-        let next = end + path[end..].iter().take_while(|&&byte| byte == b'/').count();
         let last = next == path.len();
         let goes_on = match entry.kind {
             FileType::Directory => !(steps.covered)(entry.ino),
