@@ -31,9 +31,10 @@ fn stores(root: &Path) -> bool {
         );
         return false;
     }
-    let built = cargo(root).args(["build", "--release", "-p", "agentos-cli"]).status();
+    // All of the workspace, as the tests are run: with fewer packages features differ, and much would be built once more.
+    let built = cargo(root).args(["build", "--release", "--workspace", "--bin", "agentos"]).status();
     let tested = || {
-        let tests = ["test", "--release", "-p", "agentos-tests", "--test", "stores", "--", "--ignored"];
+        let tests = ["test", "--release", "--workspace", "--test", "stores", "--", "--ignored"];
         cargo(root).args(tests).status()
     };
     built.and_then(|built| Ok(built.success() && tested()?.success())).unwrap_or_else(|error| {
