@@ -68,6 +68,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(agentos_executor::compile_child(directory));
     }
     start_logging();
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("wire")
@@ -89,6 +90,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             eprintln!("agentos sidecar: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// As many descriptors as the system allows: the usual soft limit is for programs that call select(2), and what machines
+/// may open on the host is a share of it.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::warn!("the limit of open files stays at {current:?}: {error}");
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentos::{
-    AgentOs, AgentOsConfig, AgentOsSidecar, AgentOsSidecarConfig, CreateSessionOptions, Error, ExecOptions,
-    MountFsOptions, OpenReadOptions, OpenWriteOptions, SharedSidecarOptions, SpawnOptions,
+    AgentOs, AgentOsConfig, AgentOsSidecar, AgentOsSidecarConfig, CreateSessionOptions, CreateSidecarOptions,
+    Error, ExecOptions, MountConfig, MountFsOptions, OpenReadOptions, OpenWriteOptions, SharedSidecarOptions,
+    SpawnOptions,
 };
 use agentos_tests::{Sidecar, StuckDriver, eventually, program, sh, socket_of, watched};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -203,6 +204,28 @@ fn a_private_sidecar_ends_with_its_handles() {
         sidecar.dispose().await.unwrap();
         assert!(!is_running(description.pid), "it is waited for");
         assert!(os.exec("true", ExecOptions::default()).await.is_err());
+    });
+}
+
+#[test]
+fn a_low_soft_limit_of_open_files_is_not_that_of_machines() {
+    watched(async || {
+        let folder = tempfile::tempdir().unwrap();
+        // What machines may open of host directories is half of the limit.
+        let script = format!("#!/bin/sh\nulimit -Sn 200 && exec '{}' \"$@\"\n", program().display());
+        let limited = folder.path().join("sidecar");
+        std::fs::write(&limited, script).unwrap();
+        std::fs::set_permissions(&limited, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(folder.path().join("file"), "there\n").unwrap();
+        let options = CreateSidecarOptions { binary: Some(limited) };
+        let handle = AgentOs::create_sidecar(options).await.unwrap();
+        let mount = MountConfig::host_dir("/mnt/host", folder.path().to_string_lossy().into_owned(), true);
+        let config = AgentOsConfig::builder().mount(mount).build();
+        let sidecar = Some(AgentOsSidecarConfig::Explicit { handle });
+        let os = AgentOs::create(AgentOsConfig { sidecar, ..config }).await.unwrap();
+        let script = "for n in $(seq 11 210); do eval \"exec $n< /mnt/host/file\"; done; cat <&210";
+        assert_eq!(sh(&os, script).await.stdout, "there\n");
+        os.dispose().await.unwrap();
     });
 }
 

@@ -12,6 +12,7 @@ use super::attr::{self, timestamps};
 use super::errno::errno;
 use super::inner::Inner;
 use super::slots::Counted;
+use super::table::Identity;
 use crate::{Attr, Errno, Ino, OpenFile, Reply, Result, SetAttr};
 
 /// The most bytes one call moves when it has to go through a buffer of another thread.
@@ -20,6 +21,8 @@ const MAX_BUFFER: usize = 1 << 20;
 pub(crate) struct HostFile {
     inner: Arc<Inner>,
     ino: Ino,
+    /// What it is, if its descriptor can only read: then it need not be closed at once.
+    idle: Option<Identity>,
     /// `None` only while it is dropped.
     fd: Option<Arc<Opened>>,
     writable: bool,
@@ -39,8 +42,15 @@ impl AsFd for Opened {
 }
 
 impl HostFile {
-    pub(crate) fn new(inner: Arc<Inner>, ino: Ino, fd: Counted, writable: bool) -> Self {
-        HostFile { inner, ino, fd: Some(Arc::new(Opened { fd, appending: Mutex::default() })), writable }
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        ino: Ino,
+        idle: Option<Identity>,
+        fd: Counted,
+        writable: bool,
+    ) -> Self {
+        let fd = Some(Arc::new(Opened { fd, appending: Mutex::default() }));
+        HostFile { inner, ino, idle, fd, writable }
     }
 
     fn fd(&self) -> Result<&Arc<Opened>> {
@@ -93,8 +103,11 @@ fn set(inner: &Inner, fd: &Opened, ino: Ino, writable: bool, change: &SetAttr) -
 impl Drop for HostFile {
     fn drop(&mut self) {
         self.inner.table.lock().closed(self.ino);
-        if let Some(fd) = self.fd.take().and_then(Arc::into_inner) {
-            self.inner.gate.spawn(move || drop(fd));
+        // A call on another thread may have it, and closes it then.
+        let Some(opened) = self.fd.take().and_then(Arc::into_inner) else { return };
+        match self.idle {
+            Some(identity) => self.inner.close_later(identity, opened.fd.into_fd()),
+            None => self.inner.gate.spawn(move || drop(opened)),
         }
     }
 }

@@ -1,18 +1,21 @@
 //! The calls to the host, each about one name in one verified directory handle. It decides nothing about threads.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rustix::fs::{self, AtFlags, CWD, FileType as HostType, Mode, OFlags, RenameFlags as HostRename, Stat};
 use rustix::io::Errno as Host;
+use tokio::runtime::Handle;
 
 use super::attr::{self, Owner, timestamps};
 use super::errno::errno;
 use super::file::HostFile;
 use super::fresh::Fresh;
 use super::gate::Gate;
+use super::idle::{IDLE, Idle, Kept};
 use super::private::{Private, no_process_files};
+use super::recent::RecentDirectory;
 use super::slots::Slots;
 use super::table::{Identity, Place, Table};
 use crate::name;
@@ -31,6 +34,10 @@ pub(crate) struct Inner {
     pub(crate) top_dev: u64,
     pub(crate) table: Mutex<Table>,
     pub(crate) fresh: Mutex<Fresh>,
+    pub(crate) recent_directory: Mutex<RecentDirectory>,
+    pub(crate) idle: Mutex<Idle>,
+    /// Where idle files are closed; without it there are none.
+    pub(crate) runtime: Option<Handle>,
     /// What may be open.
     pub(crate) slots: Slots,
     pub(crate) owner: Owner,
@@ -213,6 +220,9 @@ impl Inner {
             }
             .map_err(errno)?;
         }
+        if kind == HostType::Directory {
+            self.recent_directory.lock().clear();
+        }
         let stat = fs::fstat(&handle).map_err(errno)?;
         Ok(attr::from_stat(&stat, ino, &self.owner))
     }
@@ -290,13 +300,22 @@ impl Inner {
         self.writable()?;
         name::check(name)?;
         let handle = self.dir_for(dir)?;
-        let fresh = !self.fresh.lock().is_empty();
-        let removed = if fresh { stat_name(&handle, name).ok() } else { None };
+        let kept_open = !self.fresh.lock().is_empty() || !self.idle.lock().is_empty();
+        let removed = if kept_open { stat_name(&handle, name).ok() } else { None };
         fs::unlinkat(&*handle, name, flags).map_err(errno)?;
         // What is gone must not take up room until the next files push it out.
-        let closed = removed.and_then(|stat| self.fresh.lock().take(attr::identity(&stat)));
-        drop(closed);
+        if let Some(removed) = removed {
+            self.close_kept(attr::identity(&removed));
+        }
         Ok(())
+    }
+
+    /// Closes what nobody has open.
+    fn close_kept(&self, identity: Identity) {
+        let fresh = self.fresh.lock().take(identity);
+        let idle = self.idle.lock().take(identity);
+        // Closed here, without the locks.
+        drop((fresh, idle));
     }
 
     pub(crate) fn rename(
@@ -319,6 +338,9 @@ impl Inner {
         fs::renameat_with(&*source, from, &*target, to, host).map_err(errno)?;
         if moved == replaced {
             return Ok(());
+        }
+        if let (false, Some(replaced)) = (flags.exchange, replaced) {
+            self.close_kept(replaced);
         }
         let mut table = self.table.lock();
         if let Some(moved) = moved {
@@ -375,20 +397,30 @@ impl Inner {
             _ => return Err(Errno::ENXIO),
         }
         let fresh = self.fresh.lock().take(place.identity);
+        let reads_only = fresh.is_none() && !access.write;
         let fd = match fresh {
             Some(fd) => fd,
             None => {
                 let slot = self.slots.take()?;
-                let dir = dir.map_or_else(|| self.dir(place.parent), Ok)?;
-                slot.hold(self.open_regular(&dir, &place, access)?)
+                let idle = if reads_only { self.idle.lock().take(place.identity) } else { None };
+                let fd = match idle {
+                    Some(fd) => fd,
+                    None => {
+                        let dir = dir.map_or_else(|| self.dir(place.parent), Ok)?;
+                        self.open_regular(&dir, &place, access)?
+                    }
+                };
+                slot.hold(fd)
             }
         };
-        let file = Arc::new(HostFile::new(self.clone(), ino, fd, access.write));
+        let idle = reads_only.then_some(place.identity);
+        let file = Arc::new(HostFile::new(self.clone(), ino, idle, fd, access.write));
         self.table.lock().opened(ino, &file);
         Ok(file)
     }
 
     /// Opens what was a regular file when it was looked up, and must still be that very file.
+    ///
     ///
     /// By its name, since a second way through `/proc/self/fd` costs more than all the rest. Should the host put something
     /// else there in this instant, it is closed again unread; the flags keep that from waiting or taking a terminal.
@@ -413,6 +445,23 @@ impl Inner {
             self.changeable(&stat)?;
         }
         Ok(file)
+    }
+
+    /// Closes a file that was open to be read: in some milliseconds, should nobody open it again.
+    pub(crate) fn close_later(self: &Arc<Self>, identity: Identity, file: OwnedFd) {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| self.gate.is_inline()) else {
+            return self.gate.spawn(move || drop(file));
+        };
+        // The lock is let go before a file is closed.
+        let kept = self.idle.lock().keep(identity, file);
+        match kept {
+            Kept::Yes => {}
+            Kept::No(file) => drop(file),
+            Kept::ToSweep => {
+                let inner = Arc::downgrade(self);
+                runtime.spawn(sweep(inner));
+            }
+        }
     }
 
     pub(crate) fn statfs(&self) -> Result<FsStat> {
@@ -440,5 +489,21 @@ impl Inner {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = fs::openat(&*root, c".", flags, Mode::empty()).map_err(errno)?;
         fs::syncfs(&open).map_err(errno)
+    }
+}
+
+/// Closes idle files until there are none; those of a mount that is gone are closed with it.
+async fn sweep(inner: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(IDLE).await;
+        let Some(inner) = inner.upgrade() else { return };
+        let (closed, more) = inner.idle.lock().sweep();
+        if !closed.is_empty() {
+            // To close the last descriptor of a large file that was removed takes its time.
+            tokio::task::spawn_blocking(move || drop(closed));
+        }
+        if !more {
+            return;
+        }
     }
 }

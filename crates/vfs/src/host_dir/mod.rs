@@ -14,8 +14,10 @@ mod file;
 mod filesystem;
 mod fresh;
 mod gate;
+mod idle;
 mod inner;
 mod private;
+mod recent;
 mod slots;
 mod table;
 
@@ -130,7 +132,10 @@ impl HostDir {
         } else {
             Gate::Inline
         };
-        let syncs = if gate.is_inline() { runtime.map_or(Gate::Inline, Gate::threads) } else { gate.clone() };
+        let syncs = match &runtime {
+            Some(runtime) if gate.is_inline() => Gate::threads(runtime.clone()),
+            _ => gate.clone(),
+        };
         let fd = Arc::new(fd);
         let table = Table::new(attr::identity(&stat), fd.clone());
         let inner = Inner {
@@ -138,6 +143,9 @@ impl HostDir {
             top_dev: stat.st_dev,
             table: Mutex::new(table),
             fresh: Mutex::default(),
+            recent_directory: Mutex::default(),
+            idle: Mutex::default(),
+            runtime,
             slots: Slots::new(),
             owner: Owner { uid: options.uid, gid: options.gid },
             read_only: options.read_only,

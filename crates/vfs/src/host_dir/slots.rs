@@ -3,45 +3,72 @@
 //! What the process itself needs (connections, compilers, images) stays free, whatever guests open.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use rustix::process::{Resource, getrlimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Errno, Result};
 
 /// The most descriptors of one mount.
 const MAX_PER_MOUNT: usize = 4096;
-/// The most descriptors of all mounts where the process has no limit.
+/// The most descriptors of any share where the process has no limit.
 const MAX_UNLIMITED: usize = 1 << 19;
 
 /// Half of what the process may open, as of the first use.
-static PROCESS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
-    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit / 2).ok());
-    Arc::new(Semaphore::new(limit.unwrap_or(MAX_UNLIMITED).min(MAX_UNLIMITED)))
-});
+static PROCESS: LazyLock<Arc<Free>> = LazyLock::new(|| Arc::new(Free::new(share(2))));
+
+/// A part of what the process may open: that number divided by `part`.
+pub(crate) fn share(part: u64) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.and_then(|limit| usize::try_from(limit / part).ok());
+    limit.unwrap_or(MAX_UNLIMITED).min(MAX_UNLIMITED)
+}
+
+/// How many are free. Nobody waits for one, so it is but a number.
+pub(crate) struct Free(AtomicUsize);
+
+impl Free {
+    pub(crate) fn new(count: usize) -> Self {
+        Free(AtomicUsize::new(count))
+    }
+
+    /// ENFILE when none is.
+    pub(crate) fn take(self: &Arc<Self>) -> Result<Taken> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| free.checked_sub(1));
+        taken.map_err(|_| Errno::ENFILE)?;
+        Ok(Taken(self.clone()))
+    }
+}
+
+/// One that was free, and is again once this is dropped.
+pub(crate) struct Taken(Arc<Free>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// The descriptors one mount may hold.
 pub(crate) struct Slots {
-    mount: Arc<Semaphore>,
-    process: Arc<Semaphore>,
+    mount: Arc<Free>,
+    process: Arc<Free>,
 }
 
 /// The right to hold one descriptor.
 pub(crate) struct Slot {
-    _mount: OwnedSemaphorePermit,
-    _process: OwnedSemaphorePermit,
+    _mount: Taken,
+    _process: Taken,
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
-        Slots { mount: Arc::new(Semaphore::new(MAX_PER_MOUNT)), process: PROCESS.clone() }
+        Slots { mount: Arc::new(Free::new(MAX_PER_MOUNT)), process: PROCESS.clone() }
     }
 
     /// ENFILE when the mount or the process holds too many.
     pub(crate) fn take(&self) -> Result<Slot> {
-        let take = |slots: &Arc<Semaphore>| slots.clone().try_acquire_owned().map_err(|_| Errno::ENFILE);
-        Ok(Slot { _mount: take(&self.mount)?, _process: take(&self.process)? })
+        Ok(Slot { _mount: self.mount.take()?, _process: self.process.take()? })
     }
 }
 
@@ -58,6 +85,13 @@ impl Slot {
     }
 }
 
+impl Counted {
+    /// The descriptor alone; its slot is free again.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+}
+
 impl AsFd for Counted {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -66,8 +100,8 @@ impl AsFd for Counted {
 
 #[cfg(test)]
 impl Slots {
-    pub(crate) fn of(mount: usize, process: &Arc<Semaphore>) -> Self {
-        Slots { mount: Arc::new(Semaphore::new(mount)), process: process.clone() }
+    pub(crate) fn of(mount: usize, process: &Arc<Free>) -> Self {
+        Slots { mount: Arc::new(Free::new(mount)), process: process.clone() }
     }
 }
 
@@ -79,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_mount_and_the_process_are_bounded() {
-        let process = Arc::new(Semaphore::new(3));
+        let process = Arc::new(Free::new(3));
         let (one, two) = (Slots::of(2, &process), Slots::of(2, &process));
         let _first = one.take().unwrap();
         let second = one.take().unwrap();
@@ -88,14 +122,14 @@ mod tests {
         assert_eq!(two.take().err(), Some(Errno::ENFILE), "the process has three");
         drop(second);
         assert!(two.take().is_ok());
-        assert!(PROCESS.available_permits() > 0);
+        assert!(PROCESS.0.load(Ordering::Relaxed) > 0);
     }
 
     #[tokio::test]
     async fn open_files_of_a_mount_are_bounded() {
         let temp = tempfile::tempdir().unwrap();
         let mut dir = HostDir::open(temp.path(), HostDirOptions::default()).unwrap();
-        Arc::get_mut(&mut dir.inner).unwrap().slots = Slots::of(2, &Arc::new(Semaphore::new(9)));
+        Arc::get_mut(&mut dir.inner).unwrap().slots = Slots::of(2, &Arc::new(Free::new(9)));
         let read = Access { read: true, write: false };
         let node = NewNode { kind: NewKind::Regular, perm: 0o644, uid: 0, gid: 0 };
         let file = dir.create(dir.root(), b"file", &node).await.unwrap();

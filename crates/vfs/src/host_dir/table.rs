@@ -10,6 +10,9 @@ use super::file::HostFile;
 use super::slots::{Slot, Slots};
 use crate::{Errno, FileType, Ino, NameBuf, Result};
 
+/// By numbers of the host, which no guest chooses.
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// Inodes remembered per mount; unpinned ones without known children are forgotten beyond it, oldest first.
 const MAX_NODES: usize = 65_536;
 /// Directory handles kept open per mount.
@@ -69,14 +72,14 @@ pub(crate) enum Pinned {
 pub(crate) struct Table {
     root: Ino,
     dev: u64,
-    nodes: HashMap<Ino, Node>,
+    nodes: Map<Ino, Node>,
     /// Numbers of inodes on other devices, or too large to be used as they are.
-    foreign: HashMap<Identity, Ino>,
+    foreign: Map<Identity, Ino>,
     next_foreign: Ino,
     handles: usize,
     clock: u64,
     /// Open files, so that an unlinked one is still found by its number.
-    files: HashMap<Ino, SmallVec<[Weak<HostFile>; 1]>>,
+    files: Map<Ino, SmallVec<[Weak<HostFile>; 1]>>,
 }
 
 impl Table {
@@ -84,12 +87,12 @@ impl Table {
         let mut table = Table {
             root: 0,
             dev: identity.dev,
-            nodes: HashMap::new(),
-            foreign: HashMap::new(),
+            nodes: Map::default(),
+            foreign: Map::default(),
             next_foreign: FOREIGN,
             handles: 0,
             clock: 0,
-            files: HashMap::new(),
+            files: Map::default(),
         };
         table.root = table.number(identity);
         // One pin for ever: the root is never forgotten.
@@ -381,7 +384,7 @@ mod tests {
     #[test]
     fn handles_of_pinned_directories_are_bounded() {
         let mut table = table();
-        let slots = Slots::of(1, &Arc::new(tokio::sync::Semaphore::new(1)));
+        let slots = Slots::of(1, &Arc::new(super::super::slots::Free::new(1)));
         let handle = Arc::new(OwnedFd::from(tempfile::tempfile().unwrap()));
         let dirs: Vec<Ino> = (0..3 * MAX_HANDLES as u64)
             .map(|n| {

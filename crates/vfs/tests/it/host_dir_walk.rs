@@ -4,11 +4,12 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentos_vfs::host_dir::Calls;
 use agentos_vfs::{
     Attr, Errno, GuestPath, HostDir, HostDirOptions, Location, MountOptions, Namespace, Resolved, Result,
-    Timespec, Tree, WalkContext, WalkFlags,
+    SetAttr, Timespec, Tree, WalkContext, WalkFlags,
 };
 use tempfile::TempDir;
 
@@ -164,6 +165,11 @@ async fn the_quick_way_down_says_what_single_steps_say() {
     }
 }
 
+/// The permission to search in the directory where a walk begins may be that of 100 us ago.
+fn a_moment() {
+    std::thread::sleep(Duration::from_micros(200));
+}
+
 #[tokio::test]
 async fn what_the_host_changes_is_seen_by_the_next_walk() {
     let temp = host();
@@ -176,6 +182,7 @@ async fn what_the_host_changes_is_seen_by_the_next_walk() {
         // Search permission: of the mounted directory, of one on the way, of the last one.
         for directory in [temp.path(), &a, &b.join("c")] {
             chmod(directory, 0o600);
+            a_moment();
             assert_eq!(size(&ns, file).await, Err(Errno::EACCES), "{}", directory.display());
             chmod(directory, 0o700);
             assert_eq!(size(&ns, file).await, Ok(3));
@@ -203,6 +210,31 @@ async fn what_the_host_changes_is_seen_by_the_next_walk() {
 }
 
 #[tokio::test]
+async fn of_a_directory_seen_a_moment_ago_only_the_permission_to_search_is_used() {
+    let temp = host();
+    let ns = machine(temp.path(), Calls::Auto).await;
+    let flags = WalkFlags::NO_FOLLOW;
+    let parent = async |path: &str| match walk(&ns, &ns.root(), path, flags).await.unwrap() {
+        Resolved::Missing(missing) => missing.parent_attr.perm,
+        other => panic!("{path}: {other:?}"),
+    };
+    for n in 0..50 {
+        assert_eq!(size(&ns, "/mnt/top").await, Ok(1));
+        let mode = 0o700 + n % 8;
+        std::fs::set_permissions(temp.path(), PermissionsExt::from_mode(mode)).unwrap();
+        // Who would create a file here is judged by the directory as it is.
+        assert_eq!(parent("/mnt/new").await, mode);
+        // What the guest itself changes counts at once.
+        assert_eq!(size(&ns, "/mnt/top").await, Ok(1));
+        let root = walk(&ns, &ns.root(), "/mnt", flags).await.unwrap().found().unwrap().location;
+        let perm = |perm| SetAttr { perm: Some(perm), ..SetAttr::default() };
+        root.mount.fs.setattr(root.ino, &perm(0o600)).await.unwrap();
+        assert_eq!(size(&ns, "/mnt/top").await, Err(Errno::EACCES));
+        root.mount.fs.setattr(root.ino, &perm(0o700)).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_working_directory_that_the_host_removes_or_closes_is_known_at_once() {
     let temp = host();
     let ns = machine(temp.path(), Calls::Auto).await;
@@ -212,6 +244,7 @@ async fn a_working_directory_that_the_host_removes_or_closes_is_known_at_once() 
     let file = async || Ok(walk(&ns, &cwd, "file", WalkFlags::FOLLOW).await?.found()?.attr.size);
     assert_eq!(file().await, Ok(2));
     std::fs::set_permissions(&b, PermissionsExt::from_mode(0o600)).unwrap();
+    a_moment();
     assert_eq!(file().await, Err(Errno::EACCES));
     std::fs::set_permissions(&b, PermissionsExt::from_mode(0o700)).unwrap();
     // It is held open: it goes along when it is moved.
