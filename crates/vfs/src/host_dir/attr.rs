@@ -2,7 +2,7 @@
 
 use rustix::fs::{FileType as HostType, Mode, Stat, Timespec as HostTime, Timestamps, UTIME_NOW, UTIME_OMIT};
 
-use super::table::Identity;
+use super::table::{Identity, Stamp};
 use crate::{Attr, Errno, FileType, Ino, Result, SetAttr, SetTime, Timespec};
 
 /// Who owns everything in the mount.
@@ -37,6 +37,10 @@ pub(crate) fn kind(host: HostType) -> Option<FileType> {
 
 pub(crate) fn identity(stat: &Stat) -> Identity {
     Identity { dev: stat.st_dev, ino: stat.st_ino }
+}
+
+pub(crate) fn stamp(stat: &Stat) -> Stamp {
+    Stamp { mode: stat.st_mode, ctime: (stat.st_ctime, stat.st_ctime_nsec) }
 }
 
 fn time(secs: i64, nanos: u64) -> Timespec {

@@ -30,11 +30,14 @@ pub(crate) fn descend(inner: &Inner, start: Ino, steps: Steps<'_>) -> Option<Des
     }
     let look = || Some(attr::from_stat(&fs::fstat(&**handle).ok()?, start, &inner.owner));
     let recent = inner.recent_directory.lock().get(start);
-    let Some(recent) = recent else {
-        let since = Instant::now();
-        let attr = look()?;
-        inner.recent_directory.lock().keep(attr, since);
-        return along(inner, handle, attr, steps);
+    let recent = match recent {
+        Ok(recent) => recent,
+        Err(changes) => {
+            let since = Instant::now();
+            let attr = look()?;
+            inner.recent_directory.lock().keep(attr, since, changes);
+            return along(inner, handle, attr, steps);
+        }
     };
     let came = along(inner, handle, recent, steps)?;
     // What was seen a moment ago allows to search, and nothing else: who needs more of the directory has it as it is now.

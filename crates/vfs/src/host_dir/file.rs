@@ -3,6 +3,7 @@
 use std::io::IoSlice;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rustix::fs::{self, SeekFrom};
@@ -12,7 +13,7 @@ use super::attr::{self, timestamps};
 use super::errno::errno;
 use super::inner::Inner;
 use super::slots::Counted;
-use super::table::Identity;
+use super::table::{Identity, Stamp};
 use crate::{Attr, Errno, Ino, OpenFile, Reply, Result, SetAttr};
 
 /// The most bytes one call moves when it has to go through a buffer of another thread.
@@ -21,8 +22,10 @@ const MAX_BUFFER: usize = 1 << 20;
 pub(crate) struct HostFile {
     inner: Arc<Inner>,
     ino: Ino,
-    /// What it is, if its descriptor can only read: then it need not be closed at once.
-    idle: Option<Identity>,
+    /// What it is and looked like, if its descriptor can only read: then it need not be closed at once.
+    idle: Option<(Identity, Stamp)>,
+    /// It lost a name while it was open: it is closed at once.
+    removed: AtomicBool,
     /// `None` only while it is dropped.
     fd: Option<Arc<Opened>>,
     writable: bool,
@@ -45,12 +48,17 @@ impl HostFile {
     pub(crate) fn new(
         inner: Arc<Inner>,
         ino: Ino,
-        idle: Option<Identity>,
+        idle: Option<(Identity, Stamp)>,
         fd: Counted,
         writable: bool,
     ) -> Self {
         let fd = Some(Arc::new(Opened { fd, appending: Mutex::default() }));
-        HostFile { inner, ino, idle, fd, writable }
+        HostFile { inner, ino, idle, removed: AtomicBool::new(false), fd, writable }
+    }
+
+    /// Whoever closes it, closes it at once.
+    pub(crate) fn close_at_once(&self) {
+        self.removed.store(true, Ordering::Relaxed);
     }
 
     fn fd(&self) -> Result<&Arc<Opened>> {
@@ -106,8 +114,10 @@ impl Drop for HostFile {
         // A call on another thread may have it, and closes it then.
         let Some(opened) = self.fd.take().and_then(Arc::into_inner) else { return };
         match self.idle {
-            Some(identity) => self.inner.close_later(identity, opened.fd.into_fd()),
-            None => self.inner.gate.spawn(move || drop(opened)),
+            Some((identity, stamp)) if !self.removed.load(Ordering::Relaxed) => {
+                self.inner.close_later(identity, stamp, opened.fd.into_fd());
+            }
+            _ => self.inner.gate.spawn(move || drop(opened)),
         }
     }
 }

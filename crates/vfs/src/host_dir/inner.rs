@@ -17,7 +17,7 @@ use super::idle::{IDLE, Idle, Kept};
 use super::private::{Private, no_process_files};
 use super::recent::RecentDirectory;
 use super::slots::Slots;
-use super::table::{Identity, Place, Table};
+use super::table::{Identity, Place, Stamp, Table};
 use crate::name;
 use crate::{
     Access, Attr, DirEntry, Errno, FileType, FsStat, Ino, Link, NewKind, NewNode, RenameFlags, Result,
@@ -155,7 +155,11 @@ impl Inner {
 
     pub(crate) fn note(&self, dir: Ino, name: &[u8], stat: &Stat) -> Result<Attr> {
         let mut attr = attr::from_stat(stat, 0, &self.owner);
-        attr.ino = self.table.lock().seen(dir, name, attr::identity(stat), attr.kind)?;
+        {
+            let mut table = self.table.lock();
+            attr.ino = table.seen(dir, name, attr::identity(stat), attr.kind)?;
+            table.looked(attr.ino, attr::stamp(stat));
+        }
         // Where a pin must not wait for the host, the handle it may want to keep is opened ahead.
         if !self.gate.is_inline() && attr.kind == FileType::Directory {
             let _ = self.dir(attr.ino);
@@ -209,7 +213,11 @@ impl Inner {
         if let Some(perm) = change.perm
             && kind != HostType::Symlink
         {
-            fs::chmod(proc_path(&handle), attr::file_mode(perm)).map_err(errno)?;
+            let changed = fs::chmod(proc_path(&handle), attr::file_mode(perm));
+            if kind == HostType::Directory {
+                self.recent_directory.lock().clear();
+            }
+            changed.map_err(errno)?;
         }
         if let Some(times) = timestamps(change) {
             if kind == HostType::Symlink {
@@ -219,9 +227,6 @@ impl Inner {
                 fs::utimensat(CWD, proc_path(&handle), &times, AtFlags::empty())
             }
             .map_err(errno)?;
-        }
-        if kind == HostType::Directory {
-            self.recent_directory.lock().clear();
         }
         let stat = fs::fstat(&handle).map_err(errno)?;
         Ok(attr::from_stat(&stat, ino, &self.owner))
@@ -300,8 +305,7 @@ impl Inner {
         self.writable()?;
         name::check(name)?;
         let handle = self.dir_for(dir)?;
-        let kept_open = !self.fresh.lock().is_empty() || !self.idle.lock().is_empty();
-        let removed = if kept_open { stat_name(&handle, name).ok() } else { None };
+        let removed = if self.keeps_open() { stat_name(&handle, name).ok() } else { None };
         fs::unlinkat(&*handle, name, flags).map_err(errno)?;
         // What is gone must not take up room until the next files push it out.
         if let Some(removed) = removed {
@@ -310,12 +314,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Closes what nobody has open.
+    /// Whether any file is open, by somebody or nobody.
+    fn keeps_open(&self) -> bool {
+        !self.fresh.lock().is_empty() || !self.idle.lock().is_empty() || self.table.lock().has_open_files()
+    }
+
+    /// Closes what nobody has open of an inode that lost a name, and the rest as soon as nobody has it.
     fn close_kept(&self, identity: Identity) {
         let fresh = self.fresh.lock().take(identity);
-        let idle = self.idle.lock().take(identity);
+        let idle = self.idle.lock().remove(identity);
+        let open = self.table.lock().open_files(identity);
+        open.iter().for_each(|file| file.close_at_once());
         // Closed here, without the locks.
-        drop((fresh, idle));
+        drop((fresh, idle, open));
     }
 
     pub(crate) fn rename(
@@ -397,12 +408,13 @@ impl Inner {
             _ => return Err(Errno::ENXIO),
         }
         let fresh = self.fresh.lock().take(place.identity);
-        let reads_only = fresh.is_none() && !access.write;
+        // Another device may be one on which what was opened once is not what is there now.
+        let may_idle = fresh.is_none() && !access.write && place.identity.dev == self.top_dev;
         let fd = match fresh {
             Some(fd) => fd,
             None => {
                 let slot = self.slots.take()?;
-                let idle = if reads_only { self.idle.lock().take(place.identity) } else { None };
+                let idle = if may_idle { self.idle.lock().take(place.identity, place.stamp) } else { None };
                 let fd = match idle {
                     Some(fd) => fd,
                     None => {
@@ -413,7 +425,7 @@ impl Inner {
                 slot.hold(fd)
             }
         };
-        let idle = reads_only.then_some(place.identity);
+        let idle = may_idle.then_some((place.identity, place.stamp));
         let file = Arc::new(HostFile::new(self.clone(), ino, idle, fd, access.write));
         self.table.lock().opened(ino, &file);
         Ok(file)
@@ -448,18 +460,17 @@ impl Inner {
     }
 
     /// Closes a file that was open to be read: in some milliseconds, should nobody open it again.
-    pub(crate) fn close_later(self: &Arc<Self>, identity: Identity, file: OwnedFd) {
+    pub(crate) fn close_later(self: &Arc<Self>, identity: Identity, stamp: Stamp, file: OwnedFd) {
         let Some(runtime) = self.runtime.as_ref().filter(|_| self.gate.is_inline()) else {
             return self.gate.spawn(move || drop(file));
         };
         // The lock is let go before a file is closed.
-        let kept = self.idle.lock().keep(identity, file);
+        let kept = self.idle.lock().keep(identity, stamp, file);
         match kept {
             Kept::Yes => {}
             Kept::No(file) => drop(file),
             Kept::ToSweep => {
-                let inner = Arc::downgrade(self);
-                runtime.spawn(sweep(inner));
+                runtime.spawn(sweep(Sweeper(Arc::downgrade(self))));
             }
         }
     }
@@ -492,12 +503,28 @@ impl Inner {
     }
 }
 
+/// Who closes idle files. Should it end before its time, with its runtime, it closes all of them.
+struct Sweeper(Weak<Inner>);
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            let closed = inner.idle.lock().give_up();
+            drop(closed);
+        }
+    }
+}
+
 /// Closes idle files until there are none; those of a mount that is gone are closed with it.
-async fn sweep(inner: Weak<Inner>) {
+async fn sweep(mut sweeper: Sweeper) {
     loop {
         tokio::time::sleep(IDLE).await;
-        let Some(inner) = inner.upgrade() else { return };
+        let Some(inner) = sweeper.0.upgrade() else { return };
         let (closed, more) = inner.idle.lock().sweep();
+        if !more {
+            // Whoever keeps the next file starts another.
+            sweeper.0 = Weak::new();
+        }
         if !closed.is_empty() {
             // To close the last descriptor of a large file that was removed takes its time.
             tokio::task::spawn_blocking(move || drop(closed));

@@ -66,7 +66,7 @@ pub struct HostDirOptions {
     pub calls: Calls,
     /// Directories that it must not show, wherever they appear in it: EACCES. Nor are files changed that have a name in them.
     pub private: Option<Arc<Private>>,
-    /// Whose blocking threads are used; `None` takes the runtime of the calling thread.
+    /// Whose blocking threads and timer are used; `None` takes the runtime of the calling thread.
     pub runtime: Option<Handle>,
 }
 

@@ -11,23 +11,32 @@ const MOMENT: Duration = Duration::from_micros(100);
 
 /// The directory in which a walk began last.
 #[derive(Default)]
-pub(crate) struct RecentDirectory(Option<(Instant, Attr)>);
+pub(crate) struct RecentDirectory {
+    seen: Option<(Instant, Attr)>,
+    /// Counts what the guest changed.
+    changes: u64,
+}
 
 impl RecentDirectory {
-    /// Its attributes, if it was looked at just now.
-    pub(crate) fn get(&self, ino: Ino) -> Option<Attr> {
-        let (since, attr) = self.0.filter(|(_, attr)| attr.ino == ino)?;
-        (since.elapsed() < MOMENT).then_some(attr)
+    /// Its attributes, if it was looked at just now; or the number that [`RecentDirectory::keep`] wants after a look.
+    pub(crate) fn get(&self, ino: Ino) -> Result<Attr, u64> {
+        match self.seen.filter(|(_, attr)| attr.ino == ino) {
+            Some((since, attr)) if since.elapsed() < MOMENT => Ok(attr),
+            _ => Err(self.changes),
+        }
     }
 
-    /// Keeps what a look showed that began at `since`.
-    pub(crate) fn keep(&mut self, attr: Attr, since: Instant) {
-        self.0 = Some((since, attr));
+    /// Keeps what a look showed that began at `since`, unless the guest changed a directory meanwhile.
+    pub(crate) fn keep(&mut self, attr: Attr, since: Instant, changes: u64) {
+        if self.changes == changes {
+            self.seen = Some((since, attr));
+        }
     }
 
     /// To be called once the guest has changed a directory: its own changes count at once.
     pub(crate) fn clear(&mut self) {
-        self.0 = None;
+        self.seen = None;
+        self.changes += 1;
     }
 }
 
@@ -55,15 +64,17 @@ mod tests {
             btime: time,
         };
         let mut recent = RecentDirectory::default();
-        assert_eq!(recent.get(1), None);
+        assert_eq!(recent.get(1), Err(0));
         // As if it were seen only then: the test does not depend on how fast it is.
-        recent.keep(attr, Instant::now() + Duration::from_secs(60));
-        assert_eq!(recent.get(1), Some(attr));
-        assert_eq!(recent.get(2), None, "another directory");
+        recent.keep(attr, Instant::now() + Duration::from_secs(60), 0);
+        assert_eq!(recent.get(1), Ok(attr));
+        assert_eq!(recent.get(2), Err(0), "another directory");
         recent.clear();
-        assert_eq!(recent.get(1), None, "kept after a change");
+        assert_eq!(recent.get(1), Err(1), "kept after a change");
+        recent.keep(attr, Instant::now() + Duration::from_secs(60), 0);
+        assert_eq!(recent.get(1), Err(1), "a look from before the change");
         let Some(before) = Instant::now().checked_sub(MOMENT) else { panic!("the clock began just now") };
-        recent.keep(attr, before);
-        assert_eq!(recent.get(1), None, "kept too long");
+        recent.keep(attr, before, 1);
+        assert_eq!(recent.get(1), Err(1), "kept too long");
     }
 }

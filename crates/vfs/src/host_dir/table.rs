@@ -29,11 +29,20 @@ pub(crate) struct Identity {
     pub(crate) ino: u64,
 }
 
+/// What changes when the host lets others open a file, or nobody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) mode: u32,
+    pub(crate) ctime: (i64, u64),
+}
+
 struct Node {
     parent: Ino,
     name: Box<[u8]>,
     identity: Identity,
     kind: FileType,
+    /// As of the last look.
+    stamp: Stamp,
     /// Nodes that name this one as their parent.
     children: u32,
     pins: u32,
@@ -50,6 +59,7 @@ pub(crate) struct Place {
     pub(crate) name: NameBuf,
     pub(crate) identity: Identity,
     pub(crate) kind: FileType,
+    pub(crate) stamp: Stamp,
 }
 
 /// A step of the way from an open directory to another.
@@ -101,6 +111,7 @@ impl Table {
             name: Box::default(),
             identity,
             kind: FileType::Directory,
+            stamp: Stamp::default(),
             children: 0,
             pins: 1,
             slot: None,
@@ -165,6 +176,7 @@ impl Table {
                 name: name.into(),
                 identity,
                 kind,
+                stamp: Stamp::default(),
                 children: 0,
                 pins: 0,
                 slot: None,
@@ -179,6 +191,13 @@ impl Table {
             self.forget_old();
         }
         Ok(ino)
+    }
+
+    /// Notes what an inode looked like that was just seen.
+    pub(crate) fn looked(&mut self, ino: Ino, stamp: Stamp) {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.stamp = stamp;
+        }
     }
 
     /// An inode has another name now: moved by the host or the guest, or seen under another hard link.
@@ -229,8 +248,8 @@ impl Table {
         self.clock += 1;
         let node = self.nodes.get_mut(&ino).ok_or(Errno::ESTALE)?;
         node.used = self.clock;
-        let (parent, identity, kind) = (node.parent, node.identity, node.kind);
-        Ok(Place { parent, name: NameBuf::new(&node.name)?, identity, kind })
+        let (parent, identity, kind, stamp) = (node.parent, node.identity, node.kind, node.stamp);
+        Ok(Place { parent, name: NameBuf::new(&node.name)?, identity, kind, stamp })
     }
 
     /// Where an inode was last seen, and the handle of that directory, if it is open.
@@ -343,6 +362,16 @@ impl Table {
                 self.files.remove(&ino);
             }
         }
+    }
+
+    pub(crate) fn has_open_files(&self) -> bool {
+        !self.files.is_empty()
+    }
+
+    /// All open files of an inode. They must not be dropped while the table is locked: their end takes the lock.
+    pub(crate) fn open_files(&mut self, identity: Identity) -> SmallVec<[Arc<HostFile>; 1]> {
+        let ino = self.number(identity);
+        self.files.get(&ino).map(|files| files.iter().filter_map(Weak::upgrade).collect()).unwrap_or_default()
     }
 
     pub(crate) fn open_file(&self, ino: Ino) -> Option<Arc<HostFile>> {

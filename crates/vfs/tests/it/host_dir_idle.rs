@@ -105,13 +105,38 @@ async fn what_the_guest_removes_or_replaces_is_closed_at_once() {
     for name in ["a", "b", "c"] {
         read(&fs, name).await.unwrap();
     }
-    let gone = |name: &str| !held(temp.path()).iter().any(|path| path.to_string_lossy().contains(name));
+    let is = |path: &PathBuf, name: &str| path.file_name().is_some_and(|is| is.to_string_lossy() == name);
+    let gone = |name: &str| !held(temp.path()).iter().any(|path| is(path, name));
     fs.unlink(fs.root(), b"a").await.unwrap();
-    assert!(gone("/a"), "{:?}", held(temp.path()));
+    assert!(gone("a (deleted)"), "{:?}", held(temp.path()));
     read(&fs, "b").await.unwrap();
     fs.rename(fs.root(), b"c", fs.root(), b"b", RenameFlags::default()).await.unwrap();
-    assert!(gone("/b (deleted)"), "{:?}", held(temp.path()));
+    assert!(gone("b (deleted)"), "{:?}", held(temp.path()));
     assert_eq!(read(&fs, "b").await.as_deref(), Ok("c"));
+    // While it is open.
+    let open = open(&fs, "b", READ).await.unwrap();
+    fs.unlink(fs.root(), b"b").await.unwrap();
+    assert!(!gone("b (deleted)"));
+    drop(open);
+    assert!(gone("b (deleted)"), "{:?}", held(temp.path()));
+}
+
+#[test]
+fn when_the_runtime_ends_nothing_stays_open() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::write(temp.path().join("f"), "one").unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let first = runtime();
+    let options = HostDirOptions { runtime: Some(first.handle().clone()), ..HostDirOptions::default() };
+    let fs = HostDir::open(temp.path(), options).unwrap();
+    // Nobody runs the first one, so nothing is swept.
+    assert_eq!(runtime().block_on(read(&fs, "f")).as_deref(), Ok("one"));
+    assert_eq!(held(temp.path()).len(), 1);
+    drop(first);
+    assert_eq!(held(temp.path()), Vec::<PathBuf>::new());
+    // The mount goes on without it.
+    assert_eq!(runtime().block_on(read(&fs, "f")).as_deref(), Ok("one"));
+    assert_eq!(held(temp.path()), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
