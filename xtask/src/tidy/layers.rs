@@ -3,9 +3,10 @@
 use super::Finding;
 
 /// A crate of the product, and the crates of the project it may name.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("crates/abi/", &[]),
     ("crates/acp/", &[]),
+    ("crates/driver/", &["agentos-acp"]),
     ("crates/protocol/", &[]),
     ("crates/store/", &["agentos-vfs"]),
     ("crates/vfs/", &["agentos-abi"]),

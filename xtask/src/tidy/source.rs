@@ -22,8 +22,14 @@ const CONFINED: [(&str, &[&str], &str); 5] = [
     ),
     (
         "Command::new(",
-        &["base-snapshot/build.rs", "crates/cli/", "crates/client/", "crates/executor/src/executor.rs"],
-        "only the client starts sidecars, and only the executor its compiler",
+        &[
+            "base-snapshot/build.rs",
+            "crates/cli/",
+            "crates/client/",
+            "crates/driver/src/process/host.rs",
+            "crates/executor/src/executor.rs",
+        ],
+        "only the client starts sidecars, the executor its compiler, and the driver a vendor beside it",
     ),
     (
         "TcpStream::connect",
