@@ -1,7 +1,9 @@
 //! Errors as events and fates of commands carry them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// An error: a code for programs, a message for people.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -16,14 +18,14 @@ pub struct ErrorInfo {
     #[serde(default)]
     pub retryable: bool,
     /// More, by name: strings, numbers, booleans or null.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    pub details: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub details: BTreeMap<String, Value>,
 }
 
 impl ErrorInfo {
     /// An error that stays.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        ErrorInfo { code: code.into(), message: message.into(), retryable: false, details: Map::new() }
+        ErrorInfo { code: code.into(), message: message.into(), retryable: false, details: BTreeMap::new() }
     }
 
     /// One that may go away.

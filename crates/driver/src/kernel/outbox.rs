@@ -234,17 +234,20 @@ impl Outbox {
         batch
     }
 
-    /// The host has all up to `seq`.
-    pub(crate) fn acknowledge(&self, seq: u64) {
+    /// The host has all up to `seq`; whether that is more than before.
+    pub(crate) fn acknowledge(&self, seq: u64) -> bool {
         let mut inner = self.inner.lock();
+        let before = inner.queue.len();
         while inner.sent > 0 && inner.queue.front().is_some_and(|kept| kept.event.seq <= seq) {
             inner.sent -= 1;
             if let Some(kept) = inner.queue.pop_front() {
                 inner.bytes -= kept.bytes;
             }
         }
+        let more = inner.queue.len() < before;
         drop(inner);
         self.taken.notify_waiters();
+        more
     }
 
     /// What was handed out and not acknowledged is handed out again.

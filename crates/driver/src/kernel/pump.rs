@@ -45,21 +45,24 @@ impl Shared {
             if batch.is_empty() {
                 continue;
             }
-            match sink.push_events(batch).await {
-                Ok(last) => {
-                    retry = RETRY.0;
-                    outbox.acknowledge(last);
-                }
+            let went = match sink.push_events(batch).await {
+                Ok(last) => outbox.acknowledge(last),
                 Err(error) => {
                     tracing::debug!(%error, "events were not taken");
-                    outbox.again();
-                    tokio::select! {
-                        () = tokio::time::sleep(retry) => {}
-                        () = self.over.cancelled() => return,
-                    }
-                    retry = (retry * 2).min(RETRY.1);
+                    false
                 }
+            };
+            // What it did not keep comes again.
+            outbox.again();
+            if went {
+                retry = RETRY.0;
+                continue;
             }
+            tokio::select! {
+                () = tokio::time::sleep(retry) => {}
+                () = self.over.cancelled() => return,
+            }
+            retry = (retry * 2).min(RETRY.1);
         }
     }
 

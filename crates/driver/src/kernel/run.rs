@@ -5,7 +5,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Map;
 use ulid::Ulid;
 
 use super::state::{Phase, Turn};
@@ -44,7 +43,7 @@ impl Shared {
             severity,
             source: DiagnosticSource::Backend,
             reason: None,
-            details: error.map_or_else(Map::new, |error| error.details.clone()),
+            details: error.map(|error| error.details.clone().into_iter().collect()).unwrap_or_default(),
         };
         self.link.locked().push(Draft::of_session(Body::DiagnosticReported(diagnostic)));
     }

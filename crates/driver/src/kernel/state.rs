@@ -88,12 +88,15 @@ impl Session {
     /// Goes to another phase; whether that is a way there is.
     pub(crate) fn go(&mut self, to: Phase) -> bool {
         use Phase::{Failed, Ready, Running, Starting, Stopped, Stopping};
-        let legal = match (self.phase, to) {
-            (Starting, Ready) | (Ready, Running | Starting) | (Running, Ready | Starting) => true,
-            (Starting | Ready | Running, Stopping) | (Stopping, Stopped) => true,
-            (Starting | Ready | Running | Stopping, Failed) => true,
-            _ => false,
-        };
+        let legal = matches!(
+            (self.phase, to),
+            (Starting, Ready)
+                | (Ready, Running | Starting)
+                | (Running, Ready | Starting)
+                | (Starting | Ready | Running, Stopping)
+                | (Stopping, Stopped)
+                | (Starting | Ready | Running | Stopping, Failed)
+        );
         debug_assert!(legal, "no way from {:?} to {to:?}", self.phase);
         if legal {
             self.phase = to;
