@@ -10,6 +10,7 @@
 //! | [`process`] | the vendor's process, wherever it runs |
 //! | [`registry`] | which backends there are and what they can do |
 //! | [`boot`] | what a session begins with |
+//! | [`paths`] | how paths of a sandbox must look |
 //! | [`testing`] | vendors from recordings, and logs that can be compared |
 //!
 //! Importing it starts nothing. It knows of no machine, no HTTP and no storage: those are the host's.
@@ -21,6 +22,7 @@ pub mod command;
 pub mod error;
 pub mod event;
 pub mod kernel;
+pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod registry;

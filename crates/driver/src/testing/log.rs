@@ -73,13 +73,10 @@ impl Log {
         kinds.filter(|kind| kind != "item.delta" && kind != "diagnostic.reported").collect()
     }
 
-    /// All of them as lines of JSON, without what differs from run to run: times are left out, and ids are numbered in the
-    /// order in which they come.
+    /// All of them as [`normalised`] shows them.
     #[must_use]
     pub fn normalised(&self) -> Vec<Value> {
-        let mut names = HashMap::new();
-        let lines = self.events.iter().filter_map(|event| serde_json::to_value(event).ok());
-        lines.map(|value| normalise(value, &mut names)).collect()
+        normalised(&self.events)
     }
 
     /// The same as text.
@@ -88,6 +85,15 @@ impl Log {
         let lines: Vec<String> = self.normalised().iter().map(Value::to_string).collect();
         lines.join("\n")
     }
+}
+
+/// Events as JSON, without what differs from run to run: times are left out, and ids are numbered in the order in which
+/// they come.
+#[must_use]
+pub fn normalised(events: &[Event]) -> Vec<Value> {
+    let mut names = HashMap::new();
+    let lines = events.iter().filter_map(|event| serde_json::to_value(event).ok());
+    lines.map(|value| normalise(value, &mut names)).collect()
 }
 
 fn normalise(value: Value, names: &mut HashMap<String, String>) -> Value {

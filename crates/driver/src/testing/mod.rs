@@ -2,7 +2,11 @@
 //! logs that can be compared. Nothing of it is used by a real session.
 
 mod log;
+mod recording;
+mod replay;
 mod script;
 
-pub use log::Log;
+pub use log::{Log, normalised};
+pub use recording::{Entry, Recording};
+pub use replay::{Replayed, replay};
 pub use script::{ScriptedLauncher, VendorSide};

@@ -1,0 +1,320 @@
+//! A recording played once more: the vendor's side of it is the vendor of a real session, and what the host said in it
+//! becomes commands. What comes out are the events that the session would have had.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Mutex, mpsc};
+use ulid::Ulid;
+
+use super::recording::{Act, Entry, Key, Recording, id_text};
+use super::{ScriptedLauncher, VendorSide};
+use crate::boot::Execution;
+use crate::event::{Body, Event};
+use crate::ports::Ports;
+use crate::process::Exit;
+use crate::registry::Descriptor;
+use crate::{Command, ErrorInfo, Kernel, Order, StartInput, State};
+
+/// How long the other side may take for anything that has to come.
+const WAIT: Duration = Duration::from_secs(20);
+/// Acts of the host that wait.
+const ACTS: usize = 64;
+
+/// What the player tells the one who plays the host.
+enum Told {
+    Act(Act),
+    /// The recording is at its end.
+    Ended,
+}
+
+/// What is left of a recording, for the process that runs now and those after it.
+struct Left {
+    recording: Recording,
+    at: usize,
+    /// Ids of the host's requests: as recorded, and as they are now. Nothing: the backend does not make that request.
+    ids: HashMap<String, Option<Value>>,
+    /// The vendor's requests, by their ids as recorded.
+    asked: HashMap<String, Value>,
+    differences: Vec<String>,
+}
+
+/// One process of a recording.
+struct Player<'a> {
+    left: &'a mut Left,
+    side: VendorSide,
+    /// What came before its time.
+    early: VecDeque<Value>,
+    told: mpsc::Sender<Told>,
+}
+
+impl Player<'_> {
+    async fn play(&mut self) -> Exit {
+        let mut begun = false;
+        while let Some(entry) = self.left.recording.entries.get(self.left.at).cloned() {
+            match entry {
+                // The next process: this one has ended.
+                Entry::Begins(_) if begun => return Exit { code: Some(0), signal: None },
+                Entry::Begins(_) => {}
+                Entry::Vendor(message) => self.say(message).await,
+                Entry::Host(message) => {
+                    if !self.hear(&message).await {
+                        return Exit { code: Some(0), signal: None };
+                    }
+                }
+            }
+            begun = true;
+            self.left.at += 1;
+        }
+        let _ = self.told.send(Told::Ended).await;
+        // Until it is stopped.
+        while let Some(message) = self.side.recv().await {
+            self.unexpected(&message).await;
+        }
+        Exit { code: Some(0), signal: None }
+    }
+
+    /// Says what the vendor said, to the ids of today.
+    async fn say(&mut self, message: Value) {
+        if let Some(id) = self.left.recording.request_id(&message) {
+            self.left.asked.insert(id_text(id), message.clone());
+        }
+        let message = match self.left.recording.key(&message) {
+            Key::Named(_) => message,
+            Key::Answer(id) => match self.left.ids.get(&id) {
+                Some(Some(now)) => self.left.recording.readdressed(message, now.clone()),
+                // An answer to what was not asked.
+                _ => return,
+            },
+        };
+        self.side.send(message).await;
+    }
+
+    /// Has the host say what it said, and waits for it. False at the end of the input.
+    async fn hear(&mut self, recorded: &Value) -> bool {
+        let key = self.left.recording.key(recorded);
+        let request = match &key {
+            Key::Answer(id) => self.left.asked.get(id).cloned(),
+            Key::Named(_) => None,
+        };
+        let act = self.left.recording.act(recorded, request.as_ref());
+        let own_id = self.left.recording.request_id(recorded).map(id_text);
+        let comes = act.is_some() || matches!(key, Key::Answer(_)) || Recording::is_handshake(&key);
+        if !comes {
+            // What the recorded host did and this one does not.
+            if let Some(id) = own_id {
+                self.left.ids.insert(id, None);
+            }
+            return true;
+        }
+        if let Some(act) = act {
+            let _ = self.told.send(Told::Act(act)).await;
+        }
+        let Some(message) = self.wait_for(&key).await else {
+            return self.left.differences.last().is_some_and(|last| last.starts_with("waited"));
+        };
+        if let (Some(recorded), Some(now)) = (own_id, self.left.recording.request_id(&message)) {
+            self.left.ids.insert(recorded, Some(now.clone()));
+        }
+        true
+    }
+
+    /// The next message of this kind. Others that are still to come are kept, and what never comes is answered.
+    async fn wait_for(&mut self, key: &Key) -> Option<Value> {
+        let recording = self.left.recording.clone();
+        if let Some(at) = self.early.iter().position(|message| recording.key(message) == *key) {
+            return self.early.remove(at);
+        }
+        loop {
+            let received = tokio::time::timeout(WAIT, self.side.recv()).await;
+            let message = match received {
+                Ok(message) => message?,
+                Err(_) => {
+                    self.left.differences.push(format!("waited in vain for {key:?}"));
+                    return None;
+                }
+            };
+            let is = recording.key(&message);
+            if is == *key {
+                return Some(message);
+            }
+            let later = recording.entries.iter().skip(self.left.at + 1).any(|entry| match entry {
+                Entry::Host(message) => recording.key(message) == is,
+                _ => false,
+            });
+            if later {
+                self.early.push_back(message);
+            } else {
+                self.unexpected(&message).await;
+            }
+        }
+    }
+
+    /// What the recorded host did not say.
+    async fn unexpected(&mut self, message: &Value) {
+        let key = self.left.recording.key(message);
+        self.left.differences.push(format!("not in the recording: {key:?}"));
+        if let Some(id) = self.left.recording.request_id(message) {
+            let refusal = self.left.recording.refusal(id);
+            self.side.send(refusal).await;
+        }
+    }
+}
+
+/// What came of a replay.
+#[derive(Clone, Debug, Default)]
+pub struct Replayed {
+    /// The events, in their order.
+    pub events: Vec<Event>,
+    /// What the backend said otherwise than the host of the recording, by kind.
+    pub differences: Vec<String>,
+}
+
+/// Plays a recording through a backend; `see` is given each event as it comes. The session is stopped at the end of the
+/// recording, once its last turn has ended.
+///
+/// # Errors
+/// The session could not begin, or a turn did not end though the recording has.
+pub async fn replay(
+    recording: &Recording,
+    descriptor: Arc<Descriptor>,
+    mut see: impl FnMut(&Event),
+) -> Result<Replayed, ErrorInfo> {
+    let (told, mut acts) = mpsc::channel(ACTS);
+    let left = Arc::new(Mutex::new(Left {
+        recording: recording.clone(),
+        at: 0,
+        ids: HashMap::new(),
+        asked: HashMap::new(),
+        differences: Vec::new(),
+    }));
+    let rest = Arc::clone(&left);
+    let launcher = ScriptedLauncher::new(move |side| {
+        let (rest, told) = (Arc::clone(&rest), told.clone());
+        async move {
+            // The process before it has ended, or is about to.
+            let mut left = rest.lock().await;
+            Player { left: &mut left, side, early: VecDeque::new(), told }.play().await
+        }
+    });
+    let mut execution = Execution::default();
+    recording.cwd().clone_into(&mut execution.session.cwd);
+    let variables = &mut execution.environment.variables;
+    variables.insert("AGENT_DRIVER_ACP_COMMAND".to_owned(), "recorded".to_owned());
+    let input = StartInput { resume: recording.resumes(), ..StartInput::new(execution) };
+    let kernel = Kernel::start(descriptor, Ports::new(Arc::new(launcher)), input).await?;
+    let Some(mut events) = kernel.events() else {
+        return Err(ErrorInfo::new("recording.failed", "the events were taken by another"));
+    };
+    let mut host = Host { kernel: kernel.clone(), open: Vec::new(), waiting: Vec::new() };
+    let mut replayed = Replayed::default();
+    let (mut ended, mut stopping) = (false, false);
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => {
+                    see(&event);
+                    host.see(&event.body);
+                    replayed.events.push(event);
+                }
+                None => break,
+            },
+            told = acts.recv(), if !ended => match told {
+                Some(Told::Act(act)) => host.act(act),
+                Some(Told::Ended) | None => ended = true,
+            },
+            // A turn whose end is not in the recording has none.
+            _ = tokio::time::timeout(WAIT, kernel.until(|state| state == State::Ready)), if ended && !stopping => {
+                stopping = true;
+                let kernel = kernel.clone();
+                tokio::spawn(async move { kernel.stop("the recording has ended").await });
+            }
+        }
+    }
+    drop((host, kernel));
+    if let Ok(left) = tokio::time::timeout(WAIT, left.lock()).await {
+        replayed.differences.clone_from(&left.differences);
+    }
+    Ok(replayed)
+}
+
+/// Who plays the host.
+struct Host {
+    kernel: Kernel,
+    /// Questions that are open: their kind and id.
+    open: Vec<String>,
+    /// Answers whose questions have not come yet.
+    waiting: Vec<Act>,
+}
+
+impl Host {
+    fn see(&mut self, body: &Body) {
+        let id = match body {
+            Body::PermissionRequested(permission) => &permission.request_id,
+            Body::InputRequested(request) => &request.request_id,
+            Body::CustomToolRequested(call) => &call.request_id,
+            Body::PermissionResolved(end) => return self.closed(&end.request_id),
+            Body::InputResolved(end) => return self.closed(&end.request_id),
+            Body::CustomToolResolved(end) => return self.closed(&end.request_id),
+            _ => return,
+        };
+        self.open.push(id.clone());
+        self.answer();
+    }
+
+    fn closed(&mut self, id: &str) {
+        self.open.retain(|open| open != id);
+    }
+
+    fn act(&mut self, act: Act) {
+        let order = match act {
+            Act::Input(input) => Order::InputStart {
+                request_id: Ulid::generate().to_string(),
+                run_id: Ulid::generate(),
+                input,
+                access_snapshot: None,
+            },
+            Act::Cancel => Order::TurnCancel { run_id: None, reason: Some("as recorded".to_owned()) },
+            answer => {
+                self.waiting.push(answer);
+                return self.answer();
+            }
+        };
+        self.give(order);
+    }
+
+    fn give(&self, order: Order) {
+        let kernel = self.kernel.clone();
+        tokio::spawn(async move { kernel.dispatch(Command::of(order)).await });
+    }
+
+    /// Gives the answers whose questions are open: by their id, or else to the one that was asked first.
+    fn answer(&mut self) {
+        while let Some(act) = self.waiting.first() {
+            let wanted = match act {
+                Act::Permission { request, .. }
+                | Act::Question { request, .. }
+                | Act::Tool { request, .. } => request,
+                Act::Input(_) | Act::Cancel => "",
+            };
+            let plain = wanted.trim_matches('"');
+            let at = self.open.iter().position(|id| id == plain || id == wanted);
+            let at = at.or(if self.open.is_empty() { None } else { Some(0) });
+            let Some(at) = at else { return };
+            let request_id = self.open.remove(at);
+            let order = match self.waiting.remove(0) {
+                Act::Permission { decision, option_id, message, .. } => {
+                    Order::PermissionResolve { request_id, decision, option_id, message }
+                }
+                Act::Question { outcome, .. } => Order::InputResolve { request_id, outcome },
+                Act::Tool { content, is_error, .. } => {
+                    Order::CustomToolResolve { request_id, content, is_error }
+                }
+                Act::Input(_) | Act::Cancel => continue,
+            };
+            self.give(order);
+        }
+    }
+}
