@@ -24,7 +24,7 @@ const STUCK: Duration = Duration::from_secs(30);
 /// Steps of the end: after the end of its input, after SIGTERM, after SIGKILL.
 const STEPS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(2), Duration::from_secs(1)];
 /// How long the rest of the log is waited for.
-const LOG: Duration = Duration::from_millis(200);
+const LOG: Duration = Duration::from_secs(1);
 
 /// The vendor's input is closed: it ended, or is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

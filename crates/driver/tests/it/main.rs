@@ -3,5 +3,6 @@
 
 mod fake;
 mod kernel;
+mod process;
 mod questions;
 mod sink;
