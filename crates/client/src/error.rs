@@ -56,6 +56,12 @@ pub enum Error {
         /// The id.
         agent: String,
     },
+    /// No cron job of this id: it was cancelled, or its last time has passed.
+    #[error("no cron job {id:?}")]
+    CronJobNotFound {
+        /// The id.
+        id: String,
+    },
     /// No checkpoint of this name; see `list_checkpoints`.
     #[error("no checkpoint {name:?}")]
     CheckpointNotFound {
@@ -134,7 +140,7 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// A one-shot schedule in the past.
+    /// A schedule that has no time left: a moment, or years, in the past.
     #[error("schedule {schedule:?} is in the past")]
     PastSchedule {
         /// As given.

@@ -13,13 +13,14 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `files`, `layers`, `mounts`, `processes`, `sessions`,
-//! `shells`, `snapshots`.
+//! Everything hangs on [`AgentOs`]; its methods are grouped in files by area: `cron`, `files`, `layers`, `mounts`, `processes`,
+//! `sessions`, `shells`, `snapshots`.
 //! Futures may be polled on any executor: the wire runs on a thread of its own.
 #![forbid(unsafe_code)]
 
 mod agents;
 pub mod config;
+pub mod cron;
 mod error;
 mod files;
 mod layers;
@@ -36,6 +37,10 @@ mod tests;
 mod vm;
 mod wire;
 
+pub use self::cron::{
+    CronAction, CronActionInfo, CronCallback, CronEvent, CronEventStream, CronJobHandle, CronJobInfo,
+    CronJobOptions, CronOverlap, TimerScheduleDriver, VirtualScheduleDriver,
+};
 pub use agentos_abi::{Errno, Signal};
 pub use agents::{AgentConfig, AgentRegistryEntry};
 pub use config::{

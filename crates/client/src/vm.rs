@@ -1,5 +1,5 @@
 //! A VM: making it, ending it, and what it tells.
-//! What is done in it is in `files`, `mounts`, `processes`, `sessions` and `shells`.
+//! What is done in it is in `cron`, `files`, `mounts`, `processes`, `sessions` and `shells`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower, named_by_field};
+use crate::cron::Cron;
 use crate::error::{Error, Result};
 use crate::sidecar::{
     self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions,
@@ -36,6 +37,17 @@ use crate::{snapshots, wire};
 #[derive(Clone)]
 pub struct AgentOs {
     pub(crate) vm: Arc<Vm>,
+    /// What the program's clones have, and those of cron's runs do not: runs alone keep no machine.
+    _owned: Option<Arc<Owned>>,
+}
+
+/// The machine as the program's own. Without it no run of cron begins, and the last that is under way ends it.
+struct Owned(Arc<Vm>);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.cron.stop_now();
+    }
 }
 
 impl std::fmt::Debug for AgentOs {
@@ -56,6 +68,7 @@ pub(crate) struct Vm {
     pub(crate) shell_inputs: Mutex<HashMap<String, Stdin>>,
     /// Drivers by mount point.
     pub(crate) drivers: Mutex<BTreeMap<WirePath, Arc<DriverLease>>>,
+    pub(crate) cron: Cron,
 }
 
 impl AgentOs {
@@ -66,6 +79,7 @@ impl AgentOs {
     /// [`Error::SidecarExited`], [`Error::VersionMismatch`]; [`Error::Limit`].
     pub async fn create(config: AgentOsConfig) -> Result<AgentOs> {
         let from = config.sidecar.clone().unwrap_or_default();
+        let driver = config.schedule_driver.clone();
         let mut lowered = lower(config)?;
         let sidecar = match from {
             AgentOsSidecarConfig::Explicit { handle } => handle,
@@ -94,7 +108,8 @@ impl AgentOs {
         let made = sidecar.link().call(&CreateVm { config: lowered.config }).await;
         let info = made.map_err(|error| named_by_field(error, modules))?;
         drop(layers);
-        Ok(AgentOs { vm: Arc::new(Vm::new(info.vm_id, sidecar, drivers)) })
+        let cron = Cron::new(driver);
+        Ok(AgentOs::owned(Vm::new(info.vm_id, sidecar, drivers, cron)))
     }
 
     /// Makes a machine that starts as this one is now: its files, environment, limits and configuration, and none of its
@@ -120,26 +135,37 @@ impl AgentOs {
         // Held before the call: a driver that is unmounted here meanwhile must not be gone for the copy.
         let drivers = self.vm.drivers.lock().clone();
         let info = self.vm.make(&ForkVm { vm_id: of }, undo).await?;
-        Ok(AgentOs { vm: Arc::new(Vm::new(info.vm_id, Arc::clone(&self.vm.sidecar), drivers)) })
+        let cron = self.vm.cron.fork();
+        Ok(AgentOs::owned(Vm::new(info.vm_id, Arc::clone(&self.vm.sidecar), drivers, cron)))
     }
 
-    /// Ends the VM: its sessions, terminals, processes and files, in this order. Ending it again succeeds at once; so does ending one whose sidecar
+    fn owned(vm: Vm) -> AgentOs {
+        let vm = Arc::new(vm);
+        AgentOs { _owned: Some(Arc::new(Owned(Arc::clone(&vm)))), vm }
+    }
+
+    /// For a run of cron.
+    pub(crate) fn unowned(vm: Arc<Vm>) -> AgentOs {
+        AgentOs { vm, _owned: None }
+    }
+
+    /// Ends the VM: its cron jobs, sessions, terminals, processes and files, in this order. Ending it again succeeds at once; so does ending one whose sidecar
     /// has gone.
     ///
     /// # Errors
     /// [`Error::Transport`] if the sidecar does not answer sensibly.
     pub async fn dispose(&self) -> Result<()> {
-        if self.vm.disposed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+        self.vm.cron.stop_now();
+        if self.vm.cron.is_idle() {
+            return self.vm.end().await;
         }
-        self.vm.shell_inputs.lock().clear();
-        self.vm.stdins.lock().clear();
-        let result = self.vm.link().call(&DisposeVm { vm_id: self.vm.id.clone() }).await;
-        self.vm.drivers.lock().clear();
-        match result {
-            Ok(_) | Err(Error::Disposed | Error::SidecarExited { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        // Where nobody drops it: this may be called by a run of cron, which is cancelled here.
+        let vm = Arc::clone(&self.vm);
+        wire::on_wire(async move {
+            vm.cron.stopped().await;
+            vm.end().await
+        })
+        .await
     }
 
     /// Its id, unique in its sidecar.
@@ -203,7 +229,12 @@ impl AgentOs {
 }
 
 impl Vm {
-    fn new(id: String, sidecar: Arc<AgentOsSidecar>, drivers: BTreeMap<WirePath, Arc<DriverLease>>) -> Self {
+    fn new(
+        id: String,
+        sidecar: Arc<AgentOsSidecar>,
+        drivers: BTreeMap<WirePath, Arc<DriverLease>>,
+        cron: Cron,
+    ) -> Self {
         Vm {
             id,
             sidecar,
@@ -211,6 +242,23 @@ impl Vm {
             stdins: Mutex::default(),
             shell_inputs: Mutex::default(),
             drivers: Mutex::new(drivers),
+            cron,
+        }
+    }
+
+    /// Ends it. Its jobs have ended before.
+    async fn end(&self) -> Result<()> {
+        self.cron.end_events();
+        if self.disposed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        self.shell_inputs.lock().clear();
+        self.stdins.lock().clear();
+        let result = self.link().call(&DisposeVm { vm_id: self.id.clone() }).await;
+        self.drivers.lock().clear();
+        match result {
+            Ok(_) | Err(Error::Disposed | Error::SidecarExited { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -1,14 +1,11 @@
 //! A configuration that has no effect is an error, and says which field.
 //! What each field does when it is honoured is in the other modules.
 
-use std::sync::Arc;
-
 use agentos::config::{ClockConfig, PersistenceConfig, RandomConfig};
 use agentos::{
     AgentOsConfig, AgentOsConfigBuilder, Error, MountConfig, MountPlugin, OverlayMountConfig, PermissionMode,
     PermissionScope, Permissions, PermissionsMode, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
-    ScheduleDriver, ScheduleEntry, ScheduleHandle, SoftwareInput, SoftwareKind, ToolKit, UserConfig,
-    VmLimits,
+    SoftwareInput, SoftwareKind, ToolKit, UserConfig, VmLimits,
 };
 use agentos_tests::{Sidecar, sh};
 use serde_json::{Value, json};
@@ -61,7 +58,6 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
                 refused(|c| c.persistence(PersistenceConfig::Directory { path: "x".into() })),
                 "persistence.directory.path",
             ),
-            (refused(|c| c.schedule_driver(Arc::new(Never))), "scheduleDriver"),
             (
                 refused(|c| {
                     let mode = Some(RootFilesystemMode::ReadOnly);
@@ -160,19 +156,6 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
     });
 }
 
-#[derive(Debug)]
-struct Never;
-
-impl ScheduleDriver for Never {
-    fn schedule(&self, _: ScheduleEntry) -> ScheduleHandle {
-        unreachable!("it is refused")
-    }
-
-    fn cancel(&self, _: &ScheduleHandle) {}
-
-    fn dispose(&self) {}
-}
-
 #[test]
 fn fields_that_are_not_known_are_refused_in_files() {
     for (text, path) in [
@@ -186,6 +169,7 @@ fn fields_that_are_not_known_are_refused_in_files() {
         (r#"{"software": [{"package": "x", "sort": "tool"}]}"#, "software[0]"),
         (r#"{"egress": {"deny": []}}"#, "egress"),
         (r#"{"toolKits": []}"#, "toolKits"),
+        (r#"{"scheduleDriver": {}}"#, "scheduleDriver"),
         ("[]", ""),
     ] {
         match AgentOsConfig::from_json(text) {

@@ -122,7 +122,6 @@ fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
         ("software", !config.software.is_empty()),
         ("loopbackExemptPorts", !config.loopback_exempt_ports.is_empty()),
         ("allowedNodeBuiltins", config.allowed_node_builtins.is_some()),
-        ("scheduleDriver", config.schedule_driver.is_some()),
         ("toolKits", !config.tool_kits.is_empty()),
         ("egress", config.egress.is_some()),
         ("secrets", !config.secrets.is_empty()),

@@ -50,6 +50,7 @@ impl Fake {
         }
         tokio::spawn(async move {
             let mut reply = ExecReply { pid: 7, ..ExecReply::default() };
+            let mut err = Vec::new();
             let out: Vec<u8> = match command.split_once(' ') {
                 Some(("bytes", n)) => vec![b'x'; n.parse().unwrap()],
                 Some(("exit", n)) => {
@@ -57,6 +58,11 @@ impl Fake {
                     Vec::new()
                 }
                 Some(("echo", text)) => text.as_bytes().to_vec(),
+                Some(("complain", text)) => {
+                    reply.status.exit_code = 3;
+                    err = text.as_bytes().to_vec();
+                    Vec::new()
+                }
                 _ if command == "cat" => match (call.stdin, input) {
                     (Stdin::Inline(bytes), _) => bytes,
                     (_, Some(input)) => input.read_to_end(usize::MAX).await.unwrap().unwrap(),
@@ -81,7 +87,9 @@ impl Fake {
             }
             if let Output::Live(id) = call.stderr {
                 reply.stderr.streamed = true;
-                live(id).finish();
+                let stream = live(id);
+                let _ = stream.write_all(&err).await;
+                stream.finish();
             }
             responder.reply::<Exec>(Ok(reply));
         });
@@ -176,6 +184,10 @@ impl Fake {
                 };
                 responder.reply::<CreateSession>(Ok(init));
             }
+            Request::Prompt(call) if call.content.0.contains("wait") => self.kept.lock().push(responder),
+            Request::Prompt(call) if call.content.0.contains("fail") => {
+                responder.error(&WireError::new(code::AGENT, "the agent gave up"));
+            }
             Request::Prompt(call) => {
                 let response = JsonText(r#"{"stopReason":"end_turn"}"#.into());
                 let reply = PromptReply {
@@ -219,6 +231,9 @@ impl Handler for Shell {
             Request::CreateVm(call) => {
                 let info = VmInfo { vm_id: "vm-1".into(), labels: call.config.labels, ..VmInfo::default() };
                 responder.reply::<CreateVm>(Ok(info));
+            }
+            Request::ForkVm(_) => {
+                responder.reply::<ForkVm>(Ok(VmInfo { vm_id: "vm-2".into(), ..VmInfo::default() }));
             }
             Request::DescribeSidecar(_) => {
                 let info =

@@ -2,11 +2,14 @@
 //! What a sidecar really does is tested end to end elsewhere.
 
 mod fake;
+mod test_cron;
 mod test_files;
 mod test_lifecycle;
 mod test_mounts;
 mod test_processes;
+mod test_schedules;
 mod test_sessions;
+mod test_timer;
 
 use std::sync::Arc;
 use std::time::Duration;
