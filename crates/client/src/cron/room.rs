@@ -200,7 +200,7 @@ impl Cron {
 
     /// Runs a job no more. What runs goes on to its end; what was deferred does not begin.
     pub(super) fn cancel(&self, id: &str) -> Result<()> {
-        let _order = self.order.lock();
+        let order = self.order.lock();
         let (job, lease) = {
             let mut state = self.state.lock();
             let lease = state.lease.clone().ok_or(Error::Disposed)?;
@@ -211,6 +211,8 @@ impl Cron {
         if let Some(handle) = &job.handle {
             lease.driver.cancel(handle);
         }
+        // What the callback of a job holds may be dropped with it; not under a lock.
+        drop(order);
         Ok(())
     }
 
@@ -248,7 +250,7 @@ impl Cron {
 
     /// From now on no run begins; those under way are told to end.
     pub(crate) fn stop_now(&self) {
-        let _order = self.order.lock();
+        let order = self.order.lock();
         let (lease, jobs) = {
             let mut state = self.state.lock();
             (state.lease.take(), std::mem::take(&mut state.jobs))
@@ -258,6 +260,7 @@ impl Cron {
             lease.driver.cancel(handle);
         }
         self.stop.send_replace(true);
+        drop(order);
     }
 
     /// Nothing runs.
