@@ -6,6 +6,7 @@
 
 mod action;
 mod events;
+mod lease;
 mod options;
 mod room;
 mod schedule;

@@ -1,7 +1,6 @@
 //! The jobs of a machine: which there are, which run, and what a due time means while one runs. It tells no time and does
 //! none of the work: a schedule driver calls it, and `action` does what is to be done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
 
 use super::action::perform;
+use super::lease::DriverLease;
 use super::{
     CronAction, CronEvent, CronEventStream, CronJobInfo, CronJobOptions, CronOverlap, Schedule,
     TimerScheduleDriver,
@@ -31,50 +31,6 @@ pub const MAX_CRON_EVENTS: usize = 256;
 const LONGEST_ID: usize = 255;
 /// What runs may take to end when the machine is disposed. They are cancelled, and close their sessions.
 const STOP_WAIT: Duration = Duration::from_secs(20);
-
-/// Drivers of configurations that are in use: machines may share one.
-static GIVEN: Mutex<Vec<Weak<DriverLease>>> = Mutex::new(Vec::new());
-
-/// A driver in use, disposed with the last machine that has it.
-struct DriverLease {
-    driver: Arc<dyn ScheduleDriver>,
-    /// Machines that have had it.
-    machines: AtomicU64,
-}
-
-impl DriverLease {
-    fn new(driver: Arc<dyn ScheduleDriver>) -> Arc<DriverLease> {
-        Arc::new(DriverLease { driver, machines: AtomicU64::new(0) })
-    }
-
-    /// The lease of a driver that others may have.
-    fn of(driver: Arc<dyn ScheduleDriver>) -> Arc<DriverLease> {
-        let mut given = GIVEN.lock();
-        given.retain(|lease| lease.strong_count() > 0);
-        let same =
-            |lease: &Arc<DriverLease>| std::ptr::addr_eq(Arc::as_ptr(&lease.driver), Arc::as_ptr(&driver));
-        let found = given.iter().filter_map(Weak::upgrade).find(same);
-        found.unwrap_or_else(|| {
-            let lease = DriverLease::new(driver.clone());
-            given.push(Arc::downgrade(&lease));
-            lease
-        })
-    }
-
-    /// What ids of one more machine begin with: nothing for the first.
-    fn prefix(&self) -> String {
-        match self.machines.fetch_add(1, Ordering::Relaxed) {
-            0 => String::new(),
-            before => format!("machine-{}/", before + 1),
-        }
-    }
-}
-
-impl Drop for DriverLease {
-    fn drop(&mut self) {
-        self.driver.dispose();
-    }
-}
 
 /// The jobs of a machine.
 pub(crate) struct Cron {
@@ -134,7 +90,7 @@ impl Drop for Run {
 impl Cron {
     /// For a machine. Without a driver it has a timer of its own.
     pub(crate) fn new(given: Option<Arc<dyn ScheduleDriver>>) -> Self {
-        let lease = match given.clone() {
+        let lease = match &given {
             Some(driver) => DriverLease::of(driver),
             None => DriverLease::new(Arc::new(TimerScheduleDriver::new())),
         };
