@@ -462,6 +462,39 @@ async fn dispose_ends_cron_first_and_closes_the_sessions_of_runs() {
     assert_eq!(fake.methods().len(), methods.len());
 }
 
+/// Takes its time to be dropped.
+struct Slow(Arc<AtomicBool>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(100));
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn after_dispose_no_run_is_under_way() {
+    let (os, fake, driver) = manual_vm().await;
+    let (gate, over) = (Gate::new(), Arc::new(AtomicBool::new(false)));
+    let (begun, dropped) = (Arc::clone(&gate.begun), Arc::clone(&over));
+    let action = CronAction::callback(move || {
+        let (begun, slow) = (Arc::clone(&begun), Slow(Arc::clone(&dropped)));
+        async move {
+            begun.add_permits(1);
+            std::future::pending::<()>().await;
+            drop(slow);
+            Ok(())
+        }
+    });
+    os.schedule_cron(job("a", "@hourly", action)).await.unwrap();
+    let run = tokio::spawn(driver.call("a"));
+    gate.begun().await;
+    soon(os.dispose()).await.unwrap();
+    assert!(over.load(Ordering::SeqCst));
+    assert_eq!(fake.methods(), ["vm.create", "vm.dispose"]);
+    soon(run).await.unwrap();
+}
+
 /// Waits for the end of the machine.
 async fn disposed(fake: &Fake) {
     soon(async {
