@@ -1,6 +1,8 @@
 //! What the kernel asks of a backend, and what a backend may ask of the kernel. A backend translates one vendor's
 //! protocol; it decides nothing about turns, permissions and order.
 
+pub mod claude;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
