@@ -6,3 +6,5 @@ mod kernel;
 mod process;
 mod questions;
 mod sink;
+
+mod claude;

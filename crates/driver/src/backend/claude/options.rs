@@ -123,6 +123,7 @@ impl Options {
         }
         let flag = |name: &str| {
             !name.is_empty()
+                && !name.starts_with('-')
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         if let Some(name) = options.extra_args.keys().find(|name| !flag(name)) {
