@@ -150,7 +150,7 @@ impl Connection {
     pub(super) async fn perform(self: &Arc<Self>, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Emit(draft) => self.cx.emit(draft).await,
+                Effect::Emit(draft) => self.cx.emit(*draft).await,
                 Effect::Close(item_id, status) => self.cx.close(&item_id, status).await,
                 Effect::Files(turn, changes) => self.files(turn, changes).await,
                 Effect::Resumable(session, total) => {

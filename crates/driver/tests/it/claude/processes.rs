@@ -305,3 +305,35 @@ async fn what_the_vendor_can_do_is_told_once() {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_vendor_that_ends_before_it_began_its_first_turn_has_lost_the_session() {
+    let mut session = start_with(resuming("S1"), |mut side| async move {
+        ready(&mut side).await;
+        prompt(&mut side).await;
+        side.log("No conversation found").await;
+        FELL
+    })
+    .await;
+    assert_eq!(session.turn("hello").await.error.unwrap().code, RESUME_LOST);
+    session.log.to_end().await;
+    assert_eq!(end(&session).0, RESUME_LOST);
+    assert_eq!(session.launcher.launched().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_vendor_that_is_killed_has_lost_nothing() {
+    let mut session = start_with(resuming("S1"), |mut side| async move {
+        if side.start > 0 {
+            return simple(side).await;
+        }
+        ready(&mut side).await;
+        prompt(&mut side).await;
+        agentos_driver::process::Exit { code: None, signal: Some(9) }
+    })
+    .await;
+    assert_eq!(session.turn("hello").await.error.unwrap().code, BACKEND_EXITED);
+    session.kernel.until(|state| state == State::Ready).await;
+    assert_eq!(session.turn("hello").await.status, TurnStatus::Completed);
+    session.stop().await;
+}

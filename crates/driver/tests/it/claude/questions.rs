@@ -409,3 +409,64 @@ async fn outside_of_a_turn_nothing_may_run() {
     let log = session.stop().await;
     assert!(!log.kinds().iter().any(|kind| kind.starts_with("permission")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_of_a_subagent_that_is_left_out_is_asked_for_and_ends_all_the_same() {
+    let input = StartInput::new(execution(json!({ "subagents": false })));
+    let mut session = start_with(input, |mut side| async move {
+        ready(&mut side).await;
+        prompt(&mut side).await;
+        let of = |mut message: Value| {
+            message["parent_tool_use_id"] = "task".into();
+            message
+        };
+        say(
+            &mut side,
+            &[
+                init(),
+                whole("m", tool("task", "Task", json!({}))),
+                of(whole("n", text("hidden"))),
+                of(whole("n", tool("t", "Bash", ls()))),
+                can_use("R1", "t", "Bash", ls()),
+            ],
+        )
+        .await;
+        assert_eq!(answer(&mut side).await["response"]["behavior"], "allow");
+        say(&mut side, &[of(tool_result("t", "hi", false)), tool_result("task", "done", false), result(0.5)])
+            .await;
+        rest(&mut side).await
+    })
+    .await;
+    let (_, done) = session.begin("go");
+    let id = session.asked().await;
+    session.decide(&id, Decision::AllowOnce, None).await;
+    session.ended().await;
+    done.await.unwrap();
+    let log = session.stop().await;
+    let ids: Vec<String> = super::play::items(&log).into_iter().map(|item| item.item_id).collect();
+    assert_eq!(ids, ["t", "task"]);
+    assert_eq!(status(&log, "t").as_deref(), Some("Completed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mode_that_the_vendor_changes_is_told() {
+    let mut session = start(|mut side| async move {
+        ready(&mut side).await;
+        prompt(&mut side).await;
+        let status = json!({ "type": "system", "subtype": "status", "permissionMode": "acceptEdits" });
+        say(&mut side, &[init(), status, result(0.5)]).await;
+        rest(&mut side).await
+    })
+    .await;
+    session.turn("go").await;
+    let log = session.stop().await;
+    let modes: Vec<String> = log
+        .events
+        .iter()
+        .filter_map(|event| match &event.body {
+            Body::SessionConfigUpdated { mode_id, .. } => mode_id.clone(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(modes, ["default", "acceptEdits"]);
+}

@@ -368,3 +368,51 @@ async fn compaction_and_files_are_events_of_their_own() {
         .collect();
     assert_eq!(paths, ["/work/a.txt"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_the_vendor_tries_again_leaves_nothing_open() {
+    let mut session = start(|mut side| async move {
+        ready(&mut side).await;
+        prompt(&mut side).await;
+        say(
+            &mut side,
+            &[
+                init(),
+                message_start("m"),
+                block_start(0, text("")),
+                text_delta(0, "Hel"),
+                block_start(1, tool("t", "Bash", json!({}))),
+                json!({ "type": "system", "subtype": "api_retry", "attempt": 1 }),
+                message_start("n"),
+                block_start(0, text("")),
+                whole("n", text("Hello")),
+                message_stop(),
+                result(0.5),
+            ],
+        )
+        .await;
+        rest(&mut side).await
+    })
+    .await;
+    session.turn("hello").await;
+    let log = session.stop().await;
+    let items: Vec<(String, ItemStatus)> =
+        items(&log).into_iter().map(|item| (item.item_id, item.status)).collect();
+    assert_eq!(
+        items,
+        [
+            ("m:0".to_owned(), ItemStatus::Cancelled),
+            ("t".to_owned(), ItemStatus::Cancelled),
+            ("n:0".to_owned(), ItemStatus::Completed),
+        ]
+    );
+    let requests: Vec<Option<bool>> = log
+        .events
+        .iter()
+        .filter_map(|event| match &event.body {
+            Body::ModelRequestCompleted(request) => Some(request.is_error),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(requests, [Some(true), Some(false)]);
+}

@@ -188,7 +188,7 @@ mod tests {
         let mut narrow = rule.clone();
         narrow["destination"] = "session".into();
         assert_eq!(of(&[&rule, &mode]), [narrow]);
-        assert_eq!(of(&[&mode]), [mode.clone()]);
+        assert_eq!(of(&[&mode]), std::slice::from_ref(&mode));
         assert!(of(&[&bypass, &deny]).is_empty());
         assert!(updates(&json!({ "permission_suggestions": [1, "a", null] })).is_empty());
         assert!(updates(&json!({})).is_empty());

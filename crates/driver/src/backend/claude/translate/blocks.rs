@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::{Effect, Translator, session};
+use super::{Effect, Translator, of_turn, session};
 use crate::backend::claude::wire::{Recent, count, flag, list, object, text, word};
 use crate::backend::ignored;
-use crate::event::{Body, ContentBlock, Delta, Draft, Item, ItemKind, ItemStatus, ModelRequest, Stream};
+use crate::event::{Body, ContentBlock, Delta, Item, ItemKind, ItemStatus, ModelRequest, Stream};
 
 /// Messages of a turn that are remembered.
 const MESSAGES: usize = 4096;
@@ -78,11 +78,12 @@ impl Messages {
         format!("{turn}:{}", self.own)
     }
 
-    /// Ends the messages that are being streamed, without their ends.
+    /// The requests to the model that go on have come to nothing. What was begun with them ends with the turn.
     pub(super) fn give_up(&mut self, turn: Ulid) -> Vec<Effect> {
-        let mut threads: Vec<Option<String>> = self.streamed.keys().cloned().collect();
-        threads.sort_unstable();
-        threads.iter().flat_map(|thread| self.stop(turn, thread, true)).collect()
+        let mut ids: Vec<String> = std::mem::take(&mut self.streamed).into_values().collect();
+        ids.sort_unstable();
+        let requests = ids.iter().filter_map(|id| self.by_id.get_mut(id)?.request_ended(turn, true));
+        requests.collect()
     }
 
     /// The message of a thread is complete, or will never be.
@@ -103,17 +104,19 @@ impl Messages {
                 Kind::Tool | Kind::Other => {}
             }
         }
-        if let Some(usage) = message.usage.take() {
-            let request_id = message.id.clone();
-            let usage = counted(&usage);
-            let request = ModelRequest { request_id, is_error: Some(broken), usage };
-            effects.push(Effect::Emit(Draft::of_turn(turn, Body::ModelRequestCompleted(request))));
-        }
+        effects.extend(message.request_ended(turn, broken));
         effects
     }
 }
 
 impl Message {
+    /// The request to the model has ended; nothing if it had already.
+    fn request_ended(&mut self, turn: Ulid, is_error: bool) -> Option<Effect> {
+        let usage = counted(&self.usage.take()?);
+        let request = ModelRequest { request_id: self.id.clone(), is_error: Some(is_error), usage };
+        Some(of_turn(turn, Body::ModelRequestCompleted(request)))
+    }
+
     /// The place of a block that is said whole: that of the streamed one it is the whole of. Blocks with nothing in them
     /// may be streamed and never said.
     fn place(&mut self, of: Kind) -> u64 {
@@ -210,7 +213,7 @@ impl Translator {
         entry.usage.get_or_insert_with(|| object(of, "usage"));
         turn.messages.streamed.insert(thread, vendor_id);
         let request = ModelRequest { request_id: id, ..ModelRequest::default() };
-        effects.push(Effect::Emit(Draft::of_turn(turn.id, Body::ModelRequestStarted(request))));
+        effects.push(of_turn(turn.id, Body::ModelRequestStarted(request)));
     }
 
     fn block_start(&mut self, thread: &Option<String>, event: &Value, effects: &mut Vec<Effect>) {
@@ -232,7 +235,7 @@ impl Translator {
         match of {
             Kind::Text | Kind::Thinking => {
                 let item = item(of, item_id.clone(), None, parent);
-                effects.push(Effect::Emit(Draft::of_turn(turn.id, Body::ItemStarted { item })));
+                effects.push(of_turn(turn.id, Body::ItemStarted { item }));
                 let (member, stream) = texts(of);
                 if let Some(delta) = word(block, member) {
                     effects.push(grown(turn.id, item_id, stream, delta));
@@ -314,7 +317,7 @@ impl Translator {
             let Some(id) = word(block, "id") else { return };
             item_id = self.names.of(id, turn.id);
         }
-        let streamed = message.blocks.get(&place).is_some();
+        let streamed = message.blocks.contains_key(&place);
         if streamed || place < BLOCKS as u64 {
             message.blocks.insert(place, Block { kind: of, item_id: item_id.clone(), whole: true });
         }
@@ -328,7 +331,7 @@ impl Translator {
                 let how = if aborted { ItemStatus::Cancelled } else { ItemStatus::Completed };
                 let content = Some(said).filter(|said| !said.is_empty());
                 let item = item(of, item_id, content, parent).ended(how);
-                effects.push(Effect::Emit(Draft::of_turn(turn.id, Body::ItemCompleted { item })));
+                effects.push(of_turn(turn.id, Body::ItemCompleted { item }));
             }
             Kind::Tool => self.tool_whole(block, item_id, parent, effects),
             Kind::Other => {}
@@ -343,7 +346,7 @@ fn texts(of: Kind) -> (&'static str, Stream) {
 
 fn grown(turn: Ulid, item_id: String, stream: Stream, delta: &str) -> Effect {
     let delta = Delta { item_id, stream, index: None, delta: delta.to_owned(), offset: 0 };
-    Effect::Emit(Draft::of_turn(turn, Body::ItemDelta(delta)))
+    of_turn(turn, Body::ItemDelta(delta))
 }
 
 /// The item of the tool whose subagent speaks.

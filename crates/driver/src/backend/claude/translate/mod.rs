@@ -28,7 +28,7 @@ const NAMES: usize = 16_384;
 #[derive(Debug, PartialEq)]
 pub(super) enum Effect {
     /// Emit.
-    Emit(Draft),
+    Emit(Box<Draft>),
     /// End an item as it was last seen, if it is open.
     Close(String, ItemStatus),
     /// Files of this turn are others now.
@@ -175,6 +175,7 @@ impl Translator {
         ) {
             self.begun(&mut effects);
         }
+        self.process.begun |= matches!(kind, "stream_event" | "assistant");
         match kind {
             "system" => self.system(detail.unwrap_or_default(), message, &mut effects),
             "stream_event" => self.stream(message, &mut effects),
@@ -229,7 +230,12 @@ fn native_item(body: &Body) -> Option<String> {
 
 /// An event of the session as a whole.
 fn session(body: Body) -> Effect {
-    Effect::Emit(Draft::of_session(body))
+    Effect::Emit(Box::new(Draft::of_session(body)))
+}
+
+/// An event of a turn.
+fn of_turn(turn: Ulid, body: Body) -> Effect {
+    Effect::Emit(Box::new(Draft::of_turn(turn, body)))
 }
 
 /// A diagnostic of this backend.

@@ -4,11 +4,11 @@
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::{Effect, Translator, diagnostic, session};
+use super::{Effect, Translator, diagnostic, of_turn, session};
 use crate::ErrorInfo;
 use crate::backend::TurnOutcome;
 use crate::backend::claude::wire::{count, flag, list, shortened, text, word};
-use crate::event::{Basis, Body, Draft, Severity, StopReason, Usage};
+use crate::event::{Basis, Body, Severity, StopReason, Usage};
 
 /// The longest message of an error, in bytes.
 const MESSAGE: usize = 4096;
@@ -106,7 +106,7 @@ impl Translator {
         if let Some(mut usage) = usage(turn.id, result, cost) {
             usage.context_window = self.window;
             usage.context_used = turn.context_used;
-            effects.push(Effect::Emit(Draft::of_turn(turn.id, Body::UsageUpdated(usage))));
+            effects.push(of_turn(turn.id, Body::UsageUpdated(usage)));
         }
         effects.push(Effect::Ended(outcome(subtype, result, turn.unwanted, turn.error)));
     }

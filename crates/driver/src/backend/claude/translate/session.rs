@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Effect, Translator, diagnostic, session};
+use super::{Effect, Translator, diagnostic, of_turn, session};
 use crate::ErrorInfo;
 use crate::backend::claude::wire::{count, list, shortened, text, word};
 use crate::backend::ignored;
 use crate::error::RESUME_LOST;
 use crate::event::{
-    Body, ChangedFile, Command, ConfigChoice, ConfigOption, Draft, FileChange, Item, ItemKind, ItemStatus,
+    Body, ChangedFile, Command, ConfigChoice, ConfigOption, FileChange, Item, ItemKind, ItemStatus,
     SessionInfo, Severity,
 };
 
@@ -207,9 +207,9 @@ impl Translator {
         }
         let kind = ItemKind::Other { kind: "x_compaction".to_owned(), fields };
         let item = Item::new(turn.messages.own_id(turn.id), ItemStatus::Running, kind);
-        effects.push(Effect::Emit(Draft::of_turn(turn.id, Body::ItemStarted { item: item.clone() })));
+        effects.push(of_turn(turn.id, Body::ItemStarted { item: item.clone() }));
         let item = item.ended(ItemStatus::Completed);
-        effects.push(Effect::Emit(Draft::of_turn(turn.id, Body::ItemCompleted { item })));
+        effects.push(of_turn(turn.id, Body::ItemCompleted { item }));
     }
 
     fn persisted(&mut self, message: &Value, effects: &mut Vec<Effect>) {

@@ -4,10 +4,10 @@
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
-use super::{Effect, Translator, Turn, session};
+use super::{Effect, Translator, Turn, of_turn, session};
 use crate::backend::claude::wire::{Recent, blocks, flag, list, object, text, word};
 use crate::backend::ignored;
-use crate::event::{Body, ChangedFile, Draft, FileChange, Item, ItemKind, ItemPatch, ItemStatus, Location};
+use crate::event::{Body, ChangedFile, FileChange, Item, ItemKind, ItemPatch, ItemStatus, Location};
 
 /// Tools of a turn that are remembered.
 const TOOLS: usize = 8192;
@@ -87,12 +87,12 @@ impl Tool {
 }
 
 fn started(turn: Ulid, item: Item) -> Effect {
-    Effect::Emit(Draft::of_turn(turn, Body::ItemStarted { item }))
+    of_turn(turn, Body::ItemStarted { item })
 }
 
 fn updated(turn: Ulid, item_id: &str, patch: Map<String, Value>) -> Effect {
     let patch = ItemPatch { item_id: item_id.to_owned(), patch };
-    Effect::Emit(Draft::of_turn(turn, Body::ItemUpdated(patch)))
+    of_turn(turn, Body::ItemUpdated(patch))
 }
 
 /// A tool that runs from now on; nothing if it did already.
@@ -247,12 +247,16 @@ impl Translator {
 
     /// Results of tools. Texts beside them are the vendor's own: nobody said them.
     pub(super) fn user(&mut self, line: &Value, effects: &mut Vec<Effect>) {
-        if self.thread(line).is_none() {
-            return;
-        }
         let Some(of) = line.get("message") else { return };
+        // Of a subagent whose messages are left out, a tool may be known because it was asked for.
+        let hidden = self.thread(line).is_none();
+        let known = |result: &Value| {
+            let tools = self.turn.as_ref().map(|turn| &turn.tools.0);
+            tools.zip(word(result, "tool_use_id")).is_some_and(|(tools, id)| tools.get(id).is_some())
+        };
         let results: Vec<&Value> = list(of, "content")
             .filter(|block| text(block, "type").is_some_and(|name| name.ends_with("tool_result")))
+            .filter(|block| !hidden || known(block))
             .collect();
         if self.turn.is_none() && !results.is_empty() {
             effects.push(session(ignored("the result of a tool outside of a turn")));
@@ -312,7 +316,7 @@ impl Translator {
             .then(|| file(&tool.input).map(str::to_owned))
             .flatten();
         let item_id = tool.item_id.clone();
-        effects.push(Effect::Emit(Draft::of_turn(of, Body::ItemCompleted { item })));
+        effects.push(of_turn(of, Body::ItemCompleted { item }));
         if let Some(path) = edited {
             let (path, change) = (self.path(&path), FileChange::Upsert);
             effects.push(Effect::Files(of, vec![ChangedFile { path, change, item_id: Some(item_id) }]));
