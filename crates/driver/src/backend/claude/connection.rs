@@ -357,6 +357,7 @@ impl Connection {
             let _ = reader.await;
         }
         self.questions.withdraw_all().await;
+        self.waiting.lock().over.get_or_insert_with(gone);
         self.over.cancel();
         self.end(TurnOutcome::Lost { error: gone() });
     }

@@ -41,6 +41,8 @@ use translate::{Settings, Translator};
 
 /// How long the vendor may take to be ready.
 const HANDSHAKE: Duration = Duration::from_secs(60);
+/// How long a vendor that takes no more input may take to end.
+const EXIT: Duration = Duration::from_secs(5);
 /// How long the host may take to put the skills in their place.
 const SKILLS: Duration = Duration::from_secs(45);
 
@@ -75,6 +77,7 @@ pub fn descriptor() -> Descriptor {
             "what is said to a turn that runs waits for the next one",
             "files that a shell command changes are not reported",
             "sound in a prompt becomes a note",
+            "the grants of MCP servers are in the arguments of the process",
         ],
         create: Arc::new(|execution: &Execution, _: &Ports| {
             Ok(Arc::new(Claude::new(execution)?) as Arc<dyn Backend>)
@@ -184,7 +187,11 @@ impl Claude {
         let answer = match answer {
             Ok(answer) => answer,
             // That it ended says less than how it ended.
-            Err(error) if error.code == BACKEND_EXITED => return Err(connection.ended().await),
+            Err(error) if error.code == BACKEND_EXITED => {
+                let ended = tokio::time::timeout(EXIT, connection.ended()).await;
+                connection.kill();
+                return Err(ended.unwrap_or(error));
+            }
             Err(error) => {
                 connection.kill();
                 return Err(error);
@@ -207,8 +214,12 @@ impl Claude {
             Ok(ended) => ended,
             Err(error) => return TurnOutcome::Lost { error },
         };
+        let mut ended = ended;
         if !connection.send(&wire::user(&input.blocks())).await {
-            // It reads no more: it has ended, or is of no use.
+            // It reads no more: it is about to end, or of no use.
+            if let Ok(outcome) = tokio::time::timeout(EXIT, &mut ended).await {
+                return outcome.unwrap_or_else(|_| TurnOutcome::Lost { error: gone() });
+            }
             connection.kill();
         }
         ended.await.unwrap_or_else(|_| TurnOutcome::Lost { error: gone() })

@@ -81,7 +81,8 @@ fn over(under: &mut Value, value: Value) {
     }
 }
 
-/// The servers that can be used, in the vendor's form, each with its grant.
+/// The servers that can be used, in the vendor's form, each with its grant. The grant is written out: whether the vendor
+/// puts variables into headers differs by version.
 fn servers(execution: &Execution) -> Map<String, Value> {
     let active = execution.session.mcp_servers.iter().filter_map(|of| Some((of, of.active_url()?)));
     let with_grant = active.enumerate().map(|(n, (server, url))| {

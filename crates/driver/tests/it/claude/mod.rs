@@ -3,8 +3,9 @@
 mod arbitrary;
 mod cancels;
 mod custom_tools;
+mod dialogs;
+mod permissions;
 mod play;
 mod processes;
-mod questions;
 mod recording;
 mod turns;

@@ -93,6 +93,13 @@ pub(super) fn execution(options: Value) -> Execution {
     execution
 }
 
+/// A session in which nobody waits long for an answer.
+pub(super) fn impatient() -> StartInput {
+    let mut input = StartInput::new(execution(json!({})));
+    input.permission_timeout = Some(std::time::Duration::from_secs(10));
+    input
+}
+
 impl Session {
     /// Begins a turn; its command ends with it.
     pub(super) fn begin(&self, text: &str) -> (Ulid, JoinHandle<CommandUpdate>) {

@@ -337,3 +337,56 @@ async fn a_resumed_vendor_that_is_killed_has_lost_nothing() {
     assert_eq!(session.turn("hello").await.status, TurnStatus::Completed);
     session.stop().await;
 }
+
+#[test]
+fn the_backend_is_found_by_its_transport_and_says_what_it_can_do() {
+    let mut registry = agentos_driver::Registry::new();
+    registry.register(agentos_driver::backend::claude::descriptor()).unwrap();
+    let found = registry.find("claude-agent-sdk", Runtime::Claude).unwrap();
+    let supported = |id: &str| {
+        let of = found.capabilities.iter().find(|capability| capability.id == id).unwrap();
+        of.status == agentos_driver::registry::Support::Supported
+    };
+    for id in ["input_start", "permission_request", "thinking_stream", "custom_tool_execute", "native_resume"]
+    {
+        assert!(supported(id), "{id}");
+    }
+    assert!(!supported("turn_steer"));
+    assert!(registry.find("claude-agent-sdk", Runtime::OpenAi).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn skills_are_named_to_the_vendor_and_their_lack_is_told() {
+    struct Fixed(bool);
+    impl agentos_driver::ports::Skills for Fixed {
+        fn materialize<'a>(
+            &'a self,
+            _: &'a agentos_driver::boot::Execution,
+        ) -> agentos_driver::ports::Pending<'a, Vec<agentos_driver::ports::MaterializedSkill>> {
+            Box::pin(async {
+                if !self.0 {
+                    return Err(agentos_driver::ErrorInfo::new("x", "no room"));
+                }
+                Ok(vec![agentos_driver::ports::MaterializedSkill {
+                    skill_id: "s".to_owned(),
+                    skill_name: "Maps".to_owned(),
+                    mount_path: "/m".to_owned(),
+                    skill_markdown_path: "/m/SKILL.md".to_owned(),
+                    snapshot_id: "1".to_owned(),
+                }])
+            })
+        }
+    }
+    for there in [true, false] {
+        let with = move |mut ports: Ports| {
+            ports.skills = std::sync::Arc::new(Fixed(there));
+            ports
+        };
+        let session = super::play::start_on(StartInput::new(execution(json!({}))), with, simple).await;
+        let args = session.launcher.launched()[0].args.clone();
+        assert_eq!(args.iter().any(|arg| arg.contains("/m/SKILL.md")), there, "{args:?}");
+        let log = session.stop().await;
+        let skipped = super::play::diagnostics(&log).iter().any(|line| line.starts_with("skill.skipped"));
+        assert_eq!(skipped, !there);
+    }
+}
