@@ -2,6 +2,7 @@
 //! protocol; it decides nothing about turns, permissions and order.
 
 pub mod claude;
+pub mod codex;
 
 use std::sync::Arc;
 

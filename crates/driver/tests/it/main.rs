@@ -1,6 +1,11 @@
 //! The kernel and its backends from outside.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not test functions themselves")]
 
+mod codex;
+mod codex_ends;
+mod codex_fuzz;
+mod codex_recording;
+mod codex_vendor;
 mod fake;
 mod kernel;
 mod process;
