@@ -361,12 +361,14 @@ async fn the_end_of_the_process_ends_the_turn_and_the_thread_is_resumed_once() {
     assert_eq!(references, [json!({ "ref": reference })]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_process_that_ends_while_no_turn_runs_is_started_anew_even_if_the_thread_was_never_kept() {
     let mut session = Session::start(|side| async {
         let start = side.start;
         if start == 0 {
-            Server::ready(side).await;
+            let _server = Server::ready(side).await;
+            // Passes only when nobody has anything to do: the session is ready by then.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             return;
         }
         let mut server = Server { side };

@@ -61,7 +61,7 @@ struct State {
     /// Tasks that ask somebody, by the vendor's request.
     asks: HashMap<String, AbortHandle>,
     reader: Option<AbortHandle>,
-    /// The thread is there: from now on the end of the process is a loss.
+    /// The start is over: from now on the end of the process is a loss.
     ready: bool,
     /// It is being stopped: its end is none.
     stopping: bool,
@@ -121,9 +121,14 @@ impl Connection {
 
     /// The thread is there.
     pub(super) fn begin_thread(&self, thread: &str, is_new: bool) {
+        self.state.lock().translator.begin_thread(thread, is_new);
+    }
+
+    /// It can be worked with from now on, unless it has ended by now.
+    pub(super) fn ready(&self) -> Result<(), ErrorInfo> {
         let mut state = self.state.lock();
-        state.translator.begin_thread(thread, is_new);
         state.ready = true;
+        state.gone.clone().map_or(Ok(()), Err)
     }
 
     /// Why nothing can be said to it any more.

@@ -181,7 +181,7 @@ impl Codex {
             tools: None,
         };
         cx.session(Body::SessionInfoUpdated(info)).await;
-        Ok(())
+        connection.ready()
     }
 }
 
