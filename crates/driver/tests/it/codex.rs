@@ -237,7 +237,8 @@ async fn other_approvals_are_asked_and_answered_in_their_own_words() {
         ),
         (
             "mcpServer/elicitation/request",
-            json!({ "turnId": null, "serverName": "s", "mode": "url", "message": "Open?", "url": "https://x" }),
+            json!({ "turnId": null, "serverName": "s", "message": "Call it?",
+                "_meta": { "codex_approval_kind": "mcp_tool_call" } }),
             "accept",
             json!({ "action": "accept", "content": {}, "_meta": null }),
         ),

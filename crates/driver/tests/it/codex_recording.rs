@@ -1,8 +1,10 @@
 //! A recorded session of Codex, played once more: whole, cut at every line, and with members nobody knows.
 
+use std::sync::Arc;
+
 use agentos_driver::command::Decision;
 use agentos_driver::event::Body;
-use agentos_driver::testing::VendorSide;
+use agentos_driver::testing::{Recording, VendorSide};
 use agentos_driver::{Event, State};
 use serde_json::{Value, json};
 
@@ -119,6 +121,16 @@ async fn a_recorded_session_becomes_the_events_of_its_turns() {
         })
         .collect();
     assert_eq!(order, ["asked", "answered", "runs"]);
+}
+
+#[tokio::test]
+async fn the_backend_says_what_the_recorded_host_said() {
+    let recording = Recording::parse(RECORDING).unwrap();
+    let descriptor = Arc::new(agentos_driver::backend::codex::descriptor());
+    let replayed = agentos_driver::testing::replay(&recording, descriptor, |_| ()).await.unwrap();
+    assert_eq!(replayed.differences, Vec::<String>::new());
+    check(&replayed.events);
+    assert_eq!(all(&replayed.events, "turn.completed").len(), 2);
 }
 
 #[tokio::test]

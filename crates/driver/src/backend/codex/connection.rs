@@ -28,7 +28,7 @@ use crate::process::{Line, Lines, Vendor};
 /// How long after an error that it does not go on after a vendor may take to end its turn.
 const GIVE_UP: Duration = Duration::from_secs(5);
 /// How long a vendor that has closed its output may take to end.
-const EXIT: Duration = Duration::from_secs(2);
+const EXIT: Duration = Duration::from_secs(3);
 /// How long what it wrote last is read once it has ended.
 const REST: Duration = Duration::from_secs(1);
 /// How long the host may take to hear of a changed file.

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::backend::codex::questions::Verdict;
+use crate::backend::codex::turn::MAX_ITEMS;
 
 fn notify(translator: &mut Translator, method: &str, params: Value) -> Vec<Step> {
     translator.on(Incoming::Notification { method: method.to_owned(), params }, 10)

@@ -1,23 +1,29 @@
 //! The vendor's messages as steps: what is to be emitted, asked, answered and ended. It is told of everything in the order
 //! in which it happened and does none of it itself: no process, no clock, no kernel.
 
+mod asks;
+mod lifecycle;
+mod methods;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use ulid::Ulid;
 
 use super::failure::{Failure, TURN_FAILED};
-use super::questions::{self, Ask, Subject, Verdict};
+use super::questions::Ask;
 use super::tokens::Meter;
-use super::turn::{MAX_ITEMS, Names, Open, Over, Turn};
+use super::turn::{Names, Over, Turn};
 use super::wire::{self, Incoming, RpcError};
 use super::{ID, items};
 use crate::ErrorInfo;
 use crate::backend::{TurnOutcome, ignored};
 use crate::event::{
-    Body, ChangedFile, Delta, DiagnosticSource, Draft, Item, ItemKind, ItemPatch, ItemStatus, Native,
-    SessionInfo, Severity, StopReason, Stream,
+    Body, ChangedFile, DiagnosticSource, Draft, ItemStatus, Native, SessionInfo, Severity, StopReason, Stream,
 };
+use methods::{is_of_turn, is_quiet, turn_of};
 
 /// Requests of the vendor that are open at once.
 const MAX_REQUESTS: usize = 64;
@@ -191,26 +197,6 @@ impl Translator {
         }
     }
 
-    /// A request was answered; nothing if nobody wants the answer any more.
-    pub(super) fn answered(&mut self, key: &str, verdict: Verdict) -> Option<Vec<Step>> {
-        let waits = self.requests.remove(key)?;
-        let open = waits.and_then(|item| Some((self.turn.as_mut()?.items.get_mut(&item)?, item)));
-        match (open, verdict) {
-            (Some((open, _)), Verdict::Refused) => open.refused = true,
-            (Some((open, _)), Verdict::Told) => open.told = true,
-            (Some((_, item)), Verdict::Allowed) if !self.waiting => {
-                return Some(self.runs(&item).into_iter().collect());
-            }
-            _ => {}
-        }
-        Some(Vec::new())
-    }
-
-    /// A request is not answered, since nobody wants that any more.
-    pub(super) fn dropped(&mut self, key: &str) {
-        self.requests.remove(key);
-    }
-
     /// A message of the vendor, and how long it was.
     pub(super) fn on(&mut self, message: Incoming, bytes: usize) -> Vec<Step> {
         match message {
@@ -331,7 +317,7 @@ impl Translator {
             "item/completed" => return self.item_ended(run, method, item),
             "item/fileChange/patchUpdated" => {
                 let changes = serde_json::to_value(items::edits(params)).unwrap_or_default();
-                let patch = Map::from_iter([("changes".to_owned(), changes)]);
+                let patch = [("changes".to_owned(), changes)].into_iter().collect();
                 return self.patch(run, method, params, patch);
             }
             "item/agentMessage/delta" => delta(Stream::Text, None),
@@ -371,192 +357,6 @@ impl Translator {
     fn name(&mut self, item: &str) -> String {
         let turn = self.turn.as_ref().and_then(|turn| turn.native.as_deref()).unwrap_or_default();
         self.names.of(item, turn)
-    }
-
-    fn item_started(&mut self, run: Ulid, method: &str, item: &Value) -> Vec<Step> {
-        if items::is_echo(item) {
-            return Vec::new();
-        }
-        let (Some(named), Some(kind)) = (wire::name(item, "id").map(str::to_owned), items::kind(item)) else {
-            return self.unknown("an item without its members:", items::type_of(item));
-        };
-        let Some(turn) = self.turn.as_mut() else { return Vec::new() };
-        turn.compacted |= items::type_of(item) == "contextCompaction";
-        if let Some(open) = turn.items.get_mut(&named) {
-            // What a request has told of it is made complete; what was said twice says nothing.
-            if !std::mem::take(&mut open.guessed) {
-                return Vec::new();
-            }
-            let item_id = open.id.clone();
-            let Ok(Value::Object(mut patch)) = serde_json::to_value(&kind) else { return Vec::new() };
-            patch.remove("kind");
-            return vec![self.say(
-                run,
-                method,
-                Some(&named),
-                Body::ItemUpdated(ItemPatch { item_id, patch }),
-            )];
-        }
-        let waits = items::waits(item);
-        self.begin_item(run, method, &named, kind, waits, false)
-    }
-
-    fn begin_item(
-        &mut self,
-        run: Ulid,
-        method: &str,
-        named: &str,
-        kind: ItemKind,
-        pending: bool,
-        guessed: bool,
-    ) -> Vec<Step> {
-        let id = self.name(named);
-        let Some(turn) = self.turn.as_mut().filter(|turn| turn.items.len() < MAX_ITEMS) else {
-            return Vec::new();
-        };
-        turn.items.insert(named.to_owned(), Open { id: id.clone(), pending, guessed, ..Open::default() });
-        let status = if pending { ItemStatus::Pending } else { ItemStatus::Running };
-        vec![self.say(run, method, Some(named), Body::ItemStarted { item: Item::new(id, status, kind) })]
-    }
-
-    fn item_ended(&mut self, run: Ulid, method: &str, item: &Value) -> Vec<Step> {
-        let Some(named) = wire::name(item, "id").map(str::to_owned).filter(|_| !items::is_echo(item)) else {
-            return Vec::new();
-        };
-        let id = self.name(&named);
-        let status = items::ended(item);
-        let mut steps = Vec::new();
-        // A result is the proof that it ran.
-        if matches!(status, ItemStatus::Completed | ItemStatus::Failed) {
-            steps.extend(self.runs(&named));
-        }
-        if let Some(turn) = self.turn.as_mut() {
-            turn.items.remove(&named);
-            turn.compacted |= items::type_of(item) == "contextCompaction";
-        }
-        let Some(kind) = items::kind(item) else {
-            steps.push(Step::Close(id, status));
-            return steps;
-        };
-        let files =
-            if status == ItemStatus::Completed { items::changed(&kind, item, &id) } else { Vec::new() };
-        let body = Body::ItemCompleted { item: Item::new(id, status, kind).ended(status) };
-        let draft = Draft::of_turn(run, body).native(self.native(method, Some(&named)));
-        steps.push(Step::Complete(draft));
-        if !files.is_empty() {
-            steps.push(Step::Changed(run, files));
-        }
-        steps
-    }
-
-    /// An item is known to run. Nothing if that was known, or it was refused.
-    fn runs(&mut self, named: &str) -> Option<Step> {
-        let turn = self.turn.as_mut()?;
-        let open = turn.items.get_mut(named).filter(|open| open.pending && !open.refused)?;
-        open.pending = false;
-        let (item_id, run) = (open.id.clone(), turn.run);
-        let patch = Map::from_iter([("status".to_owned(), Value::from("running"))]);
-        Some(self.say(run, "item/running", Some(named), Body::ItemUpdated(ItemPatch { item_id, patch })))
-    }
-
-    /// The same, but for one that somebody is still asked about.
-    fn runs_unless_asked(&mut self, named: &str) -> Option<Step> {
-        let asked = self.requests.values().any(|item| item.as_deref() == Some(named));
-        if asked { None } else { self.runs(named) }
-    }
-
-    fn patch(&mut self, run: Ulid, method: &str, params: &Value, patch: Map<String, Value>) -> Vec<Step> {
-        let Some(named) = wire::name(params, "itemId") else { return Vec::new() };
-        let Some(open) = self.turn.as_ref().and_then(|turn| turn.items.get(named)) else { return Vec::new() };
-        let item_id = open.id.clone();
-        vec![self.say(run, method, Some(named), Body::ItemUpdated(ItemPatch { item_id, patch }))]
-    }
-
-    fn delta(
-        &mut self,
-        run: Ulid,
-        method: &str,
-        params: &Value,
-        stream: Stream,
-        index: Option<u32>,
-    ) -> Vec<Step> {
-        let (Some(named), Some(delta)) =
-            (wire::name(params, "itemId").map(str::to_owned), wire::text(params, "delta"))
-        else {
-            return self.unknown("a delta without its members:", method);
-        };
-        let mut steps = Vec::new();
-        let is_open = self.turn.as_ref().is_some_and(|turn| turn.items.contains_key(&named));
-        if !is_open {
-            // The beginning was left out: what is written shows what it is.
-            let kind = match method {
-                "item/agentMessage/delta" => Item::message("", Vec::new()).kind,
-                "item/plan/delta" => ItemKind::Plan { entries: Vec::new() },
-                "item/reasoning/textDelta" | "item/reasoning/summaryTextDelta" => {
-                    ItemKind::Reasoning { summary: Vec::new(), content: Vec::new() }
-                }
-                _ => return steps,
-            };
-            steps.extend(self.begin_item(run, method, &named, kind, false, false));
-        }
-        if stream == Stream::Output {
-            steps.extend(self.runs_unless_asked(&named));
-        }
-        let item_id = self.name(&named);
-        let delta = Delta { item_id, stream, index, delta: delta.to_owned(), offset: 0 };
-        steps.push(self.say(run, method, Some(&named), Body::ItemDelta(delta)));
-        steps
-    }
-
-    /// The plan of a turn is one item, which ends with the turn.
-    fn plan(&mut self, run: Ulid, method: &str, params: &Value) -> Vec<Step> {
-        let entries = items::entries(params);
-        let item_id = self.name("turn-plan");
-        let Some(turn) = self.turn.as_mut() else { return Vec::new() };
-        if !std::mem::replace(&mut turn.plan, true) {
-            let item = Item::new(item_id, ItemStatus::Running, ItemKind::Plan { entries });
-            return vec![self.say(run, method, None, Body::ItemStarted { item })];
-        }
-        let entries = serde_json::to_value(entries).unwrap_or_default();
-        let patch = Map::from_iter([("entries".to_owned(), entries)]);
-        vec![self.say(run, method, None, Body::ItemUpdated(ItemPatch { item_id, patch }))]
-    }
-
-    /// Older versions tell of a compaction only so; newer ones also by an item.
-    fn compacted(&mut self, run: Ulid, method: &str) -> Vec<Step> {
-        let item_id = self.name("turn-compaction");
-        let Some(turn) = self.turn.as_mut() else { return Vec::new() };
-        if std::mem::replace(&mut turn.compacted, true) {
-            return Vec::new();
-        }
-        let kind = ItemKind::Other { kind: "x_compaction".to_owned(), fields: Map::new() };
-        let item = Item::new(item_id, ItemStatus::Completed, kind).ended(ItemStatus::Completed);
-        vec![self.say(run, method, None, Body::ItemCompleted { item })]
-    }
-
-    /// That nobody is asked any more shows that what began before runs.
-    fn status(&mut self, params: &Value) -> Vec<Step> {
-        let status = params.get("status").unwrap_or(&Value::Null);
-        let active = wire::text(status, "type") == Some("active");
-        let waited =
-            std::mem::replace(&mut self.waiting, active && !wire::list(status, "activeFlags").is_empty());
-        if !active || self.waiting || !waited {
-            return Vec::new();
-        }
-        let open: Vec<String> = match &self.turn {
-            Some(turn) if !turn.cancelled => turn.items.keys().cloned().collect(),
-            _ => Vec::new(),
-        };
-        open.iter().filter_map(|named| self.runs_unless_asked(named)).collect()
-    }
-
-    /// The vendor has its answer, or wants none any more: by its id, whatever turn it was of.
-    fn resolved(&mut self, params: &Value) -> Vec<Step> {
-        let key = params.get("requestId").map(Ask::key).unwrap_or_default();
-        match self.requests.remove(&key) {
-            Some(_) => vec![Step::Withdraw(key)],
-            None => Vec::new(),
-        }
     }
 
     fn error(&mut self, run: Ulid, params: &Value) -> Vec<Step> {
@@ -599,127 +399,15 @@ impl Translator {
         steps
     }
 
-    fn request(&mut self, id: Value, method: String, params: Value, bytes: usize) -> Vec<Step> {
-        let Some(subject) = questions::subject(&method) else {
-            let mut steps = vec![Step::Answer(wire::refuse(&id, "unsupported"))];
-            steps.extend(self.unknown("request", &method));
-            return steps;
-        };
-        // A thread beside ours asks as part of the turn that runs; its items are not ours.
-        let aside = self.is_aside(&params);
-        let whose = match &self.turn {
-            Some(turn) if aside => Whose::Ours(turn.run),
-            _ => self.whose(&params),
-        };
-        match whose {
-            Whose::Ours(run) => self.ask(run, id, subject, &method, params, aside),
-            Whose::Early => self.early(Incoming::Request { id, method, params }, bytes),
-            // Of a turn that is over nobody waits for an answer.
-            Whose::Nobody if turn_of(&params).is_some_and(|turn| self.over.has(turn)) => Vec::new(),
-            Whose::Nobody => vec![Step::Answer(wire::reply(&id, &subject.refusal()))],
-        }
-    }
-
-    fn ask(
-        &mut self,
-        run: Ulid,
-        id: Value,
-        subject: Subject,
-        method: &str,
-        params: Value,
-        aside: bool,
-    ) -> Vec<Step> {
-        let key = Ask::key(&id);
-        if self.requests.len() >= MAX_REQUESTS || self.requests.contains_key(&key) {
-            return vec![Step::Answer(wire::refuse(&id, "too many requests are open"))];
-        }
-        let named = wire::name(&params, subject.item_member()).map(str::to_owned).filter(|_| !aside);
-        let mut steps = Vec::new();
-        if let Some(named) = &named
-            && !self.has_item(named)
-            && let Some(kind) = subject.item(&params).as_ref().and_then(items::kind)
-        {
-            steps.extend(self.begin_item(run, method, named, kind, true, true));
-        }
-        let waits = named.filter(|named| self.has_item(named));
-        if subject == Subject::Tool
-            && let Some(named) = &waits
-        {
-            steps.extend(self.runs(named));
-        }
-        let item_id = waits.as_ref().map(|named| self.name(named));
-        self.requests.insert(key, waits);
-        steps.push(Step::Ask(Ask { id, subject, run, item_id, params }));
-        steps
-    }
-
-    fn has_item(&self, named: &str) -> bool {
-        self.turn.as_ref().is_some_and(|turn| turn.items.contains_key(named))
-    }
-
     /// The turn that runs, if any, ends with the process.
     pub(super) fn lost(&mut self, error: ErrorInfo) -> Vec<Step> {
         self.finish(TurnOutcome::Lost { error })
     }
 }
 
-/// The turn that a message is of.
-fn turn_of(params: &Value) -> Option<&str> {
-    wire::name(params, "turnId").or_else(|| wire::name(params.get("turn")?, "id"))
-}
-
 /// A vendor that does not keep to its protocol.
 fn protocol_error(what: &str) -> TurnOutcome {
     TurnOutcome::Failed { error: ErrorInfo::new(TURN_FAILED, what), stop_reason: StopReason::Error }
-}
-
-/// Whether a notification is about a turn, and we know what it means.
-fn is_of_turn(method: &str) -> bool {
-    matches!(
-        method,
-        "turn/started"
-            | "turn/completed"
-            | "turn/plan/updated"
-            | "error"
-            | "thread/tokenUsage/updated"
-            | "thread/compacted"
-            | "item/started"
-            | "item/completed"
-            | "item/agentMessage/delta"
-            | "item/plan/delta"
-            | "item/reasoning/textDelta"
-            | "item/reasoning/summaryTextDelta"
-            | "item/commandExecution/outputDelta"
-            | "item/commandExecution/terminalInteraction"
-            | "item/fileChange/outputDelta"
-            | "item/fileChange/patchUpdated"
-            | "item/mcpToolCall/progress"
-    )
-}
-
-/// Whether a notification is known to say nothing that an event has a place for.
-fn is_quiet(method: &str) -> bool {
-    const FAMILIES: &[&str] = &[
-        "account/",
-        "app/",
-        "fs/",
-        "hook/",
-        "mcpServer/",
-        "remoteControl/",
-        "skills/",
-        "thread/",
-        "windows",
-    ];
-    let known = is_of_turn(method);
-    let family = FAMILIES.iter().any(|family| method.starts_with(family));
-    (family && !known)
-        || matches!(
-            method,
-            "turn/diff/updated"
-                | "item/reasoning/summaryPartAdded"
-                | "rawResponseItem/completed"
-                | "model/rerouted"
-        )
 }
 
 impl Step {
@@ -729,6 +417,3 @@ impl Step {
         Step::Emit(Draft::of_session(body))
     }
 }
-
-#[cfg(test)]
-mod tests;

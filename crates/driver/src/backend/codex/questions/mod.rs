@@ -1,15 +1,14 @@
 //! Requests of the vendor: who is asked what, and the answer in the vendor's words. It asks nobody itself.
 
+mod forms;
+
 use serde_json::{Map, Value, json};
 use ulid::Ulid;
 
 use super::{items, wire};
 use crate::backend::CustomToolAnswer;
-use crate::event::{CustomTool, InputOutcome, InputRequest, PermissionKind, PermissionOption, Question};
+use crate::event::{CustomTool, InputRequest, PermissionKind, PermissionOption};
 use crate::ports::{PermissionDecision, PermissionRequest};
-
-/// Most questions of one request.
-const MAX_QUESTIONS: usize = 32;
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ pub(super) enum Subject {
     UserInput,
     /// What does a tool of the host say?
     Tool,
-    /// What does the user say to an MCP server: fields of a form, or yes or no.
+    /// What does the user say to an MCP server? Or: may a tool of one be called?
     Elicitation,
 }
 
@@ -160,7 +159,7 @@ impl Ask {
                 name: items::tool_name(&self.params),
                 input: items::arguments(&self.params),
             }),
-            Subject::Elicitation if !self.fields().is_empty() => Asked::Input(InputRequest {
+            Subject::Elicitation if !self.is_tool_approval() => Asked::Input(InputRequest {
                 request_id,
                 item_id: None,
                 title: wire::text(&self.params, "message").map(str::to_owned),
@@ -171,6 +170,11 @@ impl Ask {
         }
     }
 
+    /// Whether the vendor asks on its own, before it calls a tool of an MCP server, and not for the server.
+    fn is_tool_approval(&self) -> bool {
+        self.params.pointer("/_meta/codex_approval_kind").and_then(Value::as_str) == Some("mcp_tool_call")
+    }
+
     fn permission(&self, request_id: String) -> PermissionRequest {
         let params = &self.params;
         let (title, kind, tool, detail) = match self.subject {
@@ -179,7 +183,7 @@ impl Ask {
                 ("Change files", "edit", "apply_patch", "file_change")
             }
             Subject::Permissions => ("Give more permissions", "other", "request_permissions", "permissions"),
-            _ => ("Answer an MCP server", "other", "mcp_elicitation", "tool_call"),
+            _ => ("Call a tool of an MCP server", "other", "mcp_tool_call", "tool_call"),
         };
         let mut input = Map::new();
         for name in [
@@ -190,7 +194,6 @@ impl Ask {
             "permissions",
             "networkApprovalContext",
             "serverName",
-            "url",
         ] {
             if let Some(value) = params.get(name).filter(|value| !value.is_null()) {
                 input.insert(name.to_owned(), value.clone());
@@ -279,67 +282,6 @@ impl Ask {
         (verdict, answer)
     }
 
-    fn questions(&self) -> Vec<Question> {
-        let question = |question: &Value| {
-            let options: Vec<String> = wire::list(question, "options")
-                .iter()
-                .filter_map(|option| option.as_str().or(wire::text(option, "label")).map(str::to_owned))
-                .collect();
-            let is = |name: &str| question.get(name).and_then(Value::as_bool).unwrap_or(false);
-            Some(Question {
-                id: wire::name(question, "id")?.to_owned(),
-                prompt: wire::text_or_empty(question, "question"),
-                free_form: Some(options.is_empty() || is("isOther")),
-                options: (!options.is_empty()).then_some(options),
-                secret: is("isSecret").then_some(true),
-            })
-        };
-        wire::list(&self.params, "questions").iter().filter_map(question).take(MAX_QUESTIONS).collect()
-    }
-
-    /// The fields of a form, by name.
-    fn fields(&self) -> Map<String, Value> {
-        let schema = self.params.get("requestedSchema").unwrap_or(&Value::Null);
-        wire::object(schema, "properties").unwrap_or_default().into_iter().take(MAX_QUESTIONS).collect()
-    }
-
-    fn form(&self) -> Vec<Question> {
-        let question = |(id, field): (String, Value)| {
-            let choices: Vec<String> = match field.get("type").and_then(Value::as_str) {
-                Some("boolean") => vec!["true".to_owned(), "false".to_owned()],
-                _ => wire::list(&field, "enum").iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            };
-            let prompt = wire::text(&field, "description").or(wire::text(&field, "title")).unwrap_or(&id);
-            Question {
-                prompt: prompt.to_owned(),
-                free_form: Some(choices.is_empty()),
-                options: (!choices.is_empty()).then_some(choices),
-                secret: None,
-                id,
-            }
-        };
-        self.fields().into_iter().map(question).collect()
-    }
-
-    /// What the user said, for the vendor; nothing if nobody wants it any more.
-    pub(super) fn said(&self, outcome: &InputOutcome) -> Option<(Verdict, Value)> {
-        let answers = match outcome {
-            InputOutcome::Cancelled => return None,
-            InputOutcome::Declined => return Some((Verdict::Said, self.subject.refusal())),
-            InputOutcome::Answered { answers } => answers,
-        };
-        let answer = if self.subject == Subject::Elicitation {
-            let fields = self.fields();
-            let known =
-                answers.iter().filter_map(|(id, said)| Some((id.clone(), typed(fields.get(id)?, said))));
-            json!({ "action": "accept", "content": Value::Object(known.collect()), "_meta": null })
-        } else {
-            let all = answers.iter().map(|(id, said)| (id.clone(), json!({ "answers": strings(said) })));
-            json!({ "answers": Value::Object(all.collect()) })
-        };
-        Some((Verdict::Said, answer))
-    }
-
     /// What a tool of the host said, for the vendor; nothing if nobody wants it any more.
     pub(super) fn told(answer: &CustomToolAnswer) -> Option<(Verdict, Value)> {
         if answer.cancelled {
@@ -347,33 +289,6 @@ impl Ask {
         }
         let content: Vec<Value> = answer.content.iter().map(items::as_content_item).collect();
         Some((Verdict::Told, json!({ "contentItems": content, "success": !answer.is_error })))
-    }
-}
-
-/// An answer as a list of strings.
-fn strings(said: &Value) -> Vec<String> {
-    match said {
-        Value::String(text) => vec![text.clone()],
-        Value::Array(all) => all.iter().flat_map(strings).collect(),
-        Value::Object(members) => members.get("answers").map(strings).unwrap_or_default(),
-        Value::Null => Vec::new(),
-        other => vec![other.to_string()],
-    }
-}
-
-/// An answer in the type of its field.
-fn typed(field: &Value, said: &Value) -> Value {
-    let text = match said {
-        Value::String(text) => text.as_str(),
-        Value::Array(all) if wire::text(field, "type") != Some("array") => {
-            all.first().and_then(Value::as_str).unwrap_or_default()
-        }
-        other => return other.clone(),
-    };
-    match wire::text(field, "type") {
-        Some("boolean" | "integer" | "number") => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
-        Some("array") => json!([text]),
-        _ => json!(text),
     }
 }
 
@@ -470,51 +385,6 @@ mod tests {
         // An answer that was not offered is none.
         let odd = more.decided(&decide(true, false, Some("ofALaterVersion"))).1;
         assert_eq!(odd, json!({"decision": "accept"}));
-    }
-
-    #[test]
-    fn answers_of_the_user_get_the_form_that_was_asked_for() {
-        let questions = json!({"questions": [
-            {"id": "a", "question": "Which?", "options": [{"label": "x"}, {"label": "y"}], "isOther": false},
-            {"id": "b", "question": "Key?", "isSecret": true, "options": null},
-            {"question": "without an id"}, 7,
-        ]});
-        let user = ask(Subject::UserInput, questions);
-        let Asked::Input(request) = user.asked() else { panic!() };
-        let asked = serde_json::to_value(&request.questions).unwrap();
-        assert_eq!(
-            asked,
-            json!([
-                {"id": "a", "prompt": "Which?", "options": ["x", "y"], "freeForm": false},
-                {"id": "b", "prompt": "Key?", "secret": true, "freeForm": true},
-            ])
-        );
-        let answers = json!({"a": "x", "b": ["k", 7]}).as_object().cloned().unwrap();
-        let (_, answer) = user.said(&InputOutcome::Answered { answers }).unwrap();
-        assert_eq!(answer, json!({"answers": {"a": {"answers": ["x"]}, "b": {"answers": ["k", "7"]}}}));
-        assert_eq!(user.said(&InputOutcome::Declined).unwrap().1, json!({"answers": {}}));
-        assert_eq!(user.said(&InputOutcome::Cancelled), None);
-    }
-
-    #[test]
-    fn a_form_of_an_mcp_server_is_asked_by_field_and_without_fields_it_is_yes_or_no() {
-        let form = ask(
-            Subject::Elicitation,
-            json!({"message": "More?", "requestedSchema": {"properties": {
-                "n": {"type": "integer", "description": "How many"}, "ok": {"type": "boolean"}, "s": {"enum": ["p", "q"]},
-            }}}),
-        );
-        let Asked::Input(request) = form.asked() else { panic!() };
-        assert_eq!(request.title.as_deref(), Some("More?"));
-        let prompts: Vec<&str> = request.questions.iter().map(|question| question.prompt.as_str()).collect();
-        assert_eq!(prompts, ["How many", "ok", "s"]);
-        let answers = json!({"n": "3", "ok": "true", "s": ["p"], "other": 1}).as_object().cloned().unwrap();
-        let (_, answer) = form.said(&InputOutcome::Answered { answers }).unwrap();
-        assert_eq!(answer["content"], json!({"n": 3, "ok": true, "s": "p"}));
-        let bare =
-            ask(Subject::Elicitation, json!({"message": "Sure?", "requestedSchema": {"properties": {}}}));
-        let Asked::Permission(request) = bare.asked() else { panic!() };
-        assert_eq!(request.description.as_deref(), Some("Sure?"));
     }
 
     #[test]
