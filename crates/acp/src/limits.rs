@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Longest line in bytes, in both directions (default 8 MiB). A longer line from the agent is fatal.
     pub line_bytes: usize,
+    /// Whether a longer line is skipped instead (default no); it counts as a line that is no message.
+    pub skip_long_lines: bool,
     /// Lines in a row that are no JSON-RPC messages before the agent is given up (default 20).
     pub garbage_lines: u32,
     /// Requests that have to be refused and answers to no open request, without a useful message between, before the
@@ -50,6 +52,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             line_bytes: 8 << 20,
+            skip_long_lines: false,
             garbage_lines: 20,
             refused_messages: 200,
             useless_lines: 10_000,

@@ -10,7 +10,7 @@ const CHUNK: usize = 16 << 10;
 /// Why no line could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// The line is longer than the limit; the stream is of no further use.
+    /// The line is longer than the limit. Who reads on gets the line after it.
     #[error("line longer than {limit} bytes")]
     TooLong {
         /// The limit in bytes.
@@ -29,12 +29,14 @@ pub struct LineReader<R> {
     /// Bytes at the front of `buffer` known to hold no newline.
     scanned: usize,
     limit: usize,
+    /// The rest of a line that is too long goes unread.
+    skipping: bool,
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Lines of at most `limit` bytes, the newline not counted.
     pub fn new(io: R, limit: usize) -> Self {
-        Self { io, buffer: BytesMut::new(), scanned: 0, limit }
+        Self { io, buffer: BytesMut::new(), scanned: 0, limit, skipping: false }
     }
 
     /// The next line, without `\n` or `\r\n`; `None` at the end of the stream. The last line need not be terminated.
@@ -43,6 +45,17 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     /// # Errors
     /// A line over the limit, or a failing stream.
     pub async fn next(&mut self) -> Result<Option<BytesMut>, LineError> {
+        while self.skipping {
+            let end = self.buffer.iter().position(|b| *b == b'\n');
+            self.buffer.advance(end.map_or(self.buffer.len(), |at| at + 1));
+            self.skipping = end.is_none();
+            if self.skipping {
+                self.buffer = BytesMut::with_capacity(CHUNK);
+                if self.io.read_buf(&mut self.buffer).await? == 0 {
+                    return Ok(None);
+                }
+            }
+        }
         loop {
             if let Some(at) = self.buffer[self.scanned..].iter().position(|b| *b == b'\n') {
                 let mut line = self.buffer.split_to(self.scanned + at);
@@ -62,6 +75,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             }
             self.scanned = self.buffer.len();
             if self.scanned > self.limit {
+                (self.skipping, self.scanned) = (true, 0);
                 return Err(LineError::TooLong { limit: self.limit });
             }
             self.buffer.reserve(CHUNK);
@@ -104,6 +118,22 @@ mod tests {
                 (want.iter().map(ToString::to_string).collect(), true)
             );
         }
+    }
+
+    #[tokio::test]
+    async fn who_reads_on_after_a_line_that_is_too_long_gets_the_next_one() {
+        let input = format!("{}\nab\n123456789\n\ncd\n{}", "x".repeat(100_000), "y".repeat(50_000));
+        let mut reader = LineReader::new(input.as_bytes(), 8);
+        let mut seen = Vec::new();
+        loop {
+            match reader.next().await {
+                Ok(Some(line)) => seen.push(String::from_utf8_lossy(&line).into_owned()),
+                Ok(None) => break,
+                Err(LineError::TooLong { .. }) => seen.push("too long".to_owned()),
+                Err(LineError::Io(error)) => panic!("{error}"),
+            }
+        }
+        assert_eq!(seen, ["too long", "ab", "too long", "", "cd", "too long"]);
     }
 
     #[tokio::test]

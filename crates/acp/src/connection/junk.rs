@@ -21,10 +21,12 @@ pub(super) enum Junk {
     Notification,
     /// Nothing at all.
     EmptyLine,
+    /// Too long to be read, where that is skipped.
+    TooLong,
 }
 
 impl Junk {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::NotJson => "a line that is not JSON",
             Self::NotMessage => "a line that is no JSON-RPC message",
@@ -32,7 +34,13 @@ impl Junk {
             Self::StrayAnswer => "an answer to no open request",
             Self::Notification => "a notification that means nothing here",
             Self::EmptyLine => "an empty line",
+            Self::TooLong => "a line that is too long",
         }
+    }
+
+    /// Whether nobody can tell what it was meant to be.
+    pub(super) fn is_no_message(self) -> bool {
+        matches!(self, Self::NotJson | Self::NotMessage | Self::TooLong)
     }
 }
 
@@ -58,7 +66,7 @@ impl Tally {
         self.lines += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         match junk {
-            Junk::NotJson | Junk::NotMessage => {
+            Junk::NotJson | Junk::NotMessage | Junk::TooLong => {
                 let json = junk == Junk::NotMessage;
                 self.all_garbage_is_json = json && (self.all_garbage_is_json || self.garbage == 0);
                 self.garbage += 1;

@@ -48,6 +48,12 @@ pub trait Incoming: Send + Sync + 'static {
         outcome: &mut Outcome,
     ) -> impl Future<Output = ()> + Send;
 
+    /// A line that is no message was skipped; `what` says in which way.
+    fn ignored(&self, what: &'static str) -> impl Future<Output = ()> + Send {
+        let _ = what;
+        async {}
+    }
+
     /// The connection is over; called once, after the last of the other calls.
     fn closed(&self, closure: &Closure);
 }
@@ -288,7 +294,13 @@ impl Connection {
         self.inner.fail(fatal);
     }
 
-    /// The same, and waits until it is done.
+    /// Ends the connection from our side, without a verdict on the agent: nothing more is read or written, and everything
+    /// open fails.
+    pub fn end(&self) {
+        self.inner.stop.cancel();
+    }
+
+    /// The same as [`fail`](Self::fail), and waits until it is done.
     pub(crate) async fn give_up(&self, fatal: Fatal) -> Error {
         self.inner.fail(fatal);
         self.inner.closed_error().await

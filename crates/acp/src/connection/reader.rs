@@ -103,21 +103,32 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
     }
 
     async fn read_lines(&mut self) -> Result<Option<Fatal>, LineError> {
-        while let Some(line) = self.lines.next().await? {
+        loop {
             // A stream that always has more must not keep this thread from others, nor from our own end.
             tokio::task::coop::consume_budget().await;
-            let length = line.len() + 1;
-            let junk = self.take(line).await;
+            let (junk, length) = match self.lines.next().await {
+                Ok(None) => return Ok(None),
+                Ok(Some(line)) => {
+                    let length = line.len() + 1;
+                    (self.take(line).await, length)
+                }
+                Err(LineError::TooLong { limit }) if self.inner.limits.skip_long_lines => {
+                    (Some(Junk::TooLong), limit)
+                }
+                Err(error) => return Err(error),
+            };
             match junk {
                 None => self.tally.useful(),
                 Some(junk) => {
+                    if junk.is_no_message() {
+                        self.handler.ignored(junk.name()).await;
+                    }
                     if let Err(fatal) = self.tally.add(junk, length, &self.inner.limits) {
                         return Ok(Some(fatal));
                     }
                 }
             }
         }
-        Ok(None)
     }
 
     /// Does what one line says; tells why it was of no use, if so.

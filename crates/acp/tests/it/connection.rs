@@ -37,6 +37,10 @@ impl Incoming for Recorder {
         let _ = self.notes.send(format!("responded {method} {context:?} {}", outcome.is_ok())).await;
     }
 
+    async fn ignored(&self, what: &'static str) {
+        let _ = self.notes.send(format!("ignored {what}")).await;
+    }
+
     fn closed(&self, _: &Closure) {
         let _ = self.notes.try_send("closed".to_owned());
     }
@@ -90,6 +94,38 @@ async fn lines_take_effect_in_order() {
     for want in ["notification a", "responded m Some(\"c\") true", "notification b"] {
         assert_eq!(bench.note().await, want);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_too_long_is_skipped_where_that_is_wanted_and_what_is_no_message_is_told() {
+    let mut bench = bench(Limits { line_bytes: 100, skip_long_lines: true, ..Limits::default() });
+    let long = json!({"jsonrpc": "2.0", "method": "long", "params": ["x".repeat(100_000)]});
+    bench.send(long).await;
+    bench.output.write_all(b"chatter\n[]\n\n").await.unwrap();
+    bench.send(json!({"jsonrpc": "2.0", "method": "a"})).await;
+    for want in [
+        "ignored a line that is too long",
+        "ignored a line that is not JSON",
+        "ignored a line that is no JSON-RPC message",
+        "notification a",
+    ] {
+        assert_eq!(bench.note().await, want);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_ended_reads_no_more_and_fails_what_is_open() {
+    let mut bench = bench(Limits::default());
+    let connection = bench.connection.clone();
+    let call =
+        tokio::spawn(async move { connection.request("m", None, &json!({}), Duration::from_secs(9)).await });
+    bench.recv().await;
+    bench.connection.end();
+    assert_eq!(bench.connection.closed().await, Closure::Dropped);
+    assert!(matches!(call.await.unwrap(), Err(Error::Closed)));
+    let _ = bench.output.write_all(b"{\"jsonrpc\":\"2.0\",\"method\":\"late\"}\n").await;
+    assert_eq!(bench.note().await, "closed");
+    assert_eq!(bench.notes.recv().await, None);
 }
 
 #[tokio::test(start_paused = true)]
