@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::ErrorInfo;
 
 pub use lines::{Line, Lines, MAX_LINE};
-pub use vendor::{Closed, Vendor};
+pub use vendor::{Closed, Input, Output, Vendor};
 
 /// What is to be started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -26,6 +26,11 @@ const STEPS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(2), Du
 /// How long the rest of the log is waited for.
 const LOG: Duration = Duration::from_secs(1);
 
+/// What a vendor reads.
+pub type Input = Box<dyn tokio::io::AsyncWrite + Send + Unpin>;
+/// What a vendor writes.
+pub type Output = Box<dyn tokio::io::AsyncRead + Send + Unpin>;
+
 /// The vendor's input is closed: it ended, or is told to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the vendor takes no more input")]
@@ -60,12 +65,11 @@ impl Vendor {
     pub async fn launch(
         launcher: &dyn Launcher,
         spec: LaunchSpec,
-    ) -> Result<(Self, Lines<Box<dyn tokio::io::AsyncRead + Send + Unpin>>), ErrorInfo> {
-        let launched = launcher.launch(spec).await?;
+    ) -> Result<(Self, Lines<Output>), ErrorInfo> {
+        let (vendor, mut stdin, stdout) = Self::launch_streams(launcher, spec).await?;
         let (sender, mut queue) = mpsc::channel::<Vec<u8>>(QUEUE);
-        let (kill, terminate) = (CancellationToken::new(), CancellationToken::new());
-        let mut stdin = launched.stdin;
-        let stuck = kill.clone();
+        *vendor.input.lock() = Some(sender);
+        let stuck = vendor.kill.clone();
         tokio::spawn(async move {
             while let Some(line) = queue.recv().await {
                 let written = tokio::time::timeout(STUCK, async {
@@ -81,6 +85,20 @@ impl Vendor {
             }
             let _ = stdin.shutdown().await;
         });
+        Ok((vendor, Lines::new(stdout)))
+    }
+
+    /// Starts one whose streams are the caller's: what it reads, then what it writes. [`send`](Self::send) takes nothing,
+    /// and its input is to be closed before [`stop`](Self::stop).
+    ///
+    /// # Errors
+    /// Those of the launcher.
+    pub async fn launch_streams(
+        launcher: &dyn Launcher,
+        spec: LaunchSpec,
+    ) -> Result<(Self, Input, Output), ErrorInfo> {
+        let launched = launcher.launch(spec).await?;
+        let (kill, terminate) = (CancellationToken::new(), CancellationToken::new());
         let stderr = Arc::new(Mutex::new(VecDeque::new()));
         let (kept, mut log) = (Arc::clone(&stderr), launched.stderr);
         let logged = tokio::spawn(async move {
@@ -113,8 +131,8 @@ impl Vendor {
             let _ = tokio::time::timeout(LOG, logged).await;
             let _ = ended.send(Some(exit));
         });
-        let vendor = Vendor { input: Mutex::new(Some(sender)), stderr, exit, kill, terminate };
-        Ok((vendor, Lines::new(launched.stdout)))
+        let vendor = Vendor { input: Mutex::new(None), stderr, exit, kill, terminate };
+        Ok((vendor, launched.stdin, launched.stdout))
     }
 
     /// Writes a message as a line. Waits while it reads slowly.
