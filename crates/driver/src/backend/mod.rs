@@ -3,6 +3,7 @@
 
 pub mod claude;
 pub mod codex;
+pub mod acp;
 
 use std::sync::Arc;
 

@@ -1,0 +1,291 @@
+//! One process of an agent, from its start to its end: requests to it, its turns, and how it goes. What it sends is the
+//! affair of the inbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentos_acp::connection::Connection;
+use agentos_acp::{Error, ExitStatus, Limits, Timeouts};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use ulid::Ulid;
+
+use super::client::ClientSide;
+use super::inbox::{Handler, Inbox};
+use super::options::Options;
+use super::{Capabilities, TURN_FAILED, member};
+use crate::ErrorInfo;
+use crate::backend::{Context, TurnOutcome};
+use crate::error::{BACKEND_EXITED, NOT_READY, UNSUPPORTED};
+use crate::event::StopReason;
+use crate::process::Vendor;
+
+/// How long `set_*` may take.
+const CONTROL: Duration = Duration::from_secs(30);
+/// How long `session/close` may take: the process ends anyway.
+const CLOSE: Duration = Duration::from_secs(1);
+/// How long the news of an end may take once nothing can be sent.
+const NEWS: Duration = Duration::from_secs(10);
+/// How long the task that reads may take to end.
+const READER: Duration = Duration::from_secs(2);
+/// Bytes of an agent's message that are passed on.
+const MESSAGE: usize = 4 << 10;
+
+/// One process of an agent.
+pub(super) struct Agent {
+    pub(super) inbox: Arc<Inbox>,
+    connection: Connection,
+    capabilities: Mutex<Capabilities>,
+    /// The guide, until the first prompt takes it along.
+    pub(super) guide: Mutex<Option<String>>,
+    /// Ends the task that waits for its exit.
+    _dropped: DropGuard,
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("connection", &self.connection).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Questions that are open hold on to the inbox, and with it to the process.
+        self.retire();
+        self.inbox.vendor.kill();
+    }
+}
+
+/// An error of the wire as one of the driver; `code` is for an error that the agent answered.
+pub(super) fn error_info(error: &Error, code: &str) -> ErrorInfo {
+    match error {
+        Error::Rpc { method, error } => {
+            let code = if error.code == -32000 { "acp.auth_required" } else { code };
+            ErrorInfo::new(code, member::printable(&error.message, MESSAGE))
+                .with("method", method.as_str())
+                .with("rpcCode", error.code)
+        }
+        Error::NotSupported { what } => {
+            ErrorInfo::new(UNSUPPORTED, format!("the agent does not support {what}"))
+        }
+        Error::Timeout { .. } => ErrorInfo::retryable("acp.timed_out", error.to_string()),
+        Error::AgentExited(_) | Error::Closed | Error::Fatal(_) => {
+            ErrorInfo::retryable(BACKEND_EXITED, error.to_string())
+        }
+        other => ErrorInfo::new(code, other.to_string()),
+    }
+}
+
+/// Bounds of the wire: a line that cannot be used is skipped, a flood of them is not.
+fn limits() -> Limits {
+    Limits {
+        line_bytes: 16 << 20,
+        skip_long_lines: true,
+        garbage_lines: 1000,
+        useless_bytes: 512 << 20,
+        write_queue_bytes: 32 << 20,
+        stderr: 0,
+        ..Limits::default()
+    }
+}
+
+/// A turn that is given up if whoever waits for it goes away.
+struct Waited<'a> {
+    inbox: &'a Inbox,
+    turn: Ulid,
+}
+
+impl Drop for Waited<'_> {
+    fn drop(&mut self) {
+        self.inbox.forget(self.turn);
+    }
+}
+
+impl Agent {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// Those of the launcher, and of directories that are not there.
+    pub(super) async fn launch(cx: &Context, options: &Options) -> Result<Self, ErrorInfo> {
+        let client = match options.client_files {
+            true => Some(Arc::new(ClientSide::new(&cx.execution.session, Arc::clone(&cx.ports.launcher))?)),
+            false => None,
+        };
+        let launcher = &*cx.ports.launcher;
+        let (vendor, stdin, stdout) = Vendor::launch_streams(launcher, options.launch.clone()).await?;
+        let inbox = Arc::new(Inbox::new(cx.clone(), vendor, client));
+        let handler = Arc::new(Handler(Arc::clone(&inbox)));
+        let connection = Connection::spawn(stdout, stdin, handler, limits(), Timeouts::default());
+        let dropped = CancellationToken::new();
+        let (of, watched, over) = (Arc::clone(&inbox), connection.clone(), dropped.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                exit = of.vendor.exited() => watched.exited(ExitStatus { code: exit.code, signal: exit.signal }),
+                () = over.cancelled() => {}
+            }
+        });
+        Ok(Agent {
+            inbox,
+            connection,
+            capabilities: Mutex::default(),
+            guide: Mutex::default(),
+            _dropped: dropped.drop_guard(),
+        })
+    }
+
+    pub(super) fn capabilities(&self) -> Capabilities {
+        self.capabilities.lock().clone()
+    }
+
+    pub(super) fn can(&self, capabilities: Capabilities) {
+        *self.capabilities.lock() = capabilities;
+    }
+
+    /// Sends a request and gives what was answered.
+    pub(super) async fn ask(&self, method: &str, params: &Value, limit: Duration) -> Result<Value, Error> {
+        let raw = self.connection.request(method, None, params, limit).await?;
+        Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+    }
+
+    /// An error of a request as one of the driver: if the process has ended, how.
+    pub(super) async fn explain(&self, error: &Error, code: &str) -> ErrorInfo {
+        match error {
+            Error::AgentExited(_) | Error::Closed => {
+                self.inbox.vendor.kill();
+                self.inbox.vendor.exit_error().await
+            }
+            _ => error_info(error, code),
+        }
+    }
+
+    /// Runs a turn to its end.
+    pub(super) async fn prompt(&self, turn: Ulid, mut blocks: Vec<Value>) -> TurnOutcome {
+        let Some(outcome) = self.inbox.begin(turn) else {
+            self.inbox.vendor.kill();
+            return TurnOutcome::Lost { error: self.inbox.vendor.exit_error().await };
+        };
+        let _waited = Waited { inbox: &self.inbox, turn };
+        let guide = self.guide.lock().clone();
+        if let Some(text) = &guide {
+            blocks.insert(0, json!({"type": "text", "text": text}));
+        }
+        let session = self.inbox.state.lock().session.clone();
+        let params = json!({"sessionId": session, "prompt": blocks});
+        match self.connection.start("session/prompt", Some(&turn.to_string()), &params).await {
+            Ok(_) => {}
+            Err(error @ (Error::Limit { .. } | Error::Encode { .. })) => {
+                let error = error_info(&error, TURN_FAILED);
+                return TurnOutcome::Failed { error, stop_reason: StopReason::Error };
+            }
+            Err(error) => {
+                let lost = TurnOutcome::Lost { error: error_info(&error, TURN_FAILED) };
+                return tokio::time::timeout(NEWS, outcome).await.ok().and_then(Result::ok).unwrap_or(lost);
+            }
+        }
+        // It is part of the conversation now.
+        self.guide.lock().take();
+        let cancelled = {
+            let mut state = self.inbox.state.lock();
+            state.turn.as_mut().filter(|running| running.id == turn).is_some_and(|running| {
+                running.sent = true;
+                running.cancelled
+            })
+        };
+        if cancelled {
+            self.tell_cancel(turn).await;
+        }
+        let error = || ErrorInfo::retryable(BACKEND_EXITED, "the agent was given up");
+        outcome.await.unwrap_or_else(|_| TurnOutcome::Lost { error: error() })
+    }
+
+    /// Wants a turn to end: told at once, or as soon as the agent has heard of it.
+    pub(super) async fn cancel(&self, turn: Ulid) {
+        let sent = {
+            let mut state = self.inbox.state.lock();
+            let Some(running) = state.turn.as_mut().filter(|running| running.id == turn) else { return };
+            running.cancelled = true;
+            running.sent
+        };
+        if sent {
+            self.tell_cancel(turn).await;
+        }
+    }
+
+    /// Sends `session/cancel`, once.
+    async fn tell_cancel(&self, turn: Ulid) {
+        let (told, session) = {
+            let state = self.inbox.state.lock();
+            let Some(running) = state.turn.as_ref().filter(|running| running.id == turn) else { return };
+            (running.told.clone(), state.session.clone())
+        };
+        if told.is_cancelled() {
+            return;
+        }
+        let _ = self.connection.notify("session/cancel", &json!({"sessionId": session})).await;
+        told.cancel();
+        if let Some(client) = &self.inbox.client {
+            client.terminals.kill_all();
+        }
+    }
+
+    /// Changes a setting, and says what holds then.
+    pub(super) async fn set(&self, name: &str, value: &Value) -> Result<(), ErrorInfo> {
+        let change = {
+            let state = self.inbox.state.lock();
+            let (Some(session), Some(translator)) = (&state.session, &state.translator) else {
+                return Err(ErrorInfo::new(NOT_READY, "the agent has no session yet"));
+            };
+            translator.settings.change(session, name, value)?
+        };
+        let answer = match self.ask(change.method, &change.params, CONTROL).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.explain(&error, "acp.config_refused").await),
+        };
+        let steps = {
+            let mut state = self.inbox.state.lock();
+            let Some(translator) = &mut state.translator else { return Ok(()) };
+            translator.settings.changed(&change, &answer);
+            translator.configured(change.method)
+        };
+        self.inbox.play(steps).await;
+        Ok(())
+    }
+
+    /// Nothing it does from now on is told.
+    fn retire(&self) {
+        self.inbox.retired.cancel();
+        if let Some(client) = &self.inbox.client {
+            client.terminals.end();
+        }
+    }
+
+    /// Kills it. A turn that runs ends as lost.
+    pub(super) async fn kill(&self) {
+        self.retire();
+        self.inbox.vendor.kill();
+        self.inbox.vendor.exited().await;
+    }
+
+    /// Gets rid of it: when this returns, nothing of it is read any more.
+    pub(super) async fn discard(&self) {
+        self.retire();
+        self.inbox.vendor.kill();
+        self.connection.end();
+        let _ = tokio::time::timeout(READER, self.connection.closed()).await;
+    }
+
+    /// Ends it in good order.
+    pub(super) async fn stop(&self) {
+        let ready = self.inbox.state.lock().ready;
+        self.retire();
+        if self.capabilities().close && ready {
+            let session = self.inbox.state.lock().session.clone();
+            let params = json!({"sessionId": session});
+            let _ = self.connection.request("session/close", None, &params, CLOSE).await;
+        }
+        self.connection.close_stdin();
+        self.inbox.vendor.stop().await;
+        self.connection.end();
+    }
+}

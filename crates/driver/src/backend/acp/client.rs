@@ -1,0 +1,169 @@
+//! Methods of the client side that an agent may call if it was told so: files and terminals. Each call is a task of its own,
+//! within its time; the agent's place is the session's directories.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use agentos_acp::connection::Responder;
+use agentos_acp::envelope::code;
+use serde_json::{Value, json};
+
+use super::files::Roots;
+use super::inbox::Inbox;
+use super::member;
+use super::terminals::Terminals;
+use crate::ErrorInfo;
+use crate::boot::SessionSpec;
+use crate::event::{Body, ChangedFile, Draft, FileChange};
+use crate::process::Launcher;
+
+/// How long a call may take, but for one that waits for the end of a program.
+const CALL: Duration = Duration::from_secs(30);
+
+/// Why a call was refused, as the wire has it.
+#[derive(Debug, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) code: i64,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    /// Wrong parameters.
+    pub(super) fn params(message: &str) -> Self {
+        Refusal { code: code::INVALID_PARAMS, message: message.to_owned() }
+    }
+
+    /// There is no such thing.
+    pub(super) fn missing(message: &str) -> Self {
+        Refusal { code: code::NOT_FOUND, message: message.to_owned() }
+    }
+
+    /// It failed.
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Refusal { code: code::INTERNAL_ERROR, message: message.into() }
+    }
+}
+
+/// Files and programs that an agent may use.
+pub(super) struct ClientSide {
+    roots: Arc<Roots>,
+    pub(super) terminals: Terminals,
+}
+
+impl ClientSide {
+    /// Of a session.
+    ///
+    /// # Errors
+    /// `acp.bad_options`: its working directory is not there.
+    pub(super) fn new(session: &SessionSpec, launcher: Arc<dyn Launcher>) -> Result<Self, ErrorInfo> {
+        let roots = Arc::new(Roots::of(&session.cwd, &session.additional_directories)?);
+        Ok(ClientSide { roots, terminals: Terminals::new(launcher, session.cwd.clone()) })
+    }
+
+    /// Whether a method is one of these.
+    pub(super) fn serves(method: &str) -> bool {
+        matches!(
+            method,
+            "fs/read_text_file"
+                | "fs/write_text_file"
+                | "terminal/create"
+                | "terminal/output"
+                | "terminal/wait_for_exit"
+                | "terminal/kill"
+                | "terminal/release"
+        )
+    }
+
+    async fn call(&self, inbox: &Inbox, method: &str, params: &Value) -> Result<Value, Refusal> {
+        match method {
+            "fs/read_text_file" => {
+                let path = path(params)?;
+                let (line, limit) = (member::count(params, "line"), member::count(params, "limit"));
+                let roots = Arc::clone(&self.roots);
+                let content = blocking(move || roots.read(&path, line, limit)).await?;
+                Ok(json!({"content": content}))
+            }
+            "fs/write_text_file" => {
+                let path = path(params)?;
+                let text =
+                    member::text(params, "content").ok_or_else(|| Refusal::params("no content"))?.to_owned();
+                let (roots, written) = (Arc::clone(&self.roots), path.clone());
+                blocking(move || roots.write(&written, &text)).await?;
+                changed(inbox, path).await;
+                Ok(json!({}))
+            }
+            "terminal/create" => {
+                if let Some(cwd) = member::text(params, "cwd") {
+                    let (roots, cwd) = (Arc::clone(&self.roots), cwd.to_owned());
+                    blocking(move || roots.directory(&cwd)).await?;
+                }
+                Ok(json!({"terminalId": self.terminals.create(params).await?}))
+            }
+            "terminal/output" => self.terminals.read(terminal(params)?),
+            "terminal/wait_for_exit" => self.terminals.wait(terminal(params)?).await,
+            "terminal/kill" => self.terminals.kill(terminal(params)?),
+            _ => self.terminals.release(terminal(params)?),
+        }
+    }
+}
+
+fn path(params: &Value) -> Result<String, Refusal> {
+    member::text(params, "path").map(str::to_owned).ok_or_else(|| Refusal::params("no path"))
+}
+
+fn terminal(params: &Value) -> Result<&str, Refusal> {
+    member::text(params, "terminalId").ok_or_else(|| Refusal::params("no terminal"))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Refusal::failed("the work was given up")))
+}
+
+/// Says that a file is another now.
+async fn changed(inbox: &Inbox, path: String) {
+    let change = ChangedFile { path, change: FileChange::Upsert, item_id: None };
+    let heard = tokio::time::timeout(CALL, inbox.cx.ports.files.report_changed(&change)).await;
+    if matches!(heard, Ok(Ok(false))) || inbox.retired.is_cancelled() {
+        return;
+    }
+    let body = Body::FileChanged { changes: vec![change] };
+    let draft = match inbox.turn() {
+        Some(turn) => Draft::of_turn(turn.id, body),
+        None => Draft::of_session(body),
+    };
+    inbox.cx.emit(draft).await;
+}
+
+/// Answers a call, in a task of its own.
+pub(super) fn serve(
+    inbox: Arc<Inbox>,
+    client: Arc<ClientSide>,
+    method: String,
+    params: Value,
+    responder: Responder,
+) {
+    tokio::spawn(async move {
+        let withdrawn = responder.cancel_token();
+        let unlimited = method == "terminal/wait_for_exit";
+        let late = async {
+            if unlimited {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(CALL).await;
+        };
+        let answer = tokio::select! {
+            answer = client.call(&inbox, &method, &params) => answer,
+            () = late => Err(Refusal::failed("it took too long")),
+            () = withdrawn.cancelled() => {
+                Err(Refusal { code: code::REQUEST_CANCELLED, message: "request cancelled".to_owned() })
+            }
+            () = inbox.retired.cancelled() => return,
+        };
+        match answer {
+            Ok(result) => responder.ok(&result).await,
+            Err(Refusal { code, message }) => responder.error(code, &message).await,
+        }
+    });
+}

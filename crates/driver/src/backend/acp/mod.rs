@@ -1,0 +1,253 @@
+//! Any agent that speaks the Agent Client Protocol, version 1. The wire is that of `agentos-acp`; here is what its messages
+//! mean for a session. Turns, permissions and order are the kernel's.
+//!
+//! | file | for |
+//! |---|---|
+//! | `options` | how the agent is started |
+//! | `agent` | one process of it, from start to end |
+//! | `inbox` | what it sends, in order |
+//! | `handshake` | from its start to its session |
+//! | `translate` | updates as events |
+//! | `questions` | permissions and questions |
+//! | `prompt`, `settings` | what it is told |
+//! | `files`, `terminals`, `client` | files and programs that it may use, if it may |
+
+mod agent;
+mod client;
+mod files;
+mod handshake;
+mod inbox;
+mod member;
+mod options;
+mod prompt;
+mod questions;
+mod settings;
+mod terminals;
+mod translate;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use serde_json::Value;
+use ulid::Ulid;
+
+use super::{Backend, Context, TurnOutcome};
+use crate::command::Input;
+use crate::error::BACKEND_EXITED;
+use crate::event::StopReason;
+use crate::registry::{Capability, Descriptor, Port};
+use crate::{ErrorInfo, Runtime};
+use agent::Agent;
+use options::Options;
+
+/// Whose events they are.
+const PROVIDER: &str = "acp-fallback";
+/// The agent answered a prompt with an error.
+const TURN_FAILED: &str = "acp.turn_failed";
+
+/// What an agent can do.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Capabilities {
+    image: bool,
+    audio: bool,
+    embedded_context: bool,
+    mcp_http: bool,
+    load: bool,
+    resume: bool,
+    close: bool,
+    additional_directories: bool,
+    system_prompt: bool,
+}
+
+impl Capabilities {
+    /// Reads `agentCapabilities`; what is not there is not supported.
+    fn of(all: &Value) -> Self {
+        let none = Value::Null;
+        let prompt = all.get("promptCapabilities").unwrap_or(&none);
+        let session = all.get("sessionCapabilities").unwrap_or(&none);
+        Capabilities {
+            image: member::is_there(prompt, "image"),
+            audio: member::is_there(prompt, "audio"),
+            embedded_context: member::is_there(prompt, "embeddedContext"),
+            mcp_http: member::is_there(all.get("mcpCapabilities").unwrap_or(&none), "http"),
+            load: member::is_there(all, "loadSession"),
+            resume: member::is_there(session, "resume"),
+            close: member::is_there(session, "close"),
+            additional_directories: member::is_there(session, "additionalDirectories"),
+            system_prompt: member::is_there(session, "systemPrompt"),
+        }
+    }
+}
+
+/// The backend for agents that speak ACP.
+#[must_use]
+pub fn descriptor() -> Descriptor {
+    let can = [
+        "input_start",
+        "session_stop",
+        "turn_cancel",
+        "text_stream",
+        "thinking_stream",
+        "tool_stream",
+        "file_change",
+        "mcp_execute",
+        "usage",
+        "visible_activity",
+        "native_resume",
+        "permission_request",
+        "config_set",
+    ];
+    let mut capabilities: Vec<Capability> = can.into_iter().map(Capability::supported).collect();
+    capabilities.extend(["custom_tool_execute", "turn_steer"].map(Capability::unsupported));
+    Descriptor {
+        id: PROVIDER,
+        runtime: Runtime::Acp,
+        aliases: vec!["acp"],
+        capabilities,
+        required_ports: vec![
+            Port::EventSink,
+            Port::Logger,
+            Port::Permission,
+            Port::Mcp,
+            Port::Skill,
+            Port::File,
+            Port::HostIntegration,
+        ],
+        unsupported_gaps: vec![
+            "tools of the host: offer them by an MCP server",
+            "resume of agents that can neither resume nor load a session",
+        ],
+        create: Arc::new(|execution, _| Ok(Arc::new(Acp::new(Options::of(execution)?)))),
+    }
+}
+
+/// One session of an ACP agent.
+#[derive(Debug)]
+struct Acp {
+    options: Options,
+    /// The process that runs now.
+    agent: Mutex<Option<Arc<Agent>>>,
+}
+
+impl Acp {
+    fn new(options: Options) -> Self {
+        Acp { options, agent: Mutex::new(None) }
+    }
+
+    fn current(&self) -> Option<Arc<Agent>> {
+        self.agent.lock().clone()
+    }
+
+    async fn begin(&self, cx: &Context) -> Result<(), ErrorInfo> {
+        let old = self.agent.lock().take();
+        if let Some(old) = old {
+            old.discard().await;
+        }
+        let guide = prompt::guide(cx).await?;
+        let agent = Arc::new(Agent::launch(cx, &self.options).await?);
+        // From now on it can be killed.
+        *self.agent.lock() = Some(Arc::clone(&agent));
+        let opened = handshake::open(&agent, cx, &self.options, guide).await;
+        if let Err(error) = opened {
+            self.agent.lock().take_if(|now| Arc::ptr_eq(now, &agent));
+            agent.discard().await;
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+impl Backend for Acp {
+    fn runtime(&self) -> Runtime {
+        Runtime::Acp
+    }
+
+    fn start<'a>(&'a self, cx: &'a Context) -> BoxFuture<'a, Result<(), ErrorInfo>> {
+        Box::pin(self.begin(cx))
+    }
+
+    fn handle_input<'a>(
+        &'a self,
+        _: &'a Context,
+        input: &'a Input,
+        turn: Ulid,
+    ) -> BoxFuture<'a, TurnOutcome> {
+        Box::pin(async move {
+            let Some(agent) = self.current() else {
+                return TurnOutcome::Lost {
+                    error: ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run"),
+                };
+            };
+            match prompt::blocks(&input.blocks(), &agent.capabilities()) {
+                Ok(blocks) => agent.prompt(turn, blocks).await,
+                Err(error) => TurnOutcome::Failed { error, stop_reason: StopReason::Error },
+            }
+        })
+    }
+
+    fn cancel<'a>(&'a self, _: &'a Context, turn: Ulid, _: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(agent) = self.current() {
+                agent.cancel(turn).await;
+            }
+        })
+    }
+
+    fn kill<'a>(&'a self, _: &'a Context) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(agent) = self.current() {
+                agent.kill().await;
+            }
+        })
+    }
+
+    fn config_set<'a>(
+        &'a self,
+        _: &'a Context,
+        config_id: &'a str,
+        value: &'a Value,
+    ) -> BoxFuture<'a, Result<(), ErrorInfo>> {
+        Box::pin(async move {
+            match self.current() {
+                Some(agent) => agent.set(config_id, value).await,
+                None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
+            }
+        })
+    }
+
+    fn stop<'a>(&'a self, _: &'a Context, _: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let agent = self.agent.lock().take();
+            if let Some(agent) = agent {
+                agent.stop().await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_advertised_is_not_supported() {
+        assert_eq!(Capabilities::of(&Value::Null), Capabilities::default());
+        let some = Capabilities::of(&json!({
+            "loadSession": true, "promptCapabilities": {"image": true, "audio": false},
+            "sessionCapabilities": {"resume": {}, "close": null, "list": {}}, "mcpCapabilities": 7,
+        }));
+        let expected = Capabilities { load: true, image: true, resume: true, ..Capabilities::default() };
+        assert_eq!(some, expected);
+    }
+
+    #[test]
+    fn the_descriptor_can_be_registered() {
+        let mut registry = crate::Registry::new();
+        registry.register(descriptor()).unwrap();
+        assert!(registry.find("acp-fallback", Runtime::Acp).is_ok());
+        assert!(registry.find("acp-fallback", Runtime::Claude).is_err());
+    }
+}
