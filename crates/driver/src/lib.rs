@@ -10,6 +10,7 @@
 //! | [`process`] | the vendor's process, wherever it runs |
 //! | [`registry`] | which backends there are and what they can do |
 //! | [`boot`] | what a session begins with |
+//! | [`skills`] | archives of skills, and where the agent finds them |
 //! | [`paths`] | how paths of a sandbox must look |
 //! | [`testing`] | vendors from recordings, and logs that can be compared |
 //!
@@ -26,6 +27,7 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod registry;
+pub mod skills;
 pub mod testing;
 
 pub use command::{Command, CommandUpdate, Fate, Input, Malformed, Order};

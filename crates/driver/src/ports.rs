@@ -134,10 +134,45 @@ pub struct MaterializedSkill {
     pub snapshot_id: String,
 }
 
+/// A skill that is not there, though the session has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedSkill {
+    /// Its id.
+    pub skill_id: String,
+    /// Its name.
+    pub skill_name: String,
+    /// Why, in one word: `tombstone`, `no_snapshot`, `download_failed`, `integrity`, `archive_refused` and so on.
+    pub reason: String,
+    /// Why, for people. No address and nothing that files hold.
+    pub message: String,
+}
+
+impl SkippedSkill {
+    /// Whether that is how the host wants it, and no failure.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        matches!(self.reason.as_str(), "tombstone" | "no_snapshot")
+    }
+}
+
+/// What came of the skills of a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Materialized {
+    /// Those that are there.
+    pub skills: Vec<MaterializedSkill>,
+    /// Those that are not.
+    pub skipped: Vec<SkippedSkill>,
+    /// The text that lists them for the agent, if there is one.
+    pub catalog: Option<String>,
+    /// Why there is none though there should be.
+    pub catalog_error: Option<ErrorInfo>,
+}
+
 /// Who has skills.
 pub trait Skills: Send + Sync {
-    /// Puts the skills of a session where the agent finds them.
-    fn materialize<'a>(&'a self, execution: &'a Execution) -> Pending<'a, Vec<MaterializedSkill>>;
+    /// Puts the skills of a session where the agent finds them. One that cannot be had does not stop the others: it is
+    /// skipped. An error: none of them could even be tried.
+    fn materialize<'a>(&'a self, execution: &'a Execution) -> Pending<'a, Materialized>;
 }
 
 /// Who hears of changed files.
@@ -221,8 +256,12 @@ impl Mcp for Default {
 }
 
 impl Skills for Default {
-    fn materialize<'a>(&'a self, execution: &'a Execution) -> Pending<'a, Vec<MaterializedSkill>> {
-        if execution.skills.is_empty() { Box::pin(async { Ok(Vec::new()) }) } else { not_configured("skill") }
+    fn materialize<'a>(&'a self, execution: &'a Execution) -> Pending<'a, Materialized> {
+        if execution.skills.is_empty() {
+            Box::pin(async { Ok(Materialized::default()) })
+        } else {
+            not_configured("skill")
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::event::{
     Body, ContentBlock, CustomTool, Draft, InputOutcome, InputRequest, Item, ItemStatus, StopReason,
 };
 use crate::kernel::Link;
-use crate::ports::{McpOutput, PermissionDecision, PermissionRequest, Ports};
+use crate::ports::{MaterializedSkill, McpOutput, PermissionDecision, PermissionRequest, Ports};
 use crate::{ErrorInfo, ResumeRef, Runtime};
 
 /// How the vendor's turn ended.
@@ -117,6 +117,18 @@ impl Context {
     /// Notes by what the session can be resumed, and emits it if it is another than before.
     pub async fn resumable(&self, reference: ResumeRef, cost_total: Option<f64>) {
         self.link.resumable(reference, cost_total).await;
+    }
+
+    /// The skills that are there for the agent, when the backend is started.
+    #[must_use]
+    pub fn skills(&self) -> &[MaterializedSkill] {
+        self.link.skills.get().map_or(&[], |came| &came.skills)
+    }
+
+    /// The text that lists them, by its path, if there is one.
+    #[must_use]
+    pub fn skill_catalog(&self) -> Option<&str> {
+        self.link.skills.get()?.catalog.as_deref()
     }
 
     /// By what the session can be resumed now, with what it had cost by then.

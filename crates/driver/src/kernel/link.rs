@@ -1,6 +1,7 @@
 //! What kernel and backend share of a session: its state and its way out. All that changes state and emits does both under
 //! one lock, so that the order of events is the order of what happened.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -10,7 +11,7 @@ use ulid::Ulid;
 use super::outbox::Outbox;
 use super::state::{Phase, Session, State};
 use crate::event::{Body, Diagnostic, DiagnosticSource, Draft, Item, ItemStatus, ResumeUpdate, Severity};
-use crate::ports::Ports;
+use crate::ports::{Materialized, Ports};
 use crate::{ErrorInfo, ResumeRef};
 
 /// What a session is told once.
@@ -35,6 +36,8 @@ pub(crate) struct Link {
     /// The vendor went away while no turn ran.
     loss: Mutex<Option<ErrorInfo>>,
     pub(crate) lost: Notify,
+    /// What came of its skills; nothing before that is known.
+    pub(crate) skills: OnceLock<Materialized>,
 }
 
 impl std::fmt::Debug for Link {
@@ -93,7 +96,8 @@ impl Link {
     pub(crate) fn new(session: Session, outbox: Outbox, ports: Ports, settings: Settings) -> Self {
         let state = watch::Sender::new(session.state());
         let session = Mutex::new(session);
-        Link { session, outbox, ports, settings, state, loss: Mutex::default(), lost: Notify::new() }
+        let (loss, lost, skills) = (Mutex::default(), Notify::new(), OnceLock::new());
+        Link { session, outbox, ports, settings, state, loss, lost, skills }
     }
 
     pub(crate) fn locked(&self) -> Locked<'_> {

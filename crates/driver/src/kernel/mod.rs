@@ -8,6 +8,7 @@ mod link;
 mod outbox;
 mod pump;
 mod run;
+mod skills;
 mod state;
 
 use std::collections::HashMap;
@@ -41,6 +42,8 @@ pub const PERMISSION_TIMEOUT: Duration = Duration::from_secs(300);
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// How long the start of a backend may take.
 pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the skills of a session may take before it goes on without them.
+pub const SKILLS_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// What a session begins with.
 #[derive(Clone, Debug)]

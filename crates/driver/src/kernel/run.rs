@@ -63,10 +63,17 @@ impl Shared {
     /// The first start.
     pub(super) async fn begin(&self) {
         let resumed = self.link.resume_ref().0.is_some();
+        let start = async {
+            self.bring_skills().await;
+            // It may have been stopped meanwhile: then nothing is started any more.
+            let goes_on = self.link.locked().session.phase == Phase::Starting;
+            if goes_on { Some(self.start_backend().await) } else { None }
+        };
         let started = tokio::select! {
-            started = self.start_backend() => started,
+            started = start => started,
             () = self.over.cancelled() => return,
         };
+        let Some(started) = started else { return };
         match started {
             Ok(()) => {
                 let mut locked = self.link.locked();

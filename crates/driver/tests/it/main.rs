@@ -18,3 +18,7 @@ mod questions;
 mod sink;
 
 mod claude;
+mod skill_archives;
+mod skill_events;
+mod skill_store;
+mod zips;
