@@ -39,6 +39,9 @@ pub(crate) enum Command {
     Agents(ListArgs),
     /// What is missing on this machine, and how to get it.
     Doctor(ListArgs),
+    /// The session layer by itself, without a machine.
+    #[command(subcommand)]
+    Driver(DriverCommand),
     /// The process that hosts machines; started by clients as needed.
     Sidecar {
         /// Serve the one client at the other end of standard input.
@@ -54,6 +57,27 @@ pub(crate) enum Command {
         #[arg(long)]
         prepare_images: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DriverCommand {
+    /// Play a recording of a vendor's protocol through a backend: the events of the session, as JSON lines.
+    ///
+    /// What the host of the recording said becomes commands, what the vendor said comes again as it came. Where the backend
+    /// says something else than the host of the recording, standard error tells, by kind.
+    Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// JSON lines: {"dir": "host->agent" or "agent->host", "msg"}, or {"dir": "c2a" or "a2c", "msg"}.
+    pub(crate) recording: PathBuf,
+    /// The backend: claude-agent-sdk, openai-app-server or acp-fallback; that of the recording's protocol if left out.
+    #[arg(long, value_name = "ID")]
+    pub(crate) backend: Option<String>,
+    /// Leave out times, and number ids in the order in which they come: two runs give the same lines.
+    #[arg(long)]
+    pub(crate) normalise: bool,
 }
 
 /// A directory of the host for the machine.

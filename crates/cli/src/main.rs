@@ -7,6 +7,7 @@ mod agents;
 mod args;
 mod batch;
 mod doctor;
+mod driver;
 mod exec;
 mod lines;
 mod machine;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
             Command::Batch(args) => batch::batch(args).await,
             Command::Agents(args) => agents::agents(args).await,
             Command::Doctor(args) => doctor::doctor(&args).await,
+            Command::Driver(command) => driver::driver(command).await,
             Command::Sidecar { .. } => Ok(ExitCode::SUCCESS),
         }
     });

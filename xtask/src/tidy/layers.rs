@@ -31,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "agentos-vfs",
         ],
     ),
-    ("crates/cli/", &["agentos", "agentos-executor", "agentos-sidecar"]),
+    ("crates/cli/", &["agentos", "agentos-driver", "agentos-executor", "agentos-sidecar"]),
 ];
 
 /// Outside crates that one crate alone may name.

@@ -1,9 +1,9 @@
 //! What the kernel asks of a backend, and what a backend may ask of the kernel. A backend translates one vendor's
 //! protocol; it decides nothing about turns, permissions and order.
 
+pub mod acp;
 pub mod claude;
 pub mod codex;
-pub mod acp;
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::event::{
 };
 use crate::kernel::Link;
 use crate::ports::{MaterializedSkill, McpOutput, PermissionDecision, PermissionRequest, Ports};
-use crate::{ErrorInfo, ResumeRef, Runtime};
+use crate::{ErrorInfo, Registry, ResumeRef, Runtime};
 
 /// How the vendor's turn ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,6 +206,17 @@ pub trait Backend: Send + Sync {
 
     /// Ends the vendor: closes its input, waits 2 s, SIGTERM, 2 s, SIGKILL, 1 s.
     fn stop<'a>(&'a self, cx: &'a Context, reason: &'a str) -> BoxFuture<'a, ()>;
+}
+
+/// All backends there are.
+#[must_use]
+pub fn registry() -> Registry {
+    let mut registry = Registry::new();
+    for descriptor in [claude::descriptor(), codex::descriptor(), acp::descriptor()] {
+        let registered = registry.register(descriptor);
+        debug_assert!(registered.is_ok(), "{registered:?}");
+    }
+    registry
 }
 
 /// What a vendor sent that is not understood: its type alone, never its content.

@@ -1,23 +1,23 @@
 //! The kernel and its backends from outside.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not test functions themselves")]
 
-mod codex;
-mod codex_ends;
-mod codex_fuzz;
-mod codex_recording;
-mod codex_vendor;
 mod acp;
 mod acp_agent;
 mod acp_fuzz;
 mod acp_recordings;
 mod acp_session;
+mod claude;
+mod codex;
+mod codex_ends;
+mod codex_fuzz;
+mod codex_recording;
+mod codex_vendor;
 mod fake;
+mod golden;
 mod kernel;
 mod process;
 mod questions;
 mod sink;
-
-mod claude;
 mod skill_archives;
 mod skill_events;
 mod skill_store;

@@ -144,7 +144,7 @@ impl Acp {
         if let Some(old) = old {
             old.discard().await;
         }
-        let guide = prompt::guide(cx).await?;
+        let guide = prompt::guide(cx);
         let agent = Arc::new(Agent::launch(cx, &self.options).await?);
         // From now on it can be killed.
         *self.agent.lock() = Some(Arc::clone(&agent));

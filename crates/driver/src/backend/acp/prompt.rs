@@ -43,11 +43,8 @@ fn degrade(block: &ContentBlock, can: &Capabilities) -> Result<Value, ErrorInfo>
 
 /// What the agent is told besides its own instructions: the profile, and which skills there are. Nothing if that is
 /// nothing.
-///
-/// # Errors
-/// That of the port of skills.
-pub(super) async fn guide(cx: &Context) -> Result<Option<String>, ErrorInfo> {
-    let skills = cx.ports.skills.materialize(&cx.execution).await?;
+pub(super) fn guide(cx: &Context) -> Option<String> {
+    let skills = cx.skills();
     let mut parts = Vec::new();
     let profile = cx.execution.profile_prompt.trim();
     if !profile.is_empty() {
@@ -55,12 +52,12 @@ pub(super) async fn guide(cx: &Context) -> Result<Option<String>, ErrorInfo> {
     }
     if !skills.is_empty() {
         let mut text = "Skills you can use; read a skill's file before you use it:".to_owned();
-        for skill in &skills {
+        for skill in skills {
             text.push_str(&format!("\n- {}: {}", skill.skill_name, skill.skill_markdown_path));
         }
         parts.push(text);
     }
-    Ok((!parts.is_empty()).then(|| parts.join("\n\n")))
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
 }
 
 #[cfg(test)]

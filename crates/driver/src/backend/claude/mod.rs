@@ -29,7 +29,7 @@ use crate::boot::Execution;
 use crate::command::Input;
 use crate::error::{BACKEND_EXITED, MALFORMED, RESUME_LOST, UNSUPPORTED};
 use crate::event::{Body, Severity};
-use crate::ports::{MaterializedSkill, Ports};
+use crate::ports::Ports;
 use crate::process::Vendor;
 use crate::registry::{Capability, Descriptor, Port};
 use crate::{ErrorInfo, Runtime};
@@ -43,8 +43,6 @@ use translate::{Settings, Translator};
 const HANDSHAKE: Duration = Duration::from_secs(60);
 /// How long a vendor that takes no more input may take to end.
 const EXIT: Duration = Duration::from_secs(5);
-/// How long the host may take to put the skills in their place.
-const SKILLS: Duration = Duration::from_secs(45);
 
 /// The backend, for a registry.
 #[must_use]
@@ -126,19 +124,6 @@ impl Claude {
         self.connection.lock().clone()
     }
 
-    /// The skills, as far as they are there: without them the session goes on.
-    async fn skills(&self, cx: &Context) -> Vec<MaterializedSkill> {
-        let materialized = cx.ports.skills.materialize(&cx.execution);
-        let why = match tokio::time::timeout(SKILLS, materialized).await {
-            Ok(Ok(skills)) => return skills,
-            Ok(Err(error)) => error.message,
-            Err(_) => "the host did not put them in their place in time".to_owned(),
-        };
-        let of = translate::diagnostic("skill.skipped", Severity::Warn, format!("no skills: {why}"));
-        cx.session(Body::DiagnosticReported(of)).await;
-        Vec::new()
-    }
-
     /// Says which servers are left out.
     async fn skipped(&self, cx: &Context) {
         for server in cx.execution.session.mcp_servers.iter().filter(|of| of.active_url().is_none()) {
@@ -167,9 +152,13 @@ impl Claude {
             state.process(resume.clone(), total);
             state.settings().clone()
         };
-        let skills = self.skills(cx).await;
-        let spec =
-            self.options.launch(&cx.execution, &settings.model, &settings.mode, resume.as_deref(), &skills);
+        let spec = self.options.launch(
+            &cx.execution,
+            &settings.model,
+            &settings.mode,
+            resume.as_deref(),
+            cx.skills(),
+        );
         let (vendor, output) = Vendor::launch(&*cx.ports.launcher, spec).await?;
         let connection = Connection::open(cx, &self.state, &self.tools, vendor, output);
         *self.connection.lock() = Some(Arc::clone(&connection));

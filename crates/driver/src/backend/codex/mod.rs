@@ -29,7 +29,7 @@ use crate::{ErrorInfo, ResumeRef, Runtime};
 
 use super::{Backend, Context, TurnOutcome};
 use connection::{CallError, Connection};
-use translate::{Step, Translator};
+use translate::Translator;
 
 /// The name of the backend: its transport.
 pub const ID: &str = "openai-app-server";
@@ -120,21 +120,12 @@ impl Codex {
                 cx.session(Body::diagnostic(code, Severity::Info, source, text)).await;
             }
         }
-        let skills = match cx.ports.skills.materialize(&cx.execution).await {
-            Ok(skills) => skills,
-            Err(error) => {
-                if let Step::Emit(draft) = Step::warn("skill.skipped", error.message) {
-                    cx.emit(draft).await;
-                }
-                Vec::new()
-            }
-        };
         let connection = Connection::open(cx, translator).await?;
         *self.connection.lock() = Some(Arc::clone(&connection));
         let initialize = options::initialize(&cx.execution);
         connection.call("initialize", &initialize).await.map_err(|error| refused("initialize", error))?;
         connection.tell("initialized").await;
-        self.thread(cx, &connection, &skills).await
+        self.thread(cx, &connection, cx.skills()).await
     }
 
     /// Begins a thread, or resumes the one of the session.

@@ -20,9 +20,7 @@ use super::wire::{self, Incoming, RpcError};
 use super::{ID, items};
 use crate::ErrorInfo;
 use crate::backend::{TurnOutcome, ignored};
-use crate::event::{
-    Body, ChangedFile, DiagnosticSource, Draft, ItemStatus, Native, SessionInfo, Severity, StopReason, Stream,
-};
+use crate::event::{Body, ChangedFile, Draft, ItemStatus, Native, SessionInfo, StopReason, Stream};
 use methods::{is_of_turn, is_quiet, turn_of};
 
 /// Requests of the vendor that are open at once.
@@ -408,12 +406,4 @@ impl Translator {
 /// A vendor that does not keep to its protocol.
 fn protocol_error(what: &str) -> TurnOutcome {
     TurnOutcome::Failed { error: ErrorInfo::new(TURN_FAILED, what), stop_reason: StopReason::Error }
-}
-
-impl Step {
-    /// A warning of the backend itself.
-    pub(super) fn warn(code: &str, message: String) -> Step {
-        let body = Body::diagnostic(code, Severity::Warn, DiagnosticSource::Backend, message);
-        Step::Emit(Draft::of_session(body))
-    }
 }
