@@ -1,6 +1,7 @@
 //! Turns of an ACP agent: what it says, does, asks and costs, and how they end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentos_driver::command::Decision;
 use agentos_driver::event::{Body, InputOutcome, ItemStatus, StopReason, TurnStatus};
@@ -419,7 +420,7 @@ async fn an_agent_that_goes_away_between_turns_is_started_again() {
             agent.open(can).await;
             agent.side.log("out of memory").await;
             // Its session is ready by then.
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             return Exit { code: Some(9), signal: None };
         }
         agent.initialize(can).await;
@@ -487,4 +488,90 @@ async fn the_status_of_an_item_never_goes_back() {
     assert!(of_kind(&events, "item.updated").is_empty());
     let items = ended_items(&events);
     assert_eq!((items.len(), &items[0]["status"]), (1, &json!("completed")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_floods_with_what_is_nothing_is_given_up() {
+    let mut rig = start(new(), |mut agent| async move {
+        let can = json!({"loadSession": true});
+        if agent.side.start > 0 {
+            agent.initialize(can).await;
+            let load = agent.expect("session/load").await;
+            agent.answer(&load, json!({})).await;
+            return agent.rest().await;
+        }
+        agent.open(can).await;
+        agent.expect("session/prompt").await;
+        while agent.side.send_line("x").await {}
+        std::future::pending().await
+    })
+    .await;
+    let end = rig.turn("go").await;
+    assert_eq!((end.status, end.error.unwrap().code.as_str()), (TurnStatus::Failed, "driver.backend_exited"));
+    assert_eq!(rig.launcher.launched().len(), 2);
+    let reports = ignored(&rig.stop().await).len();
+    assert!((1..=256).contains(&reports), "{reports}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_is_silent_for_long_is_told_of_but_not_while_somebody_is_asked() {
+    for asks in [false, true] {
+        let mut rig = start(StartInput { permission_timeout: None, ..new() }, move |mut agent| async move {
+            agent.open(json!({})).await;
+            let prompt = agent.expect("session/prompt").await;
+            if asks {
+                agent.ask_permission(&json!(1), "c1").await;
+            }
+            tokio::time::sleep(Duration::from_secs(1500)).await;
+            if asks {
+                agent.answered(&json!(1)).await;
+            }
+            agent.end_turn(&prompt).await;
+            agent.rest().await
+        })
+        .await;
+        let fate = rig.input("go");
+        tokio::time::sleep(Duration::from_secs(1490)).await;
+        if asks {
+            rig.decide(Decision::AllowOnce).await;
+        }
+        assert_eq!(rig.turn_end().await.status, TurnStatus::Completed);
+        fate.await.unwrap();
+        let told = of_kind(&rig.stop().await, "diagnostic.reported");
+        assert_eq!(told.iter().filter(|of| of["code"] == json!("acp.silent")).count(), usize::from(!asks));
+    }
+}
+
+/// Tells when it is dropped.
+struct Gone(Option<tokio::sync::oneshot::Sender<()>>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        if let Some(told) = self.0.take() {
+            let _ = told.send(());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_dropped_takes_its_process_along_whatever_is_asked() {
+    let (told, gone) = tokio::sync::oneshot::channel();
+    let told = Arc::new(std::sync::Mutex::new(Some(told)));
+    let mut rig = start(StartInput { permission_timeout: None, ..new() }, move |mut agent| {
+        let told = told.lock().unwrap().take();
+        async move {
+            let _gone = Gone(told);
+            agent.open(json!({})).await;
+            agent.expect("session/prompt").await;
+            agent.ask_permission(&json!(1), "c1").await;
+            std::future::pending().await
+        }
+    })
+    .await;
+    let fate = rig.input("go");
+    rig.log.until(|body| matches!(body, Body::PermissionRequested(_))).await;
+    fate.abort();
+    drop(rig);
+    let ended = tokio::time::timeout(Duration::from_secs(30), gone).await;
+    assert!(matches!(ended, Ok(Ok(()))), "the process goes on");
 }

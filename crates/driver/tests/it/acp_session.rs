@@ -305,6 +305,37 @@ async fn the_guide_is_a_system_prompt_or_else_goes_before_the_first_prompt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_guide_that_no_prompt_took_along_is_not_lost_with_the_process() {
+    let mut input = with_options(json!({}));
+    input.execution.profile_prompt = "Be brief.".to_owned();
+    let mut rig = start(input, |mut agent| async move {
+        let can = json!({"sessionCapabilities": {"resume": {}}});
+        if agent.side.start == 0 {
+            agent.open(can).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            return Exit { code: Some(1), signal: None };
+        }
+        agent.initialize(can).await;
+        let resume = agent.expect("session/resume").await;
+        agent.answer(&resume, json!({})).await;
+        for blocks in [2, 1] {
+            let prompt = agent.expect("session/prompt").await;
+            assert_eq!(prompt["params"]["prompt"].as_array().unwrap().len(), blocks);
+            agent.end_turn(&prompt).await;
+        }
+        agent.rest().await
+    })
+    .await;
+    let restarted =
+        |body: &Body| matches!(body, Body::DiagnosticReported(of) if of.code == "driver.backend_restarted");
+    rig.log.until(restarted).await;
+    for _ in 0..2 {
+        assert_eq!(rig.turn("hi").await.status, TurnStatus::Completed);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_picture_for_an_agent_that_takes_none_fails_the_turn_alone() {
     let mut rig = start(with_options(json!({})), |mut agent| async move {
         agent.open(json!({})).await;

@@ -2,12 +2,14 @@
 //! affair of the inbox.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentos_acp::connection::Connection;
 use agentos_acp::{Error, ExitStatus, Limits, Timeouts};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use ulid::Ulid;
 
@@ -18,7 +20,7 @@ use super::{Capabilities, TURN_FAILED, member};
 use crate::ErrorInfo;
 use crate::backend::{Context, TurnOutcome};
 use crate::error::{BACKEND_EXITED, NOT_READY, UNSUPPORTED};
-use crate::event::StopReason;
+use crate::event::{Body, DiagnosticSource, Severity, StopReason};
 use crate::process::Vendor;
 
 /// How long `set_*` may take.
@@ -29,6 +31,8 @@ const CLOSE: Duration = Duration::from_secs(1);
 const NEWS: Duration = Duration::from_secs(10);
 /// How long the task that reads may take to end.
 const READER: Duration = Duration::from_secs(2);
+/// How long an agent may say nothing during a turn before that is told.
+const SILENCE: Duration = Duration::from_secs(600);
 /// Bytes of an agent's message that are passed on.
 const MESSAGE: usize = 4 << 10;
 
@@ -39,6 +43,8 @@ pub(super) struct Agent {
     capabilities: Mutex<Capabilities>,
     /// The guide, until the first prompt takes it along.
     pub(super) guide: Mutex<Option<String>>,
+    /// No prompt of the session has taken it along yet, in this process or an earlier one.
+    pub(super) guide_due: Arc<AtomicBool>,
     /// Ends the task that waits for its exit.
     _dropped: DropGuard,
 }
@@ -107,7 +113,11 @@ impl Agent {
     ///
     /// # Errors
     /// Those of the launcher, and of directories that are not there.
-    pub(super) async fn launch(cx: &Context, options: &Options) -> Result<Self, ErrorInfo> {
+    pub(super) async fn launch(
+        cx: &Context,
+        options: &Options,
+        guide_due: Arc<AtomicBool>,
+    ) -> Result<Self, ErrorInfo> {
         let client = match options.client_files {
             true => Some(Arc::new(ClientSide::new(&cx.execution.session, Arc::clone(&cx.ports.launcher))?)),
             false => None,
@@ -130,6 +140,7 @@ impl Agent {
             connection,
             capabilities: Mutex::default(),
             guide: Mutex::default(),
+            guide_due,
             _dropped: dropped.drop_guard(),
         })
     }
@@ -185,6 +196,7 @@ impl Agent {
         }
         // It is part of the conversation now.
         self.guide.lock().take();
+        self.guide_due.store(false, Ordering::Relaxed);
         let cancelled = {
             let mut state = self.inbox.state.lock();
             state.turn.as_mut().filter(|running| running.id == turn).is_some_and(|running| {
@@ -195,8 +207,24 @@ impl Agent {
         if cancelled {
             self.tell_cancel(turn).await;
         }
-        let error = || ErrorInfo::retryable(BACKEND_EXITED, "the agent was given up");
-        outcome.await.unwrap_or_else(|_| TurnOutcome::Lost { error: error() })
+        self.watched(outcome).await
+    }
+
+    /// Waits for the end of a turn, and says once if the agent has been silent for long while nobody was asked anything.
+    async fn watched(&self, mut outcome: oneshot::Receiver<TurnOutcome>) -> TurnOutcome {
+        let gone = || ErrorInfo::retryable(BACKEND_EXITED, "the agent was given up");
+        let mut told = false;
+        loop {
+            if let Ok(outcome) = tokio::time::timeout(SILENCE, &mut outcome).await {
+                return outcome.unwrap_or_else(|_| TurnOutcome::Lost { error: gone() });
+            }
+            if !told && self.connection.idle() >= SILENCE && !self.inbox.is_asking() {
+                told = true;
+                let (severity, source) = (Severity::Warn, DiagnosticSource::Backend);
+                let text = format!("the agent has said nothing for {} s", SILENCE.as_secs());
+                self.inbox.cx.session(Body::diagnostic("acp.silent", severity, source, text)).await;
+            }
+        }
     }
 
     /// Wants a turn to end: told at once, or as soon as the agent has heard of it.

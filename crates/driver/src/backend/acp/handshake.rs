@@ -1,6 +1,7 @@
 //! From a process that was started to a session that takes prompts: the version, the login, the session that is resumed,
 //! loaded or new. It says what it found; what the agent sends meanwhile goes through the inbox.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use agentos_acp::Error;
@@ -51,9 +52,10 @@ pub(super) async fn open(
         if let Err(error) = answer {
             return Err(refused(agent, &error, &profile).await);
         }
-        if !can.system_prompt {
-            *agent.guide.lock() = guide;
-        }
+        agent.guide_due.store(!can.system_prompt, Ordering::Relaxed);
+    }
+    if agent.guide_due.load(Ordering::Relaxed) {
+        *agent.guide.lock() = guide;
     }
     let session = agent.inbox.state.lock().session.clone();
     let Some(session) = session else {

@@ -176,6 +176,11 @@ impl Inbox {
         Some(OfTurn { id: turn.id, told, ended })
     }
 
+    /// Whether somebody is being asked.
+    pub(super) fn is_asking(&self) -> bool {
+        self.questions.available_permits() < MAX_QUESTIONS
+    }
+
     /// Whether a message is about our session.
     pub(super) fn is_ours(&self, params: &Value) -> bool {
         let state = self.state.lock();

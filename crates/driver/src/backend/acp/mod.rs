@@ -26,6 +26,7 @@ mod terminals;
 mod translate;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -128,11 +129,13 @@ struct Acp {
     options: Options,
     /// The process that runs now.
     agent: Mutex<Option<Arc<Agent>>>,
+    /// A session was begun that has not heard its guide.
+    guide_due: Arc<AtomicBool>,
 }
 
 impl Acp {
     fn new(options: Options) -> Self {
-        Acp { options, agent: Mutex::new(None) }
+        Acp { options, agent: Mutex::new(None), guide_due: Arc::default() }
     }
 
     fn current(&self) -> Option<Arc<Agent>> {
@@ -146,6 +149,8 @@ impl Acp {
         }
         let guide = prompt::guide(cx);
         let agent = Arc::new(Agent::launch(cx, &self.options).await?);
+        let guide = prompt::guide(cx).await?;
+        let agent = Arc::new(Agent::launch(cx, &self.options, Arc::clone(&self.guide_due)).await?);
         // From now on it can be killed.
         *self.agent.lock() = Some(Arc::clone(&agent));
         let opened = handshake::open(&agent, cx, &self.options, guide).await;
