@@ -177,6 +177,9 @@ impl Agent {
             return TurnOutcome::Lost { error: self.inbox.vendor.exit_error().await };
         };
         let _waited = Waited { inbox: &self.inbox, turn };
+        if self.inbox.is_cancelled(turn) {
+            return TurnOutcome::Cancelled;
+        }
         let guide = self.guide.lock().clone();
         if let Some(text) = &guide {
             blocks.insert(0, json!({"type": "text", "text": text}));
@@ -231,9 +234,16 @@ impl Agent {
     pub(super) async fn cancel(&self, turn: Ulid) {
         let sent = {
             let mut state = self.inbox.state.lock();
-            let Some(running) = state.turn.as_mut().filter(|running| running.id == turn) else { return };
-            running.cancelled = true;
-            running.sent
+            match state.turn.as_mut().filter(|running| running.id == turn) {
+                Some(running) => {
+                    running.cancelled = true;
+                    running.sent
+                }
+                None => {
+                    state.cancelled_early = Some(turn);
+                    false
+                }
+            }
         };
         if sent {
             self.tell_cancel(turn).await;
@@ -266,18 +276,13 @@ impl Agent {
             };
             translator.settings.change(session, name, value)?
         };
-        let answer = match self.ask(change.method, &change.params, CONTROL).await {
-            Ok(answer) => answer,
-            Err(error) => return Err(self.explain(&error, "acp.config_refused").await),
-        };
-        let steps = {
-            let mut state = self.inbox.state.lock();
-            let Some(translator) = &mut state.translator else { return Ok(()) };
-            translator.settings.changed(&change, &answer);
-            translator.configured(change.method)
-        };
-        self.inbox.play(steps).await;
-        Ok(())
+        // What holds then is said by the inbox, in the order of what the agent sends.
+        let answer =
+            self.connection.request(change.method, Some(&change.value), &change.params, CONTROL).await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.explain(&error, "acp.config_refused").await),
+        }
     }
 
     /// Nothing it does from now on is told.

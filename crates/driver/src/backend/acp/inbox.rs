@@ -54,6 +54,8 @@ pub(super) struct State {
     pub(super) session: Option<String>,
     pub(super) translator: Option<Translator>,
     pub(super) turn: Option<Running>,
+    /// The turn that somebody wanted to end before it began.
+    pub(super) cancelled_early: Option<Ulid>,
     /// `session/new` waits for its answer: updates may come before it.
     pub(super) opening: bool,
     early: Vec<Value>,
@@ -153,7 +155,9 @@ impl Inbox {
         if let Some(translator) = &mut state.translator {
             translator.begin_turn(id);
         }
-        state.turn = Some(Running::new(id, sender));
+        let mut turn = Running::new(id, sender);
+        turn.cancelled = state.cancelled_early.take() == Some(id);
+        state.turn = Some(turn);
         Some(receiver)
     }
 
@@ -174,6 +178,11 @@ impl Inbox {
         let turn = state.turn.as_ref()?;
         let (told, ended) = (turn.told.clone(), turn.ended.clone());
         Some(OfTurn { id: turn.id, told, ended })
+    }
+
+    /// Whether somebody wants a turn to end.
+    pub(super) fn is_cancelled(&self, id: Ulid) -> bool {
+        self.state.lock().turn.as_ref().is_some_and(|turn| turn.id == id && turn.cancelled)
     }
 
     /// Whether somebody is being asked.
@@ -271,6 +280,14 @@ impl Inbox {
             }
         }
         steps
+    }
+
+    /// A setting was changed to a value.
+    fn set(&self, method: &str, value: &str, answer: &Value) -> Vec<Step> {
+        let mut state = self.state.lock();
+        let Some(translator) = &mut state.translator else { return Vec::new() };
+        translator.settings.changed(method, value, answer);
+        translator.configured(method)
     }
 
     /// A prompt was answered: its last events, then its outcome.
@@ -393,6 +410,10 @@ impl Incoming for Handler {
             ("session/new" | "session/load" | "session/resume", Ok(raw)) => {
                 let result = serde_json::from_str(raw.get()).unwrap_or_default();
                 inbox.play(inbox.opened(&result)).await;
+            }
+            ("session/set_config_option" | "session/set_mode" | "session/set_model", Ok(raw)) => {
+                let answer = serde_json::from_str(raw.get()).unwrap_or_default();
+                inbox.play(inbox.set(method, context.unwrap_or_default(), &answer)).await;
             }
             ("session/prompt", answer) => {
                 if let Some(turn) = context.and_then(|id| Ulid::from_string(id).ok()) {

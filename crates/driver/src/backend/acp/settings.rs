@@ -34,7 +34,7 @@ pub(super) struct Change {
     /// Its parameters.
     pub(super) params: Value,
     /// What it is set to.
-    value: String,
+    pub(super) value: String,
 }
 
 fn choices(list: Option<&Value>, id: &str) -> Vec<ConfigChoice> {
@@ -157,9 +157,9 @@ impl Settings {
         Ok(Change { method, params: json!({"sessionId": session_id, member: text}), value: text })
     }
 
-    /// A change was answered.
-    pub(super) fn changed(&mut self, change: &Change, answer: &Value) {
-        let current = match change.method {
+    /// A request of this method was answered.
+    pub(super) fn changed(&mut self, method: &str, value: &str, answer: &Value) {
+        let current = match method {
             "session/set_mode" => self.modes.as_mut(),
             "session/set_model" => self.models.as_mut(),
             _ => {
@@ -168,7 +168,7 @@ impl Settings {
             }
         };
         if let Some(choice) = current {
-            choice.current.clone_from(&change.value);
+            value.clone_into(&mut choice.current);
         }
     }
 
@@ -209,7 +209,7 @@ mod tests {
         let change = old.change("s", "mode", &json!("high")).unwrap();
         assert_eq!(change.method, "session/set_mode");
         assert_eq!(change.params, json!({"sessionId": "s", "modeId": "high"}));
-        old.changed(&change, &json!({}));
+        old.changed(change.method, &change.value, &json!({}));
         let model = old.change("s", "model", &json!("p/b")).unwrap();
         assert_eq!((model.method, &model.params["modelId"]), ("session/set_model", &json!("p/b")));
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(new.model().as_deref(), Some("a"));
         let change = new.change("s", "model", &json!("b")).unwrap();
         assert_eq!(change.params, json!({"sessionId": "s", "configId": "m", "value": "b"}));
-        new.changed(&change, &json!({"configOptions": [option("a")]}));
+        new.changed(change.method, &change.value, &json!({"configOptions": [option("a")]}));
         assert_eq!(new.model().as_deref(), Some("a"));
         let Some(Body::SessionConfigUpdated { options, .. }) = new.body() else { panic!() };
         assert_eq!((options.len(), options[0].choices.as_ref().unwrap().len()), (1, 2));
