@@ -43,9 +43,13 @@ impl Responder {
     }
 
     /// Answers with an error. Nothing happens if the connection is over.
-    pub async fn error(mut self, code: i64, message: &str) {
-        let error = RpcError::new(code, message);
-        let Some(line) = self.take(|id| envelope::answer::<()>(id, Err(&error))) else { return };
+    pub async fn error(self, code: i64, message: &str) {
+        self.refuse(&RpcError::new(code, message)).await;
+    }
+
+    /// The same with an error that has more to say.
+    pub async fn refuse(mut self, error: &RpcError) {
+        let Some(line) = self.take(|id| envelope::answer::<()>(id, Err(error))) else { return };
         let _ = self.inner.outbox.send(line).await;
     }
 

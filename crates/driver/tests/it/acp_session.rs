@@ -425,6 +425,10 @@ async fn files_and_programs_are_served_if_that_is_wanted() {
             assert_eq!(agent.answered(&json!(2)).await, json!({"content": "y\n"}));
             agent.ask(&json!(3), "fs/read_text_file", json!({"path": "/etc/passwd"})).await;
             assert_eq!(agent.answered(&json!(3)).await["code"], json!(-32602));
+            let none = format!("{cwd}/none");
+            agent.ask(&json!(8), "fs/read_text_file", json!({"path": none})).await;
+            let missing = agent.answered(&json!(8)).await;
+            assert_eq!((&missing["code"], &missing["data"]["uri"]), (&json!(-32002), &json!(none)));
             agent.ask(&json!(4), "terminal/create", json!({"command": "make", "args": ["all"]})).await;
             let terminal = agent.answered(&json!(4)).await;
             agent.ask(&json!(5), "terminal/wait_for_exit", terminal.clone()).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentos_acp::connection::Responder;
-use agentos_acp::envelope::code;
+use agentos_acp::envelope::{RpcError, code};
 use serde_json::{Value, json};
 
 use super::files::Roots;
@@ -163,7 +163,12 @@ pub(super) fn serve(
         };
         match answer {
             Ok(result) => responder.ok(&result).await,
-            Err(Refusal { code, message }) => responder.error(code, &message).await,
+            Err(Refusal { code, message }) => {
+                // Agents tell a file that is not there by its address.
+                let uri = member::text(&params, "path").filter(|_| code == code::NOT_FOUND);
+                let data = uri.map(|uri| json!({"uri": uri}));
+                responder.refuse(&RpcError { code, message, data }).await;
+            }
         }
     });
 }
