@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use agentos_driver::boot::McpServer;
 use agentos_driver::event::{Body, ContentBlock, TurnStatus};
-use agentos_driver::ports::{HostIntegration, HostSnapshot, MaterializedSkill, Pending, Skills};
+use agentos_driver::ports::{
+    HostIntegration, HostSnapshot, Materialized, MaterializedSkill, Pending, Skills,
+};
 use agentos_driver::process::Exit;
 use agentos_driver::testing::ScriptedLauncher;
 use agentos_driver::{Command, Fate, Input, Order, Ports, ResumeRef, Runtime, StartInput, State};
@@ -248,10 +250,7 @@ async fn mcp_servers_and_directories_are_given_if_the_agent_takes_them() {
 struct Guide;
 
 impl Skills for Guide {
-    fn materialize<'a>(
-        &'a self,
-        _: &'a agentos_driver::boot::Execution,
-    ) -> Pending<'a, Vec<MaterializedSkill>> {
+    fn materialize<'a>(&'a self, _: &'a agentos_driver::boot::Execution) -> Pending<'a, Materialized> {
         let skill = MaterializedSkill {
             skill_id: "1".to_owned(),
             skill_name: "pdf".to_owned(),
@@ -259,7 +258,7 @@ impl Skills for Guide {
             skill_markdown_path: "/skills/pdf/SKILL.md".to_owned(),
             snapshot_id: "2".to_owned(),
         };
-        Box::pin(async { Ok(vec![skill]) })
+        Box::pin(async { Ok(Materialized { skills: vec![skill], ..Materialized::default() }) })
     }
 }
 

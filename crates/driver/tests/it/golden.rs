@@ -90,7 +90,7 @@ fn comparable(events: &[Event]) -> Vec<Value> {
     lines
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_event_logs_of_recordings_are_those_that_are_kept() {
     // To keep what comes out now: AGENTOS_KEEP_GOLDEN=1 cargo test -p agentos-driver golden
     let keep = std::env::var_os("AGENTOS_KEEP_GOLDEN").is_some();
@@ -111,7 +111,7 @@ async fn the_event_logs_of_recordings_are_those_that_are_kept() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn two_runs_give_the_same_log() {
     for name in RECORDINGS {
         let recording = recording(name);
@@ -120,17 +120,15 @@ async fn two_runs_give_the_same_log() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_recording_that_is_cut_anywhere_gives_a_log_that_holds() {
     for name in RECORDINGS {
         let whole = recording(name);
         for cut in 1..whole.entries.len() {
             let mut cut_off = whole.clone();
             cut_off.entries.truncate(cut);
-            // What is left of the turn has no end in the recording: the time for it is not that of a clock.
-            let replayed = tokio::task::unconstrained(played(&cut_off));
-            let replayed = tokio::time::timeout(std::time::Duration::from_secs(120), replayed).await.unwrap();
-            holds(&replayed.events);
+            // A turn that has no end in what is left is ended by the player, in time that is not that of a clock.
+            holds(&played(&cut_off).await.events);
         }
     }
 }

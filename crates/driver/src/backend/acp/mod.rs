@@ -148,8 +148,6 @@ impl Acp {
             old.discard().await;
         }
         let guide = prompt::guide(cx);
-        let agent = Arc::new(Agent::launch(cx, &self.options).await?);
-        let guide = prompt::guide(cx).await?;
         let agent = Arc::new(Agent::launch(cx, &self.options, Arc::clone(&self.guide_due)).await?);
         // From now on it can be killed.
         *self.agent.lock() = Some(Arc::clone(&agent));

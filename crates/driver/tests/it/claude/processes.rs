@@ -362,18 +362,19 @@ async fn skills_are_named_to_the_vendor_and_their_lack_is_told() {
         fn materialize<'a>(
             &'a self,
             _: &'a agentos_driver::boot::Execution,
-        ) -> agentos_driver::ports::Pending<'a, Vec<agentos_driver::ports::MaterializedSkill>> {
+        ) -> agentos_driver::ports::Pending<'a, agentos_driver::ports::Materialized> {
             Box::pin(async {
                 if !self.0 {
                     return Err(agentos_driver::ErrorInfo::new("x", "no room"));
                 }
-                Ok(vec![agentos_driver::ports::MaterializedSkill {
+                let skill = agentos_driver::ports::MaterializedSkill {
                     skill_id: "s".to_owned(),
                     skill_name: "Maps".to_owned(),
                     mount_path: "/m".to_owned(),
                     skill_markdown_path: "/m/SKILL.md".to_owned(),
                     snapshot_id: "1".to_owned(),
-                }])
+                };
+                Ok(agentos_driver::ports::Materialized { skills: vec![skill], ..Default::default() })
             })
         }
     }
@@ -386,7 +387,7 @@ async fn skills_are_named_to_the_vendor_and_their_lack_is_told() {
         let args = session.launcher.launched()[0].args.clone();
         assert_eq!(args.iter().any(|arg| arg.contains("/m/SKILL.md")), there, "{args:?}");
         let log = session.stop().await;
-        let skipped = super::play::diagnostics(&log).iter().any(|line| line.starts_with("skill.skipped"));
+        let skipped = super::play::diagnostics(&log).iter().any(|line| line.starts_with("skill.failed"));
         assert_eq!(skipped, !there);
     }
 }
