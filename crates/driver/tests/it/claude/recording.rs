@@ -108,26 +108,42 @@ async fn whole(lines: Vec<Recorded>) -> Log {
     session.stop().await
 }
 
-/// The log without what depends on how much was read at once.
+/// The log without what depends on how much was read at once: deltas are joined, and the ids of events, of which there are
+/// fewer then, are not counted.
 fn told(log: &Log) -> Vec<Value> {
-    let mut texts: Vec<Value> = Vec::new();
+    let mut lines: Vec<Value> = Vec::new();
     for mut line in log.normalised() {
         if let Some(members) = line.as_object_mut() {
             members.remove("seq");
             members.remove("id");
         }
         if line["kind"] == "item.delta"
-            && let Some(last) = texts.last_mut()
+            && let Some(last) = lines.last_mut()
             && last["kind"] == "item.delta"
             && last["payload"]["itemId"] == line["payload"]["itemId"]
         {
-            let more = line["payload"]["delta"].as_str().unwrap().to_owned();
-            last["payload"]["delta"] = (last["payload"]["delta"].as_str().unwrap().to_owned() + &more).into();
+            let more = line["payload"]["delta"].as_str().unwrap();
+            last["payload"]["delta"] = (last["payload"]["delta"].as_str().unwrap().to_owned() + more).into();
             continue;
         }
-        texts.push(line);
+        lines.push(line);
     }
-    texts
+    let mut numbers = HashMap::new();
+    lines.iter_mut().for_each(|line| renumber(line, &mut numbers));
+    lines
+}
+
+/// Numbers ids in the order in which they come.
+fn renumber(value: &mut Value, numbers: &mut HashMap<String, usize>) {
+    match value {
+        Value::String(id) if id.starts_with("<id") => {
+            let next = numbers.len();
+            *id = format!("<{}>", numbers.entry(id.clone()).or_insert(next));
+        }
+        Value::Object(members) => members.values_mut().for_each(|value| renumber(value, numbers)),
+        Value::Array(all) => all.iter_mut().for_each(|value| renumber(value, numbers)),
+        _ => {}
+    }
 }
 
 #[tokio::test(start_paused = true)]
