@@ -78,14 +78,15 @@ async fn drive(session: &mut Session) -> Vec<(TurnStatus, Option<String>)> {
     let mut ends = Vec::new();
     for prompt in PROMPTS {
         let (_, done) = session.begin(prompt);
+        // An answer comes after what the vendor says by itself, so that logs can be compared.
+        let mut asked = None;
         loop {
-            let event = session
-                .log
-                .until(|body| matches!(body, Body::PermissionRequested(_) | Body::TurnCompleted(_)))
-                .await;
-            match event.body {
-                Body::PermissionRequested(of) => {
-                    session.decide(&of.request_id, Decision::AllowOnce, None).await;
+            match session.log.until(|_| true).await.body {
+                Body::PermissionRequested(of) => asked = Some(of.request_id),
+                Body::ModelRequestCompleted(_) => {
+                    if let Some(id) = asked.take() {
+                        session.decide(&id, Decision::AllowOnce, None).await;
+                    }
                 }
                 Body::TurnCompleted(of) => {
                     ends.push((of.status, of.error.map(|error| error.code)));
