@@ -272,7 +272,7 @@ async fn a_line_without_an_end_is_skipped() {
 async fn what_comes_before_and_after_a_turn_belongs_to_none() {
     let mut session = start(|mut side| async move {
         ready(&mut side).await;
-        say(&mut side, &[whole("early", text("early")), message_start("early"), block_start(0, text("e"))])
+        say(&mut side, &[message_start("early"), block_start(0, text("e")), whole("early", text("early"))])
             .await;
         prompt(&mut side).await;
         say(&mut side, &[init(), whole("m", text("Hello")), result(0.5)]).await;
@@ -282,8 +282,11 @@ async fn what_comes_before_and_after_a_turn_belongs_to_none() {
         rest(&mut side).await
     })
     .await;
+    // The early messages are read before the turn begins.
+    let early = |body: &Body| matches!(body, Body::DiagnosticReported(of) if of.message.contains("outside of a turn"));
+    session.log.until(early).await;
     session.turn("one").await;
-    // The late messages are read before the next turn begins.
+    // And the late ones before the next one does.
     let late = |body: &Body| matches!(body, Body::SessionResumeUpdated(of) if of.cost_total == Some(0.75));
     if !session.log.events.iter().any(|event| late(&event.body)) {
         session.log.until(late).await;
