@@ -31,6 +31,8 @@ pub(in crate::backend::claude) struct Settings {
     pub(in crate::backend::claude) mode: String,
     models: Vec<ConfigChoice>,
     info: SessionInfo,
+    /// MCP servers and how they are.
+    servers: Vec<(String, String)>,
     /// As it was last emitted.
     told: Option<Body>,
 }
@@ -187,9 +189,29 @@ impl Translator {
             vendor_version: owned("claude_code_version").or(known.vendor_version),
         };
         effects.extend(self.info(info).map(session));
+        self.servers(message, effects);
         if let Some(mode) = word(message, "permissionMode") {
             effects.extend(self.set(None, Some(mode)).into_iter().map(session));
         }
+    }
+
+    /// Servers that the vendor cannot use, each once as long as it is so.
+    fn servers(&mut self, message: &Value, effects: &mut Vec<Effect>) {
+        let servers = list(message, "mcp_servers").take(MANY).filter_map(|server| {
+            Some((shortened(word(server, "name")?, 256), shortened(word(server, "status")?, 64)))
+        });
+        let servers: Vec<(String, String)> = servers.collect();
+        let fine = |status: &str| matches!(status, "connected" | "pending");
+        for server in servers.iter().filter(|server| !fine(&server.1)) {
+            if !self.settings.servers.contains(server) {
+                let text = "the agent cannot use an MCP server";
+                let mut of = diagnostic("mcp.server_unavailable", Severity::Warn, text);
+                of.reason = Some(server.1.clone());
+                of.details.insert("name".to_owned(), server.0.clone().into());
+                effects.push(session(Body::DiagnosticReported(of)));
+            }
+        }
+        self.settings.servers = servers;
     }
 
     fn compacted(&mut self, message: &Value, effects: &mut Vec<Effect>) {

@@ -344,6 +344,20 @@ fn a_process_has_one_session() {
 }
 
 #[test]
+fn a_server_that_cannot_be_used_is_told_once() {
+    let (mut translator, _) = running();
+    let mut told = |status: &str| {
+        let servers =
+            json!([{ "name": "maps", "status": status }, { "name": "fine", "status": "connected" }, 7]);
+        said(&translator.message(&json!({ "type": "system", "subtype": "init", "mcp_servers": servers })))
+    };
+    assert_eq!(told("failed"), ["diagnostic mcp.server_unavailable"]);
+    assert!(told("failed").is_empty());
+    assert!(told("connected").is_empty());
+    assert_eq!(told("needs-auth"), ["diagnostic mcp.server_unavailable"]);
+}
+
+#[test]
 fn a_call_of_the_hosts_server_is_that_of_the_model() {
     let (mut translator, turn) = running();
     translator.message(&whole("m", tool("t1", "mcp__host__look", json!({ "a": 1 }))));
