@@ -58,6 +58,9 @@ async fn a_turn_that_ended_before_it_was_interrupted_is_completed() {
         let interrupt = side.recv().await.unwrap();
         assert_eq!(interrupt["request"]["subtype"], "interrupt");
         say(&mut side, &[result(0.5)]).await;
+        // Until it has answered, it is given nothing that it could interrupt by mistake.
+        let early = tokio::time::timeout(std::time::Duration::from_secs(1), side.recv_line()).await;
+        assert!(early.is_err(), "{early:?}");
         super::play::accept(&mut side, &interrupt, json!({ "still_queued": [] })).await;
         prompt(&mut side).await;
         say(&mut side, &[init(), whole("n", text("Hello")), result(1.0)]).await;

@@ -391,3 +391,25 @@ async fn skills_are_named_to_the_vendor_and_their_lack_is_told() {
         assert_eq!(skipped, !there);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_ended_is_gone_also_if_another_holds_its_output() {
+    let mut session = start(|mut side| async move {
+        if side.start > 0 {
+            return simple(side).await;
+        }
+        ready(&mut side).await;
+        prompt(&mut side).await;
+        say(&mut side, &[init()]).await;
+        tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(side);
+        });
+        FELL
+    })
+    .await;
+    assert_eq!(session.turn("one").await.error.unwrap().code, BACKEND_EXITED);
+    session.kernel.until(|state| state == State::Ready).await;
+    assert_eq!(session.turn("two").await.status, TurnStatus::Completed);
+    session.stop().await;
+}

@@ -419,3 +419,36 @@ async fn a_request_that_the_vendor_tries_again_leaves_nothing_open() {
         .collect();
     assert_eq!(requests, [Some(true), Some(false)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_file_is_told_to_the_host_which_may_keep_it_to_itself() {
+    struct Heard(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+    impl agentos_driver::ports::Files for Heard {
+        fn report_changed<'a>(
+            &'a self,
+            change: &'a agentos_driver::event::ChangedFile,
+        ) -> agentos_driver::ports::Pending<'a, bool> {
+            assert_eq!((change.path.as_str(), change.item_id.as_deref()), ("/work/a.txt", Some("t")));
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Box::pin(async { Ok(false) })
+        }
+    }
+    let heard = std::sync::Arc::default();
+    let with = |mut ports: agentos_driver::Ports| {
+        ports.files = std::sync::Arc::new(Heard(std::sync::Arc::clone(&heard)));
+        ports
+    };
+    let mut session =
+        super::play::start_on(StartInput::new(execution(json!({}))), with, |mut side| async move {
+            ready(&mut side).await;
+            prompt(&mut side).await;
+            let write = tool("t", "Write", json!({ "file_path": "/work/a.txt", "content": "hi" }));
+            say(&mut side, &[init(), whole("m", write), tool_result("t", "ok", false), result(0.5)]).await;
+            rest(&mut side).await
+        })
+        .await;
+    session.turn("go").await;
+    let log = session.stop().await;
+    assert_eq!(heard.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(!log.kinds().iter().any(|kind| kind == "file.changed"));
+}
