@@ -160,8 +160,9 @@ impl Shared {
                     () = shared.over.cancelled() => return,
                 }
                 let idle = shared.link.locked().session.phase == Phase::Ready;
-                // A turn that runs hears of it by itself.
-                if let Some(error) = shared.link.take_loss().filter(|_| idle) {
+                // A turn that runs hears of it by itself. One whose end is known already does not: it asks again here
+                // once it has ended.
+                if idle && let Some(error) = shared.link.take_loss() {
                     shared.restart(&error).await;
                 }
             }
@@ -194,6 +195,8 @@ impl Shared {
                     locked.session.restarts = 0;
                     locked.session.go(Phase::Ready);
                 }
+                drop(locked);
+                self.link.lost.notify_one();
             }
         }
         result

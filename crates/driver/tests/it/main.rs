@@ -22,3 +22,4 @@ mod skill_archives;
 mod skill_events;
 mod skill_store;
 mod zips;
+mod loss;
