@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use agentos_driver::Order;
+use agentos_driver::command::Decision;
+use agentos_driver::event::Body;
 use agentos_driver::testing::VendorSide;
 use proptest::prelude::*;
 use proptest::sample::select;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::codex_recording::messages;
 use super::codex_vendor::{Server, Session, THREAD, all, check, input};
@@ -122,35 +125,45 @@ fn any_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A message with the form of one.
-fn any_message() -> impl Strategy<Value = Value> {
-    let item = (select(WORDS), select(WORDS), any_value()).prop_map(|(kind, id, more)| {
+/// An item with the members that most have.
+fn any_item() -> impl Strategy<Value = Value> {
+    (select(WORDS), select(WORDS), any_value()).prop_map(|(kind, id, more)| {
         let mut item = more.as_object().cloned().unwrap_or_default();
         item.insert("type".to_owned(), json!(kind));
         item.insert("id".to_owned(), json!(id));
-        item.entry("text").or_insert(json!("t"));
-        item.entry("command").or_insert(json!("ls"));
-        item.entry("tool").or_insert(json!("x"));
-        Value::Object(item)
-    });
-    let params = (any_value(), item, select(WORDS), select(WORDS)).prop_map(|(more, item, name, turn)| {
-        let mut params = Map::from_iter([
-            ("turnId".to_owned(), json!(turn)),
-            ("item".to_owned(), item),
-            ("itemId".to_owned(), json!(name)),
-            ("callId".to_owned(), json!(name)),
-            ("delta".to_owned(), json!("text")),
-        ]);
-        // Mostly of the turn that runs.
-        if turn.len() > 2 {
-            params.insert("turnId".to_owned(), json!("U1"));
+        for (name, value) in [("text", "t"), ("command", "ls"), ("tool", "x")] {
+            item.entry(name).or_insert(json!(value));
         }
-        params.extend(more.as_object().cloned().unwrap_or_default());
+        Value::Object(item)
+    })
+}
+
+/// A message with the form of one, mostly of the turn that runs. One member in eight is anything.
+fn any_message() -> impl Strategy<Value = Value> {
+    let kept = prop::collection::vec(prop::bool::weighted(0.875), 6);
+    let params = (any_value(), any_item(), select(WORDS), select(WORDS), kept);
+    let params = params.prop_map(|(more, item, name, turn, kept)| {
+        let mut params = more.as_object().cloned().unwrap_or_default();
+        let usual = [
+            ("turnId", json!(if turn.len() > 2 { "U1" } else { turn })),
+            ("threadId", json!(THREAD)),
+            ("item", item),
+            ("itemId", json!(name)),
+            ("callId", json!(name)),
+            ("delta", json!("text")),
+        ];
+        for ((member, value), is_kept) in usual.into_iter().zip(kept) {
+            if is_kept {
+                params.insert(member.to_owned(), value);
+            }
+        }
         Value::Object(params)
     });
-    (select(METHODS), params, prop::option::of(any_value())).prop_map(|(method, params, id)| {
+    let id = prop_oneof![8 => (0u64..12).prop_map(Value::from), 1 => any_value()];
+    (select(METHODS), params, id, prop::bool::weighted(0.05)).prop_map(|(method, params, id, odd)| {
         let mut message = json!({ "method": method, "params": params });
-        if let Some(id) = id {
+        let asks = ["request", "Approval", "tool/call"].iter().any(|part| method.contains(part));
+        if asks != odd {
             message["id"] = id;
         }
         message
@@ -198,33 +211,52 @@ fn any_line() -> impl Strategy<Value = String> {
 
 /// Says all of it within a turn, and ends the turn, if none of it did.
 async fn say(side: VendorSide, lines: Arc<Vec<String>>, early: usize) {
+    let start = side.start;
     let mut server = Server::ready(side).await;
+    if start > 0 {
+        server.rest().await;
+        return;
+    }
     let asked = server.asked("turn/start").await;
     for (n, line) in lines.iter().enumerate() {
         if n == early {
             server.side.send(json!({ "id": asked["id"], "result": { "turn": { "id": "U1" } } })).await;
         }
         server.side.send_line(line).await;
+        // Passes when nobody has anything to do: what was asked is asked.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     if early >= lines.len() {
         server.side.send(json!({ "id": asked["id"], "result": { "turn": { "id": "U1" } } })).await;
     }
     server.completes("U1").await;
-    while let Some(said) = server.side.recv().await {
-        if said["method"] == "turn/start" {
-            server.side.send(json!({ "id": said["id"], "result": { "turn": { "id": "U9" } } })).await;
-            server.completes("U9").await;
-        }
-    }
+    server.rest().await;
 }
 
 async fn session(lines: Vec<String>, early: usize) {
     let lines = Arc::new(lines);
     let mut session = Session::with(input(), move |side| say(side, Arc::clone(&lines), early)).await;
-    let (_, turn) = session.begin("run");
-    // A turn whose id was never told the right way ends by a cancel.
-    if tokio::time::timeout(Duration::from_secs(20), turn).await.is_err() {
-        session.kernel.cancel("too long").await.unwrap();
+    let (_, mut turn) = session.begin("run");
+    let late = tokio::time::sleep(Duration::from_secs(20));
+    tokio::pin!(late);
+    let mut answers = [Decision::AllowOnce, Decision::RejectOnce, Decision::AllowAlways].into_iter().cycle();
+    loop {
+        let asked = session.log.until(|body| matches!(body, Body::PermissionRequested(_)));
+        let event = tokio::select! {
+            _ = &mut turn => break,
+            // A turn whose id was never told the right way ends by a cancel.
+            () = &mut late => {
+                session.kernel.cancel("too long").await.unwrap();
+                break;
+            }
+            event = asked => event,
+        };
+        let Body::PermissionRequested(request) = event.body else { continue };
+        // Every third one is left open.
+        if let Some(decision) = answers.next().filter(|decision| *decision != Decision::AllowAlways) {
+            let (request_id, option_id, message) = (request.request_id, None, None);
+            session.order(Order::PermissionResolve { request_id, decision, option_id, message }).await;
+        }
     }
     session.kernel.stop("test").await.unwrap();
     session.log.to_end().await;

@@ -339,8 +339,10 @@ impl Connection {
             }
             state.gone = Some(error.clone());
             state.requests.clear();
-            let is_lost = state.ready && !state.stopping && state.waiting.is_none();
-            (state.translator.lost(error.clone()), is_lost)
+            let steps = state.translator.lost(error.clone());
+            // A turn that ran hears of it by its own end.
+            let is_lost = state.ready && !state.stopping && steps.is_empty();
+            (steps, is_lost)
         };
         self.perform(cx, steps).await;
         if is_lost {
