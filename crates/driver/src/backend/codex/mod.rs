@@ -23,7 +23,6 @@ use ulid::Ulid;
 use crate::command::Input;
 use crate::error::{NOT_READY, RESUME_LOST, UNSUPPORTED};
 use crate::event::{Body, ConfigOption, DiagnosticSource, SessionInfo, Severity};
-use crate::ports::MaterializedSkill;
 use crate::registry::{Capability, Descriptor, Port};
 use crate::{ErrorInfo, ResumeRef, Runtime};
 
@@ -125,27 +124,23 @@ impl Codex {
         let initialize = options::initialize(&cx.execution);
         connection.call("initialize", &initialize).await.map_err(|error| refused("initialize", error))?;
         connection.tell("initialized").await;
-        self.thread(cx, &connection, cx.skills()).await
+        self.thread(cx, &connection).await
     }
 
     /// Begins a thread, or resumes the one of the session.
-    async fn thread(
-        &self,
-        cx: &Context,
-        connection: &Connection,
-        skills: &[MaterializedSkill],
-    ) -> Result<(), ErrorInfo> {
+    async fn thread(&self, cx: &Context, connection: &Connection) -> Result<(), ErrorInfo> {
+        let told = (cx.skills(), cx.skill_catalog());
         let resume = cx.resume_ref().0.map(|reference| reference.value);
         let mut is_new = resume.is_none();
         let mut begun = Err(CallError::Gone(ErrorInfo::new(START_FAILED, "no thread")));
         if let Some(thread) = &resume {
             begun =
-                connection.call("thread/resume", &options::thread(&cx.execution, skills, Some(thread))).await;
+                connection.call("thread/resume", &options::thread(&cx.execution, told, Some(thread))).await;
             // What nothing was ever said in, nothing is lost with.
             is_new = matches!(begun, Err(CallError::Refused(_))) && *self.unused.lock() == resume;
         }
         if is_new {
-            begun = connection.call("thread/start", &options::thread(&cx.execution, skills, None)).await;
+            begun = connection.call("thread/start", &options::thread(&cx.execution, told, None)).await;
         }
         let answer = begun.map_err(|error| match (error, is_new) {
             (CallError::Refused(error), false) => {

@@ -104,8 +104,11 @@ pub(super) fn initialize(execution: &Execution) -> Value {
     overridden(execution, "initialize", ours)
 }
 
+/// Skills that are there, and where they are listed.
+type Skills<'a> = (&'a [MaterializedSkill], Option<&'a str>);
+
 /// What the agent is told besides its own instructions.
-fn instructions(execution: &Execution, skills: &[MaterializedSkill]) -> String {
+fn instructions(execution: &Execution, (skills, catalog): Skills<'_>) -> String {
     let mut text = execution.profile_prompt.clone();
     if skills.is_empty() {
         return text;
@@ -117,12 +120,15 @@ fn instructions(execution: &Execution, skills: &[MaterializedSkill]) -> String {
     for skill in skills {
         text.push_str(&format!("- {}: {}\n", skill.skill_name, skill.skill_markdown_path));
     }
+    if let Some(catalog) = catalog {
+        text.push_str(&format!("All of them are listed in {catalog}\n"));
+    }
     text
 }
 
 /// Parameters of `thread/start`, or with the id of a thread those of `thread/resume`. The sandbox is that of the machine
 /// around the vendor, so it is given none of its own.
-pub(super) fn thread(execution: &Execution, skills: &[MaterializedSkill], resume: Option<&str>) -> Value {
+pub(super) fn thread(execution: &Execution, skills: Skills<'_>, resume: Option<&str>) -> Value {
     let mut ours = json!({
         "cwd": if execution.session.cwd.is_empty() { "/" } else { &execution.session.cwd },
         "approvalPolicy": "on-request",
@@ -239,7 +245,7 @@ mod tests {
         ];
         assert_eq!(env, expected);
         assert_eq!(skipped(&execution).collect::<Vec<_>>(), [("off", "expired")]);
-        let thread = thread(&execution, &[], None);
+        let thread = thread(&execution, (&[], None), None);
         let server = json!({"on": {"url": "http://p/1", "bearer_token_env_var": "AGENT_DRIVER_MCP_TOKEN_0"}});
         assert_eq!(thread["config"]["mcp_servers"], server);
     }
@@ -267,17 +273,22 @@ mod tests {
             skill_markdown_path: "/s/SKILL.md".into(),
             snapshot_id: "1".into(),
         };
-        let mut started = thread(&execution, &[skill], None);
+        let mut started = thread(&execution, (&[skill], Some("/s/README.md")), None);
         let told = started.as_object_mut().unwrap().remove("developerInstructions").unwrap();
         let told = told.as_str().unwrap();
-        assert!(told.starts_with("Be kind.") && told.contains("- maps: /s/SKILL.md"), "{told}");
+        assert!(
+            told.starts_with("Be kind.")
+                && told.contains("- maps: /s/SKILL.md")
+                && told.contains("/s/README.md"),
+            "{told}"
+        );
         let expected = json!({
             "cwd": "/w", "approvalPolicy": "on-request", "sandbox": "read-only", "model": "m", "modelProvider": "proxy",
             "config": {"sandbox_workspace_write": {"writable_roots": ["/more"], "network_access": true}},
             "dynamicTools": [{"type": "function", "name": "t", "description": "d", "inputSchema": {"type": "object"}}],
         });
         assert_eq!(started, expected);
-        let resumed = thread(&execution, &[], Some("T"));
+        let resumed = thread(&execution, (&[], None), Some("T"));
         assert_eq!((&resumed["threadId"], &resumed["excludeTurns"]), (&json!("T"), &json!(true)));
         assert_eq!(resumed.get("dynamicTools"), None);
         let settings = Map::from_iter([("effort".to_owned(), json!("high"))]);
