@@ -19,7 +19,7 @@ impl Translator {
             (Some((open, _)), Verdict::Refused) => open.refused = true,
             (Some((open, _)), Verdict::Told) => open.told = true,
             (Some((_, item)), Verdict::Allowed) if !self.waiting => {
-                return Some(self.runs(&item).into_iter().collect());
+                return Some(self.runs_unless_asked(&item).into_iter().collect());
             }
             _ => {}
         }

@@ -73,6 +73,34 @@ fn a_request_before_its_item_begins_it_and_the_item_completes_what_was_guessed()
 }
 
 #[test]
+fn an_item_runs_once_the_last_request_for_it_is_allowed_and_no_flag_is_up() {
+    let (mut translator, _) = running();
+    let ask = |translator: &mut Translator, id: u64| {
+        let params = json!({ "turnId": "U1", "itemId": "c", "command": "ls" });
+        let method = "item/commandExecution/requestApproval".to_owned();
+        translator.on(Incoming::Request { id: json!(id), method, params }, 10)
+    };
+    let flags = |translator: &mut Translator, flags: Value| {
+        let status = json!({ "type": "active", "activeFlags": flags });
+        notify(translator, "thread/status/changed", json!({ "status": status }))
+    };
+    let runs = |steps: &[Step]| matches!(steps, [Step::Emit(Draft { body: Body::ItemUpdated(_), .. })]);
+    ask(&mut translator, 0);
+    ask(&mut translator, 1);
+    assert_eq!(translator.answered("0", Verdict::Allowed), Some(Vec::new()));
+    assert!(translator.answered("1", Verdict::Allowed).is_some_and(|steps| runs(&steps)));
+    assert_eq!(translator.answered("1", Verdict::Allowed), None, "it was answered");
+
+    let (mut translator, _) = running();
+    flags(&mut translator, json!(["waitingOnApproval"]));
+    ask(&mut translator, 0);
+    assert_eq!(flags(&mut translator, json!([])), [], "somebody is still asked");
+    flags(&mut translator, json!(["waitingOnApproval"]));
+    assert_eq!(translator.answered("0", Verdict::Allowed), Some(Vec::new()));
+    assert!(runs(&flags(&mut translator, json!([]))));
+}
+
+#[test]
 fn nothing_grows_without_a_limit() {
     let (mut translator, _) = running();
     for n in 0..2 * MAX_ITEMS {
