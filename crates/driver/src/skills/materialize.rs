@@ -63,7 +63,10 @@ struct Rooms {
 impl Rooms {
     /// Opens them, and makes them if there is a use for them.
     fn open(shared_root: &str, make: bool) -> io::Result<Option<Rooms>> {
-        let root = Dir::open(Path::new(shared_root))?;
+        let root = match Dir::open(Path::new(shared_root)) {
+            Err(error) if !make && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
         if !make && root.kind(DIRECTORY)?.is_none() {
             return Ok(None);
         }

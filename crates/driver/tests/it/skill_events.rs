@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use agentos_driver::boot::{Execution, SkillSource};
-use agentos_driver::event::{Body, Diagnostic, Severity};
-use agentos_driver::ports::{CommandSource, Materialized, MaterializedSkill, Pending, Skills, SkippedSkill};
-use agentos_driver::{Command, ErrorInfo, Malformed, Order, Ports, StartInput, State};
+use agentos_driver::event::{Body, Diagnostic, Event, Severity};
+use agentos_driver::ports::{
+    CommandSource, EventSink, Materialized, MaterializedSkill, Pending, Skills, SkippedSkill,
+};
+use agentos_driver::{Command, CommandUpdate, ErrorInfo, Malformed, Order, Ports, StartInput, State};
 use parking_lot::Mutex;
 
 use crate::fake::{Called, Session, Setup, exited, no_process};
@@ -132,6 +135,45 @@ async fn a_session_that_is_stopped_while_skills_come_starts_no_backend() {
     assert_eq!(session.kernel.until(|_| false).await, State::Stopped);
     session.log().to_end().await;
     assert_eq!(session.log().kinds(), ["session.ended"]);
+    assert_eq!(session.called(), [Called::Stop("enough".into())]);
+}
+
+/// Takes its time for skills, and more of it for events.
+struct Late;
+
+impl Skills for Late {
+    fn materialize<'a>(&'a self, _: &'a Execution) -> Pending<'a, Materialized> {
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(Materialized::default())
+        })
+    }
+}
+
+impl EventSink for Late {
+    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(events.last().unwrap().seq)
+        })
+    }
+
+    fn command_update(&self, _: CommandUpdate) -> Pending<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn skills_that_come_after_the_end_start_no_backend() {
+    let (late, source) = (Arc::new(Late), Arc::new(Stops::default()));
+    let ports = Ports {
+        skills: late.clone(),
+        event_sink: Some(late),
+        command_source: Some(source),
+        ..Ports::new(no_process())
+    };
+    let mut session = Setup { ports: Some(ports), ..Setup::default() }.start().await;
+    assert_eq!(session.kernel.until(|_| false).await, State::Stopped);
     assert_eq!(session.called(), [Called::Stop("enough".into())]);
 }
 
