@@ -13,9 +13,16 @@ use crate::{
     rpc::{
         self, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NOT_FOUND, PARSE_ERROR,
     },
+    server::{self, Server},
     session::{PERMISSION, Session},
     turn::{Cancel, Turn},
 };
+
+/// Longest line of the client, in bytes.
+const MAX_LINE: usize = 8 << 20;
+
+/// How long an MCP server may take to start and list its tools, and how long to run one.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sessions at once.
 const MAX_SESSIONS: usize = 16;
@@ -47,6 +54,7 @@ pub struct Agent {
     next_request: u64,
     /// The prompt that is running.
     pub(crate) turn: Option<Turn>,
+    pub(crate) patience: Duration,
 }
 
 impl Agent {
@@ -54,17 +62,24 @@ impl Agent {
     #[must_use]
     pub fn new(input: u32, output: u32) -> Self {
         Self {
-            input: Input::new(input),
+            input: Input::new(input, MAX_LINE),
             output,
             unsent: Vec::new(),
             sessions: BTreeMap::new(),
             created: 0,
             next_request: 0,
             turn: None,
+            patience: PATIENCE,
         }
     }
 
-    /// Serves the client until its end of file. A command still running then is killed.
+    /// Gives MCP servers this time to start and list their tools, and as much to run one, instead of 30 s.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Serves the client until its end of file. A command still running then is killed; MCP servers are ended.
     ///
     /// # Errors
     /// A descriptor that fails.
@@ -72,6 +87,8 @@ impl Agent {
         loop {
             self.handle_lines()?;
             if self.input.ended {
+                let sessions = std::mem::take(&mut self.sessions);
+                server::end(sessions.into_values().flat_map(|session| session.servers));
                 return self.flush();
             }
             self.wait(None, None)?;
@@ -144,7 +161,7 @@ impl Agent {
                         return Ok(());
                     }
                     _ => {
-                        self.sessions.remove(&session);
+                        self.end_session(&session);
                         Ok(json!({}))
                     }
                 },
@@ -182,24 +199,23 @@ impl Agent {
     fn new_session(&mut self, params: &Value) -> Result<Value, Failure> {
         let cwd = params["cwd"].as_str().filter(|cwd| Path::new(cwd).has_root());
         let cwd = cwd.ok_or(Failure(INVALID_PARAMS, "cwd must be an absolute path"))?;
-        let servers = params["mcpServers"].as_array();
-        if !servers.ok_or(Failure(INVALID_PARAMS, "mcpServers must be a list"))?.is_empty() {
-            // Nobody should believe that they are used.
-            return Err(Failure(
-                INVALID_PARAMS,
-                "this agent has no tools from MCP servers: mcpServers must be empty",
-            ));
-        }
+        let servers = Server::read_all(&params["mcpServers"])?;
         if self.sessions.len() >= MAX_SESSIONS {
             return Err(Failure(INVALID_REQUEST, "too many sessions"));
         }
         // The pid tells agents of one machine apart.
         let id = format!("scripted-{}-{}", agentos_guest::process::id(), self.created);
         self.created += 1;
-        let session = Session::new(id.clone(), cwd.to_owned());
+        let session = Session::new(id.clone(), cwd.to_owned(), servers);
         let result = json!({"sessionId": id, "configOptions": session.config_options()});
         self.sessions.insert(id, session);
         Ok(result)
+    }
+
+    pub(crate) fn end_session(&mut self, id: &str) {
+        if let Some(session) = self.sessions.remove(id) {
+            server::end(session.servers);
+        }
     }
 
     fn list(&self, params: &Value) -> Value {

@@ -1,11 +1,8 @@
-//! Lines of limited length from the client, taken as they come. It parses nothing.
+//! Lines of limited length from the client or a tool server, taken as they come. It parses nothing.
 
 use std::{collections::VecDeque, io};
 
 use agentos_guest::fd;
-
-/// Longest line accepted, in bytes.
-pub(crate) const MAX_LINE: usize = 8 << 20;
 
 /// Complete lines kept before reading stops.
 const MAX_PENDING: usize = 64;
@@ -21,6 +18,8 @@ pub(crate) enum Line {
 #[derive(Debug)]
 pub(crate) struct Input {
     fd: u32,
+    /// Longest line accepted, in bytes.
+    max_line: usize,
     partial: Vec<u8>,
     /// The current line is over the limit; its rest is dropped.
     skipping: bool,
@@ -29,8 +28,8 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    pub(crate) fn new(fd: u32) -> Self {
-        Self { fd, partial: Vec::new(), skipping: false, lines: VecDeque::new(), ended: false }
+    pub(crate) fn new(fd: u32, max_line: usize) -> Self {
+        Self { fd, max_line, partial: Vec::new(), skipping: false, lines: VecDeque::new(), ended: false }
     }
 
     /// The descriptor to wait for; `None` if nothing more is to be read now.
@@ -74,7 +73,7 @@ impl Input {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        if self.skipping || self.partial.len() + bytes.len() > MAX_LINE {
+        if self.skipping || self.partial.len() + bytes.len() > self.max_line {
             self.skipping = true;
             self.partial = Vec::new();
         } else {
@@ -89,7 +88,8 @@ mod tests {
 
     #[test]
     fn lines_come_whole_and_long_ones_are_gaps() {
-        let mut input = Input::new(0);
+        const MAX_LINE: usize = 1 << 20;
+        let mut input = Input::new(0, MAX_LINE);
         input.take(b"one\r\n\n  \ntw");
         input.take(b"o\n");
         for _ in 0..MAX_LINE / 1024 + 2 {

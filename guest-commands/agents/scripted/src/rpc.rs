@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 messages as the agent reads and writes them. It keeps no state.
+//! JSON-RPC 2.0 messages as the agent reads and writes them, with its client and with tool servers. It keeps no state.
 
 use serde_json::{Value, json};
 
@@ -6,6 +6,7 @@ pub(crate) const PARSE_ERROR: i64 = -32700;
 pub(crate) const INVALID_REQUEST: i64 = -32600;
 pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
+pub(crate) const INTERNAL_ERROR: i64 = -32603;
 pub(crate) const NOT_FOUND: i64 = -32002;
 pub(crate) const CANCELLED: i64 = -32800;
 
@@ -13,7 +14,7 @@ pub(crate) const CANCELLED: i64 = -32800;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure(pub(crate) i64, pub(crate) &'static str);
 
-/// One message of the client.
+/// One message of the other side.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message {
     Request {
@@ -25,10 +26,10 @@ pub(crate) enum Message {
         method: String,
         params: Value,
     },
-    /// `None` for an error.
     Response {
         id: Value,
-        result: Option<Value>,
+        /// `Err` with the error object.
+        result: Result<Value, Value>,
     },
     /// No message; answer with this, unless it is to be ignored.
     Malformed(Option<(Value, Failure)>),
@@ -58,10 +59,10 @@ pub(crate) fn parse(line: &[u8]) -> Message {
         (Some(Value::String(method)), Some(id)) if versioned => Message::Request { id, method, params },
         (Some(Value::String(method)), None) if versioned => Message::Notification { method, params },
         (Some(_), Some(id)) => invalid(id, "not a JSON-RPC 2.0 request"),
-        (None, Some(id)) if object.contains_key("error") => Message::Response { id, result: None },
-        (None, Some(id)) => match object.remove("result") {
-            Some(result) => Message::Response { id, result: Some(result) },
-            None => invalid(id, "neither a method nor a result"),
+        (None, Some(id)) => match (object.remove("error"), object.remove("result")) {
+            (None | Some(Value::Null), Some(result)) => Message::Response { id, result: Ok(result) },
+            (Some(error), _) => Message::Response { id, result: Err(error) },
+            (None, None) => invalid(id, "neither a method nor a result"),
         },
         // Never answer what has no id.
         (_, None) => Message::Malformed(None),

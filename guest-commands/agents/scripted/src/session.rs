@@ -1,6 +1,8 @@
-//! One session: where its commands run and whether they need permission. It runs nothing.
+//! One session: where its commands run, whether they need permission, its tool servers. It runs nothing.
 
 use serde_json::{Value, json};
+
+use crate::server::Server;
 
 /// The only config option.
 pub(crate) const PERMISSION: &str = "permission";
@@ -11,25 +13,27 @@ pub(crate) struct Session {
     pub(crate) cwd: String,
     /// `permission` is `ask`.
     pub(crate) asks: bool,
-    /// The user once answered `allow_always`.
-    pub(crate) allowed: bool,
+    /// The user once answered `allow_always` (true) or `reject_always` (false).
+    pub(crate) always: Option<bool>,
     pub(crate) calls: u64,
     pub(crate) messages: u64,
+    pub(crate) servers: Vec<Server>,
 }
 
 impl Session {
-    pub(crate) fn new(id: String, cwd: String) -> Self {
-        Self { id, cwd, asks: true, allowed: false, calls: 0, messages: 0 }
+    pub(crate) fn new(id: String, cwd: String, servers: Vec<Server>) -> Self {
+        Self { id, cwd, asks: true, always: None, calls: 0, messages: 0, servers }
     }
 
-    pub(crate) fn needs_permission(&self) -> bool {
-        self.asks && !self.allowed
+    /// Whether calls may run, where that is decided already; `None`: ask.
+    pub(crate) fn decided(&self) -> Option<bool> {
+        if self.asks { self.always } else { Some(true) }
     }
 
-    /// Sets the permission option; false for a value it does not have. Asking again forgets an `allow_always`.
+    /// Sets the permission option; false for a value it does not have. Asking again forgets an answer for always.
     pub(crate) fn set_permission(&mut self, value: &str) -> bool {
         match value {
-            "ask" => (self.asks, self.allowed) = (true, false),
+            "ask" => (self.asks, self.always) = (true, None),
             "never" => self.asks = false,
             _ => return false,
         }

@@ -1,24 +1,18 @@
-//! One prompt: its steps in order, each command as a tool call with permission, live output and a result. What the
+//! One prompt: its steps in order, or its scenario, and its answer. Tool calls are made in [`tool`](crate::tool); what the
 //! client says meanwhile is handled by the [`agent`](crate::agent).
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
-use agentos_guest::{Signal, process::WaitStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     agent::Agent,
-    command::Running,
     rpc::{self, CANCELLED, Failure, INVALID_PARAMS, INVALID_REQUEST},
+    scenario::Scenario,
     script::{Step, steps},
+    tool::Outcome,
 };
-
-/// Time between two updates with the output of a running command.
-const LIVE: Duration = Duration::from_millis(100);
 
 /// Steps without a command after which the client is heard. Commands hear it while they run.
 const HEAR: usize = 32;
@@ -29,9 +23,6 @@ const MAX_COMMANDS: usize = 1000;
 /// Prose repeated in an answer, in bytes.
 const QUOTED: usize = 1024;
 
-/// Length of a tool call's title, in bytes.
-const TITLE: usize = 80;
-
 /// What cancelled a turn decides how its request is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cancel {
@@ -39,15 +30,6 @@ pub(crate) enum Cancel {
     Session,
     /// `$/cancel_request`: the error −32800.
     Request,
-}
-
-/// What an option of a permission request, or the lack of one, means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Run,
-    Rejected,
-    /// The turn was cancelled.
-    Stop,
 }
 
 /// The running prompt, as far as the client's messages change it.
@@ -66,12 +48,34 @@ pub(crate) struct Turn {
 
 impl Turn {
     /// Takes an answer of the client; an error counts as a refusal.
-    pub(crate) fn answered(&mut self, id: &Value, result: Option<Value>) {
+    pub(crate) fn answered(&mut self, id: &Value, result: Result<Value, Value>) {
         if self.awaiting.is_some_and(|awaiting| *id == awaiting) {
             self.awaiting = None;
             self.answer = Some(result.unwrap_or_default());
         }
     }
+
+    /// A permission request went out under this id.
+    pub(crate) fn asked(&mut self, id: u64) {
+        (self.awaiting, self.answer) = (Some(id), None);
+    }
+
+    /// The answer to it does not matter any more.
+    pub(crate) fn forget(&mut self) {
+        self.awaiting = None;
+    }
+
+    /// The answer to it, once.
+    pub(crate) fn take_answer(&mut self) -> Option<Value> {
+        self.answer.take()
+    }
+}
+
+/// What a prompt asks for.
+enum Work {
+    Steps(Vec<Step>),
+    /// `None`: one that there is not.
+    Scenario(Option<Scenario>),
 }
 
 /// How the commands of a turn went.
@@ -92,14 +96,6 @@ impl Tally {
         }
         text
     }
-}
-
-/// A tool call being made.
-struct Call<'a> {
-    id: String,
-    title: String,
-    command: &'a str,
-    cwd: String,
 }
 
 /// A piece of a message. Written without a tree of values in between: an answer may have thousands.
@@ -135,8 +131,8 @@ struct Text<'a> {
 impl Agent {
     /// Runs a prompt and answers it.
     pub(crate) fn prompt(&mut self, request: Value, params: &Value) -> io::Result<()> {
-        let steps = match self.prepare(params) {
-            Ok(steps) => steps,
+        let work = match self.prepare(params) {
+            Ok(work) => work,
             Err(failure) => return self.send(&rpc::answer(request, Err(failure))),
         };
         let session = params["sessionId"].as_str().unwrap_or_default().to_owned();
@@ -148,6 +144,28 @@ impl Agent {
             awaiting: None,
             answer: None,
         });
+        let failure = match work {
+            Work::Steps(steps) => self.run_steps(&steps).map(|()| None)?,
+            Work::Scenario(scenario) => self.play(scenario)?,
+        };
+        let Some(turn) = self.turn.take() else { return Ok(()) };
+        let outcome = match (turn.cancelled, failure) {
+            (None, None) => Ok(json!({"stopReason": "end_turn"})),
+            (None, Some(failure)) => Err(failure),
+            (Some(Cancel::Session), _) => Ok(json!({"stopReason": "cancelled"})),
+            (Some(Cancel::Request), _) => Err(Failure(CANCELLED, "request cancelled")),
+        };
+        self.send(&rpc::answer(turn.request, outcome))?;
+        if !turn.closing.is_empty() {
+            self.end_session(&turn.session);
+        }
+        for id in turn.closing {
+            self.send(&rpc::answer(id, Ok(json!({}))))?;
+        }
+        Ok(())
+    }
+
+    fn run_steps(&mut self, steps: &[Step]) -> io::Result<()> {
         let mut tally = Tally::default();
         for (number, step) in steps.iter().enumerate() {
             if self.is_cancelled() {
@@ -158,7 +176,12 @@ impl Agent {
                     let quoted = &text[..text.floor_char_boundary(QUOTED)];
                     self.say(&format!("You said: {quoted}"))?;
                 }
-                Step::Command(command) => self.call(command, &mut tally)?,
+                Step::Command(command) => match self.run_command(command)? {
+                    Outcome::Ok => tally.ok += 1,
+                    Outcome::Failed => tally.failed += 1,
+                    Outcome::Rejected => tally.rejected += 1,
+                    Outcome::Stopped => {}
+                },
             }
             if number % HEAR == HEAR - 1 {
                 self.wait(None, Some(Duration::ZERO))?;
@@ -167,32 +190,24 @@ impl Agent {
         if !self.is_cancelled() {
             self.say(&tally.summary())?;
         }
-        let Some(turn) = self.turn.take() else { return Ok(()) };
-        let outcome = match turn.cancelled {
-            None => Ok(json!({"stopReason": "end_turn"})),
-            Some(Cancel::Session) => Ok(json!({"stopReason": "cancelled"})),
-            Some(Cancel::Request) => Err(Failure(CANCELLED, "request cancelled")),
-        };
-        self.send(&rpc::answer(turn.request, outcome))?;
-        if !turn.closing.is_empty() {
-            self.sessions.remove(&turn.session);
-        }
-        for id in turn.closing {
-            self.send(&rpc::answer(id, Ok(json!({}))))?;
-        }
         Ok(())
     }
 
-    fn prepare(&mut self, params: &Value) -> Result<Vec<Step>, Failure> {
+    fn prepare(&mut self, params: &Value) -> Result<Work, Failure> {
         self.session(params)?;
         if self.turn.is_some() {
             return Err(Failure(INVALID_REQUEST, "a prompt is running"));
         }
         let blocks = params["prompt"].as_array().ok_or(Failure(INVALID_PARAMS, "prompt must be a list"))?;
         let mut all = Vec::new();
+        let mut first = None;
         for block in blocks {
             match block["type"].as_str() {
-                Some("text") => all.extend(steps(block["text"].as_str().unwrap_or_default())),
+                Some("text") => {
+                    let text = block["text"].as_str().unwrap_or_default();
+                    first.get_or_insert(text);
+                    all.extend(steps(text));
+                }
                 Some("resource_link") => {
                     all.push(Step::Prose(block["uri"].as_str().unwrap_or_default().to_owned()));
                 }
@@ -203,22 +218,25 @@ impl Agent {
                 _ => return Err(Failure(INVALID_PARAMS, "prompts take text, resource_link and resource")),
             }
         }
+        if let Some(scenario) = first.and_then(Scenario::named) {
+            return Ok(Work::Scenario(scenario));
+        }
         if all.iter().filter(|step| matches!(step, Step::Command(_))).count() > MAX_COMMANDS {
             return Err(Failure(INVALID_PARAMS, "too many commands in one prompt"));
         }
-        Ok(all)
+        Ok(Work::Steps(all))
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(crate) fn is_cancelled(&self) -> bool {
         self.turn.as_ref().is_none_or(|turn| turn.cancelled.is_some())
     }
 
-    fn update(&mut self, update: Value) -> io::Result<()> {
+    pub(crate) fn update(&mut self, update: Value) -> io::Result<()> {
         let session = self.turn.as_ref().map(|turn| turn.session.clone()).unwrap_or_default();
         self.send(&rpc::notification("session/update", json!({"sessionId": session, "update": update})))
     }
 
-    fn say(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn say(&mut self, text: &str) -> io::Result<()> {
         let Some(session) = self.turn.as_ref().and_then(|turn| self.sessions.get_mut(&turn.session)) else {
             return Ok(());
         };
@@ -238,172 +256,6 @@ impl Agent {
             },
         })
     }
-
-    fn call(&mut self, command: &str, tally: &mut Tally) -> io::Result<()> {
-        let Some(session) = self.turn.as_ref().and_then(|turn| self.sessions.get_mut(&turn.session)) else {
-            return Ok(());
-        };
-        session.calls += 1;
-        let first = command.lines().next().unwrap_or_default();
-        let title = first[..first.floor_char_boundary(TITLE)].to_owned();
-        let call = Call { id: format!("call-{}", session.calls), title, command, cwd: session.cwd.clone() };
-        let needs_permission = session.needs_permission();
-        self.update(json!({
-            "sessionUpdate": "tool_call",
-            "toolCallId": call.id,
-            "title": call.title,
-            "kind": "execute",
-            "status": "pending",
-            "rawInput": {"command": command},
-        }))?;
-        let verdict = if needs_permission { self.permission(&call)? } else { Verdict::Run };
-        match verdict {
-            Verdict::Rejected => {
-                tally.rejected += 1;
-                self.fail(&call, "rejected by user")
-            }
-            Verdict::Stop => self.fail(&call, "cancelled"),
-            Verdict::Run => {
-                if self.execute(&call)? {
-                    tally.ok += 1;
-                } else {
-                    tally.failed += 1;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    fn permission(&mut self, call: &Call<'_>) -> io::Result<Verdict> {
-        let session = self.turn.as_ref().map(|turn| turn.session.clone()).unwrap_or_default();
-        let id = self.ask(
-            "session/request_permission",
-            json!({
-                "sessionId": session,
-                "toolCall": {
-                    "toolCallId": call.id,
-                    "title": call.title,
-                    "kind": "execute",
-                    "status": "pending",
-                    "rawInput": {"command": call.command},
-                },
-                "options": [
-                    {"optionId": "allow_once", "name": "Allow", "kind": "allow_once"},
-                    {"optionId": "allow_always", "name": "Always allow", "kind": "allow_always"},
-                    {"optionId": "reject_once", "name": "Reject", "kind": "reject_once"},
-                ],
-            }),
-        )?;
-        if let Some(turn) = &mut self.turn {
-            (turn.awaiting, turn.answer) = (Some(id), None);
-        }
-        loop {
-            let Some(turn) = &mut self.turn else { return Ok(Verdict::Stop) };
-            if turn.cancelled.is_some() {
-                turn.awaiting = None;
-                return Ok(Verdict::Stop);
-            }
-            if let Some(answer) = turn.answer.take() {
-                return Ok(match answer["outcome"]["optionId"].as_str() {
-                    _ if answer["outcome"]["outcome"] != "selected" => Verdict::Rejected,
-                    Some("allow_once") => Verdict::Run,
-                    Some("allow_always") => {
-                        if let Some(session) = self.sessions.get_mut(&session) {
-                            session.allowed = true;
-                        }
-                        Verdict::Run
-                    }
-                    _ => Verdict::Rejected,
-                });
-            }
-            // No limit of our own: the client has one, and its end of file cancels the turn.
-            self.wait(None, None)?;
-        }
-    }
-
-    fn fail(&mut self, call: &Call<'_>, why: &str) -> io::Result<()> {
-        self.update(json!({
-            "sessionUpdate": "tool_call_update",
-            "toolCallId": call.id,
-            "status": "failed",
-            "content": content(why),
-        }))
-    }
-
-    /// Runs the command; true if it exited with 0.
-    fn execute(&mut self, call: &Call<'_>) -> io::Result<bool> {
-        let update =
-            json!({"sessionUpdate": "tool_call_update", "toolCallId": call.id, "status": "in_progress"});
-        self.update(update)?;
-        // Shown before it runs, however long its start takes.
-        self.flush()?;
-        let mut running = match Running::start(call.command, &call.cwd) {
-            Ok(running) => running,
-            Err(error) => {
-                self.fail(
-                    call,
-                    &format!("cannot run /bin/sh in {}: {}", call.cwd, agentos_guest::strerror(&error)),
-                )?;
-                return Ok(false);
-            }
-        };
-        // Output that was not shown yet, and when something was last shown.
-        let (mut unseen, mut shown) = (false, None::<Instant>);
-        let status = loop {
-            let live_in = shown.map_or(Duration::ZERO, |at| LIVE.saturating_sub(at.elapsed()));
-            if unseen && live_in.is_zero() {
-                (unseen, shown) = (false, Some(Instant::now()));
-                let text = running.output.live();
-                self.update(json!({
-                    "sessionUpdate": "tool_call_update",
-                    "toolCallId": call.id,
-                    "status": "in_progress",
-                    "content": content(&text),
-                }))?;
-            }
-            let due = running.due();
-            let due = if unseen { due.min(live_in) } else { due };
-            if self.wait(running.wants(), Some(due))? {
-                unseen |= running.read();
-            }
-            if self.is_cancelled() {
-                running.stop();
-            }
-            if let Some(status) = running.step() {
-                break status;
-            }
-        };
-        let output = running.output.complete();
-        let (exit_code, signal) = match status {
-            WaitStatus::Exited(code) => (Some(code), None),
-            WaitStatus::Signaled(number) => (None, Some(number)),
-            WaitStatus::Stopped(_) | WaitStatus::Continued => (None, None),
-        };
-        let mut raw = json!({"exitCode": exit_code, "output": output});
-        if let Some(number) = signal {
-            raw["signal"] =
-                Signal::from_raw(number).map_or_else(|| json!(number), |signal| json!(format!("{signal:?}")));
-        }
-        if running.output.truncated {
-            raw["truncated"] = json!(true);
-        }
-        let ok = exit_code == Some(0) && !self.is_cancelled();
-        self.update(json!({
-            "sessionUpdate": "tool_call_update",
-            "toolCallId": call.id,
-            "status": if ok { "completed" } else { "failed" },
-            "content": content(&output),
-            "rawOutput": raw,
-        }))?;
-        Ok(ok)
-    }
-}
-
-fn content(text: &str) -> Value {
-    if text.is_empty() {
-        return json!([]);
-    }
-    json!([{"type": "content", "content": {"type": "text", "text": text}}])
 }
 
 #[cfg(test)]

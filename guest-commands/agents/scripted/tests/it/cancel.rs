@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use agentos_guest::signal;
 use serde_json::json;
 
-use crate::client::{Client, finals, outline};
+use crate::client::{Client, finals, is_gone, outline};
 
 /// Waits until the live output of the running command holds a line with pids, and returns them.
 fn pids(client: &mut Client) -> Vec<i32> {
@@ -21,24 +20,6 @@ fn pids(client: &mut Client) -> Vec<i32> {
     }
 }
 
-/// Whether the process is gone or a zombie whose parent has not looked yet.
-fn is_gone(pid: i32) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < deadline {
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        if signal::kill(pid, None).is_err() || state.contains(") Z") {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
-}
-
-fn cancel(client: &mut Client) {
-    let params = json!({"sessionId": client.session});
-    client.notify("session/cancel", params);
-}
-
 #[test]
 fn cancel_ends_the_whole_group_of_a_command() {
     let mut client = Client::new();
@@ -47,7 +28,7 @@ fn cancel_ends_the_whole_group_of_a_command() {
     let pids = pids(&mut client);
     assert_eq!(pids.len(), 2);
     let before = Instant::now();
-    cancel(&mut client);
+    client.cancel();
     let all = client.rest(id, "");
     assert!(before.elapsed() < Duration::from_secs(3));
     assert_eq!(outline(&all), ["call failed", "cancelled"]);
@@ -63,7 +44,7 @@ fn a_command_that_ignores_term_is_killed_after_half_a_second() {
     let id = client.prompt("```sh\ntrap '' TERM; sh -c 'echo $$; while :; do sleep 1; done' & echo $$; sleep 0.3; echo ready; while :; do sleep 1; done\n```");
     let pids = pids(&mut client);
     let before = Instant::now();
-    cancel(&mut client);
+    client.cancel();
     let all = client.rest(id, "");
     assert!(before.elapsed() >= Duration::from_millis(450) && before.elapsed() < Duration::from_secs(3));
     assert_eq!(finals(&all)[0]["rawOutput"]["signal"], "SIGKILL");
@@ -77,7 +58,7 @@ fn cancel_while_a_permission_is_open() {
     let id = client.prompt("```sh\ntouch /never\n```");
     client.recv();
     let asked = client.recv();
-    cancel(&mut client);
+    client.cancel();
     client.permit(&asked, "cancelled");
     assert_eq!(outline(&client.rest(id, "")), ["call failed", "cancelled"]);
 }
@@ -85,7 +66,7 @@ fn cancel_while_a_permission_is_open() {
 #[test]
 fn cancel_without_a_prompt_or_of_another_session_is_ignored() {
     let mut client = Client::new();
-    cancel(&mut client);
+    client.cancel();
     assert_eq!(outline(&client.run("hi")).last().unwrap(), "end_turn");
     let id = client.prompt("```sh\ntrue\n```");
     client.recv();

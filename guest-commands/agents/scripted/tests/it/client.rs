@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use agent_client_protocol_schema::v1::{RequestPermissionRequest, SessionNotification};
-use agentos_guest::fd;
+use agentos_guest::{fd, signal};
 use agentos_scripted::Agent;
 use serde_json::{Value, json};
 
@@ -26,23 +26,35 @@ impl Client {
     }
 
     pub(crate) fn in_directory(cwd: &str) -> Self {
-        let mut client = Self::bare();
+        Self::with(Self::bare(), cwd, json!([]))
+    }
+
+    /// An agent with one session that has these MCP servers, each of which may take `patience`.
+    pub(crate) fn with_servers(servers: Value, patience: Duration) -> Self {
+        Self::with(Self::of(move |input, output| Agent::new(input, output).patience(patience)), "/", servers)
+    }
+
+    fn with(mut client: Self, cwd: &str, servers: Value) -> Self {
         let init = client.call("initialize", json!({"protocolVersion": 1}));
         serde_json::from_value::<agent_client_protocol_schema::v1::InitializeResponse>(
             init["result"].clone(),
         )
         .unwrap();
-        let new = client.call("session/new", json!({"cwd": cwd, "mcpServers": []}));
+        let new = client.call("session/new", json!({"cwd": cwd, "mcpServers": servers}));
         client.session = new["result"]["sessionId"].as_str().unwrap().to_owned();
         client
     }
 
     /// An agent that was told nothing yet.
     pub(crate) fn bare() -> Self {
+        Self::of(Agent::new)
+    }
+
+    fn of(agent: impl FnOnce(u32, u32) -> Agent + Send + 'static) -> Self {
         let (input, to_agent) = fd::pipe(true).unwrap();
         let (from_agent, output) = fd::pipe(true).unwrap();
         let agent = std::thread::spawn(move || {
-            let result = Agent::new(input.raw(), output.raw()).run();
+            let result = agent(input.raw(), output.raw()).run();
             drop((input, output));
             result
         });
@@ -147,6 +159,11 @@ impl Client {
         self.send(&json!({"jsonrpc": "2.0", "id": request["id"], "result": {"outcome": outcome}}));
     }
 
+    pub(crate) fn cancel(&mut self) {
+        let params = json!({"sessionId": self.session});
+        self.notify("session/cancel", params);
+    }
+
     pub(crate) fn never_ask(&mut self) {
         let params = json!({"sessionId": self.session, "configId": "permission", "value": "never"});
         assert!(self.call("session/set_config_option", params)["result"].is_object());
@@ -190,6 +207,19 @@ pub(crate) fn outline(messages: &[Value]) -> Vec<String> {
     // How often live output is shown depends on time.
     lines.dedup_by(|a, b| a == b && a == "call in_progress");
     lines
+}
+
+/// Whether the process is gone or a zombie whose parent has not looked yet.
+pub(crate) fn is_gone(pid: i32) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < deadline {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        if signal::kill(pid, None).is_err() || state.contains(") Z") {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
 
 /// The final updates of the tool calls.

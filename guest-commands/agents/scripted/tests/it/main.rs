@@ -2,5 +2,7 @@
 
 mod cancel;
 mod client;
+mod custom_tool;
 mod prompts;
+mod scenarios;
 mod sessions;

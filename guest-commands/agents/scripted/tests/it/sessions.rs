@@ -57,12 +57,17 @@ fn sessions_are_limited_and_kept_apart() {
 }
 
 #[test]
-fn servers_of_tools_are_refused_since_none_would_be_used() {
+fn servers_that_would_not_be_used_are_refused() {
     let mut client = Client::new();
-    let server = json!({"name": "notes", "command": "/bin/notes", "args": [], "env": []});
-    let refused = client.call("session/new", json!({"cwd": "/tmp", "mcpServers": [server]}));
-    assert_eq!(refused["error"]["code"], -32602);
-    assert!(refused["error"]["message"].as_str().unwrap().contains("MCP"), "{refused}");
+    for kind in ["http", "sse"] {
+        let server = json!({"type": kind, "name": "notes", "url": "http://localhost/", "headers": []});
+        let refused = client.call("session/new", json!({"cwd": "/tmp", "mcpServers": [server]}));
+        assert_eq!(refused["error"]["code"], -32602);
+        assert!(refused["error"]["message"].as_str().unwrap().contains("stdio only"), "{refused}");
+    }
+    let server = json!({"name": "notes", "command": "/no/such/program", "args": [], "env": []});
+    let taken = client.call("session/new", json!({"cwd": "/tmp", "mcpServers": [server]}));
+    assert!(taken["result"]["sessionId"].is_string(), "not started before it is needed: {taken}");
 }
 
 #[test]

@@ -1,0 +1,270 @@
+//! One MCP server of a session: a program that is started at first need, spoken to over pipes, and ended. What is said is
+//! decided in [`custom_tool`](crate::custom_tool).
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use agentos_guest::{
+    Signal, fd,
+    process::{Child, Command, Stdio},
+    signal,
+};
+use serde_json::Value;
+
+use crate::{
+    input::{Input, Line},
+    rpc::{self, Failure, INVALID_PARAMS, Message},
+};
+
+/// Servers of one session.
+const MAX_SERVERS: usize = 64;
+
+/// Longest name of a server, in bytes.
+const MAX_NAME: usize = 256;
+
+/// Longest line of a server, in bytes.
+const MAX_LINE: usize = 1 << 20;
+
+/// From the end of its input to SIGTERM, and from there to SIGKILL.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// How often the end of a server is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A server that `session/new` named.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) name: String,
+    command: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    pub(crate) connection: Option<Connection>,
+}
+
+impl Server {
+    /// Reads `mcpServers` in ACP's form.
+    pub(crate) fn read_all(servers: &Value) -> Result<Vec<Self>, Failure> {
+        let servers = servers.as_array().ok_or(Failure(INVALID_PARAMS, "mcpServers must be a list"))?;
+        if servers.len() > MAX_SERVERS {
+            return Err(Failure(INVALID_PARAMS, "too many MCP servers"));
+        }
+        servers.iter().map(Self::read).collect()
+    }
+
+    fn read(server: &Value) -> Result<Self, Failure> {
+        if server.get("type").is_some_and(|kind| kind != "stdio") {
+            // Nobody should believe that it is used.
+            return Err(Failure(INVALID_PARAMS, "this agent speaks to MCP servers on stdio only"));
+        }
+        let invalid = || {
+            Failure(
+                INVALID_PARAMS,
+                "an MCP server is {name, command, args, env}, env a list of {name, value}",
+            )
+        };
+        let text = |value: &Value| value.as_str().filter(|text| !text.contains('\0')).map(str::to_owned);
+        let list = |key: &str| match server.get(key) {
+            None => Some(Vec::new()),
+            Some(list) => list.as_array().cloned(),
+        };
+        let pair = |pair: &Value| {
+            let name = text(&pair["name"]).filter(|name| !name.is_empty() && !name.contains('='));
+            name.zip(text(&pair["value"]))
+        };
+        let args = list("args").and_then(|args| args.iter().map(text).collect());
+        let env = list("env").and_then(|env| env.iter().map(pair).collect());
+        Ok(Self {
+            name: text(&server["name"]).filter(|name| name.len() <= MAX_NAME).ok_or_else(invalid)?,
+            command: text(&server["command"]).filter(|command| !command.is_empty()).ok_or_else(invalid)?,
+            args: args.ok_or_else(invalid)?,
+            env: env.ok_or_else(invalid)?,
+            connection: None,
+        })
+    }
+
+    /// Starts it; the error is for the user.
+    pub(crate) fn start(&mut self, cwd: &str) -> Result<&mut Connection, String> {
+        match Connection::start(self, cwd) {
+            Ok(connection) => Ok(self.connection.insert(connection)),
+            Err(error) => Err(format!("cannot be started: {}", agentos_guest::strerror(&error))),
+        }
+    }
+}
+
+/// A server that runs. Dropped, it is killed; [`end`] lets it end by itself.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    child: Child,
+    stdout: Option<fd::Owned>,
+    input: Input,
+    requests: u64,
+}
+
+impl Connection {
+    fn start(server: &Server, cwd: &str) -> io::Result<Self> {
+        let mut command = Command::new(&server.command);
+        command
+            .args(&server.args)
+            .current_dir(cwd)
+            .process_group(0)
+            .reset_signals(true)
+            .search_path(true)
+            .stdin(Stdio::Piped)
+            .stdout(Stdio::Piped)
+            .stderr(Stdio::Null);
+        for (name, value) in &server.env {
+            command.env(name, value);
+        }
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take();
+        let input = Input::new(stdout.as_ref().map_or(0, fd::Owned::raw), MAX_LINE);
+        let connection = Self { child, stdout, input, requests: 0 };
+        if let Some(stdin) = &connection.child.stdin {
+            // A server that reads nothing must not stop the agent.
+            fd::set_status_flags(stdin.raw(), fd::status_flags(stdin.raw())? | fd::O_NONBLOCK)?;
+        }
+        Ok(connection)
+    }
+
+    /// Sends a message. Little is ever under way, so a pipe that is full is that of a server that does not read.
+    pub(crate) fn send(&mut self, message: &Value) -> Result<(), String> {
+        let line = format!("{message}\n");
+        let Some(stdin) = &self.child.stdin else { return Ok(()) };
+        loop {
+            return match fd::write(stdin.raw(), line.as_bytes()) {
+                Ok(written) if written == line.len() => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                // What it said before it ended tells more; the end shows when that is read.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                _ => Err("does not read what it is sent".to_owned()),
+            };
+        }
+    }
+
+    /// Sends a request and returns its id.
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Result<u64, String> {
+        self.requests += 1;
+        self.send(&rpc::request(self.requests, method, params))?;
+        Ok(self.requests)
+    }
+
+    /// The id of the last request.
+    pub(crate) fn asked(&self) -> u64 {
+        self.requests
+    }
+
+    /// The descriptor to wait for.
+    pub(crate) fn wants(&self) -> Option<u32> {
+        self.input.wants()
+    }
+
+    /// Reads once; called when the descriptor can be read.
+    pub(crate) fn fill(&mut self) -> Result<(), String> {
+        self.input.fill().map_err(|error| format!("cannot be read: {}", agentos_guest::strerror(&error)))
+    }
+
+    /// The next message that has come; an error says what came in its place.
+    pub(crate) fn next(&mut self) -> Result<Option<Message>, String> {
+        match self.input.next() {
+            Some(Line::Text(line)) => match rpc::parse(&line) {
+                Message::Malformed(_) => Err("sent a line that is no message".to_owned()),
+                message => Ok(Some(message)),
+            },
+            Some(Line::TooLong) => Err("sent a line of more than 1 MiB".to_owned()),
+            None if self.input.ended => Err("ended".to_owned()),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether it has ended, or nothing can be known about it any more.
+    fn is_over(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    fn signal_group(&self, what: Signal) {
+        if let Ok(pgid) = i32::try_from(self.child.id()) {
+            let _ = signal::kill(-pgid, Some(what));
+        }
+    }
+}
+
+impl Drop for Connection {
+    /// Neither the server nor what it started in its group outlives the agent's interest in it.
+    fn drop(&mut self) {
+        self.signal_group(Signal::SIGKILL);
+        if !self.is_over() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Ends servers: their input ends, then comes SIGTERM, then SIGKILL; all of them at once, within twice [`GRACE`].
+pub(crate) fn end(servers: impl IntoIterator<Item = Server>) {
+    let mut all: Vec<_> = servers.into_iter().filter_map(|server| server.connection).collect();
+    for connection in &mut all {
+        connection.child.stdin = None;
+        // One that is writing must not wait for a reader.
+        connection.stdout = None;
+    }
+    for signal in [Some(Signal::SIGTERM), None] {
+        let until = Instant::now() + GRACE;
+        loop {
+            all.retain_mut(|connection| !connection.is_over());
+            if all.is_empty() {
+                return;
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        for connection in &all {
+            signal.inspect(|signal| connection.signal_group(*signal));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn servers_are_read_in_the_form_of_acp() {
+        let all = json!([
+            {"name": "a", "command": "/bin/a", "args": ["-x"], "env": [{"name": "K", "value": "v=1"}]},
+            {"type": "stdio", "name": "b", "command": "b"},
+        ]);
+        let servers = Server::read_all(&all).unwrap();
+        assert_eq!((servers[0].command.as_str(), servers[0].args.as_slice()), ("/bin/a", &["-x".into()][..]));
+        assert_eq!(servers[0].env, [("K".to_owned(), "v=1".to_owned())]);
+        assert_eq!((servers[1].name.as_str(), servers[1].env.len()), ("b", 0));
+        let good = json!({"name": "a", "command": "/bin/a", "args": [], "env": []});
+        for (key, value) in [
+            ("name", json!(null)),
+            ("name", json!("x".repeat(MAX_NAME + 1))),
+            ("command", json!("")),
+            ("command", json!("a\0b")),
+            ("args", json!("x")),
+            ("args", json!([1])),
+            ("args", json!(["\0"])),
+            ("env", json!({"K": "v"})),
+            ("env", json!([{"name": "", "value": ""}])),
+            ("env", json!([{"name": "A=B", "value": ""}])),
+            ("env", json!([{"name": "A"}])),
+            ("type", json!("http")),
+            ("type", json!("sse")),
+        ] {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert_eq!(Server::read_all(&json!([bad])).unwrap_err().0, INVALID_PARAMS, "{key}");
+        }
+        assert!(Server::read_all(&json!({})).is_err());
+        assert!(Server::read_all(&json!(vec![good.clone(); MAX_SERVERS])).is_ok());
+        assert!(Server::read_all(&json!(vec![good; MAX_SERVERS + 1])).is_err());
+    }
+}
