@@ -376,7 +376,7 @@ fn a_dropped_create_leaves_no_session_and_no_agent() {
 }
 
 #[test]
-fn an_agent_that_cannot_use_a_tool_server_says_so() {
+fn an_agent_that_refuses_a_tool_server_says_so() {
     SIDECAR.test(async |os| {
         let none = || std::iter::empty::<(String, String)>();
         let with = |server| CreateSessionOptions { mcp_servers: vec![server], ..Default::default() };
@@ -386,7 +386,8 @@ fn an_agent_that_cannot_use_a_tool_server_says_so() {
             other => panic!("{other:?}"),
         }
         let no_args: [&str; 0] = [];
-        let local = with(McpServerConfig::local("/bin/notes", no_args, none()));
+        // The client and the sidecar take a name of any length.
+        let local = with(McpServerConfig::local("n".repeat(300), no_args, none()));
         match os.create_session("scripted", local).await.unwrap_err() {
             Error::Agent { message, failure } => {
                 assert!(message.contains("MCP"), "{message}");
