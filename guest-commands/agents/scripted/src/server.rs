@@ -104,6 +104,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn start(server: &Server, cwd: &str) -> io::Result<Self> {
+        let (stdout, theirs) = fd::pipe(true)?;
         let mut command = Command::new(&server.command);
         command
             .args(&server.args)
@@ -112,15 +113,14 @@ impl Connection {
             .reset_signals(true)
             .search_path(true)
             .stdin(Stdio::Piped)
-            .stdout(Stdio::Piped)
+            .stdout(Stdio::Fd(theirs.raw()))
             .stderr(Stdio::Null);
         for (name, value) in &server.env {
             command.env(name, value);
         }
-        let mut child = command.spawn()?;
-        let stdout = child.stdout.take();
-        let input = Input::new(stdout.as_ref().map_or(0, fd::Owned::raw), MAX_LINE);
-        let connection = Self { child, stdout, input, requests: 0 };
+        let child = command.spawn()?;
+        let input = Input::new(stdout.raw(), MAX_LINE);
+        let connection = Self { child, stdout: Some(stdout), input, requests: 0 };
         if let Some(stdin) = &connection.child.stdin {
             // A server that reads nothing must not stop the agent.
             fd::set_status_flags(stdin.raw(), fd::status_flags(stdin.raw())? | fd::O_NONBLOCK)?;
