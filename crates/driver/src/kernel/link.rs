@@ -14,6 +14,9 @@ use crate::event::{Body, Diagnostic, DiagnosticSource, Draft, Item, ItemStatus, 
 use crate::ports::{Materialized, Ports};
 use crate::{ErrorInfo, ResumeRef};
 
+/// Most events that are held back until a session has started.
+const MAX_HELD: usize = 1024;
+
 /// What a session is told once.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -60,9 +63,18 @@ impl Drop for Locked<'_> {
 }
 
 impl Locked<'_> {
-    /// Emits an event of this moment.
+    /// Emits an event of this moment; before the session has started, once it has.
     pub(crate) fn push(&mut self, draft: Draft) {
-        self.link.outbox.push(draft);
+        match &mut self.session.held {
+            Some(held) if held.len() < MAX_HELD => held.push(draft),
+            _ => self.link.outbox.push(draft),
+        }
+    }
+
+    /// Emits what was held back: the session has started, or never will.
+    pub(crate) fn release(&mut self, first: Option<Draft>) {
+        let held = self.session.held.take().unwrap_or_default();
+        first.into_iter().chain(held).for_each(|draft| self.link.outbox.push(draft));
     }
 
     /// Whether this turn runs and nobody wants it to end.

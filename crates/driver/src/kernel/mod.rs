@@ -176,6 +176,7 @@ impl Kernel {
             resume,
             cost_total: input.cost_total,
             restarts: 0,
+            held: Some(Vec::new()),
         };
         let outbox = Outbox::new(input.session_id, input.trace_id, input.next_seq);
         let settings = Settings {

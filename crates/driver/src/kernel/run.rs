@@ -81,12 +81,13 @@ impl Shared {
                 if locked.session.phase != Phase::Starting {
                     return;
                 }
-                locked.push(Draft::of_session(Body::SessionStarted(Started {
+                let started = Draft::of_session(Body::SessionStarted(Started {
                     runtime: self.descriptor.runtime.id().to_owned(),
                     transport: self.descriptor.id.to_owned(),
                     resumed,
                     capabilities: self.descriptor.capabilities.clone(),
-                })));
+                }));
+                locked.release(Some(started));
                 locked.session.go(Phase::Ready);
             }
             Err(error) => {
@@ -107,6 +108,7 @@ impl Shared {
                 return;
             }
             locked.close_all();
+            locked.release(None);
             locked.session.go(Phase::Failed);
             locked.push(Draft::of_session(Body::SessionEnded(Ended {
                 reason: reason.to_owned(),
@@ -332,6 +334,7 @@ impl Shared {
             }
             let mut locked = self.link.locked();
             locked.close_all();
+            locked.release(None);
             locked.push(Draft::of_session(Body::SessionEnded(Ended {
                 reason: reason.to_owned(),
                 error: None,

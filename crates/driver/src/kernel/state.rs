@@ -8,7 +8,7 @@ use ulid::Ulid;
 
 use super::broker::Interaction;
 use super::items::Items;
-use crate::ResumeRef;
+use crate::{Draft, ResumeRef};
 
 /// Where a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,6 +70,8 @@ pub(crate) struct Session {
     pub(crate) cost_total: Option<f64>,
     /// Starts since the last turn that ended by itself.
     pub(crate) restarts: u32,
+    /// What is said before `session.started`, which goes before it.
+    pub(crate) held: Option<Vec<Draft>>,
 }
 
 impl Session {
@@ -118,6 +120,7 @@ mod tests {
             resume: None,
             cost_total: None,
             restarts: 0,
+            held: None,
         }
     }
 

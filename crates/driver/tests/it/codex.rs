@@ -38,9 +38,9 @@ async fn a_text_turn_has_its_thoughts_its_message_and_its_usage() {
     let ended = session.ended().await;
     assert_eq!((&ended["status"], &ended["stopReason"]), (&json!("completed"), &json!("end_turn")));
     let expected = [
+        "session.started",
         "session.resume.updated",
         "session.info.updated",
-        "session.started",
         "turn.started",
         "item.started",
         "item.completed",

@@ -9,7 +9,7 @@ use agentos_driver::event::StopReason;
 use agentos_driver::process::{Exit, Launcher};
 use agentos_driver::registry::{Capability, Descriptor};
 use agentos_driver::testing::{Log, ScriptedLauncher};
-use agentos_driver::{ErrorInfo, Input, Kernel, Ports, Runtime, StartInput};
+use agentos_driver::{ErrorInfo, Input, Kernel, Ports, ResumeRef, Runtime, StartInput};
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
@@ -37,6 +37,8 @@ pub(crate) struct Fake {
     pub(crate) killed: Notify,
     pub(crate) started: AtomicUsize,
     pub(crate) context: Mutex<Option<Context>>,
+    /// The reference of the session, said when it starts.
+    pub(crate) resumable: Option<String>,
 }
 
 impl Backend for Fake {
@@ -49,6 +51,9 @@ impl Backend for Fake {
             *self.context.lock() = Some(cx.clone());
             self.started.fetch_add(1, Ordering::SeqCst);
             let _ = self.calls.try_send(Called::Start);
+            if let Some(id) = &self.resumable {
+                cx.resumable(ResumeRef::new(Runtime::Acp, id.clone()), None).await;
+            }
             let mut starts = self.starts.lock();
             if starts.is_empty() { Ok(()) } else { starts.remove(0) }
         })
@@ -107,6 +112,7 @@ pub(crate) struct Setup {
     pub(crate) starts: Vec<Result<(), ErrorInfo>>,
     pub(crate) ports: Option<Ports>,
     pub(crate) input: Option<StartInput>,
+    pub(crate) resumable: Option<String>,
 }
 
 pub(crate) async fn session() -> Session {
@@ -125,6 +131,7 @@ impl Setup {
             killed: Notify::new(),
             started: AtomicUsize::new(0),
             context: Mutex::new(None),
+            resumable: self.resumable,
         });
         let backend = Arc::clone(&fake);
         let descriptor = Descriptor {

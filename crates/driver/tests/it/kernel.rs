@@ -207,6 +207,20 @@ async fn a_resume_reference_of_another_runtime_is_refused() {
 }
 
 #[tokio::test]
+async fn the_first_event_says_that_the_session_has_started() {
+    // The reference is known while the backend starts.
+    let mut session = Setup { resumable: Some("s".to_owned()), ..Setup::default() }.start().await;
+    session.kernel.stop("done").await.unwrap();
+    session.log().to_end().await;
+    assert_eq!(session.log().kinds(), ["session.started", "session.resume.updated", "session.ended"]);
+    // One that does not start says all the same what it knew.
+    let starts = vec![Err(ErrorInfo::new("vendor.missing", "not there"))];
+    let mut session = Setup { resumable: Some("s".to_owned()), starts, ..Setup::default() }.start().await;
+    session.log().to_end().await;
+    assert_eq!(session.log().kinds(), ["session.resume.updated", "session.ended"]);
+}
+
+#[tokio::test]
 async fn events_go_on_where_the_host_left_off() {
     let input = StartInput { next_seq: 42, ..StartInput::new(Execution::default()) };
     let mut session = Setup { input: Some(input), ..Setup::default() }.start().await;

@@ -39,16 +39,17 @@ async fn session(result: Option<Result<Materialized, ErrorInfo>>) -> (Session, A
     (Setup { ports: Some(ports), ..Setup::default() }.start().await, says)
 }
 
-/// The diagnostics before `session.started`.
+/// The diagnostics of the start: those before that of a command that fails after it.
 async fn diagnostics(session: &mut Session) -> Vec<Diagnostic> {
-    session.log().until(|body| matches!(body, Body::SessionStarted(_))).await;
-    let bodies = session.log().events.iter().map(|event| event.body.clone());
-    bodies
-        .filter_map(|body| match body {
-            Body::DiagnosticReported(diagnostic) => Some(diagnostic),
-            _ => None,
-        })
-        .collect()
+    let nothing = Order::ConfigSet { config_id: "none".into(), value: "x".into() };
+    session.kernel.dispatch(Command::of(nothing)).await;
+    let is_mark = |d: &Diagnostic| d.code == "driver.command_failed";
+    session.log().until(|body| matches!(body, Body::DiagnosticReported(d) if is_mark(d))).await;
+    let all = session.log().events.iter().filter_map(|event| match &event.body {
+        Body::DiagnosticReported(diagnostic) if !is_mark(diagnostic) => Some(diagnostic.clone()),
+        _ => None,
+    });
+    all.collect()
 }
 
 fn skipped(id: &str, reason: &str) -> SkippedSkill {

@@ -153,9 +153,9 @@ async fn a_recorded_session_is_told_as_it_was() {
     assert_eq!(
         log.kinds()[..22],
         [
+            "session.started",
             "session.config.updated",
             "session.info.updated",
-            "session.started",
             "turn.started",
             "session.resume.updated",
             "session.info.updated",

@@ -48,8 +48,8 @@ async fn a_text_is_streamed_and_ends_as_it_was_said_whole() {
     assert_eq!(
         log.kinds(),
         [
-            "session.config.updated",
             "session.started",
+            "session.config.updated",
             "turn.started",
             "session.resume.updated",
             "session.info.updated",
