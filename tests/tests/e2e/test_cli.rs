@@ -213,6 +213,38 @@ fn agents_and_doctor_tell_what_there_is() {
 }
 
 #[test]
+fn a_recording_is_played_through_its_backend() {
+    watched(async || {
+        let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/driver/tests/data");
+        for (name, runtime) in [
+            ("cancel", "acp-fallback"),
+            ("claude-text-and-tool-allow", "claude-agent-sdk"),
+            ("codex-text-and-approval-accept", "openai-runtime"),
+        ] {
+            let file = format!("{data}/{name}.jsonl");
+            let output = run(&["driver", "replay", &file]).await;
+            assert!(output.status.success(), "{output:?}");
+            let events: Vec<Value> =
+                text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            assert_eq!((&events[0]["kind"], &events[0]["seq"]), (&json!("session.started"), &json!(1)));
+            assert_eq!(events[0]["payload"]["runtime"], runtime);
+            assert_eq!(events.last().unwrap()["kind"], "session.ended");
+            // Two runs can be compared.
+            let normalised = async || text(&run(&["driver", "replay", "--normalise", &file]).await.stdout);
+            let line = normalised().await.lines().next().unwrap_or_default().to_owned();
+            assert!(line.contains("<id1>") && !line.contains("\"at\""), "{line}");
+        }
+        let output =
+            run(&["driver", "replay", "--backend", "openai-app-server", &format!("{data}/cancel.jsonl")])
+                .await;
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("openai-runtime"), "{output:?}");
+        let output = run(&["driver", "replay", "/no/such/recording"]).await;
+        assert!(!output.status.success() && text(&output.stderr).contains("/no/such/recording"));
+    });
+}
+
+#[test]
 fn run_prompts_an_agent_and_answers_for_the_user() {
     watched(async || {
         let folder = tempfile::tempdir().unwrap();
