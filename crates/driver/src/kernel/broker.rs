@@ -19,8 +19,10 @@ use crate::ports::{PermissionDecision, PermissionRequest, PolicyDecision};
 
 /// Most questions that are open at once.
 const MAX_OPEN: usize = 64;
-/// Most ids of questions that are remembered.
+/// Most ids of questions that are remembered; after that all are made here.
 const MAX_USED: usize = 4096;
+/// The longest id of a vendor that is taken over, in bytes.
+const MAX_ID: usize = 128;
 
 /// What a question waits for.
 pub(crate) enum Waiting {
@@ -112,18 +114,18 @@ impl Locked<'_> {
         if !runs || self.session.open.len() >= MAX_OPEN {
             return None;
         }
-        if self.session.used.len() >= MAX_USED {
-            self.session.used.clear();
+        // An id that was used before would let a late answer meet another question.
+        let fresh = || Ulid::generate().to_string();
+        let mut unique = if id.is_empty() || id.len() > MAX_ID { fresh() } else { id.to_owned() };
+        if let Some(uses) = self.session.used.get_mut(&unique) {
+            *uses += 1;
+            unique = format!("{unique}-{uses}");
         }
-        let uses = self.session.used.entry(id.to_owned()).or_default();
-        *uses += 1;
-        let mut unique = match (id, *uses) {
-            ("", _) => Ulid::generate().to_string(),
-            (id, 1) => id.to_owned(),
-            (id, uses) => format!("{id}-{uses}"),
-        };
-        if self.session.open.contains_key(&unique) {
-            unique = format!("{unique}-{}", Ulid::generate());
+        if self.session.used.contains_key(&unique) || self.session.used.len() >= MAX_USED {
+            unique = fresh();
+        }
+        if self.session.used.len() < MAX_USED {
+            self.session.used.insert(unique.clone(), 1);
         }
         Some(unique)
     }
@@ -305,7 +307,14 @@ impl Link {
     }
 
     pub(crate) async fn permission(&self, request: PermissionRequest) -> PermissionDecision {
-        match self.ports.policy.decide(&request) {
+        // Where nobody takes events, nobody can be asked.
+        self.outbox.room().await;
+        let decided = self.ports.policy.decide(&request);
+        // Whatever anybody allows, a turn that is over or cancelled may nothing more.
+        if !self.locked().runs(request.turn_id) {
+            return refused(None, true);
+        }
+        match decided {
             PolicyDecision::Allow => {
                 let PermissionRequest { options, .. } = request;
                 let chosen =
@@ -354,6 +363,7 @@ impl Link {
         if !self.settings.interactive {
             return InputOutcome::Declined;
         }
+        self.outbox.room().await;
         let (sender, receiver) = oneshot::channel();
         let id = {
             let mut locked = self.locked();
@@ -374,6 +384,7 @@ impl Link {
     }
 
     pub(crate) async fn custom_tool(&self, turn: Ulid, mut call: CustomTool) -> CustomToolAnswer {
+        self.outbox.room().await;
         let (sender, receiver) = oneshot::channel();
         let id = {
             let mut locked = self.locked();

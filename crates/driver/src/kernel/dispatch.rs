@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::Shared;
 use super::broker::Close;
+use super::run::CANCELLED;
 use super::state::{Phase, State};
 use crate::ErrorInfo;
 use crate::command::{Command, CommandUpdate, Fate, Order};
@@ -21,7 +22,7 @@ const REMEMBERED: usize = 1024;
 /// How long input waits for the turn before it to end.
 const TURN_ENDS: Duration = Duration::from_secs(2);
 
-type Settled = watch::Receiver<Option<CommandUpdate>>;
+pub(super) type Settled = watch::Receiver<Option<CommandUpdate>>;
 
 /// The fates of commands.
 #[derive(Default)]
@@ -57,33 +58,52 @@ type Answer = Result<Option<Value>, ErrorInfo>;
 impl Shared {
     pub(super) async fn dispatch(self: &Arc<Self>, command: Command) -> CommandUpdate {
         let id = command.command_id.clone();
-        let fate = self.fates.lock().of(&id);
-        let mut settled = match fate {
+        settled(self.accept(command), id).await
+    }
+
+    /// Takes a command on, and gives where its fate will be. It goes on whoever waits for that. A cancel that is accepted
+    /// after an input meets it, however their tasks are run.
+    pub(super) fn accept(self: &Arc<Self>, command: Command) -> Settled {
+        let fate = self.fates.lock().of(&command.command_id);
+        match fate {
             Ok(known) => known,
             Err(tell) => {
                 let settled = tell.subscribe();
+                if let Order::InputStart { run_id, .. } = &command.order {
+                    self.link.locked().session.pending.insert(*run_id, false);
+                }
                 let shared = Arc::clone(self);
-                // It goes on if the caller goes.
                 self.tasks.spawn(async move {
                     let update = shared.run(command).await;
                     let _ = tell.send(Some(update));
                 });
                 settled
             }
-        };
-        let update = settled.wait_for(Option::is_some).await.ok().and_then(|update| update.clone());
-        update.unwrap_or_else(|| {
-            let error = ErrorInfo::new(STOPPING, "the session ended");
-            CommandUpdate { command_id: id, status: Fate::Failed, result: None, error: Some(error) }
-        })
+        }
     }
 
     async fn run(self: &Arc<Self>, command: Command) -> CommandUpdate {
         let (kind, command_id) = (command.order.kind(), command.command_id.clone());
+        let run_id = match &command.order {
+            Order::InputStart { run_id, .. } => Some(*run_id),
+            _ => None,
+        };
+        // These end by themselves, and end what they wait for.
+        let ends = matches!(
+            command.order,
+            Order::InputStart { .. } | Order::TurnCancel { .. } | Order::SessionStop { .. }
+        );
         let answer = match command.check() {
-            Ok(()) => self.order(command.order).await,
+            Ok(()) if ends => self.order(command.order).await,
+            Ok(()) => tokio::select! {
+                answer = self.order(command.order) => answer,
+                () = self.over.cancelled() => Err(ErrorInfo::new(STOPPING, "the session ended")),
+            },
             Err(error) => Err(error),
         };
+        if let Some(run_id) = run_id {
+            self.link.locked().session.pending.remove(&run_id);
+        }
         match answer {
             Ok(result) => CommandUpdate { command_id, status: Fate::Completed, result, error: None },
             Err(error) => {
@@ -131,7 +151,10 @@ impl Shared {
         match order {
             Order::InputStart { request_id, run_id, input, access_snapshot } => {
                 if let Some(snapshot) = access_snapshot {
-                    self.refresh(&snapshot).await?;
+                    tokio::select! {
+                        refreshed = self.refresh(&snapshot) => refreshed?,
+                        () = self.over.cancelled() => return Err(ErrorInfo::new(STOPPING, "the session ended")),
+                    }
                 }
                 self.free_place(run_id).await?;
                 let ended = self.turn(&input, run_id).await;
@@ -141,8 +164,8 @@ impl Shared {
                 }
             }
             Order::TurnCancel { run_id, reason } => {
-                if self.cancel_turn(run_id, reason.as_deref().unwrap_or("turn.cancel")) {
-                    self.idle().await;
+                if let Some(id) = self.cancel_turn(run_id, reason.as_deref().unwrap_or("turn.cancel")) {
+                    self.ended(id).await;
                 }
                 Ok(None)
             }
@@ -196,8 +219,8 @@ impl Shared {
         let mut states = self.link.states();
         let taken = async {
             loop {
-                if self.take_turn(run_id) {
-                    return true;
+                if self.take_turn(run_id)? {
+                    return Ok(());
                 }
                 let (ending, over) = {
                     let locked = self.link.locked();
@@ -205,18 +228,27 @@ impl Shared {
                         || locked.session.turn.as_ref().is_none_or(|turn| turn.cancelled.is_some());
                     (ending, locked.session.state().is_terminal() || locked.session.phase == Phase::Stopping)
                 };
-                if !ending || over || states.changed().await.is_err() {
-                    return false;
+                if over {
+                    return Err(ErrorInfo::new(STOPPING, "the session is being stopped, or has ended"));
+                }
+                if !ending || states.changed().await.is_err() {
+                    return Err(ErrorInfo::retryable(NOT_READY, "another turn runs"));
                 }
             }
         };
-        if tokio::time::timeout(TURN_ENDS, taken).await.unwrap_or(false) {
-            Ok(())
-        } else {
-            Err(ErrorInfo::retryable(NOT_READY, "another turn runs"))
-        }
+        let in_time = tokio::time::timeout(TURN_ENDS, taken).await;
+        in_time.unwrap_or_else(|_| {
+            let text = "the agent is being started, or the turn before does not end";
+            Err(ErrorInfo::retryable(NOT_READY, text))
+        })
     }
 }
 
-/// The code of a command that was taken back.
-const CANCELLED: &str = "driver.command_cancelled";
+/// What became of a command, once that is known.
+pub(super) async fn settled(mut fate: Settled, command_id: String) -> CommandUpdate {
+    let update = fate.wait_for(Option::is_some).await.ok().and_then(|update| update.clone());
+    update.unwrap_or_else(|| {
+        let error = ErrorInfo::new(STOPPING, "the session ended");
+        CommandUpdate { command_id, status: Fate::Failed, result: None, error: Some(error) }
+    })
+}

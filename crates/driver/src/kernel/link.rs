@@ -65,9 +65,12 @@ impl Drop for Locked<'_> {
 impl Locked<'_> {
     /// Emits an event of this moment; before the session has started, once it has.
     pub(crate) fn push(&mut self, draft: Draft) {
+        if self.session.held.as_ref().is_some_and(|held| held.len() >= MAX_HELD) {
+            self.release(None);
+        }
         match &mut self.session.held {
-            Some(held) if held.len() < MAX_HELD => held.push(draft),
-            _ => self.link.outbox.push(draft),
+            Some(held) => held.push(draft),
+            None => self.link.outbox.push(draft),
         }
     }
 
@@ -75,6 +78,22 @@ impl Locked<'_> {
     pub(crate) fn release(&mut self, first: Option<Draft>) {
         let held = self.session.held.take().unwrap_or_default();
         first.into_iter().chain(held).for_each(|draft| self.link.outbox.push(draft));
+    }
+
+    /// Says how many events were dropped, once there is room again.
+    pub(crate) fn tell_dropped(&mut self) {
+        let dropped = self.link.outbox.take_dropped();
+        if dropped > 0 {
+            let diagnostic = Diagnostic {
+                code: "driver.event_dropped".to_owned(),
+                message: format!("{dropped} deltas were dropped: nobody took them"),
+                severity: Severity::Warn,
+                source: DiagnosticSource::Core,
+                reason: None,
+                details: [("count".to_owned(), dropped.into())].into_iter().collect(),
+            };
+            self.push(Draft::of_session(Body::DiagnosticReported(diagnostic)));
+        }
     }
 
     /// Whether this turn runs and nobody wants it to end.
@@ -124,23 +143,7 @@ impl Link {
     pub(crate) async fn emit(&self, draft: Draft) {
         self.locked().admit(draft);
         self.outbox.room().await;
-        self.tell_dropped();
-    }
-
-    /// Says how many events were dropped, once there is room again.
-    fn tell_dropped(&self) {
-        let dropped = self.outbox.take_dropped();
-        if dropped > 0 {
-            let diagnostic = Diagnostic {
-                code: "driver.event_dropped".to_owned(),
-                message: format!("{dropped} deltas were dropped: nobody took them"),
-                severity: Severity::Warn,
-                source: DiagnosticSource::Core,
-                reason: None,
-                details: [("count".to_owned(), dropped.into())].into_iter().collect(),
-            };
-            self.outbox.push(Draft::of_session(Body::DiagnosticReported(diagnostic)));
-        }
+        self.locked().tell_dropped();
     }
 
     pub(crate) fn is_open(&self, item_id: &str) -> bool {

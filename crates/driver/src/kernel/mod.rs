@@ -171,6 +171,7 @@ impl Kernel {
         let session = Session {
             phase: Phase::Starting,
             turn: None,
+            pending: HashMap::new(),
             open: HashMap::new(),
             used: HashMap::new(),
             resume,
@@ -199,6 +200,7 @@ impl Kernel {
             taken: Mutex::new(false),
         });
         let kernel = Kernel { _last: Arc::new(Last(Arc::clone(&shared))), shared };
+        kernel.shared.spawn_last();
         kernel.shared.spawn_pumps();
         kernel.shared.begin().await;
         kernel.shared.spawn_watch();

@@ -28,6 +28,8 @@ struct Inner {
     queue: VecDeque<Kept>,
     /// Of the queue, those that were handed out and not yet acknowledged.
     sent: usize,
+    /// The highest number that was ever handed out: up to there nothing is changed any more.
+    handed: u64,
     bytes: usize,
     /// Dropped since it was last told.
     dropped: u64,
@@ -65,7 +67,10 @@ impl Inner {
             return Some(event);
         }
         let Some(last) = self.queue.back_mut() else { return Some(event) };
-        if last.event.turn_id != event.turn_id || last.event.native.is_some() != event.native.is_some() {
+        if last.event.seq <= self.handed
+            || last.event.turn_id != event.turn_id
+            || last.event.native.is_some() != event.native.is_some()
+        {
             return Some(event);
         }
         let (id, seq, at) = (event.id, event.seq, event.at);
@@ -122,6 +127,7 @@ impl Outbox {
             next_seq: next_seq.max(1),
             queue: VecDeque::new(),
             sent: 0,
+            handed: 0,
             bytes: 0,
             dropped: 0,
             closed: false,
@@ -231,6 +237,7 @@ impl Outbox {
         let batch: Vec<Event> =
             inner.queue.iter().skip(inner.sent).take(most).map(|kept| kept.event.clone()).collect();
         inner.sent += batch.len();
+        inner.handed = batch.last().map_or(inner.handed, |event| inner.handed.max(event.seq));
         batch
     }
 
@@ -367,6 +374,13 @@ mod tests {
         outbox.acknowledge(6);
         outbox.again();
         assert_eq!(kinds(&outbox.batch(9)).iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [7, 8, 9]);
+        // What the host may have already is not joined with what follows.
+        outbox.push(delta("a", 0, "x"));
+        outbox.batch(9);
+        outbox.again();
+        outbox.push(delta("a", 1, "y"));
+        assert_eq!(kinds(&outbox.batch(9)).iter().filter(|(_, text)| text == "x" || text == "y").count(), 2);
+        outbox.acknowledge(u64::MAX);
         // An answer about what was never handed out takes nothing away.
         outbox.push(started("x"));
         outbox.acknowledge(99);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
+use super::dispatch::settled;
 use crate::command::{CommandUpdate, Fate};
 use crate::event::{Body, DiagnosticSource, Draft, Severity};
 
@@ -12,6 +13,8 @@ use crate::event::{Body, DiagnosticSource, Draft, Severity};
 const DELTAS_WAIT: Duration = Duration::from_millis(50);
 /// How long until a source that has nothing is asked again.
 const POLL: Duration = Duration::from_millis(250);
+/// How long the host may take to hear of a fate.
+const TELL: Duration = Duration::from_secs(10);
 /// How long until a sink that failed is tried again: first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
@@ -45,7 +48,11 @@ impl Shared {
             if batch.is_empty() {
                 continue;
             }
-            let went = match sink.push_events(batch).await {
+            let pushed = tokio::select! {
+                pushed = sink.push_events(batch) => pushed,
+                () = self.over.cancelled() => return,
+            };
+            let went = match pushed {
                 Ok(last) => outbox.acknowledge(last),
                 Err(error) => {
                     tracing::debug!(%error, "events were not taken");
@@ -72,23 +79,26 @@ impl Shared {
         loop {
             match source.next_command().await {
                 Ok(Some(Ok(command))) => {
-                    let (shared, id) = (Arc::clone(&self), command.command_id.clone());
-                    self.tell(CommandUpdate {
-                        command_id: id,
-                        status: Fate::Accepted,
-                        result: None,
-                        error: None,
-                    })
-                    .await;
-                    // Never behind one that takes long.
+                    let (shared, command_id) = (Arc::clone(&self), command.command_id.clone());
+                    // Taken on in their order; none waits for another, nor for the host to hear of it.
+                    let fate = self.accept(command);
                     self.tasks.spawn(async move {
-                        let update = shared.dispatch(command).await;
+                        let accepted = CommandUpdate {
+                            command_id: command_id.clone(),
+                            status: Fate::Accepted,
+                            result: None,
+                            error: None,
+                        };
+                        shared.tell(accepted).await;
+                        let update = settled(fate, command_id).await;
                         shared.tell(update).await;
                     });
                 }
                 Ok(Some(Err(malformed))) => {
                     let (command_id, error) = (malformed.command_id, Some(malformed.error));
-                    self.tell(CommandUpdate { command_id, status: Fate::Failed, result: None, error }).await;
+                    let update = CommandUpdate { command_id, status: Fate::Failed, result: None, error };
+                    let shared = Arc::clone(&self);
+                    self.tasks.spawn(async move { shared.tell(update).await });
                 }
                 Ok(None) => tokio::time::sleep(POLL).await,
                 Err(error) => {
@@ -110,10 +120,11 @@ impl Shared {
     }
 
     async fn tell(&self, update: CommandUpdate) {
-        if let Some(sink) = &self.cx.ports.event_sink
-            && let Err(error) = sink.command_update(update).await
-        {
-            tracing::debug!(%error, "the fate of a command was not taken");
+        let Some(sink) = &self.cx.ports.event_sink else { return };
+        match tokio::time::timeout(TELL, sink.command_update(update)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the fate of a command was not taken"),
+            Err(_) => tracing::debug!("the fate of a command was not taken in time"),
         }
     }
 }

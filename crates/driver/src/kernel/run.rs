@@ -27,6 +27,8 @@ const STOP_BACKEND: Duration = Duration::from_secs(8);
 const FLUSH: Duration = Duration::from_secs(5);
 /// How long to ask a vendor to interrupt may take.
 const ASK_CANCEL: Duration = Duration::from_secs(5);
+/// The code of input that was taken back before it began.
+pub(super) const CANCELLED: &str = "driver.command_cancelled";
 /// Starts in a row, after each of which the vendor went away before a turn ended.
 const MAX_RESTARTS: u32 = 2;
 
@@ -70,86 +72,130 @@ impl Shared {
             if goes_on { Some(self.start_backend().await) } else { None }
         };
         let started = tokio::select! {
+            biased;
+            () = self.over.cancelled() => None,
             started = start => started,
-            () = self.over.cancelled() => return,
         };
-        let Some(started) = started else { return };
+        let Some(started) = started else { return self.put_down().await };
         match started {
             Ok(()) => {
-                let mut locked = self.link.locked();
-                // It may have been stopped meanwhile.
-                if locked.session.phase != Phase::Starting {
-                    return;
+                let stopped = {
+                    let mut locked = self.link.locked();
+                    // It may have been stopped meanwhile.
+                    let stopped = locked.session.phase != Phase::Starting;
+                    if !stopped {
+                        let started = Draft::of_session(Body::SessionStarted(Started {
+                            runtime: self.descriptor.runtime.id().to_owned(),
+                            transport: self.descriptor.id.to_owned(),
+                            resumed,
+                            capabilities: self.descriptor.capabilities.clone(),
+                        }));
+                        locked.release(Some(started));
+                        locked.session.go(Phase::Ready);
+                    }
+                    stopped
+                };
+                if stopped {
+                    self.put_down().await;
                 }
-                let started = Draft::of_session(Body::SessionStarted(Started {
-                    runtime: self.descriptor.runtime.id().to_owned(),
-                    transport: self.descriptor.id.to_owned(),
-                    resumed,
-                    capabilities: self.descriptor.capabilities.clone(),
-                }));
-                locked.release(Some(started));
-                locked.session.go(Phase::Ready);
             }
             Err(error) => {
                 if error.code == crate::error::RESUME_LOST {
                     self.report(&error.code, Severity::Error, error.message.clone(), Some(&error));
                 }
-                self.fail("backend.start_failed", error).await;
+                self.fail(Phase::Starting, "backend.start_failed", error).await;
             }
         }
     }
 
-    /// The end that nobody asked for.
-    pub(super) async fn fail(&self, reason: &str, error: ErrorInfo) {
+    /// Kills what was started for a session that has ended, or is about to.
+    pub(super) async fn put_down(&self) {
         within(STOP_BACKEND, self.backend.kill(&self.cx)).await;
+    }
+
+    /// The end that nobody asked for, of a session that is in this phase; one that is not is ended by somebody else.
+    async fn fail(&self, from: Phase, reason: &str, error: ErrorInfo) {
+        let ours = {
+            let mut locked = self.link.locked();
+            // From here on no turn begins.
+            locked.session.phase == from && locked.session.go(Phase::Stopping)
+        };
+        if ours { self.give_up(reason, error).await } else { self.put_down().await }
+    }
+
+    /// The end of a session in which no turn begins any more.
+    async fn give_up(&self, reason: &str, error: ErrorInfo) {
+        self.put_down().await;
+        let turn = self.link.locked().session.turn.as_ref().map(|turn| turn.id);
+        if let Some(id) = turn {
+            let _ = self.end_turn(id, TurnOutcome::Lost { error: error.clone() });
+        }
+        self.end(Ended { reason: reason.to_owned(), error: Some(error) }, Phase::Failed).await;
+    }
+
+    /// The last event, after which there is none, and the time for it to reach the host.
+    async fn end(&self, ended: Ended, phase: Phase) {
         {
             let mut locked = self.link.locked();
-            if matches!(locked.session.phase, Phase::Stopping | Phase::Stopped | Phase::Failed) {
-                return;
-            }
             locked.close_all();
             locked.release(None);
-            locked.session.go(Phase::Failed);
-            locked.push(Draft::of_session(Body::SessionEnded(Ended {
-                reason: reason.to_owned(),
-                error: Some(error),
-            })));
+            locked.push(Draft::of_session(Body::SessionEnded(ended)));
+            // Under the lock: nobody says anything after it.
+            self.link.outbox.close();
+            locked.session.go(phase);
         }
-        self.link.outbox.close();
+        if self.cx.ports.event_sink.is_some() {
+            within(FLUSH, self.link.outbox.flushed()).await;
+        }
         self.over.cancel();
     }
 
-    /// Starts the backend anew after the vendor went away. The turn that ran has ended by then.
-    pub(super) async fn restart(&self, error: &ErrorInfo) {
-        self.report(&error.code, Severity::Warn, error.message.clone(), Some(error));
+    /// Starts the backend anew after the vendor went away. The turn that ran has ended by then. Nothing if the session is not
+    /// where it was any more: then somebody else saw to it. One that was killed on purpose is not held against it.
+    async fn restart(&self, from: Phase, error: &ErrorInfo, on_purpose: bool) {
         let again = {
             let mut locked = self.link.locked();
-            if !matches!(locked.session.phase, Phase::Ready | Phase::Running) {
+            if locked.session.phase != from || locked.session.turn.is_some() {
                 return;
             }
-            locked.session.restarts += 1;
-            locked.session.restarts <= MAX_RESTARTS && locked.session.go(Phase::Starting)
+            locked.session.restarts += u32::from(!on_purpose);
+            let again = locked.session.restarts <= MAX_RESTARTS;
+            locked.session.go(if again { Phase::Starting } else { Phase::Stopping });
+            again
         };
+        self.report(&error.code, Severity::Warn, error.message.clone(), Some(error));
         if !again {
-            return self.fail("backend.exited", error.clone()).await;
+            return self.give_up("backend.exited", error.clone()).await;
         }
         let started = tokio::select! {
+            biased;
+            () = self.over.cancelled() => return self.put_down().await,
             started = self.start_backend() => started,
-            () = self.over.cancelled() => return,
         };
         match started {
             Ok(()) => {
-                {
+                let stopped = {
                     let mut locked = self.link.locked();
-                    if locked.session.phase != Phase::Starting {
-                        return;
-                    }
-                    locked.session.go(Phase::Ready);
+                    locked.session.phase != Phase::Starting || !locked.session.go(Phase::Ready)
+                };
+                if stopped {
+                    return self.put_down().await;
                 }
                 self.report("driver.backend_restarted", Severity::Info, "the agent was started anew", None);
+                // It may be gone again already.
+                self.link.lost.notify_one();
             }
-            Err(error) => self.fail("backend.exited", error).await,
+            Err(error) => self.fail(Phase::Starting, "backend.exited", error).await,
         }
+    }
+
+    /// Ends what the session has outside of it, once it is over: also if nobody holds it any more.
+    pub(super) fn spawn_last(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            shared.over.cancelled().await;
+            shared.put_down().await;
+        });
     }
 
     /// Watches for a vendor that goes away while no turn runs.
@@ -165,7 +211,7 @@ impl Shared {
                 // A turn that runs hears of it by itself. One whose end is known already does not: it asks again here
                 // once it has ended.
                 if idle && let Some(error) = shared.link.take_loss() {
-                    shared.restart(&error).await;
+                    shared.restart(Phase::Ready, &error, false).await;
                 }
             }
         });
@@ -183,14 +229,12 @@ impl Shared {
             _ => None,
         };
         let result = self.end_turn(id, outcome);
-        // What ended on purpose, or with the session, is not started again.
-        let goes_on = self.link.locked().session.phase == Phase::Running;
+        // What ended with the session is not started again.
         match lost {
-            Some(error) if goes_on => {
+            Some(error) => {
                 self.link.take_loss();
-                self.restart(&error).await;
+                self.restart(Phase::Running, &error, killed).await;
             }
-            Some(_) => {}
             None => {
                 let mut locked = self.link.locked();
                 if locked.session.phase == Phase::Running {
@@ -260,51 +304,62 @@ impl Shared {
             TurnStatus::Cancelled => ItemStatus::Cancelled,
             TurnStatus::Failed => ItemStatus::Failed,
         };
-        let Some(mut turn) = locked.session.turn.take() else { return Ok(()) };
+        let Some(mut turn) = locked.session.turn.take_if(|turn| turn.id == id) else { return Ok(()) };
         for body in turn.items.close_all(how) {
             locked.push(Draft::of_turn(id, body));
         }
         let duration_ms = u64::try_from(turn.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let completed = TurnCompleted { status, stop_reason, error: error.clone(), duration_ms };
         locked.push(Draft::of_turn(id, Body::TurnCompleted(completed)));
+        locked.tell_dropped();
         match error {
             Some(error) => Err(error),
             None => Ok(()),
         }
     }
 
-    /// Takes the place of the turn that runs, if it is free.
-    pub(super) fn take_turn(&self, id: Ulid) -> bool {
+    /// Takes the place of the turn that runs, if it is free. An error if somebody has taken the input back.
+    pub(super) fn take_turn(&self, id: Ulid) -> Result<bool, ErrorInfo> {
         let mut locked = self.link.locked();
+        if locked.session.pending.get(&id).copied().unwrap_or_default() {
+            return Err(ErrorInfo::new(CANCELLED, "it was cancelled before it began"));
+        }
         if locked.session.phase != Phase::Ready || !locked.session.go(Phase::Running) {
-            return false;
+            return Ok(false);
         }
         let (began, items) = (Instant::now(), super::items::Items::default());
         locked.session.turn = Some(Turn { id, began, cancelled: None, items });
         locked.push(Draft::of_turn(id, Body::TurnStarted { started_at: now() }));
-        true
+        Ok(true)
     }
 
-    /// Wants the turn that runs to end: its questions are closed, and the vendor is asked. Whether one runs.
-    pub(super) fn cancel_turn(&self, id: Option<Ulid>, reason: &str) -> bool {
+    /// Wants a turn to end: its questions are closed, and the vendor is asked. Input that has not begun is taken back. Which
+    /// turn it was that runs.
+    pub(super) fn cancel_turn(&self, id: Option<Ulid>, reason: &str) -> Option<Ulid> {
         let mut locked = self.link.locked();
         let Some(turn) = locked.session.turn.as_mut().filter(|turn| id.is_none_or(|id| turn.id == id)) else {
-            return false;
+            // Who names none means what would have run.
+            let nothing_runs = locked.session.turn.is_none();
+            for (pending, cancelled) in &mut locked.session.pending {
+                *cancelled |= id.map_or(nothing_runs, |id| *pending == id);
+            }
+            return None;
         };
+        let id = turn.id;
         if turn.cancelled.is_none() {
             turn.cancelled = Some(reason.to_owned());
             locked.close_all();
         }
         drop(locked);
         self.cancels.send_modify(|count| *count += 1);
-        true
+        Some(id)
     }
 
-    /// Waits until no turn runs.
-    pub(super) async fn idle(&self) {
+    /// Waits until this turn does not run any more.
+    pub(super) async fn ended(&self, id: Ulid) {
         let mut states = self.link.states();
-        let busy = || self.link.locked().session.turn.is_some();
-        while busy() {
+        let runs = || self.link.locked().session.turn.as_ref().is_some_and(|turn| turn.id == id);
+        while runs() {
             tokio::select! {
                 changed = states.changed() => if changed.is_err() { return },
                 // The end of a turn that is followed by the end of the session changes no state.
@@ -322,30 +377,16 @@ impl Shared {
             }
             locked.session.go(Phase::Stopping);
         }
-        if self.cancel_turn(None, reason) {
-            within(STOP_GRACE + ASK_CANCEL + AFTER_KILL, self.idle()).await;
+        if let Some(id) = self.cancel_turn(None, reason) {
+            within(STOP_GRACE + ASK_CANCEL + AFTER_KILL, self.ended(id)).await;
         }
         within(STOP_BACKEND, self.backend.stop(&self.cx, reason)).await;
-        {
-            // A turn that does not end even now ends here.
-            let turn = self.link.locked().session.turn.as_ref().map(|turn| turn.id);
-            if let Some(id) = turn {
-                let _ = self.end_turn(id, TurnOutcome::Cancelled);
-            }
-            let mut locked = self.link.locked();
-            locked.close_all();
-            locked.release(None);
-            locked.push(Draft::of_session(Body::SessionEnded(Ended {
-                reason: reason.to_owned(),
-                error: None,
-            })));
-            locked.session.go(Phase::Stopped);
+        // A turn that does not end even now ends here.
+        let turn = self.link.locked().session.turn.as_ref().map(|turn| turn.id);
+        if let Some(id) = turn {
+            let _ = self.end_turn(id, TurnOutcome::Cancelled);
         }
-        self.link.outbox.close();
-        if self.cx.ports.event_sink.is_some() {
-            within(FLUSH, self.link.outbox.flushed()).await;
-        }
-        self.over.cancel();
+        self.end(Ended { reason: reason.to_owned(), error: None }, Phase::Stopped).await;
         Ok(())
     }
 }

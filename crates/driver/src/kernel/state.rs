@@ -62,6 +62,8 @@ pub(crate) struct Turn {
 pub(crate) struct Session {
     pub(crate) phase: Phase,
     pub(crate) turn: Option<Turn>,
+    /// Turns that were asked for and have not begun, and whether they were taken back.
+    pub(crate) pending: HashMap<Ulid, bool>,
     /// Questions that nobody has answered yet.
     pub(crate) open: HashMap<String, Interaction>,
     /// How often an id was used for a question: a vendor may repeat them.
@@ -115,6 +117,7 @@ mod tests {
         Session {
             phase,
             turn: None,
+            pending: HashMap::new(),
             open: HashMap::new(),
             used: HashMap::new(),
             resume: None,

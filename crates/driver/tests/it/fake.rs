@@ -1,7 +1,7 @@
 //! A backend that a test plays: it says what it is called for, and ends turns as it is told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use agentos_driver::backend::{Backend, Context, TurnOutcome};
 use agentos_driver::boot::Execution;
@@ -24,6 +24,7 @@ pub(crate) enum Called {
     Cancel(String),
     Kill,
     Stop(String),
+    Dropped,
 }
 
 pub(crate) struct Fake {
@@ -39,6 +40,16 @@ pub(crate) struct Fake {
     pub(crate) context: Mutex<Option<Context>>,
     /// The reference of the session, said when it starts.
     pub(crate) resumable: Option<String>,
+    /// Starts wait for this.
+    pub(crate) gate: Option<Arc<Notify>>,
+    /// A cancel is not passed on.
+    pub(crate) hold: AtomicBool,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let _ = self.calls.try_send(Called::Dropped);
+    }
 }
 
 impl Backend for Fake {
@@ -51,6 +62,9 @@ impl Backend for Fake {
             *self.context.lock() = Some(cx.clone());
             self.started.fetch_add(1, Ordering::SeqCst);
             let _ = self.calls.try_send(Called::Start);
+            if let Some(gate) = &self.gate {
+                gate.notified().await;
+            }
             if let Some(id) = &self.resumable {
                 cx.resumable(ResumeRef::new(Runtime::Acp, id.clone()), None).await;
             }
@@ -72,7 +86,9 @@ impl Backend for Fake {
     fn cancel<'a>(&'a self, _: &'a Context, _: Ulid, reason: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let _ = self.calls.try_send(Called::Cancel(reason.to_owned()));
-            self.cancelled.notify_one();
+            if !self.hold.load(Ordering::SeqCst) {
+                self.cancelled.notify_one();
+            }
         })
     }
 
@@ -113,6 +129,7 @@ pub(crate) struct Setup {
     pub(crate) ports: Option<Ports>,
     pub(crate) input: Option<StartInput>,
     pub(crate) resumable: Option<String>,
+    pub(crate) gate: Option<Arc<Notify>>,
 }
 
 pub(crate) async fn session() -> Session {
@@ -132,6 +149,8 @@ impl Setup {
             started: AtomicUsize::new(0),
             context: Mutex::new(None),
             resumable: self.resumable,
+            gate: self.gate,
+            hold: AtomicBool::new(false),
         });
         let backend = Arc::clone(&fake);
         let descriptor = Descriptor {

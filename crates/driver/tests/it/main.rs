@@ -12,6 +12,7 @@ mod codex_ends;
 mod codex_fuzz;
 mod codex_recording;
 mod codex_vendor;
+mod ends;
 mod fake;
 mod golden;
 mod kernel;

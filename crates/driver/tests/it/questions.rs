@@ -243,6 +243,44 @@ async fn a_policy_decides_without_a_word() {
 }
 
 #[tokio::test]
+async fn a_cancelled_turn_is_allowed_nothing_more_whatever_the_policy() {
+    let ports = Ports { policy: Arc::new(Says(PolicyDecision::Allow)), ..Ports::new(no_process()) };
+    let session = Setup { ports: Some(ports), ..Setup::default() }.start().await;
+    let (told, decision) = oneshot::channel();
+    let fake = Arc::clone(&session.fake);
+    session.next(move |cx, turn| async move {
+        fake.cancelled.notified().await;
+        let _ = told.send(cx.permission(request(turn, "p")).await);
+        done()
+    });
+    let fate = session.begin(Ulid::generate());
+    session.kernel.until(|state| state == State::Running).await;
+    session.kernel.cancel("enough").await.unwrap();
+    let told = decision.await.unwrap();
+    assert!(!told.allow && told.cancelled);
+    fate.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_id_is_never_that_of_two_questions() {
+    let mut session = session().await;
+    session.next(|cx, turn| async move {
+        for id in ["a-2", "a", "a", "a-2", ""] {
+            cx.permission(request(turn, id)).await;
+        }
+        cx.permission(request(turn, &"x".repeat(1000))).await;
+        done()
+    });
+    session.begin(Ulid::generate());
+    let mut ids = std::collections::HashSet::new();
+    for _ in 0..6 {
+        let id = requested(&mut session).await;
+        assert!(id.len() <= 140 && ids.insert(id.clone()), "{id}");
+        answer(&session, &id, Decision::RejectOnce, None).await;
+    }
+}
+
+#[tokio::test]
 async fn where_nobody_answers_permissions_are_refused_at_once() {
     let input = StartInput { interactive: false, ..StartInput::new(Execution::default()) };
     let session = Setup { input: Some(input), ..Setup::default() }.start().await;

@@ -136,7 +136,7 @@ async fn a_session_that_is_stopped_while_skills_come_starts_no_backend() {
     assert_eq!(session.kernel.until(|_| false).await, State::Stopped);
     session.log().to_end().await;
     assert_eq!(session.log().kinds(), ["session.ended"]);
-    assert_eq!(session.called(), [Called::Stop("enough".into())]);
+    assert!(!session.called().contains(&Called::Start));
 }
 
 /// Takes its time for skills, and more of it for events.
@@ -175,7 +175,7 @@ async fn skills_that_come_after_the_end_start_no_backend() {
     };
     let mut session = Setup { ports: Some(ports), ..Setup::default() }.start().await;
     assert_eq!(session.kernel.until(|_| false).await, State::Stopped);
-    assert_eq!(session.called(), [Called::Stop("enough".into())]);
+    assert!(!session.called().contains(&Called::Start));
 }
 
 #[tokio::test]
