@@ -5,6 +5,7 @@ mod log;
 mod recording;
 mod replay;
 mod script;
+mod turns;
 
 pub use log::{Log, normalised};
 pub use recording::{Entry, Recording};

@@ -37,6 +37,15 @@ pub(super) enum Key {
     Answer(String),
 }
 
+/// What the vendor asked, as far as the question can be found again among those that are open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The vendor's id of it.
+    pub(super) id: String,
+    /// The vendor's id of the item that it is about.
+    pub(super) item: Option<String>,
+}
+
 /// What a host does, to say what it said in the recording.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Act {
@@ -44,12 +53,18 @@ pub(super) enum Act {
     Input(Input),
     /// It ends the turn.
     Cancel,
-    /// It answers a permission.
-    Permission { request: String, decision: Decision, option_id: Option<String>, message: Option<String> },
+    /// It answers a permission; `ends_turn`: and has the turn end.
+    Permission {
+        request: Asked,
+        decision: Decision,
+        option_id: Option<String>,
+        message: Option<String>,
+        ends_turn: bool,
+    },
     /// It answers a question.
-    Question { request: String, outcome: InputOutcome },
+    Question { request: Asked, outcome: InputOutcome },
     /// A tool of it answers.
-    Tool { request: String, content: Vec<ContentBlock>, is_error: bool },
+    Tool { request: Asked, content: Vec<ContentBlock>, is_error: bool },
 }
 
 /// An id as text: ids of either type are told apart.
@@ -120,8 +135,10 @@ impl Recording {
     /// What the session resumed when it began.
     #[must_use]
     pub fn resumes(&self) -> Option<ResumeRef> {
-        for entry in &self.entries {
+        for (n, entry) in self.entries.iter().enumerate() {
             match entry {
+                // Processes after the first one go on with what that left.
+                Entry::Begins(_) if n > 0 => return None,
                 Entry::Begins(argv) => {
                     let joined = argv.iter().find_map(|arg| arg.strip_prefix("--resume="));
                     let apart = argv.iter().position(|arg| arg == "--resume").and_then(|at| argv.get(at + 1));
@@ -143,6 +160,39 @@ impl Recording {
             }
         }
         None
+    }
+
+    /// The login that the host used.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::Host(message) if text(message, "/method") == Some("authenticate") => {
+                text(message, "/params/methodId")
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether a host begins a process with this message.
+    pub(super) fn begins_process(&self, message: &Value) -> bool {
+        matches!(self.key(message), Key::Named(name) if matches!(name.as_str(), "initialize" | "control initialize"))
+    }
+
+    /// What is said to a host that begins a process of which the recording has no beginning.
+    pub(super) fn welcome(&self, message: &Value) -> Option<Value> {
+        let begins = self.runtime == Runtime::Claude && self.begins_process(message);
+        begins.then(|| self.done(message)).flatten()
+    }
+
+    /// The answer that a request was done.
+    pub(super) fn done(&self, message: &Value) -> Option<Value> {
+        let id = self.request_id(message)?;
+        Some(match self.runtime {
+            Runtime::Claude => serde_json::json!({"type": "control_response", "response": {
+                "subtype": "success", "request_id": id, "response": {}
+            }}),
+            Runtime::OpenAi => serde_json::json!({"id": id, "result": {}}),
+            Runtime::Acp => serde_json::json!({"jsonrpc": "2.0", "id": id, "result": {}}),
+        })
     }
 
     /// What a message is.
@@ -236,14 +286,31 @@ fn answers(content: Option<&Value>) -> InputOutcome {
     }
 }
 
+/// The answers to the questions of a tool, by the names that they have here.
+fn claude_answers(request: &Value, said: Option<&Value>) -> InputOutcome {
+    let given = said.and_then(|said| said.pointer("/updatedInput/answers")).and_then(Value::as_object);
+    let Some(given) = given else { return InputOutcome::Declined };
+    let questions = request.pointer("/request/input/questions").and_then(Value::as_array);
+    let answers = questions.into_iter().flatten().enumerate().filter_map(|(n, question)| {
+        Some((format!("q{n}"), given.get(text(question, "/question")?)?.clone()))
+    });
+    InputOutcome::Answered { answers: answers.collect() }
+}
+
 fn claude(message: &Value, request: Option<&Value>) -> Option<Act> {
     match text(message, "/type")? {
         "user" => Some(Act::Input(input(message.pointer("/message/content")?))),
         "control_request" => (text(message, "/request/subtype")? == "interrupt").then_some(Act::Cancel),
         "control_response" => {
             let (request, said) = (request?, message.pointer("/response/response"));
-            let id = text(request, "/request_id")?.to_owned();
+            let id = Asked {
+                id: text(request, "/request_id")?.to_owned(),
+                item: text(request, "/request/tool_use_id").map(str::to_owned),
+            };
             match text(request, "/request/subtype")? {
+                "can_use_tool" if text(request, "/request/tool_name") == Some("AskUserQuestion") => {
+                    Some(Act::Question { request: id, outcome: claude_answers(request, said) })
+                }
                 "can_use_tool" => {
                     let allowed = said.and_then(|said| text(said, "/behavior")) == Some("allow");
                     let always = said.is_some_and(|said| said.get("updatedPermissions").is_some());
@@ -253,10 +320,18 @@ fn claude(message: &Value, request: Option<&Value>) -> Option<Act> {
                         (false, _) => Decision::RejectOnce,
                     };
                     let message = said.and_then(|said| text(said, "/message")).map(str::to_owned);
-                    Some(Act::Permission { request: id, decision, option_id: None, message })
+                    let ends_turn = said.and_then(|said| said.get("interrupt")) == Some(&Value::Bool(true));
+                    Some(Act::Permission { request: id, decision, option_id: None, message, ends_turn })
                 }
                 "elicitation" | "request_user_dialog" => {
-                    let outcome = answers(said.and_then(|said| said.get("content")));
+                    let result = said.and_then(|said| said.get("result"));
+                    let outcome = match result {
+                        Some(result) if !result.is_object() => {
+                            let answer = [("answer".to_owned(), result.clone())];
+                            InputOutcome::Answered { answers: answer.into_iter().collect() }
+                        }
+                        result => answers(result.or_else(|| said.and_then(|said| said.get("content")))),
+                    };
                     Some(Act::Question { request: id, outcome })
                 }
                 "mcp_message" if text(request, "/request/message/method") == Some("tools/call") => {
@@ -279,15 +354,25 @@ fn codex(message: &Value, request: Option<&Value>) -> Option<Act> {
         None => {}
     }
     let request = request?;
-    let id = id_text(request.get("id")?);
+    let id = Asked {
+        id: id_text(request.get("id")?),
+        item: ["/params/itemId", "/params/callId"]
+            .iter()
+            .find_map(|path| text(request, path))
+            .map(str::to_owned),
+    };
     let result = message.get("result");
     let method = text(request, "/method")?;
     if method.ends_with("/requestApproval") || matches!(method, "execCommandApproval" | "applyPatchApproval")
     {
         let said = result.and_then(|result| result.get("decision"));
         let granted = result.and_then(|result| result.get("permissions")).and_then(Value::as_object);
+        // Decisions that are none of the usual ones are chosen by their names.
+        let named = said.and_then(Value::as_object).and_then(|said| said.keys().next());
+        let named = named.filter(|name| *name != "denied").cloned();
+        let cancels = matches!(said.and_then(Value::as_str), Some("cancel" | "abort"));
+        let option_id = if cancels { Some("cancel".to_owned()) } else { named };
         let decision = match (said.and_then(Value::as_str), said, granted) {
-            (Some("cancel" | "abort"), ..) => return Some(Act::Cancel),
             (Some("accept" | "approved"), ..) => Decision::AllowOnce,
             (Some("acceptForSession" | "approved_for_session"), ..) => Decision::AllowAlways,
             (None, Some(Value::Object(said)), _) if !said.contains_key("denied") => Decision::AllowAlways,
@@ -297,7 +382,7 @@ fn codex(message: &Value, request: Option<&Value>) -> Option<Act> {
             }
             _ => Decision::RejectOnce,
         };
-        return Some(Act::Permission { request: id, decision, option_id: None, message: None });
+        return Some(Act::Permission { request: id, decision, option_id, message: None, ends_turn: false });
     }
     match method {
         "item/tool/requestUserInput" => {
@@ -326,16 +411,20 @@ fn acp(message: &Value, request: Option<&Value>) -> Option<Act> {
         None => {}
     }
     let request = request?;
-    let id = id_text(request.get("id")?);
+    let id = Asked {
+        id: id_text(request.get("id")?),
+        item: ["/params/toolCall/toolCallId", "/params/toolCallId"]
+            .iter()
+            .find_map(|path| text(request, path))
+            .map(str::to_owned),
+    };
     match text(request, "/method")? {
         "session/request_permission" => {
             let chosen = text(message, "/result/outcome/optionId");
             let options = request.pointer("/params/options").and_then(Value::as_array);
             let option = options.into_iter().flatten().find(|option| text(option, "/optionId") == chosen);
             let kind = option.and_then(|option| text(option, "/kind"));
-            // A client that gives no answer because it cancels has said so already.
             let decision = match (chosen, kind) {
-                (None, _) => return None,
                 (_, Some("allow_always")) => Decision::AllowAlways,
                 (_, Some("allow_once")) => Decision::AllowOnce,
                 (_, Some("reject_always")) => Decision::RejectAlways,
@@ -353,6 +442,7 @@ fn acp(message: &Value, request: Option<&Value>) -> Option<Act> {
                 decision,
                 option_id: chosen.map(str::to_owned),
                 message: None,
+                ends_turn: false,
             })
         }
         "elicitation/create" => {

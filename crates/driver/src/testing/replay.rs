@@ -9,17 +9,19 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use ulid::Ulid;
 
-use super::recording::{Act, Entry, Key, Recording, id_text};
+use super::recording::{Act, Asked, Entry, Key, Recording, id_text};
+use super::turns::{InTurns, in_turns};
 use super::{ScriptedLauncher, VendorSide};
 use crate::boot::Execution;
 use crate::event::{Body, Event};
 use crate::ports::Ports;
 use crate::process::Exit;
 use crate::registry::Descriptor;
-use crate::{Command, ErrorInfo, Kernel, Order, StartInput, State};
+use crate::{Command, ErrorInfo, Kernel, Order, Runtime, StartInput, State};
 
-/// How long the other side may take for anything that has to come.
-const WAIT: Duration = Duration::from_secs(20);
+/// How long the other side may take for anything that has to come: longer than a backend waits for a vendor that has
+/// said that its turn fails.
+const WAIT: Duration = Duration::from_secs(8);
 /// Acts of the host that wait.
 const ACTS: usize = 64;
 
@@ -39,6 +41,8 @@ struct Left {
     /// The vendor's requests, by their ids as recorded.
     asked: HashMap<String, Value>,
     differences: Vec<String>,
+    /// The host wants the turn to end.
+    cancelled: bool,
 }
 
 /// One process of a recording.
@@ -52,7 +56,7 @@ struct Player<'a> {
 
 impl Player<'_> {
     async fn play(&mut self) -> Exit {
-        let mut begun = false;
+        let (mut begun, mut greeted) = (false, false);
         while let Some(entry) = self.left.recording.entries.get(self.left.at).cloned() {
             match entry {
                 // The next process: this one has ended.
@@ -60,6 +64,12 @@ impl Player<'_> {
                 Entry::Begins(_) => {}
                 Entry::Vendor(message) => self.say(message).await,
                 Entry::Host(message) => {
+                    let greets = self.left.recording.begins_process(&message);
+                    // A process is greeted once: this is the next one, whose beginning is not noted.
+                    if greets && greeted {
+                        return Exit { code: Some(0), signal: None };
+                    }
+                    greeted |= greets;
                     if !self.hear(&message).await {
                         return Exit { code: Some(0), signal: None };
                     }
@@ -69,11 +79,17 @@ impl Player<'_> {
             self.left.at += 1;
         }
         let _ = self.told.send(Told::Ended).await;
-        // Until it is stopped.
-        while let Some(message) = self.side.recv().await {
-            self.unexpected(&message).await;
+        // Until it is stopped, which is at once unless a turn runs: of that one there is no end, and it is as if the
+        // vendor had gone away.
+        loop {
+            match tokio::time::timeout(WAIT, self.side.recv()).await {
+                Ok(Some(message)) if begun => self.unexpected(&message).await,
+                // One that was started when all was over has nothing to say.
+                Ok(Some(_)) => {}
+                Ok(None) => return Exit { code: Some(0), signal: None },
+                Err(_) => return Exit { code: Some(1), signal: None },
+            }
         }
-        Exit { code: Some(0), signal: None }
     }
 
     /// Says what the vendor said, to the ids of today.
@@ -99,7 +115,15 @@ impl Player<'_> {
             Key::Answer(id) => self.left.asked.get(id).cloned(),
             Key::Named(_) => None,
         };
-        let act = self.left.recording.act(recorded, request.as_ref());
+        let mut act = self.left.recording.act(recorded, request.as_ref());
+        match &act {
+            Some(Act::Input(_)) => self.left.cancelled = false,
+            Some(Act::Cancel) => self.left.cancelled = true,
+            // After a cancel questions are answered by the cancel.
+            Some(Act::Permission { .. } | Act::Question { .. }) if self.left.cancelled => act = None,
+            _ => {}
+        }
+        let ends_turn = matches!(act, Some(Act::Permission { ends_turn: true, .. }));
         let own_id = self.left.recording.request_id(recorded).map(id_text);
         let comes = act.is_some() || matches!(key, Key::Answer(_)) || Recording::is_handshake(&key);
         if !comes {
@@ -117,6 +141,16 @@ impl Player<'_> {
         };
         if let (Some(recorded), Some(now)) = (own_id, self.left.recording.request_id(&message)) {
             self.left.ids.insert(recorded, Some(now.clone()));
+        }
+        if ends_turn {
+            // The recorded host said both at once.
+            self.left.cancelled = true;
+            let _ = self.told.send(Told::Act(Act::Cancel)).await;
+            if let Some(interrupt) = self.wait_for(&Key::Named("control interrupt".to_owned())).await
+                && let Some(done) = self.left.recording.done(&interrupt)
+            {
+                self.side.send(done).await;
+            }
         }
         true
     }
@@ -145,7 +179,13 @@ impl Player<'_> {
                 _ => false,
             });
             if later {
+                let skipped = Recording::is_handshake(key) && Recording::is_handshake(&is);
                 self.early.push_back(message);
+                // A start has one order: what comes before this will not come any more.
+                if skipped {
+                    self.left.differences.push(format!("waited in vain for {key:?}"));
+                    return None;
+                }
             } else {
                 self.unexpected(&message).await;
             }
@@ -154,6 +194,10 @@ impl Player<'_> {
 
     /// What the recorded host did not say.
     async fn unexpected(&mut self, message: &Value) {
+        if let Some(welcome) = self.left.recording.welcome(message) {
+            self.side.send(welcome).await;
+            return;
+        }
         let key = self.left.recording.key(message);
         self.left.differences.push(format!("not in the recording: {key:?}"));
         if let Some(id) = self.left.recording.request_id(message) {
@@ -176,19 +220,21 @@ pub struct Replayed {
 /// recording, once its last turn has ended.
 ///
 /// # Errors
-/// The session could not begin, or a turn did not end though the recording has.
+/// `recording.incomplete`: the recording does not begin where its first process does. The session could not begin.
 pub async fn replay(
     recording: &Recording,
     descriptor: Arc<Descriptor>,
     mut see: impl FnMut(&Event),
 ) -> Result<Replayed, ErrorInfo> {
+    let InTurns { recording, left_out } = in_turns(recording)?;
     let (told, mut acts) = mpsc::channel(ACTS);
     let left = Arc::new(Mutex::new(Left {
         recording: recording.clone(),
         at: 0,
         ids: HashMap::new(),
         asked: HashMap::new(),
-        differences: Vec::new(),
+        differences: vec!["left out: input of which the vendor made no turn".to_owned(); left_out],
+        cancelled: false,
     }));
     let rest = Arc::clone(&left);
     let launcher = ScriptedLauncher::new(move |side| {
@@ -203,12 +249,20 @@ pub async fn replay(
     recording.cwd().clone_into(&mut execution.session.cwd);
     let variables = &mut execution.environment.variables;
     variables.insert("AGENT_DRIVER_ACP_COMMAND".to_owned(), "recorded".to_owned());
+    if let Some(login) = recording.login() {
+        variables.insert("AGENT_DRIVER_ACP_AUTH_METHOD".to_owned(), login.to_owned());
+    }
     let input = StartInput { resume: recording.resumes(), ..StartInput::new(execution) };
     let kernel = Kernel::start(descriptor, Ports::new(Arc::new(launcher)), input).await?;
     let Some(mut events) = kernel.events() else {
         return Err(ErrorInfo::new("recording.failed", "the events were taken by another"));
     };
-    let mut host = Host { kernel: kernel.clone(), open: Vec::new(), waiting: Vec::new() };
+    let mut host = Host {
+        kernel: kernel.clone(),
+        open: Vec::new(),
+        waiting: Vec::new(),
+        keeps_ids: recording.runtime == Runtime::Claude,
+    };
     let mut replayed = Replayed::default();
     let (mut ended, mut stopping) = (false, false);
     loop {
@@ -225,8 +279,7 @@ pub async fn replay(
                 Some(Told::Act(act)) => host.act(act),
                 Some(Told::Ended) | None => ended = true,
             },
-            // A turn whose end is not in the recording has none.
-            _ = tokio::time::timeout(WAIT, kernel.until(|state| state == State::Ready)), if ended && !stopping => {
+            () = idle(&kernel), if ended && !stopping => {
                 stopping = true;
                 let kernel = kernel.clone();
                 tokio::spawn(async move { kernel.stop("the recording has ended").await });
@@ -240,32 +293,39 @@ pub async fn replay(
     Ok(replayed)
 }
 
+/// Waits until no turn runs. A vendor that went away with its turn need not be there again.
+async fn idle(kernel: &Kernel) {
+    kernel.until(|state| !matches!(state, State::Running | State::NeedsApproval)).await;
+}
+
 /// Who plays the host.
 struct Host {
     kernel: Kernel,
-    /// Questions that are open: their kind and id.
-    open: Vec<String>,
+    /// Ids of the questions that are open, and of their items.
+    open: Vec<(String, Option<String>)>,
     /// Answers whose questions have not come yet.
     waiting: Vec<Act>,
+    /// Questions have the ids that the vendor gave them.
+    keeps_ids: bool,
 }
 
 impl Host {
     fn see(&mut self, body: &Body) {
-        let id = match body {
-            Body::PermissionRequested(permission) => &permission.request_id,
-            Body::InputRequested(request) => &request.request_id,
-            Body::CustomToolRequested(call) => &call.request_id,
+        let (id, item) = match body {
+            Body::PermissionRequested(permission) => (&permission.request_id, permission.item_id.clone()),
+            Body::InputRequested(request) => (&request.request_id, request.item_id.clone()),
+            Body::CustomToolRequested(call) => (&call.request_id, None),
             Body::PermissionResolved(end) => return self.closed(&end.request_id),
             Body::InputResolved(end) => return self.closed(&end.request_id),
             Body::CustomToolResolved(end) => return self.closed(&end.request_id),
             _ => return,
         };
-        self.open.push(id.clone());
+        self.open.push((id.clone(), item));
         self.answer();
     }
 
     fn closed(&mut self, id: &str) {
-        self.open.retain(|open| open != id);
+        self.open.retain(|(open, _)| open != id);
     }
 
     fn act(&mut self, act: Act) {
@@ -290,21 +350,20 @@ impl Host {
         tokio::spawn(async move { kernel.dispatch(Command::of(order)).await });
     }
 
-    /// Gives the answers whose questions are open: by their id, or else to the one that was asked first.
+    /// Gives the answers whose questions are open.
     fn answer(&mut self) {
-        while let Some(act) = self.waiting.first() {
-            let wanted = match act {
-                Act::Permission { request, .. }
-                | Act::Question { request, .. }
-                | Act::Tool { request, .. } => request,
-                Act::Input(_) | Act::Cancel => "",
+        for act in std::mem::take(&mut self.waiting) {
+            let (Act::Permission { request, .. } | Act::Question { request, .. } | Act::Tool { request, .. }) =
+                &act
+            else {
+                continue;
             };
-            let plain = wanted.trim_matches('"');
-            let at = self.open.iter().position(|id| id == plain || id == wanted);
-            let at = at.or(if self.open.is_empty() { None } else { Some(0) });
-            let Some(at) = at else { return };
-            let request_id = self.open.remove(at);
-            let order = match self.waiting.remove(0) {
+            let Some(at) = self.asked(request) else {
+                self.waiting.push(act);
+                continue;
+            };
+            let (request_id, _) = self.open.remove(at);
+            let order = match act {
                 Act::Permission { decision, option_id, message, .. } => {
                     Order::PermissionResolve { request_id, decision, option_id, message }
                 }
@@ -316,5 +375,23 @@ impl Host {
             };
             self.give(order);
         }
+    }
+
+    /// Which of the open questions is meant: by its id, by its item, or else the first that could be it.
+    fn asked(&self, asked: &Asked) -> Option<usize> {
+        if let Some(at) = self.open.iter().position(|(id, _)| *id == asked.id) {
+            return Some(at);
+        }
+        // An id of Claude Code is that of the question: it has not come yet.
+        if self.keeps_ids {
+            return None;
+        }
+        let is_item = |item: &str, of: &str| {
+            item == of || item.strip_suffix(of).is_some_and(|rest| rest.ends_with(':'))
+        };
+        self.open.iter().position(|(_, item)| match (item, &asked.item) {
+            (Some(item), Some(of)) => is_item(item, of),
+            _ => true,
+        })
     }
 }

@@ -17,11 +17,11 @@ const RECORDINGS: [&str; 5] = [
     "cancel",
 ];
 
-fn data(name: &str) -> PathBuf {
+pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-async fn played(recording: &Recording) -> Replayed {
+pub(crate) async fn played(recording: &Recording) -> Replayed {
     let registry = registry();
     let descriptor = registry.descriptors().find(|d| d.runtime == recording.runtime).unwrap().clone();
     replay(recording, descriptor, |_| {}).await.unwrap()
@@ -32,7 +32,7 @@ fn recording(name: &str) -> Recording {
 }
 
 /// What holds for the events of any session.
-fn holds(events: &[Event]) {
+pub(crate) fn holds(events: &[Event]) {
     let mut open: HashMap<String, ItemStatus> = HashMap::new();
     let (mut asked, mut ended): (HashSet<String>, HashSet<String>) = (HashSet::new(), HashSet::new());
     let (mut turn, mut last) = (None, 0);
@@ -127,7 +127,7 @@ async fn a_recording_that_is_cut_anywhere_gives_a_log_that_holds() {
         for cut in 1..whole.entries.len() {
             let mut cut_off = whole.clone();
             cut_off.entries.truncate(cut);
-            // A turn that has no end in what is left is ended by the player, in time that is not that of a clock.
+            // A turn that has no end in what is left is one whose vendor went away.
             holds(&played(&cut_off).await.events);
         }
     }

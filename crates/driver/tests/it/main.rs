@@ -17,6 +17,7 @@ mod fake;
 mod golden;
 mod kernel;
 mod loss;
+mod made;
 mod process;
 mod questions;
 mod sink;
