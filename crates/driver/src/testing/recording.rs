@@ -223,6 +223,14 @@ impl Recording {
         }
     }
 
+    /// Whether the vendor asks the host's user with this.
+    pub(super) fn asks(&self, message: &Value) -> bool {
+        let Key::Named(name) = self.key(message) else { return false };
+        name == "control can_use_tool"
+            || name == "session/request_permission"
+            || name.ends_with("/requestApproval")
+    }
+
     /// The same answer to the request of another id.
     pub(super) fn readdressed(&self, mut answer: Value, id: Value) -> Value {
         let place = match self.runtime {

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use ulid::Ulid;
 
 use super::recording::{Act, Asked, Entry, Key, Recording, id_text};
 use super::turns::{InTurns, in_turns};
 use super::{ScriptedLauncher, VendorSide};
 use crate::boot::Execution;
+use crate::command::Input;
 use crate::event::{Body, Event};
 use crate::ports::Ports;
 use crate::process::Exit;
@@ -22,6 +23,8 @@ use crate::{Command, ErrorInfo, Kernel, Order, Runtime, StartInput, State};
 /// How long the other side may take for anything that has to come: longer than a backend waits for a vendor that has
 /// said that its turn fails.
 const WAIT: Duration = Duration::from_secs(8);
+/// How long a question may take from the vendor to the host.
+const ASKED: Duration = Duration::from_secs(1);
 /// Acts of the host that wait.
 const ACTS: usize = 64;
 
@@ -51,6 +54,8 @@ struct Player<'a> {
     side: VendorSide,
     /// What came before its time.
     early: VecDeque<Value>,
+    /// How many questions the host has before it.
+    open: watch::Receiver<usize>,
     told: mpsc::Sender<Told>,
 }
 
@@ -134,6 +139,11 @@ impl Player<'_> {
             return true;
         }
         if let Some(act) = act {
+            // What the vendor said before this was heard before it.
+            self.side.heard(WAIT).await;
+            if act == Act::Cancel {
+                self.asked().await;
+            }
             let _ = self.told.send(Told::Act(act)).await;
         }
         let Some(message) = self.wait_for(&key).await else {
@@ -153,6 +163,21 @@ impl Player<'_> {
             }
         }
         true
+    }
+
+    /// Waits a little for the question that the vendor asked last to be before the host, if it is one that nobody has
+    /// answered: it is closed by the cancel, and not never asked.
+    async fn asked(&mut self) {
+        let left = &*self.left;
+        let last = left.recording.entries.get(..left.at).unwrap_or_default().iter().rev().find_map(|entry| {
+            match entry {
+                Entry::Host(_) | Entry::Begins(_) => Some(false),
+                Entry::Vendor(message) => left.recording.asks(message).then_some(true),
+            }
+        });
+        if last == Some(true) {
+            let _ = tokio::time::timeout(ASKED, self.open.wait_for(|open| *open > 0)).await;
+        }
     }
 
     /// The next message of this kind. Others that are still to come are kept, and what never comes is answered.
@@ -237,12 +262,13 @@ pub async fn replay(
         cancelled: false,
     }));
     let rest = Arc::clone(&left);
+    let (opened, open) = watch::channel(0);
     let launcher = ScriptedLauncher::new(move |side| {
-        let (rest, told) = (Arc::clone(&rest), told.clone());
+        let (rest, told, open) = (Arc::clone(&rest), told.clone(), open.clone());
         async move {
             // The process before it has ended, or is about to.
             let mut left = rest.lock().await;
-            Player { left: &mut left, side, early: VecDeque::new(), told }.play().await
+            Player { left: &mut left, side, early: VecDeque::new(), open, told }.play().await
         }
     });
     let mut execution = Execution::default();
@@ -260,6 +286,7 @@ pub async fn replay(
     let mut host = Host {
         kernel: kernel.clone(),
         open: Vec::new(),
+        opened,
         waiting: Vec::new(),
         keeps_ids: recording.runtime == Runtime::Claude,
     };
@@ -303,6 +330,7 @@ struct Host {
     kernel: Kernel,
     /// Ids of the questions that are open, and of their items.
     open: Vec<(String, Option<String>)>,
+    opened: watch::Sender<usize>,
     /// Answers whose questions have not come yet.
     waiting: Vec<Act>,
     /// Questions have the ids that the vendor gave them.
@@ -321,21 +349,18 @@ impl Host {
             _ => return,
         };
         self.open.push((id.clone(), item));
+        self.opened.send_modify(|count| *count = self.open.len());
         self.answer();
     }
 
     fn closed(&mut self, id: &str) {
         self.open.retain(|(open, _)| open != id);
+        self.opened.send_modify(|count| *count = self.open.len());
     }
 
     fn act(&mut self, act: Act) {
         let order = match act {
-            Act::Input(input) => Order::InputStart {
-                request_id: Ulid::generate().to_string(),
-                run_id: Ulid::generate(),
-                input,
-                access_snapshot: None,
-            },
+            Act::Input(input) => return self.begin(input),
             Act::Cancel => Order::TurnCancel { run_id: None, reason: Some("as recorded".to_owned()) },
             answer => {
                 self.waiting.push(answer);
@@ -343,6 +368,17 @@ impl Host {
             }
         };
         self.give(order);
+    }
+
+    /// Begins a turn once the one before it has ended: its end may be on its way yet.
+    fn begin(&self, input: Input) {
+        let kernel = self.kernel.clone();
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(WAIT, kernel.until(|state| state == State::Ready)).await;
+            let (request_id, run_id) = (Ulid::generate().to_string(), Ulid::generate());
+            let order = Order::InputStart { request_id, run_id, input, access_snapshot: None };
+            kernel.dispatch(Command::of(order)).await
+        });
     }
 
     fn give(&self, order: Order) {

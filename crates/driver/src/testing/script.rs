@@ -1,14 +1,16 @@
 //! A vendor's process that a test plays: it reads what the backend writes, and writes what a vendor would.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, DuplexStream, ReadBuf, duplex};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +23,26 @@ const PIPE: usize = 64 << 10;
 const HANG: Duration = Duration::from_secs(30);
 
 type Play = Arc<dyn Fn(VendorSide) -> Pin<Box<dyn Future<Output = Exit> + Send>> + Send + Sync>;
+
+/// An output that tells how much of it was read, whenever there is no more.
+struct Told {
+    from: DuplexStream,
+    read: u64,
+    done: watch::Sender<u64>,
+}
+
+impl AsyncRead for Told {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.from).poll_read(cx, buf);
+        self.read += (buf.filled().len() - before) as u64;
+        if read.is_pending() {
+            let read = self.read;
+            self.done.send_if_modified(|done| std::mem::replace(done, read) != read);
+        }
+        read
+    }
+}
 
 /// Starts vendors that a test plays.
 #[derive(Clone)]
@@ -46,6 +68,10 @@ pub struct VendorSide {
     pub spec: LaunchSpec,
     stdin: BufReader<DuplexStream>,
     stdout: DuplexStream,
+    /// Bytes that were written to it.
+    written: u64,
+    /// Bytes of it that whoever reads it has done with.
+    done: watch::Receiver<u64>,
     stderr: DuplexStream,
     terminated: CancellationToken,
 }
@@ -87,7 +113,14 @@ impl VendorSide {
 
     /// Writes bytes.
     pub async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        self.written += bytes.len() as u64;
         self.stdout.write_all(bytes).await.is_ok()
+    }
+
+    /// Waits until whoever reads what was written has read all of it and wants more, but not for long.
+    pub(super) async fn heard(&mut self, limit: Duration) {
+        let written = self.written;
+        let _ = tokio::time::timeout(limit, self.done.wait_for(|done| *done >= written)).await;
     }
 
     /// Writes to its log.
@@ -159,11 +192,14 @@ impl Launcher for ScriptedLauncher {
             let (ours_out, theirs_out) = duplex(PIPE);
             let (ours_err, theirs_err) = duplex(PIPE);
             let (kill, terminate) = (CancellationToken::new(), CancellationToken::new());
+            let (done, heard) = watch::channel(0);
             let side = VendorSide {
                 start,
                 spec,
                 stdin: BufReader::new(theirs_in),
                 stdout: theirs_out,
+                written: 0,
+                done: heard,
                 stderr: theirs_err,
                 terminated: terminate.clone(),
             };
@@ -178,7 +214,7 @@ impl Launcher for ScriptedLauncher {
             });
             Ok(Launched {
                 stdin: Box::new(ours_in),
-                stdout: Box::new(ours_out),
+                stdout: Box::new(Told { from: ours_out, read: 0, done }),
                 stderr: Box::new(ours_err),
                 handle: Box::new(Played { exit, kill, terminate }),
             })

@@ -481,3 +481,15 @@ async fn ten_thousand_chunks_are_one_message() {
         assert!(replayed.differences.is_empty());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_turn_is_lost_where_all_runs_at_once() {
+    // Of these a vendor that goes away is waited for by the clock.
+    let ended = || MADE.iter().filter(|(name, ..)| !name.ends_with("-unended"));
+    for _ in 0..5 {
+        for (name, expected, _) in ended() {
+            let replayed = played(&made(name)).await;
+            assert_eq!(turns(&replayed.events).len(), expected.len(), "{name}");
+        }
+    }
+}
