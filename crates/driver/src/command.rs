@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use ulid::Ulid;
 
 use crate::ErrorInfo;
-use crate::error::MALFORMED;
+use crate::error::{MALFORMED, UNSUPPORTED};
 use crate::event::{ContentBlock, InputOutcome};
 
 /// What a turn begins with.
@@ -15,7 +15,7 @@ pub struct Input {
     /// The text; not empty unless there is content.
     #[serde(default)]
     pub text: String,
-    /// Files of the host by id.
+    /// Files of the host by id; refused, since no port knows them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachment_ids: Option<Vec<String>>,
     /// Content, which goes before the text.
@@ -273,6 +273,13 @@ impl Command {
         match &self.order {
             Order::InputStart { input, .. } | Order::TurnSteer { input, .. } if input.is_empty() => {
                 wrong("input.text")
+            }
+            Order::InputStart { input, .. } | Order::TurnSteer { input, .. }
+                if input.attachment_ids.as_ref().is_some_and(|ids| !ids.is_empty()) =>
+            {
+                let text =
+                    "attachmentIds: no port knows files of the host by their ids; put them into content";
+                Err(ErrorInfo::new(UNSUPPORTED, text))
             }
             Order::McpExecute(call) => match serde_json::from_str::<Map<String, Value>>(&call.arguments_json)
             {

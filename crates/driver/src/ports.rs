@@ -196,9 +196,9 @@ pub trait HostIntegration: Send + Sync {
     fn snapshot(&self) -> Option<HostSnapshot>;
 }
 
-/// Where logs go. Secrets are taken out by the host.
+/// Where logs go: each diagnostic of a session, as it is reported. Secrets are taken out by the host.
 pub trait Logger: Send + Sync {
-    /// One line.
+    /// One line. It is called where things happen, and must not wait.
     fn log(&self, severity: Severity, message: &str, details: &Map<String, Value>);
 }
 

@@ -144,9 +144,9 @@ pub struct Descriptor {
     pub aliases: Vec<&'static str>,
     /// What it can do.
     pub capabilities: Vec<Capability>,
-    /// What it needs.
+    /// The ports it makes use of, for hosts to see: each has a default, so none can be missing.
     pub required_ports: Vec<Port>,
-    /// What it cannot do, in words.
+    /// What it cannot do, in words, for hosts to see.
     pub unsupported_gaps: Vec<&'static str>,
     /// Makes one.
     pub create: Create,

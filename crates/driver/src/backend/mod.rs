@@ -4,6 +4,7 @@
 pub mod acp;
 pub mod claude;
 pub mod codex;
+mod options;
 
 use std::sync::Arc;
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use ulid::Ulid;
 
 use super::Execution;
@@ -63,9 +62,6 @@ pub struct BootPayload {
     pub runtime_transport: String,
     /// What is to be run.
     pub execution: Execution,
-    /// Which tools are allowed without asking.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_policy: Option<Map<String, Value>>,
     /// How long a permission stays open; `null`: for ever; left out: five minutes.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub permission_timeout_ms: Option<Option<u64>>,
@@ -240,7 +236,7 @@ async fn read_file(path: &Path) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -19,6 +19,8 @@ use crate::event::{Body, Diagnostic, DiagnosticSource, Draft, Severity};
 
 /// Commands whose fate is remembered.
 const REMEMBERED: usize = 1024;
+/// Commands that may be under way at once; the next is refused.
+const MAX_PENDING: usize = 4096;
 /// How long input waits for the turn before it to end.
 const TURN_ENDS: Duration = Duration::from_secs(2);
 
@@ -32,6 +34,11 @@ pub(super) struct Fates {
 }
 
 impl Fates {
+    /// Whether there is room for one more: forgetting what was settled makes room for nothing that still runs.
+    fn is_full(&self) -> bool {
+        self.order.len() >= MAX_PENDING
+    }
+
     /// The fate of a command that was seen before, or who tells that of a new one.
     fn of(&mut self, command_id: &str) -> Result<Settled, watch::Sender<Option<CommandUpdate>>> {
         if let Some(known) = self.known.get(command_id) {
@@ -64,7 +71,16 @@ impl Shared {
     /// Takes a command on, and gives where its fate will be. It goes on whoever waits for that. A cancel that is accepted
     /// after an input meets it, however their tasks are run.
     pub(super) fn accept(self: &Arc<Self>, command: Command) -> Settled {
-        let fate = self.fates.lock().of(&command.command_id);
+        let fate = {
+            let mut fates = self.fates.lock();
+            if fates.is_full() && !fates.known.contains_key(&command.command_id) {
+                let error = ErrorInfo::retryable(NOT_READY, format!("{MAX_PENDING} commands are under way"));
+                let (command_id, status) = (command.command_id, Fate::Failed);
+                let refused = CommandUpdate { command_id, status, result: None, error: Some(error) };
+                return watch::channel(Some(refused)).1;
+            }
+            fates.of(&command.command_id)
+        };
         match fate {
             Ok(known) => known,
             Err(tell) => {

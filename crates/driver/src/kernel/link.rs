@@ -53,6 +53,22 @@ impl std::fmt::Debug for Link {
 pub(crate) struct Locked<'a> {
     pub(crate) session: MutexGuard<'a, Session>,
     link: &'a Link,
+    // Dropped last: the host is told when others can go on.
+    logs: Logs<'a>,
+}
+
+/// What the host's log is told, once the session is not locked any more.
+struct Logs<'a> {
+    link: &'a Link,
+    lines: Vec<Diagnostic>,
+}
+
+impl Drop for Logs<'_> {
+    fn drop(&mut self) {
+        for line in &self.lines {
+            self.link.ports.logger.log(line.severity, &line.message, &line.details);
+        }
+    }
 }
 
 impl Drop for Locked<'_> {
@@ -65,6 +81,9 @@ impl Drop for Locked<'_> {
 impl Locked<'_> {
     /// Emits an event of this moment; before the session has started, once it has.
     pub(crate) fn push(&mut self, draft: Draft) {
+        if let Body::DiagnosticReported(diagnostic) = &draft.body {
+            self.logs.lines.push(diagnostic.clone());
+        }
         if self.session.held.as_ref().is_some_and(|held| held.len() >= MAX_HELD) {
             self.release(None);
         }
@@ -132,7 +151,7 @@ impl Link {
     }
 
     pub(crate) fn locked(&self) -> Locked<'_> {
-        Locked { session: self.session.lock(), link: self }
+        Locked { session: self.session.lock(), link: self, logs: Logs { link: self, lines: Vec::new() } }
     }
 
     /// Its state now and from now on.

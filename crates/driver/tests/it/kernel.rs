@@ -352,6 +352,59 @@ impl Access for Seen {
     }
 }
 
+/// A log of the host, which looks at the session while it is told.
+#[derive(Default)]
+struct Told {
+    lines: parking_lot::Mutex<Vec<String>>,
+    kernel: parking_lot::Mutex<Option<Kernel>>,
+}
+
+impl agentos_driver::ports::Logger for Told {
+    fn log(
+        &self,
+        _: agentos_driver::event::Severity,
+        message: &str,
+        _: &serde_json::Map<String, serde_json::Value>,
+    ) {
+        let state = self.kernel.lock().as_ref().map(Kernel::state);
+        self.lines.lock().push(format!("{message} {state:?}"));
+    }
+}
+
+#[tokio::test]
+async fn diagnostics_go_to_the_log_of_the_host_too() {
+    let told = Arc::new(Told::default());
+    let ports = Ports { logger: told.clone(), ..Ports::new(no_process()) };
+    let session = Setup { ports: Some(ports), ..Setup::default() }.start().await;
+    *told.kernel.lock() = Some(session.kernel.clone());
+    let set = Order::ConfigSet { config_id: "x".into(), value: json!("y") };
+    session.kernel.dispatch(Command::of(set)).await;
+    assert_eq!(*told.lines.lock(), ["the backend has no settings Some(Ready)"]);
+    told.kernel.lock().take();
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_how_many_commands_are_under_way() {
+    struct Never;
+    impl Access for Never {
+        fn refresh<'a>(&'a self, _: &'a AccessSnapshot) -> Pending<'a, ()> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let ports = Ports { access: Arc::new(Never), ..Ports::new(no_process()) };
+    let session = Setup { ports: Some(ports), ..Setup::default() }.start().await;
+    let mut waiting = Vec::new();
+    for _ in 0..4096 {
+        let refresh = Order::AccessRefresh { access_snapshot: AccessSnapshot::default() };
+        let mut update = Box::pin(session.kernel.dispatch(Command::of(refresh)));
+        assert!(futures_util::poll!(&mut update).is_pending());
+        waiting.push(update);
+    }
+    let set = Command::of(Order::TurnCancel { run_id: None, reason: None });
+    let refused = session.kernel.dispatch(set).await.error.unwrap();
+    assert!(refused.retryable && refused.code == "driver.command_rejected.not_ready", "{refused}");
+}
+
 #[tokio::test]
 async fn other_commands_have_their_results_and_errors() {
     let access = Arc::new(Seen::default());
@@ -376,6 +429,10 @@ async fn other_commands_have_their_results_and_errors() {
         access_snapshot: None,
     };
     assert_eq!(of(empty).await.error.unwrap().code, "driver.command_rejected.malformed");
+    let input = Input { attachment_ids: Some(vec!["a".into()]), ..Input::text("look") };
+    let attached =
+        Order::InputStart { request_id: "r".into(), run_id: Ulid::generate(), input, access_snapshot: None };
+    assert_eq!(of(attached).await.error.unwrap().code, "driver.command_rejected.unsupported");
     let nobody = Order::InputResolve {
         request_id: "x".into(),
         outcome: agentos_driver::event::InputOutcome::Declined,

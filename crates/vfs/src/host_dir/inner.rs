@@ -433,7 +433,6 @@ impl Inner {
 
     /// Opens what was a regular file when it was looked up, and must still be that very file.
     ///
-    ///
     /// By its name, since a second way through `/proc/self/fd` costs more than all the rest. Should the host put something
     /// else there in this instant, it is closed again unread; the flags keep that from waiting or taking a terminal.
     fn open_regular(&self, dir: &OwnedFd, place: &Place, access: Access) -> Result<OwnedFd> {

@@ -12,8 +12,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, mkdirat, openat};
 use rustix::io::Errno;
 
 use super::client::Refusal;
-use super::options::BAD_OPTIONS;
 use crate::ErrorInfo;
+use crate::backend::options::MALFORMED;
 
 /// Most bytes of a file.
 const MAX_FILE: u64 = 10 << 20;
@@ -84,13 +84,10 @@ impl Roots {
     /// The working directory and more; of those, what is not there is left out.
     ///
     /// # Errors
-    /// `acp.bad_options`: the working directory is not there.
+    /// `driver.provider_options_malformed`: the working directory is not there.
     pub(super) fn of(cwd: &str, more: &[String]) -> Result<Self, ErrorInfo> {
         let resolved = std::fs::canonicalize(cwd).map_err(|error| {
-            ErrorInfo::new(
-                BAD_OPTIONS,
-                format!("`clientFiles`: the working directory cannot be used: {error}"),
-            )
+            ErrorInfo::new(MALFORMED, format!("`clientFiles`: the working directory cannot be used: {error}"))
         })?;
         let mut roots = vec![resolved];
         roots.extend(more.iter().filter_map(|path| std::fs::canonicalize(path).ok()));

@@ -11,6 +11,7 @@ use super::agent::Agent;
 use super::options::Options;
 use super::{Capabilities, member};
 use crate::backend::Context;
+use crate::backend::options;
 use crate::error::RESUME_LOST;
 use crate::event::{Body, DiagnosticSource, Draft, SessionInfo, Severity};
 use crate::{ErrorInfo, ResumeRef, Runtime};
@@ -137,29 +138,25 @@ async fn authenticate(
 /// What each way to open a session is told.
 async fn setup(
     cx: &Context,
-    options: &Options,
+    own: &Options,
     can: &Capabilities,
     guide: Option<&str>,
 ) -> Result<Value, ErrorInfo> {
     let session = &cx.execution.session;
     let mut servers = Vec::new();
-    for (n, server) in session.mcp_servers.iter().enumerate() {
-        let Some(url) = server.active_url() else {
-            let text = format!("MCP server {} is skipped: {}", server.name, server.authorization_state);
-            warn(cx, "mcp.server_skipped", text).await;
-            continue;
-        };
+    for server in options::left_out(&cx.execution) {
+        let text = format!("MCP server {} is skipped: {}", server.name, server.authorization_state);
+        warn(cx, "mcp.server_skipped", text).await;
+    }
+    for usable in options::usable(&cx.execution) {
+        let name = &usable.server.name;
         if !can.mcp_http {
-            let text = format!("the agent cannot use MCP servers over http, and {} is one", server.name);
+            let text = format!("the agent cannot use MCP servers over http, and {name} is one");
             return Err(ErrorInfo::new("acp.mcp_unsupported", text));
         }
-        let token = cx.execution.environment.variables.get(&format!("AGENT_DRIVER_MCP_TOKEN_{n}"));
-        let grant = token.or(server.proxy_grant_id.as_ref());
-        let headers: Vec<Value> = grant
-            .map(|grant| json!({"name": "Authorization", "value": format!("Bearer {grant}")}))
-            .into_iter()
-            .collect();
-        servers.push(json!({"type": "http", "name": server.name, "url": url, "headers": headers}));
+        let header = |grant| json!({"name": "Authorization", "value": format!("Bearer {grant}")});
+        let headers: Vec<Value> = usable.grant.map(header).into_iter().collect();
+        servers.push(json!({"type": "http", "name": name, "url": usable.url, "headers": headers}));
     }
     let mut setup = json!({"cwd": session.cwd, "mcpServers": servers});
     if !session.additional_directories.is_empty() {
@@ -172,7 +169,7 @@ async fn setup(
     if let Some(text) = guide.filter(|_| can.system_prompt) {
         setup["systemPrompt"] = json!({"mode": "append", "content": [{"type": "text", "text": text}]});
     }
-    let mut meta = options.meta.clone();
+    let mut meta = own.meta.clone();
     if let Some(host) = cx.ports.host_integration.snapshot() {
         let place = json!({"configRevision": host.config_revision, "sessionContext": host.session_context});
         meta.entry("host").or_insert(place);

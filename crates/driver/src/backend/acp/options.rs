@@ -15,14 +15,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::ErrorInfo;
-use crate::boot::Execution;
+use crate::backend::options::{self, malformed};
+use crate::boot::{ACP_ARGS, ACP_AUTH_METHOD, ACP_COMMAND, Execution};
 use crate::process::LaunchSpec;
 
-/// Variables of the driver itself, which no agent gets.
-const OWN: &str = "AGENT_DRIVER_";
-
-/// An option or a variable that cannot be used.
-pub(super) const BAD_OPTIONS: &str = "acp.bad_options";
+/// The options there are.
+const OPTIONS: &[&str] = &["command", "args", "env", "authMethod", "clientFiles", "resumeFallback", "meta"];
 
 /// How an agent is started and spoken to.
 #[derive(Clone, Debug)]
@@ -39,82 +37,77 @@ pub(super) struct Options {
     pub(super) meta: Map<String, Value>,
 }
 
-/// Puts a value over another, objects member by member.
-fn merge(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (name, value) in over {
-                merge(base.entry(name.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => base.clone_from(over),
-    }
-}
-
-fn bad(what: impl Into<String>) -> ErrorInfo {
-    ErrorInfo::new(BAD_OPTIONS, what)
-}
-
 impl Options {
     /// Reads them.
     ///
     /// # Errors
-    /// `acp.bad_options`: no command, or a value of a wrong type.
+    /// `driver.provider_options_malformed`: no command, an unknown option, a value of a wrong type; tools of the host, which
+    /// this backend cannot offer.
     pub(super) fn of(execution: &Execution) -> Result<Self, ErrorInfo> {
         let variables = &execution.environment.variables;
-        let set = |name: &str| variables.get(&format!("{OWN}{name}")).filter(|value| !value.is_empty());
-        let args: Value = match set("ACP_ARGS") {
+        let set = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        let args: Value = match set(ACP_ARGS) {
             Some(text) => serde_json::from_str(text)
-                .map_err(|_| bad("AGENT_DRIVER_ACP_ARGS is no JSON array of strings"))?,
+                .map_err(|_| malformed("AGENT_DRIVER_ACP_ARGS is no JSON array of strings"))?,
             None => json!([]),
         };
+        options::only(&execution.provider_options, OPTIONS)?;
+        if !execution.custom_tools.is_empty() {
+            return Err(ErrorInfo::new(
+                crate::error::UNSUPPORTED,
+                "execution.customTools: an ACP agent cannot be offered tools of the host; give it an MCP server",
+            ));
+        }
         let mut all = json!({
-            "command": set("ACP_COMMAND"),
+            "command": set(ACP_COMMAND),
             "args": args,
             "env": {},
-            "authMethod": set("ACP_AUTH_METHOD"),
+            "authMethod": set(ACP_AUTH_METHOD),
             "clientFiles": false,
             "resumeFallback": null,
             "meta": {},
         });
         for (name, value) in &execution.provider_options {
-            merge(&mut all[name.as_str()], value);
+            options::merge(&mut all[name.as_str()], value);
         }
         let program = match &all["command"] {
             Value::String(program) if !program.is_empty() => program.clone(),
             _ => {
-                return Err(bad(
+                return Err(malformed(
                     "no ACP agent: AGENT_DRIVER_ACP_COMMAND and provider option `command` are not set",
                 ));
             }
         };
         let args: Vec<String> = serde_json::from_value(all["args"].take())
-            .map_err(|_| bad("the arguments of the agent are no array of strings"))?;
+            .map_err(|_| malformed("the arguments of the agent are no array of strings"))?;
         let more: BTreeMap<String, String> = serde_json::from_value(all["env"].take())
-            .map_err(|_| bad("provider option `env` is no object of strings"))?;
-        let mut env = variables.clone();
-        env.extend(more);
-        env.retain(|name, _| !name.starts_with(OWN));
+            .map_err(|_| malformed("provider option `env` is no object of strings"))?;
+        let env = options::variables(variables, &more);
         let auth_method = match &all["authMethod"] {
             Value::Null => None,
             Value::String(id) => Some(id.clone()),
-            _ => return Err(bad("provider option `authMethod` is no string")),
+            _ => return Err(malformed("provider option `authMethod` is no string")),
         };
         let client_files = match &all["clientFiles"] {
             Value::Null => false,
             Value::Bool(on) => *on,
-            _ => return Err(bad("provider option `clientFiles` is no boolean")),
+            _ => return Err(malformed("provider option `clientFiles` is no boolean")),
+        };
+        let new_if_lost = match &all["resumeFallback"] {
+            Value::Null => false,
+            Value::String(how) if how == "new" => true,
+            _ => return Err(malformed("resumeFallback: not \"new\"")),
         };
         let meta = match all["meta"].take() {
             Value::Null => Map::new(),
             Value::Object(meta) => meta,
-            _ => return Err(bad("provider option `meta` is no object")),
+            _ => return Err(malformed("provider option `meta` is no object")),
         };
         Ok(Options {
             launch: LaunchSpec { program, args, env, cwd: execution.session.cwd.clone() },
             auth_method,
             client_files,
-            new_if_lost: all["resumeFallback"].as_str() == Some("new"),
+            new_if_lost,
             meta,
         })
     }
@@ -151,7 +144,7 @@ mod tests {
         assert!(!plain.client_files && !plain.new_if_lost);
         let over = json!({
             "command": "other", "args": [], "env": {"A": "1"}, "clientFiles": true, "resumeFallback": "new",
-            "meta": {"a": {"b": 1}}, "unknown": [1],
+            "meta": {"a": {"b": 1}},
         });
         let over = Options::of(&execution(&variables, over)).unwrap();
         assert_eq!((over.launch.program.as_str(), over.launch.args.len()), ("other", 0));
@@ -163,7 +156,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused() {
         let command = ("AGENT_DRIVER_ACP_COMMAND", "agent");
-        for (variables, options) in [
+        for (variables, given) in [
             (vec![], json!({})),
             (vec![command, ("AGENT_DRIVER_ACP_ARGS", "--acp")], json!({})),
             (vec![command, ("AGENT_DRIVER_ACP_ARGS", "{}")], json!({})),
@@ -173,16 +166,11 @@ mod tests {
             (vec![command], json!({"command": 7})),
             (vec![command], json!({"authMethod": {}})),
             (vec![command], json!({"meta": []})),
+            (vec![command], json!({"resumeFallback": "old"})),
+            (vec![command], json!({"unknown": [1]})),
         ] {
-            let refused = Options::of(&execution(&variables, options.clone())).unwrap_err();
-            assert_eq!(refused.code, BAD_OPTIONS, "{options}");
+            let refused = Options::of(&execution(&variables, given.clone())).unwrap_err();
+            assert_eq!(refused.code, options::MALFORMED, "{given}");
         }
-    }
-
-    #[test]
-    fn merging_is_deep() {
-        let mut base = json!({"a": {"b": 1, "c": 2}, "d": [1]});
-        merge(&mut base, &json!({"a": {"c": 3}, "d": [2], "e": null}));
-        assert_eq!(base, json!({"a": {"b": 1, "c": 3}, "d": [2], "e": null}));
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Capabilities;
 use crate::ErrorInfo;
 use crate::backend::Context;
+use crate::backend::options;
 use crate::event::ContentBlock;
 
 /// Content that the agent cannot take.
@@ -41,23 +42,10 @@ fn degrade(block: &ContentBlock, can: &Capabilities) -> Result<Value, ErrorInfo>
     }
 }
 
-/// What the agent is told besides its own instructions: the profile, and which skills there are. Nothing if that is
-/// nothing.
+/// What the agent is told besides its own instructions; nothing if that is nothing.
 pub(super) fn guide(cx: &Context) -> Option<String> {
-    let skills = cx.skills();
-    let mut parts = Vec::new();
-    let profile = cx.execution.profile_prompt.trim();
-    if !profile.is_empty() {
-        parts.push(profile.to_owned());
-    }
-    if !skills.is_empty() {
-        let mut text = "Skills you can use; read a skill's file before you use it:".to_owned();
-        for skill in skills {
-            text.push_str(&format!("\n- {}: {}", skill.skill_name, skill.skill_markdown_path));
-        }
-        parts.push(text);
-    }
-    (!parts.is_empty()).then(|| parts.join("\n\n"))
+    let text = options::guide(&cx.execution.profile_prompt, cx.skills(), cx.skill_catalog());
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Claude {
 
     /// Says which servers are left out.
     async fn skipped(&self, cx: &Context) {
-        for server in cx.execution.session.mcp_servers.iter().filter(|of| of.active_url().is_none()) {
+        for server in super::options::left_out(&cx.execution) {
             let mut of =
                 translate::diagnostic("mcp.server_skipped", Severity::Info, "an MCP server cannot be used");
             of.reason = Some(server.authorization_state.clone());
@@ -157,7 +157,7 @@ impl Claude {
             &settings.model,
             &settings.mode,
             resume.as_deref(),
-            cx.skills(),
+            (cx.skills(), cx.skill_catalog()),
         );
         let (vendor, output) = Vendor::launch(&*cx.ports.launcher, spec).await?;
         let connection = Connection::open(cx, &self.state, &self.tools, vendor, output);

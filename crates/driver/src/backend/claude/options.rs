@@ -27,14 +27,11 @@ use serde_json::{Map, Value, json};
 
 use super::translate::MODES;
 use crate::ErrorInfo;
-use crate::boot::Execution;
+use crate::backend::options::{self, malformed};
+use crate::boot::{CLAUDE_EXECUTABLE, Execution};
 use crate::ports::MaterializedSkill;
 use crate::process::LaunchSpec;
 
-/// The variable that says where the program is.
-const PROGRAM: &str = "AGENT_DRIVER_CLAUDE_EXECUTABLE";
-/// Variables of the driver, which the vendor does not get.
-const DRIVERS: &str = "AGENT_DRIVER_";
 /// Variables that keep the vendor from doing what nobody asked for.
 const QUIET: &[&str] = &[
     "DISABLE_AUTOUPDATER",
@@ -45,7 +42,7 @@ const QUIET: &[&str] = &[
 
 /// The options of a session.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub(super) struct Options {
     pub(super) model: String,
     pub(super) permission_mode: String,
@@ -64,37 +61,21 @@ pub(super) struct Options {
     extra_args: BTreeMap<String, String>,
 }
 
-/// Puts one value over another: objects member by member, anything else as a whole.
-fn over(under: &mut Value, value: Value) {
-    match (under, value) {
-        (Value::Object(under), Value::Object(members)) => {
-            for (name, value) in members {
-                match under.get_mut(&name) {
-                    Some(under) => over(under, value),
-                    None => {
-                        under.insert(name, value);
-                    }
-                }
-            }
-        }
-        (under, value) => *under = value,
-    }
-}
-
 /// The servers that can be used, in the vendor's form, each with its grant. The grant is written out: whether the vendor
 /// puts variables into headers differs by version.
 fn servers(execution: &Execution) -> Map<String, Value> {
-    let active = execution.session.mcp_servers.iter().filter_map(|of| Some((of, of.active_url()?)));
-    let with_grant = active.enumerate().map(|(n, (server, url))| {
-        let given = execution.environment.variables.get(&format!("{DRIVERS}MCP_TOKEN_{n}"));
-        let mut config = json!({ "type": "http", "url": url });
-        if let Some(grant) = given.or(server.proxy_grant_id.as_ref()).filter(|grant| !grant.is_empty()) {
+    let with_grant = options::usable(execution).map(|usable| {
+        let mut config = json!({ "type": "http", "url": usable.url });
+        if let Some(grant) = usable.grant {
             config["headers"] = json!({ "Authorization": format!("Bearer {grant}") });
         }
-        (server.name.clone(), config)
+        (usable.server.name.clone(), config)
     });
     with_grant.collect()
 }
+
+/// The skills that are there, and the text that lists them.
+pub(super) type Skills<'a> = (&'a [MaterializedSkill], Option<&'a str>);
 
 impl Options {
     /// Those of an execution.
@@ -102,9 +83,6 @@ impl Options {
     /// # Errors
     /// `driver.provider_options_malformed`: one of its own is of a wrong type.
     pub(super) fn of(execution: &Execution) -> Result<Self, ErrorInfo> {
-        let wrong = |what: String| {
-            ErrorInfo::new("driver.provider_options_malformed", format!("execution.providerOptions: {what}"))
-        };
         let defaults = json!({
             "model": execution.model,
             "permissionMode": "default",
@@ -116,11 +94,11 @@ impl Options {
         });
         let mut given = execution.provider_options.clone();
         given.retain(|_, value| !value.is_null());
-        let mut options = defaults;
-        over(&mut options, Value::Object(given));
-        let options: Options = serde_json::from_value(options).map_err(|error| wrong(error.to_string()))?;
+        let mut all = defaults;
+        options::merge(&mut all, &Value::Object(given));
+        let options: Options = serde_json::from_value(all).map_err(malformed)?;
         if !MODES.iter().any(|(mode, _)| *mode == options.permission_mode) {
-            return Err(wrong(format!("permissionMode: there is no mode {}", options.permission_mode)));
+            return Err(malformed(format!("permissionMode: there is no mode {}", options.permission_mode)));
         }
         let flag = |name: &str| {
             !name.is_empty()
@@ -128,7 +106,7 @@ impl Options {
                 && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         if let Some(name) = options.extra_args.keys().find(|name| !flag(name)) {
-            return Err(wrong(format!("extraArgs: {name} is no flag")));
+            return Err(malformed(format!("extraArgs: {name} is no flag")));
         }
         Ok(options)
     }
@@ -150,26 +128,20 @@ impl Options {
         model: &str,
         mode: &str,
         resume: Option<&str>,
-        skills: &[MaterializedSkill],
+        told: Skills<'_>,
     ) -> LaunchSpec {
         let variables = &execution.environment.variables;
-        let program = variables.get(PROGRAM).filter(|path| !path.is_empty());
+        let program = variables.get(CLAUDE_EXECUTABLE).filter(|path| !path.is_empty());
         LaunchSpec {
             program: program.map_or("claude", String::as_str).to_owned(),
-            args: self.args(model, mode, resume, skills),
+            args: self.args(model, mode, resume, told),
             env: self.env(execution),
             cwd: execution.session.cwd.clone(),
         }
     }
 
     /// What comes from outside is in one argument with its flag, so that it is never taken for a flag itself.
-    fn args(
-        &self,
-        model: &str,
-        mode: &str,
-        resume: Option<&str>,
-        skills: &[MaterializedSkill],
-    ) -> Vec<String> {
+    fn args(&self, model: &str, mode: &str, resume: Option<&str>, told: Skills<'_>) -> Vec<String> {
         let fixed = ["--output-format", "stream-json", "--verbose", "--input-format", "stream-json"];
         let mut args: Vec<String> = fixed.map(str::to_owned).to_vec();
         if self.partial_messages {
@@ -184,7 +156,8 @@ impl Options {
         if let Some(prompt) = &self.system_prompt {
             with("system-prompt", prompt);
         }
-        let beside = prompt(&self.append_system_prompt, skills);
+        let (skills, catalog) = told;
+        let beside = options::guide(&self.append_system_prompt, skills, catalog);
         if !beside.is_empty() {
             with("append-system-prompt", &beside);
         }
@@ -227,28 +200,11 @@ impl Options {
         if !home.is_empty() {
             env.insert("CLAUDE_CONFIG_DIR".to_owned(), home.clone());
         }
-        env.extend(execution.environment.variables.clone());
-        env.extend(self.env.clone());
+        env.extend(options::variables(&execution.environment.variables, &self.env));
         // With it the program takes itself for a child of another.
-        env.retain(|name, _| !name.starts_with(DRIVERS) && name != "CLAUDECODE");
+        env.remove("CLAUDECODE");
         env
     }
-}
-
-/// What the agent is told beside its own instructions: what the profile says, and where the skills are.
-fn prompt(profile: &str, skills: &[MaterializedSkill]) -> String {
-    let mut all = profile.to_owned();
-    if skills.is_empty() {
-        return all;
-    }
-    if !all.is_empty() {
-        all.push_str("\n\n");
-    }
-    all.push_str("Skills, to be read when one of them is of use:");
-    for skill in skills {
-        all.push_str(&format!("\n- {}: {}", skill.skill_name, skill.skill_markdown_path));
-    }
-    all
 }
 
 #[cfg(test)]
@@ -265,7 +221,7 @@ mod tests {
 
     fn launch(execution: &Execution) -> LaunchSpec {
         let options = Options::of(execution).unwrap();
-        options.launch(execution, &options.model, &options.permission_mode, None, &[])
+        options.launch(execution, &options.model, &options.permission_mode, None, (&[], None))
     }
 
     #[test]
@@ -274,7 +230,7 @@ mod tests {
         execution.profile_prompt = "--dangerously".to_owned();
         execution.session.additional_directories = vec!["--dir".to_owned()];
         let options = Options::of(&execution).unwrap();
-        let args = options.launch(&execution, "--model", "default", Some("--session"), &[]).args;
+        let args = options.launch(&execution, "--model", "default", Some("--session"), (&[], None)).args;
         for value in ["--dangerously", "--dir", "--model", "--session", "--x"] {
             assert!(!args.iter().any(|arg| arg == value), "{args:?}");
             assert!(args.iter().any(|arg| arg.ends_with(&format!("={value}"))), "{value}: {args:?}");
@@ -316,7 +272,6 @@ mod tests {
             "maxTurns": 3,
             "allowedTools": ["Read", "Grep"],
             "permissionMode": null,
-            "unknown": 1,
         }));
         let args = launch(&execution).args;
         for arg in
@@ -333,6 +288,7 @@ mod tests {
             json!({ "maxTurns": "many" }),
             json!({ "permissionMode": "anything" }),
             json!({ "extraArgs": { "--x": "" } }),
+            json!({ "maxturns": 3 }),
         ] {
             let error = Options::of(&execution(options)).unwrap_err();
             assert_eq!(error.code, "driver.provider_options_malformed");
@@ -343,7 +299,7 @@ mod tests {
     fn the_vendor_gets_no_variable_of_the_driver() {
         let mut execution = execution(json!({ "env": { "MORE": "1", "AGENT_DRIVER_Y": "2" } }));
         for (name, value) in [
-            (PROGRAM, "/opt/claude"),
+            (CLAUDE_EXECUTABLE, "/opt/claude"),
             ("AGENT_DRIVER_X", "secret"),
             ("CLAUDECODE", "1"),
             ("ANTHROPIC_API_KEY", "key"),
@@ -389,20 +345,5 @@ mod tests {
             })
         );
         assert_eq!(options.host_server(), "host1");
-    }
-
-    #[test]
-    fn the_agent_is_told_where_its_skills_are() {
-        let skill = MaterializedSkill {
-            skill_id: "s".into(),
-            skill_name: "Maps".into(),
-            mount_path: "/m".into(),
-            skill_markdown_path: "/m/SKILL.md".into(),
-            snapshot_id: "1".into(),
-        };
-        assert_eq!(
-            prompt("Be kind.", &[skill]),
-            "Be kind.\n\nSkills, to be read when one of them is of use:\n- Maps: /m/SKILL.md"
-        );
     }
 }

@@ -71,7 +71,10 @@ pub fn descriptor() -> Descriptor {
             "sound is left out of input",
             "tools of the host are declared when a thread begins, and stay as they were when it is resumed",
         ],
-        create: Arc::new(|_, _| Ok(Arc::new(Codex::default()) as Arc<dyn Backend>)),
+        create: Arc::new(|execution, _| {
+            options::check(execution)?;
+            Ok(Arc::new(Codex::default()) as Arc<dyn Backend>)
+        }),
     }
 }
 
@@ -113,7 +116,8 @@ impl Codex {
             before.renewed()
         });
         if before.is_none() {
-            for (name, state) in options::skipped(&cx.execution) {
+            for server in super::options::left_out(&cx.execution) {
+                let (name, state) = (&server.name, &server.authorization_state);
                 let text = format!("the MCP server {name} is left out: {state}");
                 let (code, source) = ("mcp.server_skipped", DiagnosticSource::Backend);
                 cx.session(Body::diagnostic(code, Severity::Info, source, text)).await;

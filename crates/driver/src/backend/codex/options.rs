@@ -16,77 +16,65 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::items;
-use crate::boot::{Execution, McpServer};
+use crate::ErrorInfo;
+use crate::backend::options::{self, malformed};
+use crate::boot::{CODEX_EXECUTABLE, Execution};
 use crate::command::Input;
 use crate::event::ContentBlock;
 use crate::ports::MaterializedSkill;
 use crate::process::LaunchSpec;
 
-/// Names of variables that are for the driver alone.
-const OURS: &str = "AGENT_DRIVER_";
-/// Variables by which grants for MCP servers reach the vendor: never through a file.
-const TOKEN: &str = "AGENT_DRIVER_MCP_TOKEN_";
-
-/// Puts `over` into `base`, member by member.
-fn merge(base: &mut Value, over: &Value) {
-    match (base, over) {
-        (Value::Object(base), Value::Object(over)) => {
-            for (name, value) in over {
-                merge(base.entry(name.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (base, over) => *base = over.clone(),
-    }
-}
+/// The options there are.
+const OPTIONS: &[&str] = &["args", "env", "initialize", "thread", "turn"];
 
 /// What the host overrides.
 fn overridden(execution: &Execution, name: &str, mut base: Value) -> Value {
     if let Some(over) = execution.provider_options.get(name) {
-        merge(&mut base, over);
+        options::merge(&mut base, over);
     }
     base
 }
 
-/// The MCP servers that can be used, with their addresses, in order: the order gives each its variable.
-fn servers(execution: &Execution) -> impl Iterator<Item = (usize, &McpServer, &str)> {
-    let active =
-        execution.session.mcp_servers.iter().filter_map(|server| Some((server, server.active_url()?)));
-    active.enumerate().map(|(n, (server, url))| (n, server, url))
+/// Refuses options that are not there or of a wrong type.
+///
+/// # Errors
+/// `driver.provider_options_malformed`, which names the option.
+pub(super) fn check(execution: &Execution) -> Result<(), ErrorInfo> {
+    let given = &execution.provider_options;
+    options::only(given, OPTIONS)?;
+    let strings = |value: &Value| value.as_array().is_some_and(|all| all.iter().all(Value::is_string));
+    let is_wrong = |name: &&str| given.get(*name).is_some_and(|value| !value.is_object());
+    if let Some(name) = ["initialize", "thread", "turn"].into_iter().find(is_wrong) {
+        return Err(malformed(format!("{name}: no object")));
+    }
+    if given.get("args").is_some_and(|args| !strings(args)) {
+        return Err(malformed("args: no list of strings"));
+    }
+    more(execution).map(drop)
 }
 
-/// The MCP servers that cannot be used, with the reason.
-pub(super) fn skipped(execution: &Execution) -> impl Iterator<Item = (&str, &str)> {
-    let skipped = execution.session.mcp_servers.iter().filter(|server| server.active_url().is_none());
-    skipped.map(|server| (server.name.as_str(), server.authorization_state.as_str()))
+/// The variables of the option `env`.
+fn more(execution: &Execution) -> Result<BTreeMap<String, String>, ErrorInfo> {
+    let given = execution.provider_options.get("env").cloned().unwrap_or_else(|| json!({}));
+    serde_json::from_value(given).map_err(|error| malformed(format!("env: {error}")))
 }
 
 /// How the program is started. Its state, `CODEX_HOME`, is beside the session unless the host says where; the directory is
 /// the host's to make.
 pub(super) fn launch(execution: &Execution) -> LaunchSpec {
     let variables = &execution.environment.variables;
-    let program = variables.get("AGENT_DRIVER_CODEX_EXECUTABLE").filter(|path| !path.is_empty());
+    let program = variables.get(CODEX_EXECUTABLE).filter(|path| !path.is_empty());
     let cwd = match execution.session.cwd.as_str() {
         "" => "/",
         cwd => cwd,
     };
-    let mut env: BTreeMap<String, String> = variables
-        .iter()
-        .filter(|(name, _)| !name.starts_with(OURS))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect();
+    // What is wrong with them was said when the backend was made.
+    let mut env = options::variables(variables, &more(execution).unwrap_or_default());
     let state = || format!("{}/.state/{}", cwd.trim_end_matches('/'), crate::Runtime::OpenAi.id());
     env.entry("CODEX_HOME".to_owned()).or_insert_with(state);
-    for (n, server, _) in servers(execution) {
-        let name = format!("{TOKEN}{n}");
-        if let Some(grant) = variables.get(&name).or(server.proxy_grant_id.as_ref()) {
-            env.insert(name, grant.clone());
-        }
-    }
-    if let Some(Value::Object(more)) = execution.provider_options.get("env") {
-        for (name, value) in more {
-            if let Some(value) = value.as_str().filter(|_| !name.starts_with(OURS)) {
-                env.insert(name.clone(), value.to_owned());
-            }
+    for usable in options::usable(execution) {
+        if let Some(grant) = usable.grant {
+            env.insert(usable.variable, grant.to_owned());
         }
     }
     let args = overridden(execution, "args", json!(["app-server"]));
@@ -107,28 +95,9 @@ pub(super) fn initialize(execution: &Execution) -> Value {
 /// Skills that are there, and where they are listed.
 type Skills<'a> = (&'a [MaterializedSkill], Option<&'a str>);
 
-/// What the agent is told besides its own instructions.
-fn instructions(execution: &Execution, (skills, catalog): Skills<'_>) -> String {
-    let mut text = execution.profile_prompt.clone();
-    if skills.is_empty() {
-        return text;
-    }
-    if !text.is_empty() {
-        text.push_str("\n\n");
-    }
-    text.push_str("Skills are there for you. Read the file of one before you use it:\n");
-    for skill in skills {
-        text.push_str(&format!("- {}: {}\n", skill.skill_name, skill.skill_markdown_path));
-    }
-    if let Some(catalog) = catalog {
-        text.push_str(&format!("All of them are listed in {catalog}\n"));
-    }
-    text
-}
-
 /// Parameters of `thread/start`, or with the id of a thread those of `thread/resume`. The sandbox is that of the machine
 /// around the vendor, so it is given none of its own.
-pub(super) fn thread(execution: &Execution, skills: Skills<'_>, resume: Option<&str>) -> Value {
+pub(super) fn thread(execution: &Execution, (skills, catalog): Skills<'_>, resume: Option<&str>) -> Value {
     let mut ours = json!({
         "cwd": if execution.session.cwd.is_empty() { "/" } else { &execution.session.cwd },
         "approvalPolicy": "on-request",
@@ -146,14 +115,15 @@ pub(super) fn thread(execution: &Execution, skills: Skills<'_>, resume: Option<&
     if !matches!(execution.provider.as_str(), "" | "openai") {
         set("modelProvider", json!(execution.provider));
     }
-    let instructions = instructions(execution, skills);
+    let instructions = options::guide(&execution.profile_prompt, skills, catalog);
     if !instructions.is_empty() {
         set("developerInstructions", json!(instructions));
     }
     let mut config = Map::new();
-    let servers: Map<String, Value> = servers(execution)
-        .map(|(n, server, url)| {
-            (server.name.clone(), json!({ "url": url, "bearer_token_env_var": format!("{TOKEN}{n}") }))
+    let servers: Map<String, Value> = options::usable(execution)
+        .map(|usable| {
+            let config = json!({ "url": usable.url, "bearer_token_env_var": usable.variable });
+            (usable.server.name.clone(), config)
         })
         .collect();
     if !servers.is_empty() {
@@ -191,8 +161,8 @@ pub(super) fn turn(
     settings: &Map<String, Value>,
 ) -> Value {
     let mut ours = overridden(execution, "turn", json!({}));
-    merge(&mut ours, &Value::Object(settings.clone()));
-    merge(&mut ours, &json!({ "threadId": thread, "input": blocks(input) }));
+    options::merge(&mut ours, &Value::Object(settings.clone()));
+    options::merge(&mut ours, &json!({ "threadId": thread, "input": blocks(input) }));
     ours
 }
 
@@ -231,7 +201,7 @@ mod tests {
                 {"name": "off", "authorizationState": "expired", "proxyUrl": "http://p/0"},
                 {"name": "on", "authorizationState": "active", "proxyUrl": "http://p/1", "proxyGrantId": "g1"},
             ]},
-            "providerOptions": {"env": {"RUST_LOG": "warn", "AGENT_DRIVER_LOG": "x", "BAD": 7}},
+            "providerOptions": {"env": {"RUST_LOG": "warn", "AGENT_DRIVER_LOG": "x"}},
         }));
         let spec = launch(&execution);
         assert_eq!((spec.program.as_str(), spec.cwd.as_str()), ("/opt/codex", "/workspace/se/1"));
@@ -244,10 +214,24 @@ mod tests {
             ("RUST_LOG", "warn"),
         ];
         assert_eq!(env, expected);
-        assert_eq!(skipped(&execution).collect::<Vec<_>>(), [("off", "expired")]);
         let thread = thread(&execution, (&[], None), None);
         let server = json!({"on": {"url": "http://p/1", "bearer_token_env_var": "AGENT_DRIVER_MCP_TOKEN_0"}});
         assert_eq!(thread["config"]["mcp_servers"], server);
+    }
+
+    #[test]
+    fn options_that_cannot_be_used_are_refused() {
+        for given in [
+            json!({"env": {"BAD": 7}}),
+            json!({"args": "app-server"}),
+            json!({"args": [1]}),
+            json!({"thread": "read-only"}),
+            json!({"sandbox": "read-only"}),
+        ] {
+            let error = check(&execution(json!({ "providerOptions": given.clone() }))).unwrap_err();
+            assert_eq!(error.code, options::MALFORMED, "{given}");
+        }
+        assert!(check(&execution(json!({"providerOptions": {"turn": {"effort": "low"}}}))).is_ok());
     }
 
     #[test]
