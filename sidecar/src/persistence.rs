@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use agentos_protocol::message::{Event, PersistenceFailed, PersistenceSpec, VmConfig, code};
 use agentos_protocol::{Connection, WireError};
+use agentos_store::sessions::SessionLogs;
 use agentos_store::{Durable, Options, Place, Root, StoreError};
 use agentos_vfs::{HostDir, Layer, Tree};
 
@@ -86,8 +87,10 @@ pub(crate) fn refuse_shown(host: &Host, dir: &HostDir, path: &Path, field: &str)
     for store in stores {
         let shown = match &store {
             Place::Directory(path) => dir.overlaps(path),
-            // What lies beside a file does not show it.
-            Place::Sqlite(_) => dir.shows(&store.directory()),
+            // What lies beside a file does not show it, but the sessions lie there too.
+            Place::Sqlite(_) => dir.shows(&store.directory()).and_then(|shows| {
+                Ok(shows || (store.sessions().exists() && dir.overlaps(&store.sessions())?))
+            }),
         };
         // What cannot be looked at counts as shown.
         if shown.unwrap_or(true) {
@@ -131,6 +134,7 @@ pub(crate) async fn open(
 /// A root that is kept.
 pub(crate) struct Persistence {
     durable: Durable,
+    place: Place,
 }
 
 impl Opened {
@@ -143,6 +147,7 @@ impl Opened {
     ) -> Result<Persistence, WireError> {
         let (vm_id, connection) = (vm_id.to_owned(), connection.clone());
         let claim = self.claim;
+        let place = claim.place.clone();
         let failed = move |error: &StoreError| {
             // Here it lasts as long as the store is open, also when nobody waits for its end any more.
             let _held = &claim;
@@ -153,11 +158,16 @@ impl Opened {
         };
         let options = Options { failed: Box::new(failed), ..Options::default() };
         let durable = Durable::start(self.root, tree.clone(), options).map_err(|error| refused(&error))?;
-        Ok(Persistence { durable })
+        Ok(Persistence { durable, place })
     }
 }
 
 impl Persistence {
+    /// The logs of sessions, beside the root: whoever has its lock has them.
+    pub(crate) fn session_logs(&self) -> Result<SessionLogs, WireError> {
+        SessionLogs::open(&self.place.sessions()).map_err(|error| refused(&error))
+    }
+
     /// Everything up to now is kept, and the store is closed.
     pub(crate) async fn close(&self) -> Result<(), WireError> {
         let failed = |why: String| WireError::new(code::INTERNAL, format!("files were not kept: {why}"));

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use agentos_kernel::{Limits, Observer, Warning};
 use agentos_protocol::message::{LimitInfo, VmConfig, code};
 use agentos_protocol::{Connection, WireError};
+use agentos_store::sessions::SessionLogs;
 use agentos_vfs::layer::ApplyError;
 use agentos_vfs::{FileSystem, Layer, Quota, Tree, TreeLimits, Usage, layer};
 
@@ -94,6 +95,11 @@ impl Root {
             Some(persistence) => persistence.close().await,
             None => Ok(()),
         }
+    }
+
+    /// Where the sessions of the machine are kept, if its files are.
+    pub(crate) fn session_logs(&self) -> Result<Option<SessionLogs>, WireError> {
+        self.persistence.as_ref().map(Persistence::session_logs).transpose()
     }
 
     /// Tells when it is nearly full.

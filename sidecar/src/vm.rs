@@ -150,6 +150,15 @@ impl Vm {
         .await
         .map_err(|e| failed(e, "mount", "/proc"))?;
         let machine = Machine::new(kernel, Arc::clone(host.executor()));
+        let sessions = match root.session_logs()? {
+            None => Ok(Sessions::default()),
+            // Reading what an earlier life has left may take a while.
+            Some(logs) => tokio::task::spawn_blocking(move || Sessions::stored(logs))
+                .await
+                .map_err(|error| WireError::new(code::INTERNAL, format!("open the sessions: {error}")))?,
+        };
+        let sessions = sessions
+            .map_err(|error| WireError::invalid_config("persistence", format!("sessions: {error}")))?;
         Ok(Arc::new(Self {
             id,
             host: Arc::clone(host),
@@ -160,7 +169,7 @@ impl Vm {
             spawned: Mutex::default(),
             shells: Mutex::default(),
             terminal_size: checked.terminal_size,
-            sessions: Sessions::new(),
+            sessions,
             checkpoints,
             config,
             root,

@@ -15,7 +15,7 @@ mod program;
 mod wasm;
 
 pub use drivers::{BrokenDriver, MemoryDriver, StuckDriver};
-pub use machine::{Sidecar, eventually, live_processes, sh, watched};
+pub use machine::{Sidecar, eventually, kill_sidecar, live_processes, sh, watched};
 pub use place::{Place, SECRET, not_seen};
 pub use program::{cli, image_cache, program, socket_of};
 pub use wasm::{assemble, module};

@@ -107,3 +107,20 @@ pub async fn eventually(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
 pub async fn sh(os: &AgentOs, line: &str) -> ExecResult {
     os.exec(line, ExecOptions::default()).await.expect("the line is run")
 }
+
+/// Kills a sidecar, and waits until it holds no store any more.
+///
+/// # Panics
+/// If it is gone already.
+pub async fn kill_sidecar(sidecar: &AgentOsSidecar) {
+    let number = sidecar.describe().await.expect("it is there").pid;
+    let pid =
+        rustix::process::Pid::from_raw(i32::try_from(number).expect("it is there")).expect("it is there");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is there");
+    eventually("the sidecar is gone", async || {
+        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        // One that nobody has waited for has closed its files too.
+        stat.rsplit(')').next().is_none_or(|rest| rest.trim().is_empty() || rest.trim().starts_with('Z'))
+    })
+    .await;
+}

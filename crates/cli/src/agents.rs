@@ -17,11 +17,16 @@ pub(crate) async fn agents(args: ListArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["agent", "installed", "adapter"]);
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(["agent", "installed", "from", "adapter"]);
+    let mut missing = Vec::new();
     for agent in agents {
         let installed = if agent.installed { "yes" } else { "no" };
-        table.add_row([agent.id, installed.to_owned(), agent.acp_adapter]);
+        missing.extend(agent.install.map(|how| format!("{}: {how}", agent.id)));
+        table.add_row([agent.id, installed.to_owned(), agent.source, agent.acp_adapter]);
     }
     output::line(&table.to_string())?;
+    for how in missing {
+        output::line(&how)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

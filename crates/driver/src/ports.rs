@@ -9,7 +9,7 @@ use ulid::Ulid;
 
 use crate::boot::Execution;
 use crate::command::{AccessSnapshot, Command, CommandUpdate, McpExecute};
-use crate::event::{ChangedFile, Event, PermissionDetail, PermissionOption, Severity};
+use crate::event::{ChangedFile, Event, PermissionDetail, PermissionOption, RawMessage, Severity};
 use crate::{ErrorInfo, Malformed};
 
 /// An answer that may take its time.
@@ -54,6 +54,8 @@ pub struct PermissionRequest {
     pub input: Option<Map<String, Value>>,
     /// What can be answered; if there is nothing, allow once and reject once.
     pub options: Vec<PermissionOption>,
+    /// The message that asks, where messages are wanted.
+    pub raw: Option<Arc<RawMessage>>,
 }
 
 /// What a backend is told.

@@ -33,6 +33,7 @@ mod place;
 mod rebase;
 mod root;
 mod row;
+pub mod sessions;
 
 pub use backend::file::FileStore;
 pub use durable::{Durable, Options};

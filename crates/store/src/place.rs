@@ -26,6 +26,19 @@ impl Place {
         }
     }
 
+    /// The directory with the logs of sessions: in the directory, or beside the file.
+    #[must_use]
+    pub fn sessions(&self) -> PathBuf {
+        match self {
+            Place::Directory(path) => path.join("sessions"),
+            Place::Sqlite(path) => {
+                let mut beside = path.clone().into_os_string();
+                beside.push("-sessions");
+                beside.into()
+            }
+        }
+    }
+
     /// The directory that no VM may see: whoever writes there rewrites the store.
     #[must_use]
     pub fn directory(&self) -> PathBuf {

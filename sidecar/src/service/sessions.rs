@@ -26,6 +26,7 @@ pub(super) fn dispatch(client: &Client, request: Request, responder: Responder) 
         Request::CreateSession(r) => of_vm!(answer_later, m::CreateSession, r, session::create),
         Request::ListSessions(r) => of_vm!(answer, m::ListSessions, r, list),
         Request::DestroySession(r) => of_vm!(answer, m::DestroySession, r, destroy),
+        Request::ResumeSession(r) => of_vm!(answer_later, m::ResumeSession, r, resume),
         Request::DescribeSession(m::DescribeSession { ref vm_id, ref session_id })
         | Request::Prompt(m::Prompt { ref vm_id, ref session_id, .. })
         | Request::CancelSession(m::CancelSession { ref vm_id, ref session_id })
@@ -62,18 +63,20 @@ pub(crate) fn of_session(s: Arc<Session>, request: Request, responder: Responder
             s.close().await;
             Ok(Empty {})
         }),
-        Request::SessionEvents(r) => events(&s, &r, responder),
+        Request::SessionEvents(r) => {
+            tokio::spawn(events(s, r, responder));
+        }
         Request::GetSessionEvents(r) => {
-            by!(answer, m::GetSessionEvents, s.page(r.since, r.method.as_deref(), r.limit))
+            by!(answer, m::GetSessionEvents, s.page(r.since, r.method.as_deref(), r.limit).await)
         }
         Request::RespondPermission(r) => {
             by!(answer, m::RespondPermission, s.respond(&r.permission_id, r.reply).await.map(|()| Empty {}))
         }
         Request::SetSessionMode(r) => {
-            by!(answer, m::SetSessionMode, s.set_mode(&r.mode_id).await.map(|()| Empty {}))
+            by!(answer, m::SetSessionMode, s.set("mode", r.mode_id.into()).await.map(|()| Empty {}))
         }
         Request::SetSessionModel(r) => {
-            by!(answer, m::SetSessionModel, s.set_model(&r.model_id).await.map(|()| Empty {}))
+            by!(answer, m::SetSessionModel, s.set("model", r.model_id.into()).await.map(|()| Empty {}))
         }
         Request::SetSessionConfigOption(r) => {
             by!(answer, m::SetSessionConfigOption, s.set_option(&r.config_id, r.category, &r.value).await)
@@ -106,8 +109,13 @@ async fn destroy(vm: Arc<Vm>, r: m::DestroySession) -> Result<Empty, WireError> 
     session::destroy(vm, &r.session_id).await.map(|()| Empty {})
 }
 
-fn events(session: &Session, r: &m::SessionEvents, responder: Responder) {
-    let (events, last_seq) = match session.subscribe(r.from_cursor) {
+/// Goes on with a session, also when its caller looks away: then it runs.
+async fn resume(vm: Arc<Vm>, r: m::ResumeSession) -> Result<m::SessionInitData, WireError> {
+    session::resume(vm, &r.session_id).await
+}
+
+async fn events(session: Arc<Session>, r: m::SessionEvents, responder: Responder) {
+    let (events, last_seq) = match session.subscribe(r.from_cursor).await {
         Ok(subscribed) => subscribed,
         Err(error) => return responder.error(&error),
     };
@@ -116,5 +124,5 @@ fn events(session: &Session, r: &m::SessionEvents, responder: Responder) {
         Err(error) => return responder.error(&WireError::new(code::INVALID_REQUEST, error.to_string())),
     };
     responder.reply::<m::SessionEvents>(Ok(SessionEventsReply { last_seq }));
-    tokio::spawn(session::follow(events, RecordWriter::new(stream)));
+    session::follow(events, RecordWriter::new(stream)).await;
 }

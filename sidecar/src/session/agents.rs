@@ -17,28 +17,106 @@ const ID: usize = 64;
 /// All texts of one agent together, bytes.
 const TEXT: usize = 64 << 10;
 
-/// Agents every VM knows: id, program that speaks ACP, package behind it, command and arguments.
-const KNOWN: &[(&str, &str, &str, &str, &[&str])] = &[
-    ("claude", "claude-code-acp", "@anthropic-ai/claude-agent-sdk", "claude-code-acp", &[]),
-    ("codex", "codex-acp", "@zed-industries/codex-acp", "codex-acp", &[]),
-    ("opencode", "opencode", "opencode-ai", "opencode", &["acp"]),
-    ("pi", "pi-acp", "@mariozechner/pi-coding-agent", "pi-acp", &[]),
-    ("pi-cli", "pi-acp", "@mariozechner/pi-coding-agent", "pi-acp", &[]),
-    ("scripted", "agentos-scripted", "agentos-scripted", "/bin/agentos-scripted", &[]),
+/// An agent that every VM knows.
+struct Known {
+    id: &'static str,
+    /// Program that speaks ACP.
+    adapter: &'static str,
+    /// Package behind it.
+    package: &'static str,
+    command: &'static str,
+    args: &'static [&'static str],
+    /// Packages of npm that bring it, in versions that go together; none: it is in the base.
+    npm: &'static [&'static str],
+}
+
+const KNOWN: &[Known] = &[
+    Known {
+        id: "claude",
+        adapter: "claude-code-acp",
+        package: "@anthropic-ai/claude-agent-sdk",
+        command: "claude-code-acp",
+        args: &[],
+        npm: &["@zed-industries/claude-code-acp@0.16.2"],
+    },
+    Known {
+        id: "codex",
+        adapter: "codex-acp",
+        package: "@zed-industries/codex-acp",
+        command: "codex-acp",
+        args: &[],
+        npm: &["@zed-industries/codex-acp@0.16.0"],
+    },
+    Known {
+        id: "opencode",
+        adapter: "opencode",
+        package: "opencode-ai",
+        command: "opencode",
+        args: &["acp"],
+        npm: &["opencode-ai@1.18"],
+    },
+    Known {
+        id: "pi",
+        adapter: "pi-acp",
+        package: "@mariozechner/pi-coding-agent",
+        command: "pi-acp",
+        args: &[],
+        npm: &["@mariozechner/pi-coding-agent@0.73.1", "pi-acp@0.0.23"],
+    },
+    Known {
+        id: "pi-cli",
+        adapter: "pi-acp",
+        package: "@mariozechner/pi-coding-agent",
+        command: "pi-acp",
+        args: &[],
+        npm: &["@mariozechner/pi-coding-agent@0.73.1", "pi-acp@0.0.23"],
+    },
+    Known {
+        id: "scripted",
+        adapter: "agentos-scripted",
+        package: "agentos-scripted",
+        command: "/bin/agentos-scripted",
+        args: &[],
+        npm: &[],
+    },
 ];
+
+/// Where an agent comes from, and what to do to have it.
+pub(crate) fn origin(agent: &AgentConfig) -> (&'static str, Option<String>) {
+    let same = |known: &&Known| known.id == agent.id && agent.command.as_deref() == Some(known.command);
+    match KNOWN.iter().find(same) {
+        Some(known) if known.npm.is_empty() => ("bundled", None),
+        Some(known) => {
+            let packages = known.npm.join(" ");
+            let program = known.command;
+            let how = format!(
+                "npm install --prefix DIR {packages}; mount DIR at /opt/agents and set PATH so that \
+                 /opt/agents/node_modules/.bin/{program} is found; it needs node in the machine, which is still to come"
+            );
+            ("npm", Some(how))
+        }
+        None => {
+            let program = program(agent);
+            let how = format!(
+                "bring {program} into the machine: mount its directory, and name it by its path or on PATH"
+            );
+            ("registered", Some(how))
+        }
+    }
+}
 
 /// The registry of one VM.
 pub(crate) struct Agents(Mutex<BTreeMap<String, AgentConfig>>);
 
 impl Agents {
     pub(crate) fn new() -> Self {
-        let known = KNOWN.iter().map(|(id, adapter, package, command, args)| {
+        let known = KNOWN.iter().map(|known| {
             let agent = AgentConfig {
-                id: (*id).to_owned(),
-                acp_adapter: (*adapter).to_owned(),
-                agent_package: (*package).to_owned(),
-                command: Some((*command).to_owned()),
-                args: args.iter().map(|a| (*a).to_owned()).collect(),
+                id: known.id.to_owned(),
+                acp_adapter: known.adapter.to_owned(),
+                agent_package: known.package.to_owned(),
+                command: Some(known.command.to_owned()),
+                args: known.args.iter().map(|arg| (*arg).to_owned()).collect(),
                 ..AgentConfig::default()
             };
             (agent.id.clone(), agent)
@@ -160,6 +238,18 @@ mod tests {
         agents.register(AgentConfig { command: Some("/p".into()), ..agent("a0") }).unwrap();
         assert_eq!(program(&agents.get("a0").unwrap()), "/p");
         assert_eq!(agents.get("b").unwrap_err().code, code::AGENT_NOT_FOUND);
+    }
+
+    #[test]
+    fn each_agent_says_where_it_comes_from() {
+        let agents = Agents::new();
+        let of = |id: &str| origin(&agents.get(id).unwrap());
+        assert_eq!(of("scripted"), ("bundled", None));
+        let (source, how) = of("pi");
+        assert_eq!(source, "npm");
+        assert!(how.unwrap().contains("pi-acp@0.0.23"));
+        agents.register(agent("pi")).unwrap();
+        assert_eq!(of("pi").0, "registered");
     }
 
     #[test]

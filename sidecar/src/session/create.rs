@@ -1,16 +1,19 @@
-//! Making a session: from the request of a client to an agent that is ready for prompts.
+//! Making a session, and going on with one: from the request of a client to an agent that is ready for prompts.
 //! Every step that fails leaves no process behind.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use agentos_abi::fd::O_RDONLY;
 use agentos_kernel::Errno;
 use agentos_kernel::sys::At;
 use agentos_protocol::WireError;
 use agentos_protocol::message::{CreateSession, SessionInitData, SessionOptions};
+use ulid::Ulid;
 
-use super::{Session, errors, launch, start};
+use super::head::{Head, Setup};
+use super::launch::GuestLauncher;
+use super::{Session, errors, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed};
 use crate::vm::Vm;
@@ -21,7 +24,7 @@ const INSTRUCTIONS: usize = 2 << 20;
 /// Starts an agent and a session with it. Dropping the future, like an error, kills the agent.
 pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<SessionInitData, WireError> {
     let CreateSession { agent_type, options, .. } = request;
-    let config = vm.sessions.agents.get(&agent_type)?;
+    let agent = vm.sessions.agents.get(&agent_type)?;
     let mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
     let path = match &options.cwd {
         Some(path) => start::directory(&vm.cwd, path.as_ref()).map_err(|e| bad_path(&e, path))?,
@@ -29,26 +32,77 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
     };
     let cwd = String::from_utf8(path.as_bytes().to_vec())
         .map_err(|_| errors::invalid("the working directory of an agent must be UTF-8"))?;
-    let mut env: Vec<Vec<u8>> = Vec::new();
-    for (field, variables) in [("agent.env", &config.env), ("env", &options.env)] {
+    let mut env = agent.env.clone();
+    env.extend(options.env.clone());
+    for (field, variables) in [("agent.env", &agent.env), ("env", &options.env)] {
         for (name, value) in variables {
-            env.push(variable(field, name, value)?);
+            variable(field, name, value)?;
         }
     }
-    let env = merged(vm.kernel().env(), env);
     let _place = vm.sessions.place(&vm.id)?;
-    let directory = vm.directory(Some(path.as_bytes())).await?;
-    let instructions = os_instructions(&vm, &config.prepare_instructions, &options).await?;
-    let id = format!("session-{}", vm.host.next_id());
-    let (agent, starting) = launch::launch(&vm, &config, env, directory).await?;
+    vm.directory(Some(path.as_bytes())).await?;
+    let instructions = os_instructions(&vm, &agent.prepare_instructions, &options).await?;
     let SessionOptions { model, mode, .. } = options;
-    let setup = start::Setup { cwd, mcp_servers, instructions, model, mode };
-    let session = start::start(id, agent_type, &agent, setup).await?;
+    let setup = Setup { agent, cwd, env, mcp_servers, instructions, model, mode };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let head = Head::new(setup, u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    let id = Ulid::generate().to_string();
+    let log = vm.sessions.new_log(&id, &head)?;
+    let unused = Unused { vm: &vm, id: &id, used: false };
+    let session = Session::new(id.clone(), log, head);
+    begin(&vm, &session).await?;
     vm.checkpoint_turns(&session);
     let described = session.describe()?;
     vm.sessions.add(&vm.id, &session)?;
-    starting.keep();
+    unused.keep();
     Ok(described)
+}
+
+/// Goes on with a session whose agent does not run: with the agent's own session where it can, else with a new one that is
+/// told what was said before. Nothing happens if it runs.
+pub(crate) async fn resume(vm: Arc<Vm>, id: &str) -> Result<SessionInitData, WireError> {
+    let session = vm.sessions.get(id)?;
+    let one = session.changing.lock().await;
+    if !session.is_live() {
+        session.settle().await?;
+        let _place = vm.sessions.place(&vm.id)?;
+        if let Err(error) = begin(&vm, &session).await {
+            session.record.log.end();
+            return Err(error);
+        }
+        vm.checkpoint_turns(&session);
+        session.reopen();
+    }
+    drop(one);
+    session.describe()
+}
+
+/// Starts the agent of a session.
+async fn begin(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
+    let agent = session.record.head.lock().setup.agent.clone();
+    let launcher = GuestLauncher::new(vm, agent);
+    start::boot(session, Arc::<GuestLauncher>::clone(&launcher), launcher, start::Bounds::default()).await
+}
+
+/// The log of a session that does not come to be.
+struct Unused<'a> {
+    vm: &'a Vm,
+    id: &'a str,
+    used: bool,
+}
+
+impl Unused<'_> {
+    fn keep(mut self) {
+        self.used = true;
+    }
+}
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.vm.sessions.forget_log(self.id);
+        }
+    }
 }
 
 impl Vm {
@@ -75,16 +129,6 @@ impl Vm {
             })
         }));
     }
-}
-
-/// Variables of the VM, then those added; the last of a name counts, and stays alone.
-fn merged(base: &[Vec<u8>], added: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    let mut all = BTreeMap::new();
-    for variable in base.iter().cloned().chain(added) {
-        let name = variable.split(|b| *b == b'=').next().unwrap_or_default().to_vec();
-        all.insert(name, variable);
-    }
-    all.into_values().collect()
 }
 
 async fn os_instructions(

@@ -1,92 +1,180 @@
-//! One session: its agent, its events, and what is known of it.
-//! Turns are in `turn`, their events in `events`.
+//! One session: what is kept of it, and the Driver Kernel that runs it while its agent lives. Turns are in `turn`, the way
+//! into a kernel in `boot`, what its events mean in `sink`.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use agentos_acp::schema::{SessionConfigOption, SessionConfigOptionCategory, SessionConfigOptionValue};
-use agentos_acp::{EventLog, SessionView, Subscription};
+use agentos_driver::command::{Decision, Order};
+use agentos_driver::event::{Body, Event};
+use agentos_driver::{Command, ErrorInfo, Kernel, State};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
-    JsonText, PermissionReply, SessionConfigReply, SessionEventPage, SessionInfo, SessionInitData, code,
+    JsonText, PermissionReply, SessionConfigReply, SessionInfo, SessionInitData, code,
 };
+use agentos_store::StoreError;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
 
-use super::agent::Agent;
-use super::errors::{invalid, wire};
-use super::events::{self, permission_id};
+use super::errors::{invalid, unread, unsupported, wire};
+use super::head::Head;
+use super::interrupted::close_open;
+use super::launch::Guest;
+use super::log::EventLog;
+use super::sink::{Turns, has_lost_history};
 
-/// How long cancel and `session/close` may take before the process is ended without them.
-const GRACE: Duration = Duration::from_secs(7);
+/// How long the end of a session that is killed may take.
+const KILL_TIME: Duration = Duration::from_secs(12);
+/// Methods that begin or end something the kernel has to know of.
+const RESERVED: &[&str] = &[
+    "initialize",
+    "authenticate",
+    "logout",
+    "session/new",
+    "session/load",
+    "session/resume",
+    "session/fork",
+    "session/prompt",
+    "session/cancel",
+    "session/close",
+    "session/delete",
+];
 
 /// What is done before each turn; it is given the turn's number, from 1.
 pub(super) type BeforeTurn = Box<dyn Fn(u64) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// What is kept of a session, whether its agent runs or not.
+pub(crate) struct Record {
+    pub(super) log: EventLog,
+    pub(super) turns: Turns,
+    pub(super) head: Mutex<Head>,
+    /// The agent does not know what was said before: the next prompt tells it.
+    pub(super) history_due: AtomicBool,
+    /// Why it ended, if that was an accident.
+    pub(super) failure: Mutex<Option<ErrorInfo>>,
+    /// Its log takes no more.
+    pub(super) broken: CancellationToken,
+}
+
+impl Record {
+    pub(super) fn new(log: EventLog, head: Head) -> Self {
+        Record {
+            log,
+            turns: Turns::default(),
+            head: Mutex::new(head),
+            history_due: AtomicBool::new(false),
+            failure: Mutex::default(),
+            broken: CancellationToken::new(),
+        }
+    }
+
+    /// Takes note of what an event in the log says of the session.
+    pub(super) fn note(&self, event: &Event) {
+        match &event.body {
+            Body::SessionResumeUpdated(update) => self.change(|head| {
+                head.resume = Some(update.reference.clone());
+                head.cost_total = update.cost_total;
+            }),
+            Body::SessionInfoUpdated(info) if info.title.is_some() => {
+                self.change(|head| head.title.clone_from(&info.title));
+            }
+            Body::SessionEnded(ended) => {
+                self.failure.lock().clone_from(&ended.error);
+                self.log.end();
+            }
+            Body::DiagnosticReported(_) if has_lost_history(event) => {
+                self.history_due.store(true, Ordering::SeqCst);
+            }
+            _ => {}
+        }
+    }
+
+    /// Changes what is kept.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Head)) {
+        let bytes = {
+            let mut head = self.head.lock();
+            change(&mut head);
+            head.bytes()
+        };
+        if let Err(error) = self.log.set_head(&bytes) {
+            tracing::warn!(%error, "what is kept of a session is older than it should be");
+        }
+    }
+
+    /// Events cannot be kept any more.
+    pub(super) fn lost_log(&self, error: &StoreError) {
+        tracing::error!(%error, "the log of a session cannot be written: the session is ended");
+        let text = format!("its events cannot be kept any more: {error}");
+        *self.failure.lock() = Some(ErrorInfo::new("agentos.log_failed", text));
+        self.broken.cancel();
+    }
+}
+
+/// A kernel and the agent's process behind it.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) kernel: Kernel,
+    pub(super) guest: Arc<dyn Guest>,
+}
+
 /// A session. It stays after its agent ended, for its events and the reason.
 pub(crate) struct Session {
     pub(crate) id: String,
-    pub(super) agent: Arc<Agent>,
-    /// The agent's own id of it.
-    pub(super) inner: String,
-    pub(super) log: EventLog,
-    agent_type: String,
-    cwd: String,
-    created: Duration,
+    pub(super) record: Arc<Record>,
+    pub(super) live: Mutex<Option<Live>>,
+    /// It is begun or ended by one at a time.
+    pub(super) changing: tokio::sync::Mutex<()>,
     closed: AtomicBool,
     /// One prompt at a time, in order.
     pub(super) gate: Arc<Semaphore>,
     pub(super) queued: AtomicUsize,
     /// Counts cancels: prompts queued before one do not run after it.
     pub(super) cancels: AtomicU64,
-    /// A prompt begins, or a cancel counts: never both.
-    pub(super) beginning: Mutex<()>,
+    /// The turn that somebody waits for. A prompt begins, or a cancel counts: never both.
+    pub(super) beginning: Mutex<Option<Ulid>>,
     /// Prompts that began.
     turns: AtomicU64,
     before_turn: OnceLock<BeforeTurn>,
+    /// What an earlier process left open is closed.
+    pub(super) settled: tokio::sync::OnceCell<()>,
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session")
-            .field("id", &self.id)
-            .field("agent_type", &self.agent_type)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-fn text(json: serde_json::Result<String>) -> Option<JsonText> {
-    json.ok().map(JsonText)
-}
-
 impl Session {
-    pub(super) fn new(
-        id: String,
-        agent_type: String,
-        cwd: String,
-        inner: String,
-        agent: Arc<Agent>,
-        log: EventLog,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    pub(super) fn new(id: String, log: EventLog, head: Head) -> Arc<Self> {
+        let closed = head.ended;
+        Arc::new(Session {
             id,
-            agent,
-            inner,
-            log,
-            agent_type,
-            cwd,
-            created: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            closed: AtomicBool::new(false),
+            record: Arc::new(Record::new(log, head)),
+            live: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            closed: AtomicBool::new(closed),
             gate: Arc::new(Semaphore::new(1)),
             queued: AtomicUsize::new(0),
             cancels: AtomicU64::new(0),
-            beginning: Mutex::new(()),
+            beginning: Mutex::default(),
             turns: AtomicU64::new(0),
             before_turn: OnceLock::new(),
+            settled: tokio::sync::OnceCell::new(),
         })
+    }
+
+    /// Closes what an earlier process left open, once, before anybody reads on.
+    pub(super) async fn settle(&self) -> Result<(), WireError> {
+        if self.live.lock().is_some() || !self.record.log.is_stored() {
+            return Ok(());
+        }
+        let settled = self.settled.get_or_try_init(|| close_open(&self.record.log)).await;
+        settled.map(|_| ()).map_err(|error| unread(&error))
     }
 
     /// Has `work` done before each turn, which begins when it is over.
@@ -103,9 +191,9 @@ impl Session {
         }
     }
 
-    /// The agent is gone, or was told to go.
-    pub(super) fn is_over(&self) -> bool {
-        self.agent.is_over()
+    /// Its agent runs, or is being started anew.
+    pub(super) fn is_live(&self) -> bool {
+        self.live.lock().as_ref().is_some_and(|live| !live.kernel.state().is_terminal())
     }
 
     /// The client closed it: it is no longer listed.
@@ -113,86 +201,108 @@ impl Session {
         self.closed.load(Ordering::SeqCst)
     }
 
-    pub(super) fn failed(&self, error: agentos_acp::Error) -> WireError {
-        wire(&self.id, &self.agent, error)
+    /// It goes on.
+    pub(super) fn reopen(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+        if self.record.head.lock().ended {
+            self.record.change(|head| head.ended = false);
+        }
     }
 
-    fn view(&self) -> Result<SessionView, WireError> {
-        self.agent.peer.session(&self.inner).map_err(|e| self.failed(e))
+    /// An error of its kernel or agent, as the wire has it.
+    pub(super) fn failed(&self, error: &ErrorInfo) -> WireError {
+        wire(error)
+    }
+
+    /// Why nothing can be done with it.
+    pub(super) fn gone(&self) -> WireError {
+        let failure = self.record.failure.lock().clone();
+        match failure {
+            Some(error) => self.failed(&error),
+            None if self.record.log.is_stored() && !self.is_closed() => {
+                invalid("the session is suspended: resume it")
+            }
+            None => WireError::agent("the session is closed", Default::default()),
+        }
+    }
+
+    /// Its kernel.
+    pub(super) fn kernel(&self) -> Result<Kernel, WireError> {
+        let live = self.live.lock().as_ref().map(|live| live.kernel.clone());
+        live.filter(|kernel| !kernel.state().is_terminal()).ok_or_else(|| self.gone())
     }
 
     /// As it is now, for a listing.
     pub(crate) fn info(&self) -> SessionInfo {
-        let view = self.agent.peer.session(&self.inner).unwrap_or_default();
-        let status = match (self.is_over(), view.running_turn) {
-            (true, _) => "ended",
-            (false, Some(_)) => "running",
-            (false, None) => "idle",
+        let state = self.live.lock().as_ref().map(|live| live.kernel.state());
+        let status = match state {
+            Some(State::Running | State::NeedsApproval) => "running",
+            Some(State::Starting | State::Ready) => "idle",
+            Some(State::Stopping | State::Stopped | State::Failed) => "ended",
+            None if self.is_closed() || !self.record.log.is_stored() => "ended",
+            None => "suspended",
         };
+        let head = self.record.head.lock();
         SessionInfo {
             session_id: self.id.clone(),
-            agent_type: self.agent_type.clone(),
+            agent_type: head.setup.agent.id.clone(),
             status: status.to_owned(),
-            created_ms: u64::try_from(self.created.as_millis()).unwrap_or(u64::MAX),
-            title: view.title,
+            created_ms: head.created_ms,
+            title: head.title.clone(),
         }
     }
 
     /// As it is now, in the agent's words.
     pub(crate) fn describe(&self) -> Result<SessionInitData, WireError> {
-        let view = self.view()?;
-        let profile = self.agent.peer.profile().map_err(|e| self.failed(e))?;
-        let profile: Value = serde_json::from_str(profile.raw.get()).unwrap_or_default();
-        let said = |member: &str| profile.get(member).filter(|v| !v.is_null()).map(JsonText::new);
-        let options = &view.config_options;
+        let kernel = self.kernel()?;
+        let pid = self.live.lock().as_ref().map_or(0, |live| live.guest.pid());
+        let said = kernel.describe().unwrap_or_default();
+        let native = kernel.resume_ref().0.map(|reference| reference.value);
+        let json = |value: Option<&Value>| value.map(JsonText::new);
+        let head = self.record.head.lock();
         Ok(SessionInitData {
             session_id: self.id.clone(),
-            agent_type: self.agent_type.clone(),
-            agent_session_id: self.inner.clone(),
-            pid: self.agent.pid(),
-            cwd: self.cwd.clone(),
-            modes: view.modes.as_ref().and_then(|modes| text(serde_json::to_string(modes))),
-            models: view.models.as_ref().and_then(|models| text(serde_json::to_string(models))),
-            config_options: if options.is_empty() { None } else { text(serde_json::to_string(options)) },
-            capabilities: said("agentCapabilities"),
-            agent_info: said("agentInfo"),
+            agent_type: head.setup.agent.id.clone(),
+            agent_session_id: said.session_id.or(native).unwrap_or_default(),
+            pid,
+            cwd: head.setup.cwd.clone(),
+            modes: json(said.modes.as_ref()),
+            models: json(said.models.as_ref()),
+            config_options: (!said.config_options.is_empty())
+                .then(|| JsonText::new(&Value::Array(said.config_options.clone()))),
+            capabilities: json(said.capabilities.as_ref()),
+            agent_info: json(said.info.as_ref()),
         })
-    }
-
-    /// A page of its events.
-    pub(crate) fn page(
-        &self,
-        since: u64,
-        method: Option<&str>,
-        limit: Option<u32>,
-    ) -> Result<SessionEventPage, WireError> {
-        events::page(&self.log, since, method, limit)
-    }
-
-    /// Its events after `seq`, and the number of the last one so far.
-    pub(crate) fn subscribe(&self, seq: u64) -> Result<(Subscription, u64), WireError> {
-        events::subscribe(&self.log, seq)
     }
 
     /// Answers a permission request.
     pub(crate) async fn respond(&self, permission: &str, reply: PermissionReply) -> Result<(), WireError> {
-        let id = permission_id(permission).filter(|_| !self.is_over());
         let unknown = || WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, permission);
-        let id = id.ok_or_else(unknown)?;
-        let reply = match reply {
-            PermissionReply::Once => agentos_acp::PermissionReply::Once,
-            PermissionReply::Always => agentos_acp::PermissionReply::Always,
-            PermissionReply::Reject => agentos_acp::PermissionReply::Reject,
+        let kernel = self.kernel().map_err(|_| unknown())?;
+        let decision = match reply {
+            PermissionReply::Once => Decision::AllowOnce,
+            PermissionReply::Always => Decision::AllowAlways,
+            PermissionReply::Reject => Decision::RejectOnce,
         };
-        self.agent.peer.respond_permission(&self.inner, id, reply).await.map_err(|e| self.failed(e))
+        let order = Order::PermissionResolve {
+            request_id: permission.to_owned(),
+            decision,
+            option_id: None,
+            message: None,
+        };
+        let update = kernel.dispatch(Command::of(order)).await;
+        let resolved = update.result.and_then(|result| result.get("resolved")?.as_bool());
+        if resolved == Some(true) { Ok(()) } else { Err(unknown()) }
     }
 
-    pub(crate) async fn set_mode(&self, mode: &str) -> Result<(), WireError> {
-        self.agent.peer.set_mode(&self.inner, mode).await.map_err(|e| self.failed(e))
-    }
-
-    pub(crate) async fn set_model(&self, model: &str) -> Result<(), WireError> {
-        self.agent.peer.set_model(&self.inner, model).await.map_err(|e| self.failed(e))
+    /// Sets a setting by its id or category: `mode`, `model`, `thought_level` and what else the agent has.
+    pub(crate) async fn set(&self, name: &str, value: Value) -> Result<(), WireError> {
+        let order = Order::ConfigSet { config_id: name.to_owned(), value };
+        let update = self.kernel()?.dispatch(Command::of(order)).await;
+        match update.error {
+            Some(error) => Err(self.failed(&error)),
+            None => Ok(()),
+        }
     }
 
     /// Sets an option by its id, or the one of a category; gives all options back, as the agent now has them.
@@ -202,36 +312,39 @@ impl Session {
         category: bool,
         value: &JsonText,
     ) -> Result<SessionConfigReply, WireError> {
-        let value = match value.parse::<Value>() {
-            Ok(Value::String(id)) => SessionConfigOptionValue::value_id(id),
-            Ok(Value::Bool(value)) => SessionConfigOptionValue::boolean(value),
-            _ => return Err(invalid("value: neither a JSON string nor a boolean")),
-        };
-        let peer = &self.agent.peer;
-        match (category, name, &value) {
-            // Agents without such an option list their thinking levels as modes.
-            (true, "thought_level", SessionConfigOptionValue::ValueId { value }) => {
-                peer.set_thought_level(&self.inner, &value.0).await.map_err(|e| self.failed(e))?;
-            }
-            (true, ..) => {
-                let id = of_category(&self.view()?.config_options, name).ok_or_else(|| {
-                    WireError::new(code::UNSUPPORTED, format!("the agent has no option of category {name}"))
-                })?;
-                peer.set_config_option(&self.inner, &id, value).await.map_err(|e| self.failed(e))?;
-            }
-            (false, ..) => {
-                peer.set_config_option(&self.inner, name, value).await.map_err(|e| self.failed(e))?;
-            }
+        let value: Value = value.parse().map_err(|error| invalid(format!("value: {error}")))?;
+        if !value.is_string() && !value.is_boolean() {
+            return Err(invalid("value: neither a JSON string nor a boolean"));
         }
-        let options = text(serde_json::to_string(&self.view()?.config_options));
-        Ok(SessionConfigReply { config_options: options.unwrap_or_default() })
+        let said = self.kernel()?.describe().unwrap_or_default();
+        let is = |option: &&Value, member: &str, text: &str| {
+            option.get(member).and_then(Value::as_str).is_some_and(|is| is == text)
+        };
+        let of_category = said.config_options.iter().find(|option| is(option, "category", name));
+        match (category, of_category) {
+            (true, Some(option)) => {
+                let id = option.get("id").and_then(Value::as_str).unwrap_or(name).to_owned();
+                self.set(&id, value).await?;
+            }
+            // Agents without such an option list their thinking levels as modes.
+            (true, None) if name == "thought_level" && has_mode(said.modes.as_ref(), &value) => {
+                self.set("mode", value).await?;
+            }
+            (true, None) => {
+                return Err(unsupported(format!("the agent has no option of category {name}")));
+            }
+            (false, _) => self.set(name, value).await?,
+        }
+        let options = self.kernel()?.describe().unwrap_or_default().config_options;
+        Ok(SessionConfigReply { config_options: JsonText::new(&Value::Array(options)) })
     }
 
     /// Sends a request of the client as it is. `sessionId` becomes the agent's own id where it is missing or ours.
     pub(crate) async fn raw(&self, method: &str, params: &JsonText) -> Result<JsonText, WireError> {
-        if method == "session/delete" {
-            return Err(invalid("session/delete cannot be sent raw: destroy the session"));
+        if RESERVED.contains(&method) {
+            return Err(invalid(format!("{method} cannot be sent raw: there is a method for it")));
         }
+        let kernel = self.kernel()?;
         let mut params: Value = params.parse().map_err(|e| invalid(format!("params: {e}")))?;
         if params.is_null() {
             params = Value::Object(serde_json::Map::new());
@@ -239,48 +352,62 @@ impl Session {
         if let Some(members) = params.as_object_mut() {
             let id = members.entry("sessionId").or_insert(Value::Null);
             if id.is_null() || *id == *self.id {
-                *id = Value::String(self.inner.clone());
+                let own = kernel.describe().and_then(|said| said.session_id).unwrap_or_default();
+                *id = Value::String(own);
             }
         }
-        let result = self.agent.peer.raw_request(method, params).await.map_err(|e| self.failed(e))?;
+        let result = kernel.native_request(method, &params).await.map_err(|e| self.failed(&e))?;
         Ok(JsonText(result.get().to_owned()))
     }
 
     /// Kills the agent with everything it started, and waits for it a limited time.
     pub(crate) async fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        self.agent.close().await;
+        let _one = self.changing.lock().await;
+        let live = self.live.lock().clone();
+        if let Some(Live { kernel, guest }) = live {
+            let killed = async {
+                // Only a session that is ending takes the end of its agent for what it is.
+                kernel.until(|state| matches!(state, State::Stopping)).await;
+                guest.kill();
+            };
+            let ended = async { tokio::join!(kernel.stop("session.closed"), killed) };
+            let _ = tokio::time::timeout(KILL_TIME, ended).await;
+            guest.kill();
+        }
+        self.ended();
     }
 
     /// Ends it in good order: cancel, `session/close` where the agent has it, end of input, SIGTERM, SIGKILL.
     pub(crate) async fn end(&self) {
-        let peer = &self.agent.peer;
-        let closes = peer
-            .profile()
-            .is_ok_and(|profile| profile.response.agent_capabilities.session_capabilities.close.is_some());
-        let farewell = async {
-            // Errors say that the agent is gone or does not want to: what follows ends it in any case.
-            if closes {
-                let _ = peer.close_session(&self.inner).await;
-            } else {
-                let _ = self.cancel().await;
-            }
-        };
-        if !self.is_over() {
-            let _ = tokio::time::timeout(GRACE, farewell).await;
-            self.agent.end().await;
+        self.closed.store(true, Ordering::SeqCst);
+        let _one = self.changing.lock().await;
+        let live = self.live.lock().clone();
+        if let Some(Live { kernel, guest }) = live {
+            let _ = tokio::time::timeout(KILL_TIME, kernel.stop("session.destroyed")).await;
+            guest.kill();
         }
-        self.close().await;
+        self.ended();
+    }
+
+    /// Ends its agent, but not it: what is stored can be gone on with.
+    pub(crate) async fn suspend(&self) {
+        let _one = self.changing.lock().await;
+        let live = self.live.lock().take();
+        let Some(Live { kernel, guest }) = live else { return };
+        let cancelled = kernel.cancel("the machine is disposed of");
+        let _ = tokio::time::timeout(KILL_TIME, cancelled).await;
+        guest.kill();
+        self.record.log.end();
+    }
+
+    fn ended(&self) {
+        self.record.log.end();
+        self.record.change(|head| head.ended = true);
     }
 }
 
-fn of_category(options: &[SessionConfigOption], name: &str) -> Option<String> {
-    let wanted = match name {
-        "mode" => SessionConfigOptionCategory::Mode,
-        "model" => SessionConfigOptionCategory::Model,
-        "model_config" => SessionConfigOptionCategory::ModelConfig,
-        "thought_level" => SessionConfigOptionCategory::ThoughtLevel,
-        other => SessionConfigOptionCategory::Other(other.to_owned()),
-    };
-    options.iter().find(|o| o.category.as_ref() == Some(&wanted)).map(|o| o.id.to_string())
+fn has_mode(modes: Option<&Value>, wanted: &Value) -> bool {
+    let modes = modes.and_then(|modes| modes.get("availableModes")?.as_array());
+    modes.is_some_and(|modes| modes.iter().any(|mode| mode.get("id") == Some(wanted)))
 }

@@ -1,13 +1,18 @@
-//! Failures of agents as the wire carries them.
-//! It decides no policy: every error of the peer has one code.
+//! Failures of agents and their kernels as the wire carries them.
+//! It decides no policy: every error has one code.
 
-use agentos_acp::{AgentExit, Error};
+use agentos_driver::ErrorInfo;
+use agentos_driver::error::{MALFORMED, NOT_READY, STOPPING, UNSUPPORTED};
 use agentos_kernel::Signal;
 use agentos_protocol::WireError;
-use agentos_protocol::message::{AgentFailure, ErrorDetails, JsonText, LimitInfo, code};
+use agentos_protocol::message::{AgentFailure, JsonText, LimitInfo, code};
+use serde_json::Value;
 
-use super::agent::Agent;
-use super::events::permission_name;
+use super::launch::{NOT_STARTED, of_kernel};
+use super::log::ReadError;
+
+/// Bytes of an agent's last words that a message repeats.
+const LAST_LINE: usize = 512;
 
 /// POSIX name of a signal number.
 pub(crate) fn signal_name(number: i32) -> Option<String> {
@@ -17,6 +22,11 @@ pub(crate) fn signal_name(number: i32) -> Option<String> {
 /// A request that makes no sense.
 pub(crate) fn invalid(message: impl Into<String>) -> WireError {
     WireError::new(code::INVALID_REQUEST, message)
+}
+
+/// Something that the agent does not have.
+pub(crate) fn unsupported(message: impl Into<String>) -> WireError {
+    WireError::new(code::UNSUPPORTED, message)
 }
 
 /// A session that is not there.
@@ -30,61 +40,65 @@ pub(crate) fn limit(name: &str, configured: usize, used: usize) -> WireError {
     WireError::limit(LimitInfo { name: name.to_owned(), configured, used, requested: 1 })
 }
 
-/// An error of the peer about a session.
-pub(crate) fn wire(session_id: &str, agent: &Agent, error: Error) -> WireError {
-    let message = error.to_string();
+/// An error of a read.
+pub(crate) fn unread(error: &ReadError) -> WireError {
     match error {
-        Error::Rpc { error, .. } => {
-            let failure = AgentFailure {
-                rpc_code: Some(error.code),
-                rpc_data: error.data.as_ref().map(JsonText::new),
-                ..agent.failure()
-            };
-            WireError::agent(message, failure)
+        ReadError::Expired { .. } | ReadError::Ahead { .. } | ReadError::Crowded => {
+            invalid(error.to_string())
         }
-        Error::NotSupported { .. } => WireError::new(code::UNSUPPORTED, message),
-        Error::AuthRequired { methods } => {
-            let methods = serde_json::to_string(&methods).ok().map(JsonText);
-            let failure = AgentFailure { rpc_code: Some(-32000), rpc_data: methods, ..agent.failure() };
-            WireError::agent(message, failure)
-        }
-        Error::Timeout { .. } => WireError::new(code::TIMEOUT, message)
-            .with(ErrorDetails { agent: Some(agent.failure()), ..ErrorDetails::default() }),
-        Error::AgentExited(exit) => exited(&exit),
-        Error::Fatal(_) | Error::InvalidAnswer { .. } => WireError::agent(message, agent.failure()),
-        Error::Closed => WireError::agent("the session is closed", agent.failure()),
-        Error::UnknownSession { .. } => no_session(session_id),
-        Error::Limit { name, configured, used } => limit(name, configured, used.saturating_sub(1)),
-        Error::UnknownPermission(id) => {
-            WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, permission_name(id))
-        }
-        Error::Reserved { .. } | Error::NoSuchOption { .. } | Error::CursorExpired(_) => invalid(message),
-        _ => WireError::new(code::INTERNAL, message),
+        ReadError::Store(_) | ReadError::Foreign(_) => WireError::new(code::INTERNAL, error.to_string()),
     }
 }
 
-/// The end of an agent, told in a sentence.
-fn exited(exit: &AgentExit) -> WireError {
-    let signal = exit.signal.and_then(signal_name);
-    let how = match (exit.code, &signal) {
-        (Some(code), _) => format!("exited with status {code}"),
-        (None, Some(signal)) => format!("was ended by {signal}"),
-        (None, None) => "closed its output".to_owned(),
-    };
-    let last = exit.stderr_tail.trim_end();
-    let said = last.lines().last().map_or(String::new(), |line| format!(": {line}"));
-    let failure = AgentFailure {
-        exit_code: exit.code,
-        signal,
-        last_stderr: last_bytes(&exit.stderr_tail, 8 << 10).to_owned(),
-        ..AgentFailure::default()
-    };
-    WireError::agent(format!("the agent {how}{said}"), failure)
+/// What an error says of the agent's end and last words.
+fn failure(error: &ErrorInfo) -> AgentFailure {
+    let number = |name: &str| error.details.get(name).and_then(Value::as_i64);
+    let text = |name: &str| error.details.get(name).and_then(Value::as_str);
+    let small = |name: &str| number(name).and_then(|number| i32::try_from(number).ok());
+    AgentFailure {
+        exit_code: small("exitCode"),
+        signal: small("signal").and_then(signal_name),
+        last_stderr: text("stderr").unwrap_or_default().to_owned(),
+        rpc_code: number("rpcCode"),
+        rpc_data: text("rpcData").map(|data| JsonText(data.to_owned())),
+    }
 }
 
-/// The end of a text, at most `most` bytes.
-fn last_bytes(text: &str, most: usize) -> &str {
-    &text[text.ceil_char_boundary(text.len().saturating_sub(most))..]
+/// The message of an error with the last line that the agent logged, if it says how the agent ended.
+fn told(error: &ErrorInfo, failure: &AgentFailure) -> String {
+    let last = failure.last_stderr.trim_end().lines().last().unwrap_or_default();
+    let last = &last[..last.floor_char_boundary(LAST_LINE)];
+    if last.is_empty() || error.message.contains(last) {
+        error.message.clone()
+    } else {
+        format!("{}: {last}", error.message)
+    }
+}
+
+/// An error of a session as the wire has it.
+pub(crate) fn wire(error: &ErrorInfo) -> WireError {
+    if let Some(wire) = of_kernel(error) {
+        return wire;
+    }
+    match error.code.as_str() {
+        UNSUPPORTED => unsupported(error.message.clone()),
+        MALFORMED | "acp.unsupported_content" | "driver.provider_options_malformed" => {
+            invalid(error.message.clone())
+        }
+        NOT_READY => WireError::new(code::BUSY, error.message.clone()),
+        STOPPING => WireError::agent("the session is closed", AgentFailure::default()),
+        NOT_STARTED => {
+            let mut wire = WireError::agent(error.message.clone(), failure(error));
+            if let Some(details) = &mut wire.details {
+                details.resource = error.details.get("agent").and_then(Value::as_str).map(str::to_owned);
+            }
+            wire
+        }
+        _ => {
+            let failure = failure(error);
+            WireError::agent(told(error, &failure), failure)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -93,20 +107,27 @@ mod tests {
 
     #[test]
     fn the_end_of_an_agent_is_told_with_its_last_words() {
-        let exit = AgentExit { code: Some(3), signal: None, stderr_tail: "a\nno key\n".into() };
-        let error = exited(&exit);
+        let exit = ErrorInfo::retryable("driver.backend_exited", "the agent's process ended with status 3")
+            .with("exitCode", 3)
+            .with("signal", Value::Null)
+            .with("stderr", "a\nno key\n");
+        let error = wire(&exit);
         assert_eq!(error.code, code::AGENT);
-        assert_eq!(error.message, "the agent exited with status 3: no key");
+        assert_eq!(error.message, "the agent's process ended with status 3: no key");
         let failure = error.details.unwrap().agent.unwrap();
         assert_eq!((failure.exit_code, failure.last_stderr.as_str()), (Some(3), "a\nno key\n"));
-        let killed = exited(&AgentExit { code: None, signal: Some(9), stderr_tail: String::new() });
-        assert_eq!(killed.message, "the agent was ended by SIGKILL");
+        let killed = wire(&ErrorInfo::new("driver.backend_exited", "killed").with("signal", 9));
         assert_eq!(killed.details.unwrap().agent.unwrap().signal.as_deref(), Some("SIGKILL"));
+        let refused =
+            ErrorInfo::new("acp.config_refused", "no").with("rpcCode", -32602).with("rpcData", "{\"a\":1}");
+        let failure = wire(&refused).details.unwrap().agent.unwrap();
+        assert_eq!((failure.rpc_code, failure.rpc_data.unwrap().0.as_str()), (Some(-32602), "{\"a\":1}"));
     }
 
     #[test]
-    fn texts_are_cut_at_characters() {
-        assert_eq!(last_bytes("aüb", 2), "b");
-        assert_eq!(last_bytes("ab", 9), "ab");
+    fn what_is_no_fault_of_the_agent_has_a_code_of_its_own() {
+        assert_eq!(wire(&ErrorInfo::new(UNSUPPORTED, "x")).code, code::UNSUPPORTED);
+        assert_eq!(wire(&ErrorInfo::new(MALFORMED, "x")).code, code::INVALID_REQUEST);
+        assert_eq!(wire(&ErrorInfo::retryable(NOT_READY, "x")).code, code::BUSY);
     }
 }

@@ -1,27 +1,43 @@
 //! Starting an agent as a guest process of a VM: as the VM's user, in a session and job of its own.
 //! It does not speak to it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
-use agentos_acp::{ExitStatus, PeerOptions};
+use agentos_driver::ErrorInfo;
+use agentos_driver::process::{Exit, LaunchSpec, Launched, Launcher, ProcessHandle, Signal as Told};
 use agentos_executor::{Invocation, Launch, LoadError};
 use agentos_kernel::{Description, Kernel, Pid, Signal, WaitStatus};
 use agentos_protocol::WireError;
-use agentos_protocol::message::{AgentConfig, AgentFailure};
+use agentos_protocol::message::AgentConfig;
 use agentos_vfs::Location;
-use tokio::sync::oneshot;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
 
-use super::agent::{Agent, Job, Starting};
 use super::{agents, pipe};
 use crate::errors;
 use crate::vm::Vm;
 
-/// A job of the guest.
+/// The code of an agent whose program cannot be started.
+pub(super) const NOT_STARTED: &str = "agentos.agent_not_started";
+
+/// The process of an agent that runs now, whichever that is.
+pub(super) trait Guest: Send + Sync {
+    /// Its pid; 0 before it has one.
+    fn pid(&self) -> u32;
+
+    /// SIGKILL to it and every descendant.
+    fn kill(&self);
+}
+
+/// A job of the guest. Dropped, it is killed.
 struct GuestJob {
     kernel: Arc<Kernel>,
     pid: OnceLock<Pid>,
     killed: AtomicBool,
+    exit: watch::Sender<Option<Exit>>,
 }
 
 impl GuestJob {
@@ -30,18 +46,6 @@ impl GuestJob {
         // Killed before it had a pid.
         if self.killed.load(Ordering::SeqCst) {
             self.kernel.kill_job(pid);
-        }
-    }
-}
-
-impl Job for GuestJob {
-    fn pid(&self) -> u32 {
-        self.pid.get().map_or(0, |pid| pid.0)
-    }
-
-    fn terminate(&self) {
-        if let Some(pid) = self.pid.get() {
-            self.kernel.host_kill(*pid, Signal::SIGTERM, true);
         }
     }
 
@@ -53,12 +57,135 @@ impl Job for GuestJob {
     }
 }
 
-fn status_of(status: WaitStatus) -> ExitStatus {
-    match status {
-        WaitStatus::Exited(code) => ExitStatus { code: Some(i32::from(code)), signal: None },
-        WaitStatus::Signaled(signal) => ExitStatus { code: None, signal: Some(i32::from(signal)) },
-        WaitStatus::Stopped(_) | WaitStatus::Continued => ExitStatus::default(),
+/// The driver's hold on a job.
+struct Handle(Arc<GuestJob>);
+
+impl ProcessHandle for Handle {
+    fn signal(&self, signal: Told) {
+        match (signal, self.0.pid.get()) {
+            (Told::Terminate, Some(pid)) => {
+                self.0.kernel.host_kill(*pid, Signal::SIGTERM, true);
+            }
+            (Told::Terminate, None) => {}
+            (Told::Kill, _) => self.0.kill(),
+        }
     }
+
+    fn wait(&self) -> BoxFuture<'_, Exit> {
+        let mut exit = self.0.exit.subscribe();
+        Box::pin(async move {
+            let ended = exit.wait_for(Option::is_some).await;
+            ended.ok().and_then(|exit| *exit).unwrap_or_default()
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
+}
+
+fn status_of(status: WaitStatus) -> Exit {
+    match status {
+        WaitStatus::Exited(code) => Exit { code: Some(i32::from(code)), signal: None },
+        WaitStatus::Signaled(signal) => Exit { code: None, signal: Some(i32::from(signal)) },
+        WaitStatus::Stopped(_) | WaitStatus::Continued => Exit::default(),
+    }
+}
+
+/// Starts the agents of one session in its machine.
+pub(super) struct GuestLauncher {
+    vm: Weak<Vm>,
+    agent: AgentConfig,
+    /// The last one that was started.
+    job: Mutex<Option<Arc<GuestJob>>>,
+}
+
+impl GuestLauncher {
+    pub(super) fn new(vm: &Arc<Vm>, agent: AgentConfig) -> Arc<Self> {
+        Arc::new(GuestLauncher { vm: Arc::downgrade(vm), agent, job: Mutex::default() })
+    }
+
+    async fn start(&self, spec: LaunchSpec) -> Result<Launched, ErrorInfo> {
+        let gone = || ErrorInfo::new(NOT_STARTED, "the machine is gone");
+        let vm = self.vm.upgrade().ok_or_else(gone)?;
+        let cwd = vm.directory(Some(spec.cwd.as_bytes())).await;
+        let cwd = cwd.map_err(|error| ErrorInfo::new(NOT_STARTED, error.message))?;
+        let path = spec.program.into_bytes();
+        let mut argv = vec![path.clone()];
+        argv.extend(spec.args.into_iter().map(String::into_bytes));
+        let env = Arc::new(merged(vm.kernel().env(), &spec.env));
+        let invocation = Invocation { path, search: true, argv, env };
+        let (stdin, input) = pipe::to_guest();
+        let (stdout, output) = pipe::from_guest();
+        let (stderr, error) = pipe::from_guest();
+        let stdio = [
+            Description::host_reader(input),
+            Description::host_writer(output),
+            Description::host_writer(error),
+        ];
+        let job = Arc::new(GuestJob {
+            kernel: Arc::clone(vm.kernel()),
+            pid: OnceLock::new(),
+            killed: AtomicBool::new(false),
+            exit: watch::Sender::new(None),
+        });
+        *self.job.lock() = Some(Arc::clone(&job));
+        let handle = Handle(Arc::clone(&job));
+        let (tell, told) = oneshot::channel();
+        let (of_start, of_end) = (Arc::clone(&job), job);
+        vm.machine.launch(
+            Launch { invocation, cwd, stdio, cpu_limit_ns: 0, agent: true, controlling: false },
+            move |started| {
+                let _ = tell.send(started.map(|process| of_start.started(process.pid)));
+            },
+            move |_, info| {
+                // Tools that it left running.
+                of_end.kill();
+                of_end.exit.send_replace(Some(status_of(info.status)));
+            },
+        );
+        match told.await {
+            Ok(Ok(())) => Ok(Launched {
+                stdin: Box::new(stdin),
+                stdout: Box::new(stdout),
+                stderr: Box::new(stderr),
+                handle: Box::new(handle),
+            }),
+            Ok(Err(error)) => Err(not_started(&self.agent, &error)),
+            Err(_) => Err(gone()),
+        }
+    }
+}
+
+impl Launcher for GuestLauncher {
+    fn launch(&self, spec: LaunchSpec) -> BoxFuture<'_, Result<Launched, ErrorInfo>> {
+        Box::pin(self.start(spec))
+    }
+}
+
+impl Guest for GuestLauncher {
+    fn pid(&self) -> u32 {
+        self.job.lock().as_ref().and_then(|job| job.pid.get().map(|pid| pid.0)).unwrap_or_default()
+    }
+
+    fn kill(&self) {
+        if let Some(job) = &*self.job.lock() {
+            job.kill();
+        }
+    }
+}
+
+/// Variables of the VM, then those added; the last of a name counts, and stays alone.
+fn merged(base: &[Vec<u8>], added: &BTreeMap<String, String>) -> Vec<Vec<u8>> {
+    let added = added.iter().map(|(name, value)| format!("{name}={value}").into_bytes());
+    let mut all = BTreeMap::new();
+    for variable in base.iter().cloned().chain(added) {
+        let name = variable.split(|b| *b == b'=').next().unwrap_or_default().to_vec();
+        all.insert(name, variable);
+    }
+    all.into_values().collect()
 }
 
 /// Whether the program of an agent is in the VM and its user may execute it.
@@ -78,51 +205,11 @@ pub(crate) async fn installed(vm: &Vm, agent: &AgentConfig, cwd: &Location) -> b
     false
 }
 
-/// Starts the program of an agent.
-pub(crate) async fn launch(
-    vm: &Vm,
-    config: &AgentConfig,
-    env: Vec<Vec<u8>>,
-    cwd: Location,
-) -> Result<(Arc<Agent>, Starting), WireError> {
-    let path = agents::program(config).as_bytes().to_vec();
-    let mut argv = vec![path.clone()];
-    argv.extend(config.args.iter().map(|arg| arg.as_bytes().to_vec()));
-    let invocation = Invocation { path, search: true, argv, env: Arc::new(env) };
-    let (stdin, input) = pipe::to_guest();
-    let (stdout, output) = pipe::from_guest();
-    let (stderr, error) = pipe::from_guest();
-    let stdio =
-        [Description::host_reader(input), Description::host_writer(output), Description::host_writer(error)];
-    let job = Arc::new(GuestJob {
-        kernel: Arc::clone(vm.kernel()),
-        pid: OnceLock::new(),
-        killed: AtomicBool::new(false),
-    });
-    let agent = Agent::connect(Arc::<GuestJob>::clone(&job), PeerOptions::default(), stdin, stdout, stderr);
-    let starting = Starting::new(Arc::clone(&agent));
-    let (tell, told) = oneshot::channel();
-    let of_end = Arc::clone(&agent);
-    vm.machine.launch(
-        Launch { invocation, cwd, stdio, cpu_limit_ns: 0, agent: true, controlling: false },
-        move |started| {
-            let _ = tell.send(started.map(|process| job.started(process.pid)));
-        },
-        move |_, info| of_end.process_ended(status_of(info.status)),
-    );
-    match told.await {
-        Ok(Ok(())) => Ok((agent, starting)),
-        Ok(Err(error)) => Err(not_started(config, &error)),
-        Err(_) => Err(errors::no_vm(&vm.id)),
-    }
-}
-
 /// Why an agent cannot be started, and what is missing.
-fn not_started(config: &AgentConfig, error: &LoadError) -> WireError {
+fn not_started(config: &AgentConfig, error: &LoadError) -> ErrorInfo {
     let AgentConfig { id, agent_package, .. } = config;
     let program = agents::program(config);
     let message = match error {
-        LoadError::Kernel(_) => return errors::load(error),
         LoadError::NotFound { .. } => {
             let package = match agent_package.as_str() {
                 "" => String::new(),
@@ -135,34 +222,45 @@ fn not_started(config: &AgentConfig, error: &LoadError) -> WireError {
         }
         other => format!("agent {id} cannot be started: {other}"),
     };
-    let failure =
-        AgentFailure { exit_code: Some(i32::from(error.shell_status())), ..AgentFailure::default() };
-    let mut wire = WireError::agent(message, failure);
-    if let Some(details) = &mut wire.details {
-        details.resource = Some(id.clone());
+    let info = ErrorInfo::new(NOT_STARTED, message);
+    match error {
+        // Limits and refusals of the kernel have a form of their own on the wire.
+        LoadError::Kernel(_) => {
+            info.with("wire", serde_json::to_string(&errors::load(error)).unwrap_or_default())
+        }
+        _ => info.with("exitCode", error.shell_status()).with("agent", id.as_str()),
     }
-    wire
+}
+
+/// The error of the kernel for which an agent was not started, as the wire has it.
+pub(super) fn of_kernel(error: &ErrorInfo) -> Option<WireError> {
+    let wire = error.details.get("wire")?.as_str()?;
+    serde_json::from_str(wire).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use agentos_protocol::message::code;
-
     use super::*;
 
     #[test]
     fn a_missing_program_is_named_with_its_package() {
         let config = super::super::agents::Agents::new().get("pi").unwrap();
         let error = not_started(&config, &LoadError::NotFound { program: "pi-acp".into() });
-        assert_eq!(error.code, code::AGENT);
         assert!(error.message.contains("agent pi is not installed"), "{error}");
         assert!(error.message.contains("pi-acp (package @mariozechner/pi-coding-agent)"), "{error}");
-        assert_eq!(error.details.unwrap().agent.unwrap().exit_code, Some(127));
+        assert_eq!(error.details["exitCode"], 127);
+    }
+
+    #[test]
+    fn the_last_variable_of_a_name_counts() {
+        let base = [b"A=1".to_vec(), b"PATH=/bin".to_vec(), b"A=2".to_vec()];
+        let added = [("PATH".to_owned(), "/x".to_owned()), ("B".to_owned(), String::new())].into();
+        assert_eq!(merged(&base, &added), [b"A=2".to_vec(), b"B=".to_vec(), b"PATH=/x".to_vec()]);
     }
 
     #[test]
     fn statuses() {
-        assert_eq!(status_of(WaitStatus::Exited(3)), ExitStatus { code: Some(3), signal: None });
-        assert_eq!(status_of(WaitStatus::Signaled(9)), ExitStatus { code: None, signal: Some(9) });
+        assert_eq!(status_of(WaitStatus::Exited(3)), Exit { code: Some(3), signal: None });
+        assert_eq!(status_of(WaitStatus::Signaled(9)), Exit { code: None, signal: Some(9) });
     }
 }

@@ -1,15 +1,28 @@
-//! Agent sessions of a VM: agents are guest processes that speak the Agent Client Protocol on their standard streams,
-//! one process per session. The protocol itself is in `agentos-acp`; what a session means beyond one agent process is
-//! not decided here.
+//! Agent sessions of a VM. Each has a Driver Kernel (`agentos-driver`), which decides what turns, questions and ends are, and
+//! whose agent is a guest process; here is what a session is besides: its log, its place in the machine, its life over several
+//! agents.
+//!
+//! | file | for |
+//! |---|---|
+//! | `create`, `start` | making a session and going on with one |
+//! | `entry`, `head` | a session, and what is kept of it |
+//! | `turn`, `sink` | prompts, and what comes of them |
+//! | `log`, `events` | its events, in memory and stored; as the wire has them |
+//! | `interrupted`, `history` | what an earlier process left open, what was said before |
+//! | `agents`, `launch`, `pipe` | which agents there are, and their processes |
 
-mod agent;
 mod agents;
 mod create;
 mod entry;
 mod errors;
 mod events;
+mod head;
+mod history;
+mod interrupted;
 mod launch;
+mod log;
 mod pipe;
+mod sink;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -18,14 +31,18 @@ mod turn;
 use std::sync::Arc;
 
 use agentos_protocol::WireError;
-use agentos_protocol::message::{AgentConfig, AgentList, AgentRegistryEntry, SessionList};
+use agentos_protocol::message::{AgentConfig, AgentList, AgentRegistryEntry, SessionList, code};
+use agentos_store::StoreError;
+use agentos_store::sessions::SessionLogs;
 use parking_lot::Mutex;
 
 pub(crate) use agents::Agents;
-pub(crate) use create::create;
+pub(crate) use create::{create, resume};
 pub(crate) use entry::Session;
 pub(crate) use events::follow;
 
+use self::head::Head;
+use self::log::EventLog;
 use crate::errors::no_vm;
 use crate::vm::Vm;
 
@@ -46,7 +63,7 @@ struct Table {
 
 impl Table {
     fn live(&self) -> usize {
-        self.sessions.iter().filter(|s| !s.is_over()).count()
+        self.sessions.iter().filter(|s| s.is_live()).count()
     }
 }
 
@@ -54,6 +71,15 @@ impl Table {
 pub(crate) struct Sessions {
     pub(crate) agents: Agents,
     table: Mutex<Table>,
+    /// Where their logs are kept, if the machine's files are.
+    logs: Option<SessionLogs>,
+}
+
+impl Default for Sessions {
+    /// Of a machine that starts with none, and keeps none.
+    fn default() -> Self {
+        Self { agents: Agents::new(), table: Mutex::default(), logs: None }
+    }
 }
 
 /// A place among the sessions, held while one is made.
@@ -66,8 +92,35 @@ impl Drop for Place<'_> {
 }
 
 impl Sessions {
-    pub(crate) fn new() -> Self {
-        Self { agents: Agents::new(), table: Mutex::default() }
+    /// Of a machine whose files are kept, with those that an earlier life of it has left.
+    pub(crate) fn stored(logs: SessionLogs) -> Result<Self, StoreError> {
+        // Ids begin with the moment they were made in, so this is their order.
+        let mut sessions = Vec::new();
+        for id in logs.list()? {
+            let (log, head) = logs.log(&id)?;
+            match Head::parse(&head) {
+                Ok(head) => sessions.push(Session::new(id, EventLog::new(Some(log)), head)),
+                Err(error) => tracing::warn!(session = %id, %error, "this session is left alone"),
+            }
+        }
+        let table = Table { sessions, ..Table::default() };
+        Ok(Self { agents: Agents::new(), table: Mutex::new(table), logs: Some(logs) })
+    }
+
+    /// A log for a new session.
+    fn new_log(&self, id: &str, head: &Head) -> Result<EventLog, WireError> {
+        let log = self.logs.as_ref().map(|logs| logs.create(id, &head.bytes())).transpose();
+        let log = log.map_err(|error| WireError::new(code::INTERNAL, format!("sessions: {error}")))?;
+        Ok(EventLog::new(log))
+    }
+
+    /// Nothing is kept of a session any more.
+    fn forget_log(&self, id: &str) {
+        if let Some(logs) = &self.logs
+            && let Err(error) = logs.remove(id)
+        {
+            tracing::warn!(session = %id, %error, "the log of a session is left behind");
+        }
     }
 
     /// Sessions whose agents run.
@@ -75,14 +128,18 @@ impl Sessions {
         self.table.lock().live()
     }
 
-    /// Kills all agents and waits for them a limited time. No session begins after this.
+    /// Ends all agents and waits for them a limited time. No session begins after this. What is stored can be gone on with.
     pub(crate) async fn close_all(&self) {
         let all = {
             let mut table = self.table.lock();
             table.closed = true;
             std::mem::take(&mut table.sessions)
         };
-        futures_util::future::join_all(all.iter().map(|session| session.close())).await;
+        let stored = self.logs.is_some();
+        let ends = all
+            .iter()
+            .map(async |session| if stored { session.suspend().await } else { session.close().await });
+        futures_util::future::join_all(ends).await;
     }
 
     /// A session by its id.
@@ -100,6 +157,7 @@ impl Sessions {
 
     fn forget(&self, session: &Arc<Session>) {
         self.table.lock().sessions.retain(|other| !Arc::ptr_eq(other, session));
+        self.forget_log(&session.id);
     }
 
     fn place(&self, vm: &str) -> Result<Place<'_>, WireError> {
@@ -120,13 +178,20 @@ impl Sessions {
         if table.closed {
             return Err(no_vm(vm));
         }
-        let mut surplus = (table.sessions.len() - table.live()).saturating_sub(ENDED_KEPT);
+        let over = |session: &Arc<Session>| !session.is_live() && session.info().status == "ended";
+        let mut surplus = table.sessions.iter().filter(|one| over(one)).count().saturating_sub(ENDED_KEPT);
+        let mut gone = Vec::new();
         table.sessions.retain(|session| {
-            let goes = surplus > 0 && session.is_over();
-            surplus -= usize::from(goes);
+            let goes = surplus > 0 && over(session);
+            if goes {
+                surplus -= 1;
+                gone.push(session.id.clone());
+            }
             !goes
         });
         table.sessions.push(Arc::clone(session));
+        drop(table);
+        gone.iter().for_each(|id| self.forget_log(id));
         Ok(())
     }
 }
@@ -134,13 +199,15 @@ impl Sessions {
 /// The agents a VM knows, and which of them are there.
 pub(crate) async fn list_agents(vm: &Vm) -> Result<AgentList, WireError> {
     let cwd = vm.directory(None).await?;
-    let mut agents = Vec::new();
+    let mut listed = Vec::new();
     for agent in vm.sessions.agents.list() {
         let installed = launch::installed(vm, &agent, &cwd).await;
+        let (source, how) = agents::origin(&agent);
+        let (source, install) = (source.to_owned(), how.filter(|_| !installed));
         let AgentConfig { id, acp_adapter, agent_package, .. } = agent;
-        agents.push(AgentRegistryEntry { id, acp_adapter, agent_package, installed });
+        listed.push(AgentRegistryEntry { id, acp_adapter, agent_package, installed, source, install });
     }
-    Ok(AgentList { agents })
+    Ok(AgentList { agents: listed })
 }
 
 /// Ends a session in good order and forgets it; to the end, even if the caller no longer waits for it.
@@ -151,6 +218,6 @@ pub(crate) async fn destroy(vm: Arc<Vm>, id: &str) -> Result<(), WireError> {
         of.end().await;
         vm.sessions.forget(&of);
     };
-    session.agent.detached(ending).await;
+    let _ = tokio::spawn(ending).await;
     Ok(())
 }

@@ -1,57 +1,141 @@
-//! From a running agent to a session that is ready for prompts: initialize, `session/new`, model and mode.
-//! It does not start the process.
+//! From a session that is made to one that takes prompts: a Driver Kernel for it, with a backend that starts the agent.
+//! Where the process runs, it does not know.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use agentos_acp::NewSession;
 use agentos_acp::schema::McpServer;
+use agentos_driver::backend::acp;
+use agentos_driver::boot::Execution;
+use agentos_driver::process::Launcher;
+use agentos_driver::{ErrorInfo, Kernel, Ports, StartInput, State};
 use agentos_protocol::WireError;
 use agentos_protocol::message::JsonText;
 use agentos_vfs::{GuestPath, PathError};
+use serde_json::{Value, json};
 
-use super::agent::Agent;
-use super::entry::Session;
-use super::errors::{invalid, wire};
+use super::agents;
+use super::entry::{Live, Session};
+use super::errors::invalid;
+use super::head::Setup;
+use super::launch::Guest;
+use super::sink::Sink;
 
 /// MCP servers of one session.
 const MCP_SERVERS: usize = 64;
+/// Events that are pushed at once.
+const BATCH: usize = 256;
+/// How long the end of a start that failed may take.
+const ENDED: Duration = Duration::from_secs(10);
 
-/// What a session is made with.
-#[derive(Default)]
-pub(crate) struct Setup {
-    /// Absolute.
-    pub(crate) cwd: String,
-    pub(crate) mcp_servers: Vec<McpServer>,
-    /// OS instructions and the like; empty: none.
-    pub(crate) instructions: String,
-    pub(crate) model: Option<String>,
-    pub(crate) mode: Option<String>,
+/// Agents that read instructions in `_meta`; the others hear them with their first prompt.
+const READS_META: &[&str] = &["claude", "coder", "scripted"];
+
+/// How agents of machines are treated.
+#[derive(Clone, Debug)]
+pub(super) struct Bounds {
+    /// Bounds of the wire and the start.
+    pub(super) profile: acp::Profile,
+    /// How long a permission request stays open.
+    pub(super) permission: Duration,
+    /// How long an agent may take to end a cancelled turn.
+    pub(super) cancel: Duration,
 }
 
-/// Makes a session of a started agent. On an error the agent is the caller's to kill.
-pub(crate) async fn start(
-    id: String,
-    agent_type: String,
-    agent: &Arc<Agent>,
-    setup: Setup,
-) -> Result<Arc<Session>, WireError> {
-    let peer = &agent.peer;
-    let failed = |error| wire(&id, agent, error);
-    peer.initialize().await.map_err(failed)?;
-    let new = NewSession {
-        mcp_servers: setup.mcp_servers,
-        meta: meta(&setup.instructions),
-        ..NewSession::in_directory(&setup.cwd)
+impl Default for Bounds {
+    fn default() -> Self {
+        let (permission, cancel) = (Duration::from_secs(120), Duration::from_secs(5));
+        Bounds { profile: acp::Profile::guest(), permission, cancel }
+    }
+}
+
+/// What is to be run.
+fn execution(setup: &Setup) -> Execution {
+    let mut execution = Execution::default();
+    execution.session.cwd.clone_from(&setup.cwd);
+    if !READS_META.contains(&setup.agent.id.as_str()) {
+        execution.profile_prompt.clone_from(&setup.instructions);
+    }
+    let mut options = json!({
+        "command": agents::program(&setup.agent),
+        "args": setup.agent.args,
+        "env": setup.env,
+        "mcpServers": setup.mcp_servers,
+        "resumeFallback": "new",
+    });
+    if let Some(meta) = meta(&setup.instructions) {
+        options["meta"] = Value::Object(meta);
+    }
+    execution.provider_options = options.as_object().cloned().unwrap_or_default();
+    execution
+}
+
+/// Starts an agent for a session: a new one, or one that goes on where the last one was. On an error nothing of it is left.
+pub(super) async fn boot(
+    session: &Arc<Session>,
+    launcher: Arc<dyn Launcher>,
+    guest: Arc<dyn Guest>,
+    bounds: Bounds,
+) -> Result<(), WireError> {
+    let record = &session.record;
+    let (setup, resume, cost_total) = {
+        let head = record.head.lock();
+        (head.setup.clone(), head.resume.clone(), head.cost_total)
     };
-    let inner = peer.new_session(new).await.map_err(failed)?.session_id;
-    if let Some(model) = &setup.model {
-        peer.set_model(&inner, model).await.map_err(failed)?;
+    *record.failure.lock() = None;
+    record.log.resume();
+    let mut ports = Ports::new(launcher);
+    ports.event_sink = Some(Arc::new(Sink::new(Arc::clone(record))));
+    let input = StartInput {
+        session_id: session.id.parse().unwrap_or_default(),
+        resume,
+        cost_total,
+        next_seq: record.log.range().end,
+        permission_timeout: Some(bounds.permission),
+        cancel_grace: bounds.cancel,
+        native_messages: true,
+        batch: BATCH,
+        ..StartInput::new(execution(&setup))
+    };
+    let kernel = Kernel::start(Arc::new(acp::descriptor_with(bounds.profile)), ports, input).await;
+    let kernel = kernel.map_err(|error| session.failed(&error))?;
+    if kernel.state() != State::Ready {
+        return Err(why(session, &kernel).await);
     }
-    if let Some(mode) = &setup.mode {
-        peer.set_mode(&inner, mode).await.map_err(failed)?;
+    for (name, value) in [("model", &setup.model), ("mode", &setup.mode)] {
+        let Some(value) = value else { continue };
+        let order = agentos_driver::Order::ConfigSet { config_id: name.into(), value: value.clone().into() };
+        let update = kernel.dispatch(agentos_driver::Command::of(order)).await;
+        if let Some(error) = update.error {
+            let _ = tokio::time::timeout(ENDED, kernel.stop("session.start_failed")).await;
+            guest.kill();
+            return Err(session.failed(&error));
+        }
     }
-    let log = peer.events(&inner).map_err(failed)?;
-    Ok(Session::new(id.clone(), agent_type, setup.cwd, inner, Arc::clone(agent), log))
+    let (broken, of, killed) = (record.broken.clone(), Arc::downgrade(session), Arc::clone(&guest));
+    let watched = kernel.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = broken.cancelled() => {
+                killed.kill();
+                if let Some(session) = of.upgrade() {
+                    session.live.lock().take();
+                    session.record.log.end();
+                }
+            }
+            _ = watched.until(|state| state.is_terminal()) => {}
+        }
+    });
+    *session.live.lock() = Some(Live { kernel, guest });
+    Ok(())
+}
+
+/// Why a kernel did not become ready. It has ended by then, or it ends now.
+async fn why(session: &Session, kernel: &Kernel) -> WireError {
+    let _ = tokio::time::timeout(ENDED, kernel.until(State::is_terminal)).await;
+    let failure = session.record.failure.lock().clone();
+    let unknown = || ErrorInfo::new("driver.backend_exited", "the agent could not be started");
+    session.failed(&failure.unwrap_or_else(unknown))
 }
 
 /// Instructions travel in `_meta`, which ACP leaves to the two sides: in the form that Claude's adapters read, and in
@@ -68,9 +152,11 @@ fn meta(instructions: &str) -> Option<serde_json::Map<String, serde_json::Value>
 }
 
 /// Reads the MCP servers of a request; they come in ACP's form.
-pub(crate) fn mcp_servers(json: Option<&JsonText>) -> Result<Vec<McpServer>, WireError> {
+pub(crate) fn mcp_servers(json: Option<&JsonText>) -> Result<Vec<Value>, WireError> {
     let Some(json) = json else { return Ok(Vec::new()) };
-    let servers: Vec<McpServer> = json.parse().map_err(|e| invalid(format!("mcpServers: {e}")))?;
+    let wrong = |error: serde_json::Error| invalid(format!("mcpServers: {error}"));
+    let _understood: Vec<McpServer> = json.parse().map_err(wrong)?;
+    let servers: Vec<Value> = json.parse().map_err(wrong)?;
     if servers.len() > MCP_SERVERS {
         return Err(invalid(format!("more than {MCP_SERVERS} MCP servers")));
     }
@@ -114,7 +200,7 @@ mod tests {
         let json = r#"[{"name":"l","command":"/bin/s","args":["-x"],"env":[{"name":"A","value":"1"}]},
             {"type":"http","name":"r","url":"http://h/","headers":[]}]"#;
         let servers = mcp_servers(Some(&JsonText(json.into()))).unwrap();
-        assert!(matches!(&servers[..], [McpServer::Stdio(_), McpServer::Http(_)]));
+        assert_eq!((servers.len(), &servers[1]["type"]), (2, &json!("http")));
         assert!(mcp_servers(None).unwrap().is_empty());
         for wrong in ["{}", "[{}]", "nonsense"] {
             let error = mcp_servers(Some(&JsonText(wrong.into()))).unwrap_err();

@@ -1,4 +1,4 @@
-//! Prompts of a session, one after another, and their cancel. What an agent does within a turn is its own affair.
+//! Prompts of a session, one after another, and their cancel. What a turn is, is the Driver Kernel's affair.
 //!
 //! Cancelling the call of a prompt that still queues takes it back; of the one that runs, it cancels the turn. A cancel
 //! of the session ends the running turn and takes every queued prompt back.
@@ -8,18 +8,32 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
+use std::time::Duration;
 
-use agentos_acp::schema::ContentBlock;
-use agentos_acp::{CancelOutcome, PromptOutcome, StopReason};
+use agentos_driver::command::{CommandUpdate, Input, Order};
+use agentos_driver::event::{ContentBlock, StopReason, TurnStatus, text_of};
+use agentos_driver::{Command, ErrorInfo, State};
 use agentos_protocol::WireError;
-use agentos_protocol::message::{JsonText, PromptReply};
-use tokio::sync::OwnedSemaphorePermit;
+use agentos_protocol::message::{JsonText, PromptReply, code};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use ulid::Ulid;
 
 use super::entry::Session;
 use super::errors::{invalid, limit};
+use super::history;
+use super::sink::{Outcome, made_up_response};
+use crate::connection::begin;
 
 /// Prompts that wait behind the running one.
 const QUEUED: usize = 64;
+/// How long an agent that is being started anew is waited for.
+const READY: Duration = Duration::from_secs(130);
+/// How long the end of a turn may take to the log.
+const LOGGED: Duration = Duration::from_secs(30);
+/// The code of input that was taken back before it began.
+const CANCELLED: &str = "driver.command_cancelled";
 
 impl Session {
     /// Runs one turn.
@@ -30,29 +44,116 @@ impl Session {
         }
         let cancels = self.cancels.load(Ordering::SeqCst);
         let permit = self.queue().await?;
+        let kernel = self.kernel()?;
+        let id = Ulid::generate();
         // Declared first, so dropped last: after the prompt itself.
-        let mut running = Running { session: Arc::clone(&self), permit: Some(permit), armed: false };
+        let mut running = Running {
+            session: Arc::clone(&self),
+            permit: Some(permit),
+            id,
+            armed: false,
+            runtime: Handle::current(),
+        };
         if self.cancels.load(Ordering::SeqCst) == cancels {
             self.turn_begins().await;
         }
-        let mut turn = pin!(self.agent.peer.prompt(&self.inner, blocks));
-        let outcome = poll_fn(|cx| {
-            if running.armed {
-                return turn.as_mut().poll(cx).map(Some);
-            }
-            let _neither_between = self.beginning.lock();
+        let mut blocks = blocks;
+        if self.record.history_due.load(Ordering::SeqCst) {
+            blocks.splice(0..0, history::offered(&self.record.log));
+        }
+        // The agent may be on its way back after an accident.
+        let ready = kernel.until(|state| state == State::Ready);
+        match tokio::time::timeout(READY, ready).await {
+            Ok(State::Ready) => {}
+            Ok(_) => return Err(self.gone()),
+            Err(_) => return Err(WireError::new(code::TIMEOUT, "the agent is still being started")),
+        }
+        let told = self.record.turns.expect(id, content);
+        let _expected = Expected { session: &self, id };
+        let input = Input { text: text_of(&blocks), content: Some(blocks), ..Input::default() };
+        let order =
+            Order::InputStart { request_id: id.to_string(), run_id: id, input, access_snapshot: None };
+        let mut turn = pin!(kernel.dispatch(Command::of(order)));
+        let first = poll_fn(|cx| {
+            let mut beginning = self.beginning.lock();
             if self.cancels.load(Ordering::SeqCst) != cancels {
                 return Poll::Ready(None);
             }
+            // From here on the kernel knows of it, and a cancel meets it there.
+            *beginning = Some(id);
             running.armed = true;
-            turn.as_mut().poll(cx).map(Some)
+            Poll::Ready(Some(turn.as_mut().poll(cx)))
         })
         .await;
+        let outcome = match first {
+            None => return Ok(taken_back()),
+            Some(Poll::Ready(update)) => self.outcome(update, told).await,
+            Some(Poll::Pending) => self.wait(turn, told).await,
+        };
         running.armed = false;
+        let outcome = outcome?;
+        self.record.history_due.store(false, Ordering::SeqCst);
         match outcome {
-            Some(outcome) => outcome.map(reply).map_err(|e| self.failed(e)),
+            Some(outcome) => self.reply(outcome),
             None => Ok(taken_back()),
         }
+    }
+
+    /// Waits until the turn has ended, as the log has it; nothing if it was taken back before it began.
+    async fn wait(
+        &self,
+        turn: impl Future<Output = CommandUpdate>,
+        mut told: oneshot::Receiver<Outcome>,
+    ) -> Result<Option<Outcome>, WireError> {
+        let update = tokio::select! {
+            biased;
+            // The command ends only once the next one can begin: after an accident, once the agent is back.
+            Ok(outcome) = &mut told => return Ok(Some(outcome)),
+            update = turn => update,
+        };
+        self.outcome(update, told).await
+    }
+
+    /// The same once the command has ended.
+    async fn outcome(
+        &self,
+        update: CommandUpdate,
+        told: oneshot::Receiver<Outcome>,
+    ) -> Result<Option<Outcome>, WireError> {
+        use agentos_driver::error::{MALFORMED, NOT_READY, STOPPING};
+        match &update.error {
+            Some(error) if error.code == CANCELLED => return Ok(None),
+            Some(error) if [MALFORMED, NOT_READY, STOPPING].contains(&error.code.as_str()) => {
+                let failure = self.record.failure.lock().clone();
+                return Err(self.failed(&failure.unwrap_or_else(|| error.clone())));
+            }
+            _ => {}
+        }
+        match tokio::time::timeout(LOGGED, told).await {
+            Ok(Ok(outcome)) => Ok(Some(outcome)),
+            _ => Err(self.gone()),
+        }
+    }
+
+    fn reply(&self, outcome: Outcome) -> Result<PromptReply, WireError> {
+        let Outcome { completed, text, usage, answer } = outcome;
+        if completed.status == TurnStatus::Failed {
+            let unknown = || ErrorInfo::new("driver.turn_failed", "the turn failed");
+            return Err(self.failed(&completed.error.unwrap_or_else(unknown)));
+        }
+        let answer = answer.map(|answer| answer.params.get().to_owned());
+        let said: Value =
+            answer.as_deref().and_then(|answer| serde_json::from_str(answer).ok()).unwrap_or_default();
+        let named = said.get("stopReason").and_then(Value::as_str);
+        let stop_reason = match (&completed.status, named) {
+            (TurnStatus::Cancelled, _) => "cancelled".to_owned(),
+            (_, Some(named)) => named.to_owned(),
+            (_, None) => reason(&completed.stop_reason),
+        };
+        let counted = usage.and_then(|usage| serde_json::to_string(&usage).ok()).map(JsonText);
+        let usage = said.get("usage").filter(|usage| usage.is_object()).map(JsonText::new).or(counted);
+        let response = answer.map_or_else(|| JsonText::new(&made_up_response(&stop_reason)), JsonText);
+        Ok(PromptReply { stop_reason, text, usage, response })
     }
 
     async fn queue(&self) -> Result<OwnedSemaphorePermit, WireError> {
@@ -65,31 +166,47 @@ impl Session {
         if used >= QUEUED {
             return Err(limit("queuedPrompts", QUEUED, used));
         }
-        gate.acquire_owned().await.map_err(|_| self.failed(agentos_acp::Error::Closed))
+        gate.acquire_owned().await.map_err(|_| self.gone())
     }
 
     /// Cancels the running turn and takes queued prompts back. An agent ends its tools itself when it is told; one that
     /// goes on regardless is killed with everything it started, and its turn counts as cancelled.
     pub(crate) async fn cancel(&self) -> Result<(), WireError> {
-        {
-            let _neither_between = self.beginning.lock();
+        let running = {
+            let beginning = self.beginning.lock();
             self.cancels.fetch_add(1, Ordering::SeqCst);
+            *beginning
+        };
+        // Whatever ran has ended with its agent.
+        let (Some(run_id), Ok(kernel)) = (running, self.kernel()) else { return Ok(()) };
+        let order = Order::TurnCancel { run_id: Some(run_id), reason: Some("session.cancel".to_owned()) };
+        match kernel.dispatch(Command::of(order)).await.error {
+            Some(error) if self.is_live() && error.code != agentos_driver::error::NOT_READY => {
+                Err(self.failed(&error))
+            }
+            _ => Ok(()),
         }
-        match self.agent.peer.cancel(&self.inner).await {
-            Ok(CancelOutcome::MustKill) => self.agent.kill(),
-            Ok(CancelOutcome::Idle | CancelOutcome::Stopped) => {}
-            // Whatever ran has ended with its agent.
-            Err(_) if self.is_over() => {}
-            Err(error) => return Err(self.failed(error)),
-        }
-        Ok(())
     }
 
-    /// The same, carried through when the caller goes.
+    /// The same, carried through when the caller goes. It begins when it is first polled, not when a task comes to run.
     pub(crate) async fn cancel_through(self: Arc<Self>) -> Result<(), WireError> {
         let of = Arc::clone(&self);
-        let done = self.agent.detached(async move { of.cancel().await }).await;
-        done.unwrap_or_else(|| Err(self.failed(agentos_acp::Error::Closed)))
+        let mut work = Box::pin(async move { of.cancel().await });
+        match begin(work.as_mut()) {
+            Poll::Ready(done) => done,
+            Poll::Pending => tokio::spawn(work).await.unwrap_or_else(|_| Err(self.gone())),
+        }
+    }
+}
+
+fn reason(reason: &StopReason) -> String {
+    match reason {
+        // In the words of ACP.
+        StopReason::MaxTurns => "max_turn_requests".to_owned(),
+        other => serde_json::to_value(other)
+            .ok()
+            .and_then(|name| name.as_str().map(str::to_owned))
+            .unwrap_or_default(),
     }
 }
 
@@ -102,11 +219,26 @@ impl Drop for Place<'_> {
     }
 }
 
+/// A turn whose outcome is waited for.
+struct Expected<'a> {
+    session: &'a Session,
+    id: Ulid,
+}
+
+impl Drop for Expected<'_> {
+    fn drop(&mut self) {
+        self.session.record.turns.forget(self.id);
+        self.session.beginning.lock().take_if(|id| *id == self.id);
+    }
+}
+
 /// A prompt that may run: abandoned while it does, its turn is cancelled before the next one begins.
 struct Running {
     session: Arc<Session>,
     permit: Option<OwnedSemaphorePermit>,
+    id: Ulid,
     armed: bool,
+    runtime: Handle,
 }
 
 impl Drop for Running {
@@ -114,11 +246,15 @@ impl Drop for Running {
         if !self.armed {
             return;
         }
-        let (session, permit) = (Arc::clone(&self.session), self.permit.take());
-        self.session.agent.spawn(async move {
+        let (session, permit, id) = (Arc::clone(&self.session), self.permit.take(), self.id);
+        self.runtime.spawn(async move {
             // Not the cancel of the session: prompts of others that queue stay.
-            if let Ok(CancelOutcome::MustKill) = session.agent.peer.cancel(&session.inner).await {
-                session.agent.kill();
+            if let Ok(kernel) = session.kernel() {
+                let order = Order::TurnCancel {
+                    run_id: Some(id),
+                    reason: Some("the prompt was abandoned".to_owned()),
+                };
+                kernel.dispatch(Command::of(order)).await;
             }
             drop(permit);
         });
@@ -126,22 +262,9 @@ impl Drop for Running {
 }
 
 fn taken_back() -> PromptReply {
-    PromptReply { stop_reason: "cancelled".to_owned(), ..PromptReply::default() }
-}
-
-fn reply(outcome: PromptOutcome) -> PromptReply {
-    let stop_reason = match &outcome.stop_reason {
-        StopReason::EndTurn => "end_turn",
-        StopReason::MaxTokens => "max_tokens",
-        StopReason::MaxTurnRequests => "max_turn_requests",
-        StopReason::Refusal => "refusal",
-        StopReason::Cancelled => "cancelled",
-        StopReason::Other(other) => other,
-    };
     PromptReply {
-        stop_reason: stop_reason.to_owned(),
-        text: outcome.text,
-        usage: outcome.usage.and_then(|usage| serde_json::to_string(&usage).ok()).map(JsonText),
-        response: outcome.response.map(|raw| JsonText(raw.get().to_owned())).unwrap_or_default(),
+        stop_reason: "cancelled".to_owned(),
+        response: JsonText::new(&made_up_response("cancelled")),
+        ..PromptReply::default()
     }
 }

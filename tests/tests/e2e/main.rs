@@ -26,6 +26,7 @@ mod test_permissions;
 mod test_persistence;
 mod test_pipelines;
 mod test_preview1;
+mod test_resume;
 mod test_scenarios;
 mod test_scripts;
 mod test_sessions;

@@ -153,8 +153,10 @@ fn an_agent_that_dies_in_a_turn_ends_the_turn_with_its_last_words() {
             }
             other => panic!("{other:?}"),
         }
-        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
+        // It is started anew, and the session goes on.
+        assert_eq!(session.prompt("scenario:text").await.unwrap().text, "hello from agent");
         session.destroy().await.unwrap();
+        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
     });
 }
 
@@ -194,8 +196,8 @@ fn an_agent_that_floods_in_a_turn_ends_the_turn() {
             assert!(failure.last_stderr.contains("begun"), "{failure:?}");
             assert_eq!(failure.signal.as_deref(), Some("SIGKILL"), "{failure:?}");
             assert!(begun.elapsed() < Duration::from_secs(10), "{line}: {:?}", begun.elapsed());
-            eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
             session.destroy().await.unwrap();
+            eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
         }
     });
 }
@@ -233,8 +235,8 @@ fn an_agent_that_closes_its_output_and_lives_on_is_ended() {
         assert!(message.contains("closed its output"), "{message}");
         assert!(failure.last_stderr.contains("bye"), "{failure:?}");
         assert!(begun.elapsed() < Duration::from_secs(10));
-        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
         session.destroy().await.unwrap();
+        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
     });
 }
 
@@ -249,8 +251,8 @@ fn an_agent_that_does_not_hear_a_cancel_is_ended_and_its_turn_counts_as_cancelle
         });
         assert_eq!(turn.unwrap().stop_reason, "cancelled");
         assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
-        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
         session.destroy().await.unwrap();
+        eventually("nothing is left", async || live_processes(os).await.is_empty()).await;
     });
 }
 

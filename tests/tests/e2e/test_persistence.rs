@@ -7,7 +7,7 @@ use agentos::{
     AgentOs, AgentOsConfig, AgentOsSidecar, AgentOsSidecarConfig, Error, MountConfig, MountFsOptions,
     MountPlugin, PersistenceConfig, RootFilesystemConfig, RootLowerInput,
 };
-use agentos_tests::{Sidecar, eventually, sh, watched};
+use agentos_tests::{Sidecar, kill_sidecar, sh, watched};
 
 static SIDECAR: Sidecar = Sidecar::new();
 
@@ -192,19 +192,6 @@ async fn on(sidecar: &Arc<AgentOsSidecar>, config: AgentOsConfig) -> Result<Agen
     AgentOs::create(AgentOsConfig { sidecar, ..config }).await
 }
 
-/// Kills a sidecar, and waits until it holds no store any more.
-async fn kill(sidecar: &AgentOsSidecar) {
-    let number = sidecar.describe().await.unwrap().pid;
-    let pid = rustix::process::Pid::from_raw(i32::try_from(number).unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    eventually("the sidecar is gone", async || {
-        let stat = std::fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
-        // One that nobody has waited for has closed its files too.
-        stat.rsplit(')').next().is_none_or(|rest| rest.trim().is_empty() || rest.trim().starts_with('Z'))
-    })
-    .await;
-}
-
 #[test]
 fn what_a_guest_synced_outlives_the_sidecar() {
     watched(async || {
@@ -228,7 +215,7 @@ fn what_a_guest_synced_outlives_the_sidecar() {
                     _ => "dd if=/dev/zero of=dir/zeros bs=1 count=1 conv=fsync 2>/dev/null",
                 };
                 assert_eq!(sh(&os, &(line + synced)).await.exit_code, 0);
-                kill(&sidecar).await;
+                kill_sidecar(&sidecar).await;
             }
         }
     });

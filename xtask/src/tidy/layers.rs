@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "agentos-abi",
             "agentos-acp",
             "agentos-base-snapshot",
+            "agentos-driver",
             "agentos-executor",
             "agentos-kernel",
             "agentos-object-store",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use agentos_protocol::message::{
     CancelSession, CloseSession, CreateSession, DescribeSession, DestroySession, JsonText, ListSessions,
-    SessionInfo, SessionOptions,
+    ResumeSession, SessionInfo, SessionOptions,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -161,6 +161,29 @@ impl AgentOs {
     pub async fn close_session(&self, session_id: impl Into<String>) -> Result<()> {
         self.vm.call(&CloseSession { vm_id: self.vm.id(), session_id: session_id.into() }).await?;
         Ok(())
+    }
+
+    /// Goes on with a session whose agent does not run any more: one that was stored by an earlier life of the machine
+    /// (`persistence`), that was closed, or whose agent came to grief. The agent goes on with its own session where it can;
+    /// else it begins a new one, and is told with the next prompt what was said before. Events go on with the next number. One
+    /// that runs is only described.
+    ///
+    /// # Errors
+    /// [`crate::Error::SessionNotFound`]; those of [`AgentOs::create_session`].
+    ///
+    /// ```no_run
+    /// # async fn f(config: agentos::AgentOsConfig) -> Result<(), agentos::Error> {
+    /// let os = agentos::AgentOs::create(config).await?;
+    /// for stored in os.list_sessions().await?.iter().filter(|session| session.status == "suspended") {
+    ///     let session = os.resume_session(&stored.session_id).await?;
+    ///     println!("{}", session.prompt("Where were we?").await?.text);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn resume_session(&self, session_id: impl Into<String>) -> Result<Session> {
+        let call = ResumeSession { vm_id: self.vm.id(), session_id: session_id.into() };
+        let init = SessionInitData::new(self.vm.call(&call).await?)?;
+        Ok(Session::new(self.clone(), init))
     }
 
     /// Ends a session gracefully and forgets it.

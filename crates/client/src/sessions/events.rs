@@ -24,16 +24,51 @@ pub struct SessionEvent {
     pub seq: u64,
     /// When, milliseconds since 1970 UTC.
     pub time_ms: u64,
-    /// ACP method, such as `session/update` or `session/request_permission`; ours begin with `_agentos/`.
+    /// ACP method, such as `session/update` or `session/request_permission`; those that are only the Driver Kernel's begin with
+    /// `_agentos/`, then their kind with `_` for `.`, such as `_agentos/turn_completed`.
     pub method: String,
     /// Its parameters, unchanged.
     pub params: Value,
+    /// The kind that the Driver Kernel gave it, such as `item.delta` or `turn.completed`; `x_native.message` if it is nothing
+    /// but a message of the agent.
+    #[serde(default)]
+    pub kind: String,
+    /// The turn that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<String>,
+    /// The Driver Kernel's payload of that kind; absent where `params` are it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
 }
 
 impl SessionEvent {
     fn new(record: SessionEventRecord) -> Result<Self> {
         let params = parse("event", &record.params)?;
-        Ok(SessionEvent { seq: record.seq, time_ms: record.time_ms, method: record.method, params })
+        let payload = record.payload.as_ref().map(|payload| parse("event", payload)).transpose()?;
+        Ok(SessionEvent {
+            seq: record.seq,
+            time_ms: record.time_ms,
+            method: record.method,
+            params,
+            kind: record.kind,
+            turn_id: record.turn_id,
+            payload,
+        })
+    }
+
+    /// What the Driver Kernel says of it, in the form of its [`kind`](Self::kind).
+    ///
+    /// ```
+    /// # let event: agentos::SessionEvent = serde_json::from_str(r#"{"seq": 1, "timeMs": 0, "method": "session/update",
+    /// #     "params": {}, "kind": "item.delta", "payload": {"itemId": "m", "delta": "Hello"}}"#)?;
+    /// if event.kind == "item.delta" {
+    ///     assert_eq!(event.kernel_payload()["delta"], "Hello");
+    /// }
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    #[must_use]
+    pub fn kernel_payload(&self) -> &Value {
+        self.payload.as_ref().unwrap_or(&self.params)
     }
 }
 
@@ -50,7 +85,7 @@ pub struct GetSessionEventsOptions {
 
 type Reading = Pin<Box<dyn Stream<Item = Result<SessionEvent>> + Send>>;
 
-/// Events of a session, past and live; ends when the session is destroyed.
+/// Events of a session, past and live; ends with the session.
 pub struct SessionEventStream {
     inner: Reading,
     last_seq: u64,

@@ -9,7 +9,13 @@ use super::{soon, vm};
 use crate::{Error, GetSessionEventsOptions};
 
 fn event(seq: u64, method: &str, params: serde_json::Value) -> SessionEventRecord {
-    SessionEventRecord { seq, time_ms: 5, method: method.into(), params: JsonText::new(&params) }
+    SessionEventRecord {
+        seq,
+        time_ms: 5,
+        method: method.into(),
+        params: JsonText::new(&params),
+        ..SessionEventRecord::default()
+    }
 }
 
 fn ask(seq: u64, id: &str) -> SessionEventRecord {

@@ -9,13 +9,15 @@ mod options;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
 use crate::boot::Execution;
 use crate::command::{AccessSnapshot, Input, McpExecute};
 use crate::event::{
-    Body, ContentBlock, CustomTool, Draft, InputOutcome, InputRequest, Item, ItemStatus, StopReason,
+    Body, ContentBlock, CustomTool, Draft, InputOutcome, InputRequest, Item, ItemStatus, RawMessage,
+    StopReason,
 };
 use crate::kernel::Link;
 use crate::ports::{MaterializedSkill, McpOutput, PermissionDecision, PermissionRequest, Ports};
@@ -56,6 +58,23 @@ pub struct CustomToolAnswer {
     pub cancelled: bool,
 }
 
+/// A vendor and its session in the vendor's own words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Description {
+    /// Its own id of the session.
+    pub session_id: Option<String>,
+    /// What it can do.
+    pub capabilities: Option<Value>,
+    /// Who it is.
+    pub info: Option<Value>,
+    /// Its modes, the current one among them.
+    pub modes: Option<Value>,
+    /// Its models, the current one among them, where they are no options.
+    pub models: Option<Value>,
+    /// Its options.
+    pub config_options: Vec<Value>,
+}
+
 /// What a backend works with. Clones share the session.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -71,6 +90,19 @@ impl Context {
     /// that is not the one that runs is dropped.
     pub async fn emit(&self, draft: Draft) {
         self.link.emit(draft).await;
+    }
+
+    /// Whether the vendor's messages are wanted beside what is made of them.
+    #[must_use]
+    pub fn native_messages(&self) -> bool {
+        self.link.settings.native_messages
+    }
+
+    /// What the vendor answered to a turn, which goes with its end.
+    pub fn answered(&self, turn: Ulid, answer: Arc<RawMessage>) {
+        if let Some(of) = self.link.locked().session.turn.as_mut().filter(|of| of.id == turn) {
+            of.answer = Some(answer);
+        }
     }
 
     /// Emits an event of the session as a whole.
@@ -184,6 +216,24 @@ pub trait Backend: Send + Sync {
     ) -> BoxFuture<'a, Result<(), ErrorInfo>> {
         let _ = (cx, config_id, value);
         Box::pin(async { Err(ErrorInfo::new(crate::error::UNSUPPORTED, "the backend has no settings")) })
+    }
+
+    /// The vendor and its session in the vendor's own words.
+    fn describe(&self) -> Option<Description> {
+        None
+    }
+
+    /// Sends a request to the vendor as it is.
+    fn native_request<'a>(
+        &'a self,
+        cx: &'a Context,
+        method: &'a str,
+        params: &'a Value,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, ErrorInfo>> {
+        let _ = (cx, method, params);
+        Box::pin(async {
+            Err(ErrorInfo::new(crate::error::UNSUPPORTED, "the backend takes no requests as they are"))
+        })
     }
 
     /// Calls a tool of an MCP server.

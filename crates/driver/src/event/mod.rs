@@ -6,8 +6,11 @@ mod content;
 mod item;
 mod usage;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use ulid::Ulid;
 
@@ -96,6 +99,39 @@ pub struct Native {
     pub protocol_version: Option<String>,
 }
 
+/// The kind of an event that is nothing but a message of the vendor, for hosts that want those; see [`RawMessage`].
+pub const NATIVE_MESSAGE: &str = "x_native.message";
+
+/// A message of the vendor as it came, beside what was made of it. Only sessions that want it have it
+/// ([`StartInput::native_messages`](crate::StartInput)); it is no part of the event's JSON.
+#[derive(Clone, Debug)]
+pub struct RawMessage {
+    /// The method of a request or notification; of an answer, that of what it answers.
+    pub method: Box<str>,
+    /// Its parameters, or the result of an answer.
+    pub params: Box<RawValue>,
+}
+
+impl PartialEq for RawMessage {
+    fn eq(&self, other: &Self) -> bool {
+        self.method == other.method && self.params.get() == other.params.get()
+    }
+}
+
+impl RawMessage {
+    /// One of this method.
+    #[must_use]
+    pub fn new(method: &str, params: Box<RawValue>) -> Arc<Self> {
+        Arc::new(RawMessage { method: method.into(), params })
+    }
+
+    /// An event that is nothing but this message.
+    pub(crate) fn alone(self: Arc<Self>, turn_id: Option<Ulid>) -> Draft {
+        let body = Body::Other { kind: NATIVE_MESSAGE.to_owned(), payload: Map::new() };
+        Draft { turn_id, body, native: None, raw: Some(self) }
+    }
+}
+
 /// An event before it has its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
@@ -105,19 +141,28 @@ pub struct Draft {
     pub body: Body,
     /// In the vendor's words.
     pub native: Option<Native>,
+    /// The message that it comes from.
+    pub raw: Option<Arc<RawMessage>>,
 }
 
 impl Draft {
     /// Of the session as a whole.
     #[must_use]
     pub fn of_session(body: Body) -> Self {
-        Draft { turn_id: None, body, native: None }
+        Draft { turn_id: None, body, native: None, raw: None }
     }
 
     /// Of a turn.
     #[must_use]
     pub fn of_turn(turn_id: Ulid, body: Body) -> Self {
-        Draft { turn_id: Some(turn_id), body, native: None }
+        Draft { turn_id: Some(turn_id), body, native: None, raw: None }
+    }
+
+    /// With the message that it comes from.
+    #[must_use]
+    pub fn raw(mut self, raw: Option<Arc<RawMessage>>) -> Self {
+        self.raw = raw;
+        self
     }
 
     /// With its origin.
@@ -166,6 +211,17 @@ pub struct Event {
     /// Opaque.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<Map<String, Value>>,
+    /// The message that it comes from, if the session wants those.
+    #[serde(skip)]
+    pub raw: Option<Arc<RawMessage>>,
+}
+
+impl Event {
+    /// Whether it may be lost: never, if it is the only place of a message that is wanted.
+    #[must_use]
+    pub fn delivery(&self) -> DeliveryClass {
+        if self.raw.is_some() { DeliveryClass::Lossless } else { self.body.delivery() }
+    }
 }
 
 /// Whether an event may be lost on its way.

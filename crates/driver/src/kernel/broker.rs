@@ -1,6 +1,7 @@
 //! Questions of the vendor and who answers them: permissions, questions to the user, calls of tools of the host. Each is
 //! closed once: by an answer, the end of its turn, or its time. No one else emits their events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -310,6 +311,11 @@ impl Link {
         // Where nobody takes events, nobody can be asked.
         self.outbox.room().await;
         let decided = self.ports.policy.decide(&request);
+        if let (Some(raw), true) =
+            (&request.raw, decided != PolicyDecision::Ask || !self.settings.interactive)
+        {
+            self.locked().push(Arc::clone(raw).alone(Some(request.turn_id)));
+        }
         // Whatever anybody allows, a turn that is over or cancelled may nothing more.
         if !self.locked().runs(request.turn_id) {
             return refused(None, true);
@@ -340,19 +346,17 @@ impl Link {
             let options = if offered { request.options } else { made_up() };
             let waiting = Waiting::Permission { options: options.clone(), offered, answer: sender };
             locked.session.open.insert(id.clone(), Interaction { turn: request.turn_id, waiting });
-            locked.push(Draft::of_turn(
-                request.turn_id,
-                Body::PermissionRequested(Permission {
-                    request_id: id.clone(),
-                    item_id: request.item_id,
-                    title: request.title,
-                    description: request.description,
-                    tool_name: request.tool_name,
-                    detail: request.detail,
-                    options,
-                    expires_at: self.expires(),
-                }),
-            ));
+            let asked = Body::PermissionRequested(Permission {
+                request_id: id.clone(),
+                item_id: request.item_id,
+                title: request.title,
+                description: request.description,
+                tool_name: request.tool_name,
+                detail: request.detail,
+                options,
+                expires_at: self.expires(),
+            });
+            locked.push(Draft::of_turn(request.turn_id, asked).raw(request.raw));
             id
         };
         let answer = self.answer(id, receiver, self.settings.permission_timeout).await;

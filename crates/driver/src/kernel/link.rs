@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) cancel_grace: Duration,
     /// Whether anybody answers questions.
     pub(crate) interactive: bool,
+    /// Whether the vendor's messages are wanted beside what is made of them.
+    pub(crate) native_messages: bool,
 }
 
 /// A session, as its kernel and its backend have it.
@@ -122,16 +124,27 @@ impl Locked<'_> {
 
     /// Emits what a backend says, as it should be said. What is not of the turn that runs is left out.
     fn admit(&mut self, draft: Draft) {
-        let Draft { turn_id, body, native } = draft;
-        let Some(id) = turn_id else {
-            if body.item_id().is_none() && !self.session.phase_is_over() {
-                self.push(Draft { turn_id: None, body, native });
+        let Draft { turn_id, body, native, mut raw } = draft;
+        match turn_id {
+            None if body.item_id().is_none() => {
+                if !self.session.phase_is_over() {
+                    self.push(Draft { turn_id: None, body, native, raw });
+                }
+                return;
             }
-            return;
-        };
-        let Some(turn) = self.session.turn.as_mut().filter(|turn| turn.id == id) else { return };
-        for body in turn.items.admit(body) {
-            self.link.outbox.push(Draft { turn_id: Some(id), body, native: native.clone() });
+            None => {}
+            Some(id) => {
+                if let Some(turn) = self.session.turn.as_mut().filter(|turn| turn.id == id) {
+                    for body in turn.items.admit(body) {
+                        let draft = Draft { turn_id, body, native: native.clone(), raw: raw.take() };
+                        self.link.outbox.push(draft);
+                    }
+                }
+            }
+        }
+        // A message of which nothing came is told all the same, where messages are wanted.
+        if let Some(raw) = raw.filter(|_| !self.session.phase_is_over()) {
+            self.push(raw.alone(None));
         }
     }
 }

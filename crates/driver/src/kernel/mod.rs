@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,7 +26,7 @@ use ulid::Ulid;
 pub(crate) use link::Link;
 pub use state::State;
 
-use crate::backend::{Backend, Context};
+use crate::backend::{Backend, Context, Description};
 use crate::boot::Execution;
 use crate::command::{Command, CommandUpdate, Fate, Order};
 use crate::event::Event;
@@ -66,6 +68,8 @@ pub struct StartInput {
     pub cancel_grace: Duration,
     /// Whether anybody answers questions; if not, permissions are refused at once.
     pub interactive: bool,
+    /// Whether the vendor's messages are wanted beside what is made of them; see [`RawMessage`](crate::event::RawMessage).
+    pub native_messages: bool,
     /// Most events that are pushed at once.
     pub batch: usize,
 }
@@ -84,6 +88,7 @@ impl StartInput {
             permission_timeout: Some(PERMISSION_TIMEOUT),
             cancel_grace: CANCEL_GRACE,
             interactive: true,
+            native_messages: false,
             batch: 64,
         }
     }
@@ -184,6 +189,7 @@ impl Kernel {
             permission_timeout: input.permission_timeout,
             cancel_grace: input.cancel_grace,
             interactive: input.interactive,
+            native_messages: input.native_messages,
         };
         let link = Arc::new(Link::new(session, outbox, ports.clone(), settings));
         let cx = Context { link: Arc::clone(&link), execution: Arc::new(input.execution), ports };
@@ -247,6 +253,21 @@ impl Kernel {
         }
         *taken = true;
         Some(Events { link: Arc::clone(&self.shared.link) })
+    }
+
+    /// The process of the vendor and its session, as the vendor itself describes them; nothing if it does not.
+    #[must_use]
+    pub fn describe(&self) -> Option<Description> {
+        self.shared.backend.describe()
+    }
+
+    /// Sends a request to the vendor as it is, and gives its answer as it is.
+    ///
+    /// # Errors
+    /// `driver.command_rejected.unsupported` of a backend that has no such requests; [`NOT_READY`](crate::error::NOT_READY)
+    /// while no vendor runs; what the vendor answered, with `rpcCode` and `rpcData` in the details.
+    pub async fn native_request(&self, method: &str, params: &Value) -> Result<Box<RawValue>, ErrorInfo> {
+        self.shared.backend.native_request(&self.shared.cx, method, params).await
     }
 
     /// Runs a command, and gives what became of it once that is settled. It goes on if the caller goes. A command that was

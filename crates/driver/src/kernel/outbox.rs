@@ -70,6 +70,8 @@ impl Inner {
         if last.event.seq <= self.handed
             || last.event.turn_id != event.turn_id
             || last.event.native.is_some() != event.native.is_some()
+            || last.event.raw.is_some()
+            || event.raw.is_some()
         {
             return Some(event);
         }
@@ -100,7 +102,7 @@ impl Inner {
         let (mut n, sent) = (0, self.sent);
         let (mut bytes, mut dropped) = (0, 0);
         self.queue.retain(|kept| {
-            let lossless = n < sent || kept.event.body.delivery() == DeliveryClass::Lossless;
+            let lossless = n < sent || kept.event.delivery() == DeliveryClass::Lossless;
             n += 1;
             if !lossless {
                 bytes += kept.bytes;
@@ -144,7 +146,8 @@ impl Outbox {
         }
         if inner.is_full() {
             inner.shed();
-            if inner.is_full() && draft.body.delivery() == DeliveryClass::BestEffort {
+            let droppable = draft.raw.is_none() && draft.body.delivery() == DeliveryClass::BestEffort;
+            if inner.is_full() && droppable {
                 inner.dropped += 1;
                 return;
             }
@@ -159,10 +162,11 @@ impl Outbox {
             native: draft.native,
             trace_id: self.trace_id.clone(),
             meta: None,
+            raw: draft.raw,
         };
         inner.next_seq += 1;
         if let Some(event) = inner.join(event) {
-            let bytes = size(&event.body);
+            let bytes = size(&event.body) + event.raw.as_ref().map_or(0, |raw| raw.params.get().len());
             inner.bytes += bytes;
             inner.queue.push_back(Kept { event, bytes });
         }
@@ -228,7 +232,7 @@ impl Outbox {
         let waiting = inner.queue.iter().skip(inner.sent);
         !inner.closed
             && inner.queue.len() - inner.sent < most
-            && waiting.into_iter().all(|kept| kept.event.body.delivery() == DeliveryClass::BestEffort)
+            && waiting.into_iter().all(|kept| kept.event.delivery() == DeliveryClass::BestEffort)
     }
 
     /// Hands out the next ones, at most `most`; they stay until they are acknowledged.

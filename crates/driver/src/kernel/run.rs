@@ -310,7 +310,7 @@ impl Shared {
         }
         let duration_ms = u64::try_from(turn.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let completed = TurnCompleted { status, stop_reason, error: error.clone(), duration_ms };
-        locked.push(Draft::of_turn(id, Body::TurnCompleted(completed)));
+        locked.push(Draft::of_turn(id, Body::TurnCompleted(completed)).raw(turn.answer.take()));
         locked.tell_dropped();
         match error {
             Some(error) => Err(error),
@@ -328,7 +328,7 @@ impl Shared {
             return Ok(false);
         }
         let (began, items) = (Instant::now(), super::items::Items::default());
-        locked.session.turn = Some(Turn { id, began, cancelled: None, items });
+        locked.session.turn = Some(Turn { id, began, cancelled: None, items, answer: None });
         locked.push(Draft::of_turn(id, Body::TurnStarted { started_at: now() }));
         Ok(true)
     }

@@ -1,6 +1,7 @@
 //! Where a session is, and the steps from there. It emits nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use ulid::Ulid;
 
 use super::broker::Interaction;
 use super::items::Items;
+use crate::event::RawMessage;
 use crate::{Draft, ResumeRef};
 
 /// Where a session is.
@@ -56,6 +58,8 @@ pub(crate) struct Turn {
     /// Somebody wants it to end, and why.
     pub(crate) cancelled: Option<String>,
     pub(crate) items: Items,
+    /// What the vendor answered to it, where messages are wanted.
+    pub(crate) answer: Option<Arc<RawMessage>>,
 }
 
 /// What a session knows of itself.

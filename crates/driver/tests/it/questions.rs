@@ -30,6 +30,7 @@ fn request(turn: Ulid, id: &str) -> PermissionRequest {
         tool_name: None,
         input: None,
         options: vec![],
+        raw: None,
     }
 }
 

@@ -124,6 +124,7 @@ calls! {
         CancelSession = "session.cancel" -> Empty,
         CloseSession = "session.close" -> Empty,
         DestroySession = "session.destroy" -> Empty,
+        ResumeSession = "session.resume" -> SessionInitData,
         ListSessions = "session.list" -> SessionList,
         DescribeSession = "session.describe" -> SessionInitData,
         SessionEvents = "session.events" -> SessionEventsReply,

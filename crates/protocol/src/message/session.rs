@@ -59,6 +59,11 @@ pub struct AgentRegistryEntry {
     pub agent_package: String,
     /// Its program is in the VM.
     pub installed: bool,
+    /// Where it comes from: `bundled` with every machine, `npm`, or `registered` by the client.
+    pub source: String,
+    /// What to do to have it in the VM; nothing for those that are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install: Option<String>,
 }
 
 /// Options of a session.
@@ -173,7 +178,7 @@ pub struct SessionInfo {
     pub session_id: String,
     /// Id of the agent.
     pub agent_type: String,
-    /// `idle`, `running` or `ended`.
+    /// `idle`, `running`, `ended`, or `suspended`: stored by an earlier life of the machine, to be resumed.
     pub status: String,
     /// Made, milliseconds since 1970 UTC.
     pub created_ms: u64,
@@ -190,12 +195,21 @@ pub struct SessionEventRecord {
     pub seq: u64,
     /// When, milliseconds since 1970 UTC.
     pub time_ms: u64,
-    /// ACP method, such as `session/update` or `session/request_permission`; ours begin with `_agentos/`.
+    /// ACP method, such as `session/update` or `session/request_permission`; those that are only the Driver Kernel's begin with
+    /// `_agentos/`, then their kind with `_` for `.`.
     pub method: String,
     /// Its parameters, unchanged but for one thing: `session/request_permission` has `_meta.agentos.permissionId` added.
     /// Once that request is answered, times out or loses its turn, `_agentos/permission_resolved` with `permissionId` (and
     /// `outcome`) follows, so that a reader knows from the events alone which requests are open.
     pub params: JsonText,
+    /// The kind that the Driver Kernel gave it, such as `item.delta`; `x_native.message` if it is nothing but the agent's.
+    pub kind: String,
+    /// The turn that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<String>,
+    /// The Driver Kernel's payload; absent where `params` are it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<JsonText>,
 }
 
 /// Begin of an event stream.
@@ -284,6 +298,9 @@ session_calls! {
     CloseSession {}
     /// Ends a session gracefully and forgets it.
     DestroySession {}
+    /// Goes on with a session whose agent does not run any more: suspended by the end of its machine, closed, or ended by an
+    /// accident. One that runs is only described.
+    ResumeSession {}
     /// What is known of a session, as it is now.
     DescribeSession {}
     /// Sends events on `stream` as records of [`SessionEventRecord`]: first those kept, then live ones, without a gap,

@@ -5,5 +5,6 @@ mod device;
 mod limits;
 mod power;
 mod rebase;
+mod sessions;
 mod store;
 mod work;

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sessions at once.
 const MAX_SESSIONS: usize = 16;
+/// The longest id that can be resumed.
+const MAX_ID: usize = 128;
 
 /// Bytes of messages gathered before they are written.
 const GATHERED: usize = 32 << 10;
@@ -169,7 +171,8 @@ impl Agent {
             },
             "initialize" => Ok(initialize()),
             "authenticate" => Ok(json!({})),
-            "session/new" => self.new_session(params),
+            "session/new" => self.new_session(params, None),
+            "session/resume" => self.resume(params),
             "session/list" => Ok(self.list(params)),
             "session/set_config_option" => self.set_config_option(params),
             _ => Err(Failure(METHOD_NOT_FOUND, "method not found")),
@@ -196,7 +199,18 @@ impl Agent {
         }
     }
 
-    fn new_session(&mut self, params: &Value) -> Result<Value, Failure> {
+    /// Goes on with a session of another process of this agent: there is nothing that it would have to remember.
+    fn resume(&mut self, params: &Value) -> Result<Value, Failure> {
+        let id = params["sessionId"].as_str().ok_or(Failure(INVALID_PARAMS, "sessionId is missing"))?;
+        if !id.starts_with("scripted-") || id.len() > MAX_ID || self.sessions.contains_key(id) {
+            return Err(Failure(NOT_FOUND, "no such session"));
+        }
+        let mut result = self.new_session(params, Some(id))?;
+        result.as_object_mut().and_then(|result| result.remove("sessionId"));
+        Ok(result)
+    }
+
+    fn new_session(&mut self, params: &Value, resumed: Option<&str>) -> Result<Value, Failure> {
         let cwd = params["cwd"].as_str().filter(|cwd| Path::new(cwd).has_root());
         let cwd = cwd.ok_or(Failure(INVALID_PARAMS, "cwd must be an absolute path"))?;
         let servers = Server::read_all(&params["mcpServers"])?;
@@ -204,7 +218,10 @@ impl Agent {
             return Err(Failure(INVALID_REQUEST, "too many sessions"));
         }
         // The pid tells agents of one machine apart.
-        let id = format!("scripted-{}-{}", agentos_guest::process::id(), self.created);
+        let id = match resumed {
+            Some(id) => id.to_owned(),
+            None => format!("scripted-{}-{}", agentos_guest::process::id(), self.created),
+        };
         self.created += 1;
         let session = Session::new(id.clone(), cwd.to_owned(), servers);
         let result = json!({"sessionId": id, "configOptions": session.config_options()});
@@ -278,7 +295,7 @@ fn initialize() -> Value {
             "loadSession": false,
             "promptCapabilities": {"image": false, "audio": false, "embeddedContext": true},
             "mcpCapabilities": {"http": false, "sse": false},
-            "sessionCapabilities": {"list": {}, "close": {}},
+            "sessionCapabilities": {"list": {}, "close": {}, "resume": {}},
         },
         "authMethods": [],
         "agentInfo": {"name": "scripted", "title": "Scripted agent", "version": env!("CARGO_PKG_VERSION")},

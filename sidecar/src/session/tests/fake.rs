@@ -5,25 +5,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use agentos_acp::{ExitStatus, PeerOptions, Timeouts};
+use agentos_driver::ErrorInfo;
+use agentos_driver::process::{Exit, LaunchSpec, Launched, Launcher, ProcessHandle, Signal};
 use agentos_kernel::HostStream;
 use agentos_protocol::WireError;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::super::agent::{Agent, Job, Starting};
-use super::super::start::{Setup, start};
+use super::super::head::{Head, Setup};
+use super::super::launch::Guest;
+use super::super::log::{Bounds as Kept, EventLog};
+use super::super::start::{Bounds, boot};
 use super::super::{Session, pipe};
 
 /// Longer than anything here takes, also on a busy machine.
 pub(super) const SHORT: Duration = Duration::from_secs(20);
 
 /// A process that only remembers what was done to it.
-#[derive(Default)]
 pub(super) struct FakeJob {
     killed: AtomicBool,
     terminated: AtomicBool,
+    exit: watch::Sender<Option<Exit>>,
 }
 
 impl FakeJob {
@@ -36,17 +42,46 @@ impl FakeJob {
     }
 }
 
-impl Job for FakeJob {
+struct Handle(Arc<FakeJob>);
+
+impl ProcessHandle for Handle {
+    fn signal(&self, signal: Signal) {
+        match signal {
+            Signal::Terminate => self.0.terminated.store(true, Ordering::SeqCst),
+            Signal::Kill => self.0.killed.store(true, Ordering::SeqCst),
+        }
+    }
+
+    fn wait(&self) -> BoxFuture<'_, Exit> {
+        let mut exit = self.0.exit.subscribe();
+        Box::pin(async move {
+            exit.wait_for(Option::is_some).await.ok().and_then(|exit| *exit).unwrap_or_default()
+        })
+    }
+}
+
+/// Starts the fake once; there is no second one.
+struct Once {
+    job: Arc<FakeJob>,
+    streams: Mutex<Option<Launched>>,
+}
+
+impl Launcher for Once {
+    fn launch(&self, _: LaunchSpec) -> BoxFuture<'_, Result<Launched, ErrorInfo>> {
+        let launched = self.streams.lock().take();
+        Box::pin(
+            async move { launched.ok_or_else(|| ErrorInfo::new("test.once", "there is no second agent")) },
+        )
+    }
+}
+
+impl Guest for Once {
     fn pid(&self) -> u32 {
         7
     }
 
-    fn terminate(&self) {
-        self.terminated.store(true, Ordering::SeqCst);
-    }
-
     fn kill(&self) {
-        self.killed.store(true, Ordering::SeqCst);
+        self.job.killed.store(true, Ordering::SeqCst);
     }
 }
 
@@ -67,32 +102,35 @@ impl Ends {
 
 pub(super) struct Fake {
     pub(super) job: Arc<FakeJob>,
-    agent: Arc<Agent>,
     ends: Arc<Ends>,
     line: Vec<u8>,
 }
 
 impl Fake {
     /// An agent and the session being made of it.
-    pub(super) fn start(
-        setup: Setup,
-        timeouts: Timeouts,
-    ) -> (JoinHandle<Result<Arc<Session>, WireError>>, Fake) {
+    pub(super) fn start(setup: Setup, bounds: Bounds) -> (JoinHandle<Result<Arc<Session>, WireError>>, Fake) {
         let (stdin, input) = pipe::to_guest();
         let (stdout, output) = pipe::from_guest();
         let (stderr, error) = pipe::from_guest();
-        let job = Arc::new(FakeJob::default());
-        let options = PeerOptions { timeouts, ..PeerOptions::default() };
-        let agent = Agent::connect(Arc::<FakeJob>::clone(&job), options, stdin, stdout, stderr);
-        let of = Arc::clone(&agent);
+        let (killed, terminated) = (AtomicBool::new(false), AtomicBool::new(false));
+        let job = Arc::new(FakeJob { killed, terminated, exit: watch::Sender::new(None) });
+        let launched = Launched {
+            stdin: Box::new(stdin),
+            stdout: Box::new(stdout),
+            stderr: Box::new(stderr),
+            handle: Box::new(Handle(Arc::clone(&job))),
+        };
+        let once = Arc::new(Once { job: Arc::clone(&job), streams: Mutex::new(Some(launched)) });
         let started = tokio::spawn(async move {
-            let starting = Starting::new(Arc::clone(&of));
-            let setup = Setup { cwd: "/workspace".into(), ..setup };
-            let session = start("ours".into(), "fake".into(), &of, setup).await?;
-            starting.keep();
+            let mut setup = Setup { cwd: "/workspace".into(), ..setup };
+            setup.agent.command = Some("fake".into());
+            setup.agent.id = "scripted".into();
+            let log = EventLog::bounded(None, Kept { events: 1024, bytes: 16 << 20 });
+            let session = Session::new("ours".into(), log, Head::new(setup, 0));
+            boot(&session, Arc::<Once>::clone(&once), once, bounds).await?;
             Ok(session)
         });
-        (started, Fake { job, agent, ends: Arc::new(Ends { input, output, error }), line: Vec::new() })
+        (started, Fake { job, ends: Arc::new(Ends { input, output, error }), line: Vec::new() })
     }
 
     /// Answers `initialize` and `session/new`; gives the latter.
@@ -185,30 +223,30 @@ impl Fake {
     /// The process ends: its descriptors close, the host is told.
     pub(super) fn die(&mut self, code: Option<i32>, signal: Option<i32>) {
         self.ends.close();
-        self.agent.process_ended(ExitStatus { code, signal });
+        self.job.exit.send_replace(Some(Exit { code, signal }));
     }
 
     /// From now on SIGKILL ends it.
     pub(super) fn dies_when_killed(&mut self) {
-        let (job, agent, ends) = (Arc::clone(&self.job), Arc::clone(&self.agent), Arc::clone(&self.ends));
+        let (job, ends) = (Arc::clone(&self.job), Arc::clone(&self.ends));
         tokio::spawn(async move {
             while !job.is_killed() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             ends.close();
-            agent.process_ended(ExitStatus { code: None, signal: Some(9) });
+            job.exit.send_replace(Some(Exit { code: None, signal: Some(9) }));
         });
     }
 }
 
 /// A session that is ready, and its agent.
 pub(super) async fn ready() -> (Arc<Session>, Fake) {
-    ready_with(Timeouts::default()).await
+    ready_with(Bounds::default()).await
 }
 
 /// The same with these times.
-pub(super) async fn ready_with(timeouts: Timeouts) -> (Arc<Session>, Fake) {
-    let (started, mut agent) = Fake::start(Setup::default(), timeouts);
+pub(super) async fn ready_with(bounds: Bounds) -> (Arc<Session>, Fake) {
+    let (started, mut agent) = Fake::start(Setup::default(), bounds);
     agent.greet().await;
     let session = timeout(SHORT, started).await.unwrap().unwrap().unwrap();
     (session, agent)

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use agentos_acp::connection::Connection;
-use agentos_acp::{Error, ExitStatus, Limits, Timeouts};
+use agentos_acp::{Error, ExitStatus, Timeouts};
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,9 +17,9 @@ use ulid::Ulid;
 use super::client::ClientSide;
 use super::inbox::{Handler, Inbox};
 use super::options::Options;
-use super::{Capabilities, TURN_FAILED, member};
+use super::{Capabilities, Profile, TURN_FAILED, member};
 use crate::ErrorInfo;
-use crate::backend::{Context, TurnOutcome};
+use crate::backend::{Context, Description, TurnOutcome};
 use crate::error::{BACKEND_EXITED, NOT_READY, UNSUPPORTED};
 use crate::event::{Body, DiagnosticSource, Severity, StopReason};
 use crate::process::Vendor;
@@ -41,6 +42,8 @@ pub(super) struct Agent {
     pub(super) inbox: Arc<Inbox>,
     connection: Connection,
     capabilities: Mutex<Capabilities>,
+    /// What it said of itself.
+    said: Mutex<Value>,
     /// The guide, until the first prompt takes it along.
     pub(super) guide: Mutex<Option<String>>,
     /// No prompt of the session has taken it along yet, in this process or an earlier one.
@@ -68,9 +71,13 @@ pub(super) fn error_info(error: &Error, code: &str) -> ErrorInfo {
     match error {
         Error::Rpc { method, error } => {
             let code = if error.code == -32000 { "acp.auth_required" } else { code };
-            ErrorInfo::new(code, member::printable(&error.message, MESSAGE))
+            let info = ErrorInfo::new(code, member::printable(&error.message, MESSAGE))
                 .with("method", method.as_str())
-                .with("rpcCode", error.code)
+                .with("rpcCode", error.code);
+            match error.data.as_ref().map(ToString::to_string).filter(|data| data.len() <= MESSAGE) {
+                Some(data) => info.with("rpcData", data),
+                None => info,
+            }
         }
         Error::NotSupported { what } => {
             ErrorInfo::new(UNSUPPORTED, format!("the agent does not support {what}"))
@@ -80,19 +87,6 @@ pub(super) fn error_info(error: &Error, code: &str) -> ErrorInfo {
             ErrorInfo::retryable(BACKEND_EXITED, error.to_string())
         }
         other => ErrorInfo::new(code, other.to_string()),
-    }
-}
-
-/// Bounds of the wire: a line that cannot be used is skipped, a flood of them is not.
-fn limits() -> Limits {
-    Limits {
-        line_bytes: 16 << 20,
-        skip_long_lines: true,
-        garbage_lines: 1000,
-        useless_bytes: 512 << 20,
-        write_queue_bytes: 32 << 20,
-        stderr: 0,
-        ..Limits::default()
     }
 }
 
@@ -116,6 +110,7 @@ impl Agent {
     pub(super) async fn launch(
         cx: &Context,
         options: &Options,
+        profile: &Profile,
         guide_due: Arc<AtomicBool>,
     ) -> Result<Self, ErrorInfo> {
         let client = match options.client_files {
@@ -126,7 +121,8 @@ impl Agent {
         let (vendor, stdin, stdout) = Vendor::launch_streams(launcher, options.launch.clone()).await?;
         let inbox = Arc::new(Inbox::new(cx.clone(), vendor, client));
         let handler = Arc::new(Handler(Arc::clone(&inbox)));
-        let connection = Connection::spawn(stdout, stdin, handler, limits(), Timeouts::default());
+        let connection =
+            Connection::spawn(stdout, stdin, handler, profile.limits.clone(), Timeouts::default());
         let dropped = CancellationToken::new();
         let (of, watched, over) = (Arc::clone(&inbox), connection.clone(), dropped.clone());
         tokio::spawn(async move {
@@ -139,6 +135,7 @@ impl Agent {
             inbox,
             connection,
             capabilities: Mutex::default(),
+            said: Mutex::default(),
             guide: Mutex::default(),
             guide_due,
             _dropped: dropped.drop_guard(),
@@ -149,8 +146,42 @@ impl Agent {
         self.capabilities.lock().clone()
     }
 
-    pub(super) fn can(&self, capabilities: Capabilities) {
-        *self.capabilities.lock() = capabilities;
+    /// Takes over what it said of itself.
+    pub(super) fn introduced(&self, said: &Value) {
+        *self.capabilities.lock() = Capabilities::of(said.get("agentCapabilities").unwrap_or(&Value::Null));
+        *self.said.lock() = said.clone();
+    }
+
+    pub(super) fn describe(&self) -> Description {
+        let of = |said: &Value, member: &str| said.get(member).filter(|of| !of.is_null()).cloned();
+        let (capabilities, info) = {
+            let said = self.said.lock();
+            (of(&said, "agentCapabilities"), of(&said, "agentInfo"))
+        };
+        let state = self.inbox.state.lock();
+        let (modes, models, config_options) = match &state.translator {
+            Some(translator) => {
+                let (modes, models, options) = translator.settings.raw();
+                (modes, models, options.to_vec())
+            }
+            None => (None, None, Vec::new()),
+        };
+        let session_id = state.session.clone();
+        Description { session_id, capabilities, info, modes, models, config_options }
+    }
+
+    /// Sends a request as it is. Of those that set something the inbox hears, as of its own.
+    pub(super) async fn native_request(
+        &self,
+        method: &str,
+        params: &Value,
+    ) -> Result<Box<RawValue>, ErrorInfo> {
+        let set = ["modeId", "modelId", "value"].iter().find_map(|name| member::text(params, name));
+        let answer = self.connection.request(method, set, params, CONTROL).await;
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.explain(&error, "acp.request_refused").await),
+        }
     }
 
     /// Sends a request and gives what was answered.
@@ -306,6 +337,16 @@ impl Agent {
         self.inbox.vendor.kill();
         self.connection.end();
         let _ = tokio::time::timeout(READER, self.connection.closed()).await;
+    }
+
+    /// An error of the start, with how the process ended and what it logged last. To be called once it has been got rid of.
+    pub(super) async fn with_end(&self, mut error: ErrorInfo) -> ErrorInfo {
+        if let Ok(end) = tokio::time::timeout(READER, self.inbox.vendor.exit_error()).await {
+            for (name, value) in end.details {
+                error.details.entry(name).or_insert(value);
+            }
+        }
+        error
     }
 
     /// Ends it in good order.

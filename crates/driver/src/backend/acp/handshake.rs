@@ -9,19 +9,15 @@ use serde_json::{Value, json};
 
 use super::agent::Agent;
 use super::options::Options;
-use super::{Capabilities, member};
+use super::{Capabilities, Profile, member};
 use crate::backend::Context;
 use crate::backend::options;
-use crate::error::RESUME_LOST;
+use crate::error::{RESUME_LOST, UNSUPPORTED};
 use crate::event::{Body, DiagnosticSource, Draft, SessionInfo, Severity};
 use crate::{ErrorInfo, ResumeRef, Runtime};
 
-/// `initialize`: agents in a guest take their time.
-const INITIALIZE: Duration = Duration::from_secs(60);
 /// `authenticate`.
 const AUTHENTICATE: Duration = Duration::from_secs(30);
-/// `session/new`, `load`, `resume`.
-const SESSION: Duration = Duration::from_secs(100);
 
 /// The agent speaks another version.
 const VERSION: &str = "acp.unsupported_protocol_version";
@@ -40,16 +36,17 @@ pub(super) async fn open(
     agent: &Agent,
     cx: &Context,
     options: &Options,
+    limits: &Profile,
     guide: Option<String>,
 ) -> Result<(), ErrorInfo> {
-    let profile = initialize(agent, options).await?;
+    let profile = initialize(agent, options, limits).await?;
     authenticate(agent, cx, options, &profile).await?;
     let can = agent.capabilities();
     let setup = setup(cx, options, &can, guide.as_deref()).await?;
-    let resumed = resume(agent, cx, options, &can, &setup).await?;
+    let resumed = resume(agent, cx, options, limits.session, &can, &setup).await?;
     if !resumed {
         agent.inbox.expect(None, None);
-        let answer = agent.ask("session/new", &setup, SESSION).await;
+        let answer = agent.ask("session/new", &setup, limits.session).await;
         if let Err(error) = answer {
             return Err(refused(agent, &error, &profile).await);
         }
@@ -85,19 +82,21 @@ pub(super) async fn open(
     if closed { Err(agent.explain(&Error::Closed, REFUSED).await) } else { Ok(()) }
 }
 
-async fn initialize(agent: &Agent, options: &Options) -> Result<Value, ErrorInfo> {
+async fn initialize(agent: &Agent, options: &Options, limits: &Profile) -> Result<Value, ErrorInfo> {
     let files = options.client_files;
-    let params = json!({
+    let mut params = json!({
         "protocolVersion": 1,
         "clientCapabilities": {
             "fs": {"readTextFile": files, "writeTextFile": files},
             "terminal": files,
             "session": {"configOptions": {"boolean": {}}, "notices": {}, "compaction": {}},
-            "elicitation": {"form": {}},
         },
         "clientInfo": {"name": "agentos-driver", "title": "Agent OS driver", "version": env!("CARGO_PKG_VERSION")},
     });
-    let profile = match agent.ask("initialize", &params, INITIALIZE).await {
+    if limits.elicitation {
+        params["clientCapabilities"]["elicitation"] = json!({"form": {}});
+    }
+    let profile = match agent.ask("initialize", &params, limits.initialize).await {
         Ok(profile) => profile,
         Err(error) => return Err(agent.explain(&error, REFUSED).await),
     };
@@ -109,7 +108,7 @@ async fn initialize(agent: &Agent, options: &Options) -> Result<Value, ErrorInfo
             return Err(ErrorInfo::new(VERSION, text));
         }
     }
-    agent.can(Capabilities::of(profile.get("agentCapabilities").unwrap_or(&Value::Null)));
+    agent.introduced(&profile);
     Ok(profile)
 }
 
@@ -158,6 +157,16 @@ async fn setup(
         let headers: Vec<Value> = usable.grant.map(header).into_iter().collect();
         servers.push(json!({"type": "http", "name": name, "url": usable.url, "headers": headers}));
     }
+    for server in &own.mcp_servers {
+        let remote = member::text(server, "type").filter(|kind| *kind != "stdio");
+        if remote == Some("http") && !can.mcp_http || remote == Some("sse") && !can.mcp_sse {
+            let name = member::printable(member::text(server, "name").unwrap_or_default(), 64);
+            let kind = remote.unwrap_or_default();
+            let text = format!("the agent cannot use MCP servers over {kind}, and {name} is one");
+            return Err(ErrorInfo::new(UNSUPPORTED, text));
+        }
+        servers.push(server.clone());
+    }
     let mut setup = json!({"cwd": session.cwd, "mcpServers": servers});
     if !session.additional_directories.is_empty() {
         if can.additional_directories {
@@ -185,6 +194,7 @@ async fn resume(
     agent: &Agent,
     cx: &Context,
     options: &Options,
+    limit: Duration,
     can: &Capabilities,
     setup: &Value,
 ) -> Result<bool, ErrorInfo> {
@@ -198,7 +208,7 @@ async fn resume(
         let mut params = setup.clone();
         params["sessionId"] = id.clone().into();
         agent.inbox.expect(Some(&id), cost);
-        match agent.ask(method, &params, SESSION).await {
+        match agent.ask(method, &params, limit).await {
             Ok(_) => return Ok(true),
             Err(Error::NotSupported { .. }) => {}
             Err(Error::Rpc { error, .. }) if error.code != -32000 => {

@@ -20,7 +20,7 @@ use super::translate::{Step, TerminalOutput, Terminals, Translator, outcome};
 use super::{TURN_FAILED, member, questions};
 use crate::backend::{Context, TurnOutcome, ignored};
 use crate::error::BACKEND_EXITED;
-use crate::event::{Body, Draft, StopReason};
+use crate::event::{Body, Draft, RawMessage, StopReason};
 use crate::process::Vendor;
 use crate::{ErrorInfo, ResumeRef, Runtime};
 
@@ -204,6 +204,31 @@ impl Inbox {
         }
     }
 
+    /// A message as it came, for a host that wants those.
+    pub(super) fn raw(&self, method: &str, params: Option<&RawValue>) -> Option<Arc<RawMessage>> {
+        let params = params.filter(|_| self.cx.native_messages())?;
+        Some(RawMessage::new(method, params.to_owned()))
+    }
+
+    /// Does what is to be done about a message, in order; the message goes with the first event that is made of it.
+    pub(super) async fn play_of(&self, mut steps: Vec<Step>, raw: Option<Arc<RawMessage>>) {
+        let Some(raw) = raw else { return self.play(steps).await };
+        let first = steps.iter_mut().find_map(|step| match step {
+            Step::Emit(draft) if !matches!(draft.body, Body::DiagnosticReported(_)) => Some(draft),
+            _ => None,
+        });
+        match first {
+            Some(draft) => draft.raw = Some(raw),
+            None => {
+                let turn = self.turn().map(|turn| turn.id);
+                if !self.retired.is_cancelled() {
+                    self.cx.emit(raw.alone(turn)).await;
+                }
+            }
+        }
+        self.play(steps).await;
+    }
+
     /// Does what is to be done, in order.
     pub(super) async fn play(&self, steps: Vec<Step>) {
         for step in steps {
@@ -240,8 +265,8 @@ impl Inbox {
         }
     }
 
-    /// What is to be done about an update, which had this many bytes.
-    fn updated(&self, params: &Value, bytes: usize) -> Result<Vec<Step>, &'static str> {
+    /// What is to be done about an update, which had this many bytes; and whether it is news and no history.
+    fn updated(&self, params: &Value, bytes: usize) -> Result<(Vec<Step>, bool), &'static str> {
         let Some(update) = params.get("update").filter(|update| update.is_object()) else {
             return Err("session/update without an update");
         };
@@ -250,16 +275,18 @@ impl Inbox {
             if state.early.len() < MAX_EARLY && bytes <= MAX_EARLY_BYTES {
                 state.early.push(params.clone());
             }
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         if state.session.is_none() || member::text(params, "sessionId") != state.session.as_deref() {
             return Err("session/update of another session");
         }
-        Ok(state.translator.as_mut().map(|translator| translator.update(update, self)).unwrap_or_default())
+        let Some(translator) = state.translator.as_mut() else { return Ok((Vec::new(), false)) };
+        let news = !translator.replaying;
+        Ok((translator.update(update, self), news))
     }
 
-    /// The session is open.
-    fn opened(&self, result: &Value) -> Vec<Step> {
+    /// The session is open: what is to be done about that, and then about each update that came before.
+    fn opened(&self, result: &Value) -> Vec<(Vec<Step>, Option<Arc<RawMessage>>)> {
         let mut state = self.state.lock();
         if state.opening {
             let Some(id) = member::text(result, "sessionId").filter(|id| !id.is_empty()) else {
@@ -273,13 +300,14 @@ impl Inbox {
         let early = std::mem::take(&mut state.early);
         let session = state.session.clone();
         let Some(translator) = &mut state.translator else { return Vec::new() };
-        let mut steps = translator.opened(result);
+        let mut all = vec![(translator.opened(result), None)];
         for params in early.iter().filter(|params| member::text(params, "sessionId") == session.as_deref()) {
             if let Some(update) = params.get("update") {
-                steps.extend(translator.update(update, self));
+                let raw = serde_json::value::to_raw_value(params).ok();
+                all.push((translator.update(update, self), self.raw("session/update", raw.as_deref())));
             }
         }
-        steps
+        all
     }
 
     /// A setting was changed to a value.
@@ -292,6 +320,9 @@ impl Inbox {
 
     /// A prompt was answered: its last events, then its outcome.
     async fn answered(&self, id: Ulid, answer: &Outcome) {
+        if let Some(raw) = self.raw("session/prompt", answer.as_ref().ok().map(|raw| &**raw)) {
+            self.cx.answered(id, raw);
+        }
         let (steps, result) = {
             let mut state = self.state.lock();
             let Some(turn) = state.turn.as_ref().filter(|turn| turn.id == id) else { return };
@@ -336,7 +367,7 @@ impl Inbox {
 #[derive(Debug)]
 pub(super) struct Handler(pub(super) Arc<Inbox>);
 
-fn value(params: Option<Box<RawValue>>) -> Value {
+fn value(params: Option<&RawValue>) -> Value {
     params.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
@@ -354,9 +385,10 @@ impl Incoming for Handler {
         }
         let bytes = params.as_ref().map_or(0, |raw| raw.get().len());
         match method {
-            "session/update" => match inbox.updated(&value(params), bytes) {
-                Ok(steps) => {
-                    inbox.play(steps).await;
+            "session/update" => match inbox.updated(&value(params.as_deref()), bytes) {
+                Ok((steps, news)) => {
+                    let raw = inbox.raw(method, params.as_deref().filter(|_| news));
+                    inbox.play_of(steps, raw).await;
                     true
                 }
                 Err(what) => {
@@ -366,7 +398,13 @@ impl Incoming for Handler {
             },
             // Our questions end when they are answered; notifications with `_` are agents' own.
             "elicitation/complete" => true,
-            own if own.starts_with('_') => true,
+            own if own.starts_with('_') => {
+                if let Some(raw) = inbox.raw(own, params.as_deref()) {
+                    inbox.cx.emit(raw.alone(inbox.turn().map(|turn| turn.id))).await;
+                }
+                // It means nothing here: a flood of them is one.
+                false
+            }
             other => {
                 inbox.report(format!("notification {}", member::printable(other, 64))).await;
                 false
@@ -380,7 +418,8 @@ impl Incoming for Handler {
         if inbox.retired.is_cancelled() {
             return refuse(responder, code::INTERNAL_ERROR, "the session has ended").await;
         }
-        let params = value(params);
+        let raw = inbox.raw(&method, params.as_deref());
+        let params = value(params.as_deref());
         let known = matches!(method.as_str(), "session/request_permission" | "elicitation/create");
         let client = inbox.client.as_ref().filter(|_| ClientSide::serves(&method));
         if !known && client.is_none() {
@@ -391,7 +430,7 @@ impl Incoming for Handler {
             return refuse(responder, code::INVALID_PARAMS, "no such session").await;
         }
         match (method.as_str(), client) {
-            ("session/request_permission", _) => questions::permission(inbox, params, responder).await,
+            ("session/request_permission", _) => questions::permission(inbox, params, raw, responder).await,
             ("elicitation/create", _) => questions::elicitation(inbox, params, responder).await,
             (_, Some(client)) => {
                 super::client::serve(Arc::clone(inbox), Arc::clone(client), method, params, responder);
@@ -409,7 +448,9 @@ impl Incoming for Handler {
         match (method, &*outcome) {
             ("session/new" | "session/load" | "session/resume", Ok(raw)) => {
                 let result = serde_json::from_str(raw.get()).unwrap_or_default();
-                inbox.play(inbox.opened(&result)).await;
+                for (steps, raw) in inbox.opened(&result) {
+                    inbox.play_of(steps, raw).await;
+                }
             }
             ("session/set_config_option" | "session/set_mode" | "session/set_model", Ok(raw)) => {
                 let answer = serde_json::from_str(raw.get()).unwrap_or_default();
@@ -437,6 +478,9 @@ impl Incoming for Handler {
         };
         let why = match closure {
             Closure::Fatal(fatal) => Some(fatal.to_string()),
+            Closure::Exited(end) if end.code.is_none() && end.signal.is_none() => {
+                Some("the agent closed its output".to_owned())
+            }
             Closure::Exited(_) | Closure::Dropped => None,
         };
         tokio::spawn(async move { inbox.lost(why, turn, ready).await });

@@ -27,13 +27,16 @@ mod translate;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use agentos_acp::Limits;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use ulid::Ulid;
 
-use super::{Backend, Context, TurnOutcome};
+use super::{Backend, Context, Description, TurnOutcome};
 use crate::command::Input;
 use crate::error::BACKEND_EXITED;
 use crate::event::StopReason;
@@ -54,6 +57,7 @@ struct Capabilities {
     audio: bool,
     embedded_context: bool,
     mcp_http: bool,
+    mcp_sse: bool,
     load: bool,
     resume: bool,
     close: bool,
@@ -72,6 +76,7 @@ impl Capabilities {
             audio: member::is_there(prompt, "audio"),
             embedded_context: member::is_there(prompt, "embeddedContext"),
             mcp_http: member::is_there(all.get("mcpCapabilities").unwrap_or(&none), "http"),
+            mcp_sse: member::is_there(all.get("mcpCapabilities").unwrap_or(&none), "sse"),
             load: member::is_there(all, "loadSession"),
             resume: member::is_there(session, "resume"),
             close: member::is_there(session, "close"),
@@ -81,9 +86,55 @@ impl Capabilities {
     }
 }
 
+/// How much an agent is trusted, and how long it may take: what depends on where it runs and not on the session.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Bounds of the wire.
+    pub limits: Limits,
+    /// How long `initialize` may take.
+    pub initialize: Duration,
+    /// How long `session/new`, `load` and `resume` may take.
+    pub session: Duration,
+    /// Whether somebody fills in the forms of `elicitation/create`; if not, agents are not told that they may ask.
+    pub elicitation: bool,
+}
+
+impl Default for Profile {
+    /// A line that cannot be used is skipped, a flood of them is not; agents take their time.
+    fn default() -> Self {
+        let limits = Limits {
+            line_bytes: 16 << 20,
+            skip_long_lines: true,
+            garbage_lines: 1000,
+            useless_bytes: 512 << 20,
+            write_queue_bytes: 32 << 20,
+            stderr: 0,
+            ..Limits::default()
+        };
+        let (initialize, session) = (Duration::from_secs(60), Duration::from_secs(100));
+        Profile { limits, initialize, session, elicitation: true }
+    }
+}
+
+impl Profile {
+    /// For agents that are not trusted and run in a machine: the limits of the protocol's own page, and no forms.
+    #[must_use]
+    pub fn guest() -> Self {
+        let (initialize, session) = (Duration::from_secs(30), Duration::from_secs(60));
+        Profile { limits: Limits { stderr: 0, ..Limits::default() }, initialize, session, elicitation: false }
+    }
+}
+
 /// The backend for agents that speak ACP.
 #[must_use]
 pub fn descriptor() -> Descriptor {
+    descriptor_with(Profile::default())
+}
+
+/// The same for agents of a kind.
+#[must_use]
+pub fn descriptor_with(profile: Profile) -> Descriptor {
+    let profile = Arc::new(profile);
     let can = [
         "input_start",
         "session_stop",
@@ -119,7 +170,9 @@ pub fn descriptor() -> Descriptor {
             "tools of the host: offer them by an MCP server",
             "resume of agents that can neither resume nor load a session",
         ],
-        create: Arc::new(|execution, _| Ok(Arc::new(Acp::new(Options::of(execution)?)))),
+        create: Arc::new(move |execution, _| {
+            Ok(Arc::new(Acp::new(Options::of(execution)?, Arc::clone(&profile))))
+        }),
     }
 }
 
@@ -127,6 +180,7 @@ pub fn descriptor() -> Descriptor {
 #[derive(Debug)]
 struct Acp {
     options: Options,
+    profile: Arc<Profile>,
     /// The process that runs now.
     agent: Mutex<Option<Arc<Agent>>>,
     /// A session was begun that has not heard its guide.
@@ -134,8 +188,8 @@ struct Acp {
 }
 
 impl Acp {
-    fn new(options: Options) -> Self {
-        Acp { options, agent: Mutex::new(None), guide_due: Arc::default() }
+    fn new(options: Options, profile: Arc<Profile>) -> Self {
+        Acp { options, profile, agent: Mutex::new(None), guide_due: Arc::default() }
     }
 
     fn current(&self) -> Option<Arc<Agent>> {
@@ -148,14 +202,15 @@ impl Acp {
             old.discard().await;
         }
         let guide = prompt::guide(cx);
-        let agent = Arc::new(Agent::launch(cx, &self.options, Arc::clone(&self.guide_due)).await?);
+        let agent =
+            Arc::new(Agent::launch(cx, &self.options, &self.profile, Arc::clone(&self.guide_due)).await?);
         // From now on it can be killed.
         *self.agent.lock() = Some(Arc::clone(&agent));
-        let opened = handshake::open(&agent, cx, &self.options, guide).await;
+        let opened = handshake::open(&agent, cx, &self.options, &self.profile, guide).await;
         if let Err(error) = opened {
             self.agent.lock().take_if(|now| Arc::ptr_eq(now, &agent));
             agent.discard().await;
-            return Err(error);
+            return Err(agent.with_end(error).await);
         }
         Ok(())
     }
@@ -214,6 +269,24 @@ impl Backend for Acp {
         Box::pin(async move {
             match self.current() {
                 Some(agent) => agent.set(config_id, value).await,
+                None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
+            }
+        })
+    }
+
+    fn describe(&self) -> Option<Description> {
+        self.current().map(|agent| agent.describe())
+    }
+
+    fn native_request<'a>(
+        &'a self,
+        _: &'a Context,
+        method: &'a str,
+        params: &'a Value,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, ErrorInfo>> {
+        Box::pin(async move {
+            match self.current() {
+                Some(agent) => agent.native_request(method, params).await,
                 None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
             }
         })

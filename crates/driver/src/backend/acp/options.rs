@@ -8,6 +8,7 @@
 //! | `authMethod` | the login to use, if the agent offers it; else `AGENT_DRIVER_ACP_AUTH_METHOD` |
 //! | `clientFiles` | `true`: the agent may read and write files and run programs through the driver |
 //! | `resumeFallback` | `"new"`: a session that cannot be resumed is begun anew |
+//! | `mcpServers` | more MCP servers, in the protocol's own form |
 //! | `meta` | `_meta` of the request that opens the session |
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ use crate::boot::{ACP_ARGS, ACP_AUTH_METHOD, ACP_COMMAND, Execution};
 use crate::process::LaunchSpec;
 
 /// The options there are.
-const OPTIONS: &[&str] = &["command", "args", "env", "authMethod", "clientFiles", "resumeFallback", "meta"];
+const OPTIONS: &[&str] =
+    &["command", "args", "env", "authMethod", "clientFiles", "resumeFallback", "mcpServers", "meta"];
 
 /// How an agent is started and spoken to.
 #[derive(Clone, Debug)]
@@ -33,6 +35,8 @@ pub(super) struct Options {
     pub(super) client_files: bool,
     /// Whether a new session stands for one that cannot be resumed.
     pub(super) new_if_lost: bool,
+    /// MCP servers besides those of the execution, in the protocol's own form.
+    pub(super) mcp_servers: Vec<Value>,
     /// `_meta` of the request that opens the session.
     pub(super) meta: Map<String, Value>,
 }
@@ -65,6 +69,7 @@ impl Options {
             "authMethod": set(ACP_AUTH_METHOD),
             "clientFiles": false,
             "resumeFallback": null,
+            "mcpServers": [],
             "meta": {},
         });
         for (name, value) in &execution.provider_options {
@@ -98,6 +103,11 @@ impl Options {
             Value::String(how) if how == "new" => true,
             _ => return Err(malformed("resumeFallback: not \"new\"")),
         };
+        let mcp_servers = match all["mcpServers"].take() {
+            Value::Null => Vec::new(),
+            Value::Array(servers) if servers.iter().all(Value::is_object) => servers,
+            _ => return Err(malformed("provider option `mcpServers` is no array of objects")),
+        };
         let meta = match all["meta"].take() {
             Value::Null => Map::new(),
             Value::Object(meta) => meta,
@@ -108,6 +118,7 @@ impl Options {
             auth_method,
             client_files,
             new_if_lost,
+            mcp_servers,
             meta,
         })
     }

@@ -14,7 +14,8 @@ use super::inbox::{Inbox, OfTurn};
 use super::member;
 use crate::event::Body;
 use crate::event::{
-    DiagnosticSource, InputOutcome, InputRequest, PermissionKind, PermissionOption, Question, Severity,
+    DiagnosticSource, InputOutcome, InputRequest, PermissionKind, PermissionOption, Question, RawMessage,
+    Severity,
 };
 use crate::ports::{PermissionDecision, PermissionRequest};
 
@@ -69,6 +70,7 @@ fn request(turn: Ulid, item_id: Option<String>, params: &Value) -> PermissionReq
         tool_name: member::text(call, "name").map(str::to_owned),
         input,
         options: options(params),
+        raw: None,
     }
 }
 
@@ -95,7 +97,12 @@ async fn room(inbox: &Inbox, responder: Responder) -> Option<(Responder, tokio::
 }
 
 /// `session/request_permission`. False if it was refused.
-pub(super) async fn permission(inbox: &Arc<Inbox>, params: Value, responder: Responder) -> bool {
+pub(super) async fn permission(
+    inbox: &Arc<Inbox>,
+    params: Value,
+    raw: Option<Arc<RawMessage>>,
+    responder: Responder,
+) -> bool {
     let call = params.get("toolCall").filter(|call| call.is_object());
     let Some(call) = call.cloned() else {
         responder.error(code::INVALID_PARAMS, "no tool call").await;
@@ -113,7 +120,7 @@ pub(super) async fn permission(inbox: &Arc<Inbox>, params: Value, responder: Res
     };
     // The item before the question.
     inbox.play(steps).await;
-    let request = request(turn.id, item_id, &params);
+    let request = PermissionRequest { raw, ..request(turn.id, item_id, &params) };
     let inbox = Arc::clone(inbox);
     tokio::spawn(async move {
         let _room = room;

@@ -24,6 +24,9 @@ pub(super) struct Settings {
     options: Vec<Value>,
     modes: Option<Choice>,
     models: Option<Choice>,
+    /// The two as the agent wrote them.
+    raw_modes: Option<Value>,
+    raw_models: Option<Value>,
 }
 
 /// A request that changes a setting.
@@ -73,6 +76,8 @@ impl Settings {
         self.replace(result);
         self.modes = legacy(result.get("modes"), "currentModeId", "availableModes", "id");
         self.models = legacy(result.get("models"), "currentModelId", "availableModels", "modelId");
+        self.raw_modes = result.get("modes").filter(|modes| modes.is_object()).cloned();
+        self.raw_models = result.get("models").filter(|models| models.is_object()).cloned();
     }
 
     /// Takes over `configOptions`, if it is there. Whether it was.
@@ -85,6 +90,19 @@ impl Settings {
     /// The agent has changed its mode.
     pub(super) fn mode(&mut self, mode: &str) {
         mode.clone_into(&mut self.modes.get_or_insert_default().current);
+    }
+
+    /// Modes, models and options in the agent's own words, as they are now.
+    pub(super) fn raw(&self) -> (Option<Value>, Option<Value>, &[Value]) {
+        let now = |raw: &Option<Value>, choice: &Option<Choice>, current: &str| {
+            let mut raw = raw.clone()?;
+            if let Some(choice) = choice {
+                raw[current] = choice.current.clone().into();
+            }
+            Some(raw)
+        };
+        let modes = now(&self.raw_modes, &self.modes, "currentModeId");
+        (modes, now(&self.raw_models, &self.models, "currentModelId"), &self.options)
     }
 
     fn category(&self, category: &str) -> Option<&Value> {

@@ -125,3 +125,18 @@ fn recorded_clients_are_served() {
         client.finish().unwrap();
     }
 }
+
+#[test]
+fn a_session_of_another_process_goes_on_under_its_id() {
+    let mut client = Client::new();
+    let mut resume =
+        |id: &str| client.call("session/resume", json!({"sessionId": id, "cwd": "/tmp", "mcpServers": []}));
+    for unknown in ["", "other-1-1", &format!("scripted-{}", "1".repeat(200))] {
+        assert_eq!(resume(unknown)["error"]["code"], -32002, "{unknown}");
+    }
+    let resumed = resume("scripted-7-3");
+    assert!(resumed["result"]["configOptions"].is_array(), "{resumed}");
+    assert_eq!(resume("scripted-7-3")["error"]["code"], -32002, "it is there already");
+    let prompt = json!({"sessionId": "scripted-7-3", "prompt": [{"type": "text", "text": "scenario:text"}]});
+    assert_eq!(client.call("session/prompt", prompt)["result"]["stopReason"], "end_turn");
+}

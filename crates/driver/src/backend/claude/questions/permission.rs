@@ -80,6 +80,7 @@ pub(super) async fn answer(connection: Arc<Connection>, request_id: String, requ
             tool_name: Some(name.to_owned()),
             input: Some(input.clone()),
             options: if always.is_empty() { Vec::new() } else { options() },
+            raw: None,
         })
         .await;
     if decision.cancelled {

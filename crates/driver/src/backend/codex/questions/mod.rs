@@ -213,6 +213,7 @@ impl Ask {
             tool_name: Some(tool.to_owned()),
             input: Some(input),
             options: self.options(),
+            raw: None,
         }
     }
 
