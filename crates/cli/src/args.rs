@@ -39,9 +39,12 @@ pub(crate) enum Command {
     Agents(ListArgs),
     /// What is missing on this machine, and how to get it.
     Doctor(ListArgs),
-    /// The session layer by itself, without a machine.
-    #[command(subcommand)]
-    Driver(DriverCommand),
+    /// The session layer by itself, without a machine: drive one agent beside it, for a host that connects.
+    ///
+    /// What to run comes from AGENT_DRIVER_BOOT_PAYLOAD, or from the file that AGENT_DRIVER_BOOT_PAYLOAD_FILE names (removed once
+    /// it was read), or from standard input. The host connects by WebSocket to the port that it says, on loopback:
+    /// /driver?token=TOKEN. The status is 0 if the session was stopped, by the host or a signal, and 1 if it failed.
+    Driver(DriverArgs),
     /// The process that hosts machines; started by clients as needed.
     Sidecar {
         /// Serve the one client at the other end of standard input.
@@ -57,6 +60,19 @@ pub(crate) enum Command {
         #[arg(long)]
         prepare_images: bool,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct DriverArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<DriverCommand>,
+    /// Serve the host at the other end of standard input and output, a JSON message a line; nothing listens then.
+    #[arg(long)]
+    pub(crate) stdio: bool,
+    /// Of the driver to itself: the descriptor with what was in its environment.
+    #[arg(long, hide = true, value_name = "FD")]
+    pub(crate) handover: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

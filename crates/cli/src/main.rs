@@ -69,7 +69,7 @@ fn main() -> ExitCode {
             Command::Batch(args) => batch::batch(args).await,
             Command::Agents(args) => agents::agents(args).await,
             Command::Doctor(args) => doctor::doctor(&args).await,
-            Command::Driver(command) => driver::driver(command).await,
+            Command::Driver(args) => driver::driver(args).await,
             Command::Sidecar { .. } => Ok(ExitCode::SUCCESS),
         }
     });

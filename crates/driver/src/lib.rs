@@ -11,6 +11,7 @@
 //! | [`registry`] | which backends there are and what they can do |
 //! | [`boot`] | what a session begins with |
 //! | [`skills`] | archives of skills, and where the agent finds them |
+//! | [`runner`] | a session in a process of its own, driven over a control connection |
 //! | [`paths`] | how paths of a sandbox must look |
 //! | [`testing`] | vendors from recordings, and logs that can be compared |
 //!
@@ -27,6 +28,7 @@ pub mod paths;
 pub mod ports;
 pub mod process;
 pub mod registry;
+pub mod runner;
 pub mod skills;
 pub mod testing;
 

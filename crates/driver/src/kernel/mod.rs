@@ -29,7 +29,7 @@ pub use state::State;
 use crate::backend::{Backend, Context, Description};
 use crate::boot::Execution;
 use crate::command::{Command, CommandUpdate, Fate, Order};
-use crate::event::Event;
+use crate::event::{Body, Diagnostic, Draft, Event};
 use crate::ports::Ports;
 use crate::registry::Descriptor;
 use crate::{ErrorInfo, ResumeRef};
@@ -230,6 +230,16 @@ impl Kernel {
     #[must_use]
     pub fn turn(&self) -> Option<Ulid> {
         self.shared.link.locked().session.turn.as_ref().map(|turn| turn.id)
+    }
+
+    /// Waits until the session has ended, and its last events have had their time to reach the event sink.
+    pub async fn ended(&self) {
+        self.shared.over.cancelled().await;
+    }
+
+    /// Emits a diagnostic of what only the host knows, such as how the session is reached. Nothing once the session has ended.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.shared.link.locked().push(Draft::of_session(Body::DiagnosticReported(diagnostic)));
     }
 
     /// By what the session can be resumed now, with what it had cost by then.

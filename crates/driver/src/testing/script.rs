@@ -88,6 +88,18 @@ impl VendorSide {
         )
     }
 
+    /// As [`recv`](Self::recv), however long that takes: for sessions that are left alone for a while.
+    ///
+    /// # Panics
+    /// If it is no JSON.
+    pub async fn recv_at_last(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        self.stdin.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+        Some(
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("the backend wrote {line:?}: {error}")),
+        )
+    }
+
     /// The next line of the backend, whatever it is.
     ///
     /// # Panics

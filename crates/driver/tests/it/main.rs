@@ -20,6 +20,8 @@ mod loss;
 mod made;
 mod process;
 mod questions;
+mod runner;
+mod runner_host;
 mod sink;
 mod skill_archives;
 mod skill_events;

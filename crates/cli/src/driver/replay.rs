@@ -1,22 +1,15 @@
-//! `agentos driver`: the session layer by itself. A recording of a vendor's protocol becomes the events that a session
-//! would have had.
+//! `agentos driver replay`: a recording of a vendor's protocol becomes the events that a session would have had.
 
 use std::process::ExitCode;
 
 use agentos_driver::Registry;
-use agentos_driver::testing::{Recording, normalised, replay};
+use agentos_driver::testing::{Recording, normalised};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 
-use crate::args::{DriverCommand, ReplayArgs};
+use crate::args::ReplayArgs;
 use crate::output;
 
-pub(crate) async fn driver(command: DriverCommand) -> Result<ExitCode> {
-    match command {
-        DriverCommand::Replay(args) => replayed(args).await,
-    }
-}
-
-async fn replayed(args: ReplayArgs) -> Result<ExitCode> {
+pub(super) async fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let shown = args.recording.display().to_string();
     let text = tokio::fs::read_to_string(&args.recording).await.into_diagnostic().wrap_err(shown)?;
     let recording = Recording::parse(&text).into_diagnostic()?;
@@ -28,7 +21,7 @@ async fn replayed(args: ReplayArgs) -> Result<ExitCode> {
     };
     let descriptor = descriptor.ok_or_else(|| miette!("no backend speaks the protocol of the recording"))?;
     let mut lost = None;
-    let replayed = replay(&recording, descriptor.clone(), |event| {
+    let replayed = agentos_driver::testing::replay(&recording, descriptor.clone(), |event| {
         if args.normalise || lost.is_some() {
             return;
         }
