@@ -8,6 +8,7 @@ mod test_cli;
 mod test_cli_shell;
 mod test_config;
 mod test_cron;
+mod test_driver;
 mod test_drivers;
 mod test_escapes;
 mod test_exec;

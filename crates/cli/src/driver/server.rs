@@ -103,6 +103,7 @@ async fn handshake(
     config.max_frame_size = Some(MAX_MESSAGE);
     let _ = stream.set_nodelay(true);
     let mut place = None;
+    #[expect(clippy::result_large_err, reason = "it is the library's own answer")]
     let admit = |request: &Request, response: Response| match refusal(request.uri(), &token) {
         Some(status) => Err(refuse(status)),
         None => {
