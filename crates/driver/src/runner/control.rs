@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::fates::Fates;
 use super::hello::{PushEvents, Pushed, Welcome};
@@ -56,6 +57,8 @@ pub(super) struct Control {
     pub(super) logs: Arc<Logs>,
     pub(super) fates: Fates,
     now: watch::Sender<Option<Connected>>,
+    /// No host will ever come any more: nothing waits for one.
+    pub(super) abandoned: CancellationToken,
     commands: Queue<Said>,
     stops: Queue<Command>,
     /// Why the runner stops the session, if it does.
@@ -71,6 +74,7 @@ impl Control {
             logs,
             fates: Fates::new(),
             now: watch::Sender::new(None),
+            abandoned: CancellationToken::new(),
             commands: Queue::new(COMMANDS),
             stops: Queue::new(1),
             stopped: Mutex::new(None),
@@ -195,7 +199,11 @@ impl Control {
             *self.ended.lock() = Some(ended.clone());
         }
         loop {
-            let Connected { peer, welcome } = self.connected().await;
+            let Connected { peer, welcome } = tokio::select! {
+                connected = self.connected() => connected,
+                // There is nobody to keep them for.
+                () = self.abandoned.cancelled() => return Ok(events.last().map_or(0, |event| event.seq)),
+            };
             // What the host had when this connection began is not said again.
             let had = welcome.next_seq.unwrap_or(1).saturating_sub(1);
             let left = events.iter().filter(|event| event.seq > had);

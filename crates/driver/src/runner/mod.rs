@@ -173,6 +173,7 @@ pub async fn run(
                 },
                 _ = &mut serving, if !lost => {
                     lost = true;
+                    told.abandoned.cancel();
                     told.stop("connection.lost");
                 }
                 else => std::future::pending::<()>().await,
@@ -221,6 +222,7 @@ async fn end(control: &Control, code: u16, reason: &'static str) {
     let flushed = async {
         tokio::select! {
             biased;
+            () = control.abandoned.cancelled() => {}
             () = control.refuse_commands() => {}
             ((), ()) = async { tokio::join!(control.fates.settled(), control.logs.flushed()) } => {}
         }
