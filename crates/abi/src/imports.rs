@@ -151,6 +151,12 @@ macro_rules! agentos_v1 {
             // Stores up to `cap` u32 at `buf`, the count at `out_len`.
             getgroups(buf: i32, cap: i32, out_len: i32) -> i32;
 
+            // --- HTTP
+            // Sends a request out of the machine (see `http`) and stores the read end of a pipe, CLOEXEC, that its answer comes
+            // in. All that can go wrong with the request is in there; here EINVAL (packing), E2BIG, EMFILE, ENFILE. Closing the
+            // pipe gives the request up. ENOSYS where nothing can leave.
+            http_fetch(req: i32, req_len: i32, out: i32) -> i32;
+
             // --- the machine
             // Stores the packed list sysname, nodename, release, version, machine; ERANGE (length stored) if too small.
             uname(buf: i32, buf_len: i32, out_len: i32) -> i32;

@@ -8,6 +8,7 @@
 
 mod errno;
 pub mod fd;
+pub mod http;
 pub mod imports;
 pub mod layout;
 pub mod process;

@@ -13,6 +13,7 @@
 pub mod env;
 pub mod fd;
 pub mod fs;
+pub mod http;
 pub mod process;
 pub mod signal;
 mod sys;

@@ -376,6 +376,15 @@ pub(crate) fn pause() -> io::Result<()> {
     check(unsafe { raw::pause() })
 }
 
+// --- HTTP
+
+pub(crate) fn http_fetch(request: &[&[u8]]) -> io::Result<u32> {
+    let request = pack(request);
+    let (p, len) = span(&request);
+    // SAFETY: the range is live for the call and `out` a live u32.
+    out_u32(|out| unsafe { raw::http_fetch(p, len, out) })
+}
+
 // --- users and the machine
 
 pub(crate) fn setuid(uid: u32) -> io::Result<()> {
