@@ -101,9 +101,6 @@ pub(crate) fn check(config: &VmConfig) -> Result<Checked, WireError> {
 /// Fields that this version cannot honour.
 fn not_here_yet(config: &VmConfig) -> Result<(), WireError> {
     let later = "this version cannot honour it yet; leave it out";
-    if !config.loopback_exempt_ports.is_empty() {
-        return refuse("loopbackExemptPorts", later);
-    }
     if !config.software.is_empty() {
         return refuse("software", later);
     }

@@ -4,6 +4,7 @@
 
 mod config;
 mod connection;
+mod egress;
 mod errors;
 mod host;
 mod images;

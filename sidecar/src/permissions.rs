@@ -50,7 +50,21 @@ pub(crate) fn compile(config: &VmConfig) -> Result<Option<Guarded>, WireError> {
         |domain: &str, reason: &str| Err(WireError::invalid_config(format!("permissions.{domain}"), reason));
     match network {
         None | Some(PermissionScope::Mode(PermissionMode::Deny)) => {}
-        Some(_) => return later("network", "this version has no network: leave it out, or write `deny`"),
+        Some(_) if config.egress.is_none() => {
+            return later("network", "has no effect without `egress`: leave it out, or write `deny`");
+        }
+        Some(PermissionScope::Mode(_)) => {}
+        Some(PermissionScope::Rules(rules)) => {
+            let fetch = |rule: &PermissionRule| {
+                rule.operations
+                    .as_ref()
+                    .is_none_or(|all| all.iter().any(|one| one == Operation::Fetch.name()))
+            };
+            if let Some(n) = rules.rules.iter().position(|rule| !fetch(rule)) {
+                let field = format!("network.rules[{n}].operations");
+                return later(&field, "this version has no network but `fetch`");
+            }
+        }
     }
     if tool.is_some() {
         return later("tool", "this version has no toolkits: leave it out");
@@ -152,14 +166,37 @@ pub(crate) fn explanation(
 
 #[cfg(test)]
 mod tests {
+    use agentos_protocol::message::EgressSpec;
+
     use super::*;
+
+    fn path_of(config: &VmConfig) -> String {
+        match compile(config) {
+            Ok(_) => String::new(),
+            Err(error) => error.details.unwrap().config.unwrap().path,
+        }
+    }
 
     fn refused(tree: &str, mode: PermissionsMode) -> String {
         let permissions = serde_json::from_str(tree).unwrap();
-        let config = VmConfig { permissions, permissions_mode: mode, ..VmConfig::default() };
-        match compile(&config) {
-            Ok(_) => String::new(),
-            Err(error) => error.details.unwrap().config.unwrap().path,
+        path_of(&VmConfig { permissions, permissions_mode: mode, ..VmConfig::default() })
+    }
+
+    #[test]
+    fn with_a_way_out_the_network_has_rules() {
+        for (network, path) in [
+            (r#""allow""#, ""),
+            (r#""deny""#, ""),
+            (r#"{"rules": [{"mode": "allow", "patterns": ["tcp://*:443"]}]}"#, ""),
+            (r#"{"rules": [{"mode": "allow", "operations": ["fetch", "connect"]}]}"#, ""),
+            (
+                r#"{"rules": [{"mode": "allow", "operations": ["connect"]}]}"#,
+                "permissions.network.rules[0].operations",
+            ),
+        ] {
+            let permissions = serde_json::from_str(&format!(r#"{{"network": {network}}}"#)).unwrap();
+            let config = VmConfig { permissions, egress: Some(EgressSpec::default()), ..VmConfig::default() };
+            assert_eq!(path_of(&config), path, "{network}");
         }
     }
 

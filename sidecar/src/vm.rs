@@ -16,6 +16,7 @@ use agentos_vfs::{GuestPath, Layer, Location, NewKind};
 use parking_lot::Mutex;
 
 use crate::config::{self, Checked};
+use crate::egress::WayOut;
 use crate::errors::failed;
 use crate::host::Host;
 use crate::layers::{Checkpoints, Past};
@@ -49,10 +50,21 @@ pub(crate) struct Vm {
     pub(crate) checkpoints: Arc<Checkpoints>,
     /// The file system that was mounted first.
     pub(crate) root: Root,
-    /// As it was created; run time mounts are in the mount table.
+    way_out: Arc<WayOut>,
+    /// As it was created; run time mounts are in the mount table. Its secrets are gone to the way out.
     pub(crate) config: Arc<VmConfig>,
     created: Duration,
     disposed: AtomicBool,
+}
+
+/// What a VM is put together of.
+struct Parts {
+    observer: Arc<dyn Observer>,
+    checked: Checked,
+    root: Root,
+    permissions: Option<Guarded>,
+    way_out: Arc<WayOut>,
+    config: Arc<VmConfig>,
 }
 
 impl Vm {
@@ -60,16 +72,18 @@ impl Vm {
     pub(crate) async fn create(
         host: &Arc<Host>,
         connection: &agentos_protocol::Connection,
-        config: VmConfig,
+        mut config: VmConfig,
         lowers: Vec<Lower>,
     ) -> Result<Arc<Self>, WireError> {
         let checked = config::check(&config)?;
         crate::service::mounts::check(&config.mounts)?;
         let permissions = crate::permissions::compile(&config)?;
+        let way_out = crate::egress::take(&mut config)?;
         let id = format!("vm-{}", host.next_id());
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
         let root = root::make(host, &checked, &config, lowers, &id, connection, &observer).await?;
-        let vm = Self::assemble(host, id, observer, checked, root, permissions, Arc::new(config)).await?;
+        let parts = Parts { observer, checked, root, permissions, way_out, config: Arc::new(config) };
+        let vm = Self::assemble(host, id, parts).await?;
         if let Err(error) = vm.prepare(connection).await {
             // Another attempt must find the store free. Why this one failed is known.
             let _ = vm.dispose().await;
@@ -119,8 +133,9 @@ impl Vm {
         let mounts = crate::service::mounts::copies(&self.kernel().namespace);
         let root = self.root.fork(&checked, &observer);
         let permissions = self.kernel().permissions().cloned();
-        let config = Arc::clone(&self.config);
-        let vm = Self::assemble(&self.host, id, observer, checked, root, permissions, config).await?;
+        let (way_out, config) = (self.way_out.for_fork(), Arc::clone(&self.config));
+        let parts = Parts { observer, checked, root, permissions, way_out, config };
+        let vm = Self::assemble(&self.host, id, parts).await?;
         crate::service::mounts::mount_copies(&vm, first, mounts).await?;
         vm.root.finished(&vm.config);
         vm.checkpoints.started(&vm.kernel().namespace, past);
@@ -128,15 +143,8 @@ impl Vm {
         Ok(vm)
     }
 
-    async fn assemble(
-        host: &Arc<Host>,
-        id: String,
-        observer: Arc<dyn Observer>,
-        checked: Checked,
-        root: Root,
-        permissions: Option<Guarded>,
-        config: Arc<VmConfig>,
-    ) -> Result<Arc<Self>, WireError> {
+    async fn assemble(host: &Arc<Host>, id: String, parts: Parts) -> Result<Arc<Self>, WireError> {
+        let Parts { observer, checked, root, permissions, way_out, config } = parts;
         let checkpoints = Arc::new(Checkpoints::new(&config.limits, &observer));
         let kernel = Kernel::new(KernelConfig {
             root: Arc::new(root.tree.clone()),
@@ -149,7 +157,6 @@ impl Vm {
         })
         .await
         .map_err(|e| failed(e, "mount", "/proc"))?;
-        let machine = Machine::new(kernel, Arc::clone(host.executor()));
         let sessions = match root.session_logs()? {
             None => Ok(Sessions::default()),
             // Reading what an earlier life has left may take a while.
@@ -159,6 +166,8 @@ impl Vm {
         };
         let sessions = sessions
             .map_err(|error| WireError::invalid_config("persistence", format!("sessions: {error}")))?;
+        let outbound = Arc::clone(&way_out) as Arc<dyn agentos_executor::Outbound>;
+        let machine = Machine::new(kernel, Arc::clone(host.executor()), outbound);
         Ok(Arc::new(Self {
             id,
             host: Arc::clone(host),
@@ -171,6 +180,7 @@ impl Vm {
             terminal_size: checked.terminal_size,
             sessions,
             checkpoints,
+            way_out,
             config,
             root,
             created: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),

@@ -13,6 +13,7 @@ mod place;
 pub mod preview1;
 mod program;
 mod wasm;
+pub mod web;
 
 pub use drivers::{BrokenDriver, MemoryDriver, StuckDriver};
 pub use machine::{Sidecar, eventually, kill_sidecar, live_processes, sh, watched};

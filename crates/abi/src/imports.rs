@@ -154,7 +154,7 @@ macro_rules! agentos_v1 {
             // --- HTTP
             // Sends a request out of the machine (see `http`) and stores the read end of a pipe, CLOEXEC, that its answer comes
             // in. All that can go wrong with the request is in there; here EINVAL (packing), E2BIG, EMFILE, ENFILE. Closing the
-            // pipe gives the request up. ENOSYS where nothing can leave.
+            // pipe gives the request up.
             http_fetch(req: i32, req_len: i32, out: i32) -> i32;
 
             // --- the machine

@@ -44,11 +44,11 @@ pub use self::cron::{
 pub use agentos_abi::{Errno, Signal};
 pub use agents::{AgentConfig, AgentRegistryEntry};
 pub use config::{
-    AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, ClockConfig, EgressPolicy, HostTool,
-    MountConfig, MountPlugin, OverlayMountConfig, PermissionMode, PermissionRule, PermissionRules,
+    AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, ClockConfig, EgressCredential, EgressPolicy,
+    HostTool, MountConfig, MountPlugin, OverlayMountConfig, PermissionMode, PermissionRule, PermissionRules,
     PermissionScope, Permissions, PermissionsMode, PersistenceConfig, RandomConfig, RootFilesystemConfig,
     RootFilesystemKind, RootFilesystemMode, RootLowerInput, ScheduleDriver, ScheduleEntry, ScheduleHandle,
-    SoftwareInput, SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
+    Secret, SoftwareInput, SoftwareKind, ToolCallback, ToolKit, UserConfig, VmLimits,
 };
 pub use error::{AgentFailure, Error, LimitInfo, PermissionDenial, Result};
 pub use files::{

@@ -11,6 +11,7 @@ use agentos_vfs::{Location, PATH_MAX, Timespec};
 use parking_lot::Mutex;
 
 use crate::executor::{Executor, Slot};
+use crate::outbound::Outbound;
 use crate::program::{Program, ProgramError};
 use crate::run;
 use crate::runtime::VmShare;
@@ -94,6 +95,8 @@ pub struct Machine {
     pub executor: Arc<Executor>,
     /// Its share of the processors.
     pub share: Arc<VmShare>,
+    /// What sends the requests of guests out.
+    pub(crate) outbound: Arc<dyn Outbound>,
     compiling: tokio::sync::Semaphore,
     /// Programs by file, as long as somebody keeps them loaded.
     known: Mutex<HashMap<FileKey, Weak<Program>>>,
@@ -164,14 +167,15 @@ impl NoProgram {
 }
 
 impl Machine {
-    /// A machine over this kernel.
+    /// A machine over this kernel, whose guests send requests by this.
     #[must_use]
-    pub fn new(kernel: Arc<Kernel>, executor: Arc<Executor>) -> Arc<Self> {
+    pub fn new(kernel: Arc<Kernel>, executor: Arc<Executor>, outbound: Arc<dyn Outbound>) -> Arc<Self> {
         let share = executor.runtime().share();
         Arc::new(Self {
             kernel,
             executor,
             share,
+            outbound,
             compiling: tokio::sync::Semaphore::new(1),
             known: Mutex::default(),
         })

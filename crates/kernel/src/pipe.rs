@@ -284,6 +284,12 @@ impl PipeWriter {
     pub fn broken(&self) -> bool {
         self.0.state.lock().readers == 0
     }
+
+    /// Ready when every reader is gone.
+    pub fn poll_broken(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.writable.register(cx.waker());
+        if self.broken() { Poll::Ready(()) } else { Poll::Pending }
+    }
 }
 
 impl Drop for PipeWriter {
@@ -329,6 +335,25 @@ mod tests {
         drop(r);
         assert_eq!(w.try_write(b"hi"), Err(Errno::EPIPE));
         assert_eq!(w.try_write(b""), Err(Errno::EPIPE));
+    }
+
+    #[test]
+    fn a_writer_that_waits_for_the_end_of_its_readers_is_woken() {
+        struct Flag(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Flag {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+        }
+        let flag = Arc::new(Flag(false.into()));
+        let waker = Arc::clone(&flag).into();
+        let mut cx = Context::from_waker(&waker);
+        let (r, w) = pipe();
+        assert_eq!(w.try_write(b"not read"), Ok(8));
+        assert!(w.poll_broken(&mut cx).is_pending());
+        drop(r);
+        assert!(flag.0.load(std::sync::atomic::Ordering::SeqCst));
+        assert!(w.poll_broken(&mut cx).is_ready());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod test_config;
 mod test_cron;
 mod test_driver;
 mod test_drivers;
+mod test_egress;
 mod test_escapes;
 mod test_exec;
 mod test_executor;

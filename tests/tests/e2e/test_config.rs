@@ -50,7 +50,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             (refused(|c| c.permissions(Permissions::default())), "permissions"),
             (refused(|c| c.permissions(ask)), "permissions.fs"),
             (refused(|c| c.permissions_mode(PermissionsMode::DryRun)), "permissionsMode"),
-            (refused(|c| c.egress(Default::default())), "egress"),
+            (refused(|c| c.egress(Default::default())), "egress.allow"),
             (refused(|c| c.secrets([("a".into(), "b".into())].into())), "secrets"),
             (refused(|c| c.clock(ClockConfig::Seeded { start_ms: 1 })), "clock"),
             (refused(|c| c.random(RandomConfig::Seeded { seed: 1 })), "random"),

@@ -3,7 +3,7 @@
 use super::Finding;
 
 /// A crate of the product, and the crates of the project it may name.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("crates/abi/", &[]),
     ("crates/acp/", &[]),
     ("crates/driver/", &["agentos-acp"]),
@@ -12,6 +12,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("crates/vfs/", &["agentos-abi"]),
     ("crates/kernel/", &["agentos-abi", "agentos-vfs"]),
     ("crates/object-store/", &["agentos-vfs"]),
+    ("crates/egress/", &["agentos-abi"]),
     ("crates/executor/", &["agentos-abi", "agentos-kernel", "agentos-vfs"]),
     ("crates/snapshot/", &["agentos-vfs"]),
     ("crates/client/", &["agentos-abi", "agentos-protocol", "agentos-sidecar"]),
@@ -23,6 +24,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "agentos-acp",
             "agentos-base-snapshot",
             "agentos-driver",
+            "agentos-egress",
             "agentos-executor",
             "agentos-kernel",
             "agentos-object-store",
@@ -36,7 +38,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
 ];
 
 /// Outside crates that one crate alone may name.
-const SINGLE: [(&str, &str); 7] = [
+const SINGLE: [(&str, &str); 9] = [
     ("wasmtime", "crates/executor/"),
     ("cap-std", "crates/vfs/"),
     ("clap", "crates/cli/"),
@@ -44,6 +46,8 @@ const SINGLE: [(&str, &str); 7] = [
     ("sqlx", "crates/store/"),
     ("opendal", "crates/object-store/"),
     ("reqwest", "crates/object-store/"),
+    ("hyper", "crates/egress/"),
+    ("tokio-rustls", "crates/egress/"),
 ];
 
 /// The names in `[dependencies]`, with their line.

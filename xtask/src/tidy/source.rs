@@ -33,10 +33,10 @@ const CONFINED: [(&str, &[&str], &str); 5] = [
     ),
     (
         "TcpStream::connect",
-        &[],
-        "only libraries of `object-store` open sockets, to what the host configured; the egress crate will",
+        &["crates/egress/src/connect.rs"],
+        "only egress opens sockets for guests, to addresses that it checked (and libraries of `object-store`, to what the host configured)",
     ),
-    ("UdpSocket::bind", &[], "nothing opens host sockets for guests yet; the egress crate will"),
+    ("UdpSocket::bind", &[], "nothing opens datagram sockets of the host for guests"),
 ];
 
 /// Host code that is not part of the product: it may do what it needs.

@@ -112,7 +112,10 @@ impl AgentOsConfig {
             },
             limits: f.take_known::<VmLimits>("limits")?.unwrap_or_default(),
             egress: f.take::<Option<EgressPolicy>>("egress")?,
-            secrets: f.take("secrets")?,
+            // What is wrong with a value would show it.
+            secrets: f
+                .take("secrets")
+                .map_err(|_| Error::config("secrets", "must be an object whose values are texts"))?,
             env: f.take::<BTreeMap<String, String>>("env")?,
             hostname: f.take("hostname")?,
             user: f.take_known::<UserConfig>("user")?,

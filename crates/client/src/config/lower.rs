@@ -11,6 +11,7 @@ use agentos_protocol::message::{
 use super::mounts::{node_modules, overlay_source, plugin_source};
 use super::{
     AgentOsConfig, MountConfig, PersistenceConfig, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
+    egress,
 };
 use crate::error::{Error, Result};
 use crate::mounts::VirtualFileSystem;
@@ -112,6 +113,9 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         permissions: config.permissions,
         permissions_mode: config.permissions_mode,
         persistence: config.persistence.map(persistence).transpose()?,
+        egress: config.egress.map(egress::spec),
+        secrets: config.secrets,
+        loopback_exempt_ports: config.loopback_exempt_ports,
         ..VmConfig::default()
     };
     Ok(Lowered { config, drivers, modules, snapshots })
@@ -120,11 +124,8 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
 fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
     let refused = [
         ("software", !config.software.is_empty()),
-        ("loopbackExemptPorts", !config.loopback_exempt_ports.is_empty()),
         ("allowedNodeBuiltins", config.allowed_node_builtins.is_some()),
         ("toolKits", !config.tool_kits.is_empty()),
-        ("egress", config.egress.is_some()),
-        ("secrets", !config.secrets.is_empty()),
         ("clock", config.clock.is_some()),
         ("random", config.random.is_some()),
     ];
@@ -203,9 +204,6 @@ mod tests {
         };
         let cases = [
             (b().tool_kits(vec![kit]).build(), "toolKits"),
-            (b().loopback_exempt_ports(vec![80]).build(), "loopbackExemptPorts"),
-            (b().secrets([("a".to_owned(), "b".to_owned())].into()).build(), "secrets"),
-            (b().egress(EgressPolicy::default()).build(), "egress"),
             (b().module_access_cwd("/no/such/directory").build(), "moduleAccessCwd"),
             (b().random(RandomConfig::Seeded { seed: 1 }).build(), "random"),
             (b().clock(ClockConfig::Seeded { start_ms: 1 }).build(), "clock"),
@@ -277,6 +275,29 @@ mod tests {
     }
 
     #[test]
+    fn what_may_leave_is_sent_and_no_secret_is_shown() {
+        let api = "https://a.example";
+        let egress = EgressPolicy::new([api]).credential(api, "x-key", "{key}");
+        let built = AgentOsConfig::builder()
+            .egress(egress)
+            .secret("key", "hunter2")
+            .loopback_exempt_ports(vec![443])
+            .build();
+        let file = AgentOsConfig::from_json(
+            r#"{"egress": {"allow": ["https://a.example"], "credentials": [
+                    {"origin": "https://a.example", "header": "x-key", "value": "{key}"}]},
+                "secrets": {"key": "hunter2"}, "loopbackExemptPorts": [443]}"#,
+        )
+        .unwrap();
+        assert!(!format!("{built:?}").contains("hunter2"));
+        let (built, file) = (lower(built).unwrap().config, lower(file).unwrap().config);
+        assert_eq!(built, file);
+        assert_eq!(built.secrets["key"].reveal(), "hunter2");
+        assert_eq!(built.egress.unwrap().credentials[0].value, "{key}");
+        assert_eq!(built.loopback_exempt_ports, [443]);
+    }
+
+    #[test]
     fn files_are_strict_and_know_where() {
         let path = |text: &str| match AgentOsConfig::from_json(text).unwrap_err() {
             Error::InvalidConfig { path, .. } => path,
@@ -286,6 +307,9 @@ mod tests {
         assert_eq!(path(r#"{"limits": {"processes": "many"}}"#), "limits");
         assert_eq!(path(r#"{"user": {"shell": "x"}}"#), "user.shell");
         assert_eq!(path(r#"{"toolKits": []}"#), "toolKits");
+        assert_eq!(path(r#"{"egress": {"credentials": [{"origin": "x"}]}}"#), "egress");
+        let error = AgentOsConfig::from_json(r#"{"secrets": {"key": 12345}}"#).unwrap_err().to_string();
+        assert!(error.contains("secrets") && !error.contains("12345"), "{error}");
         assert_eq!(path(r#"{"mounts": [{"path": "/a"}]}"#), "mounts[0]");
         assert_eq!(
             path(r#"{"mounts": [{"path": "/a", "plugin": {"id": "memory", "cfg": 1}}]}"#),

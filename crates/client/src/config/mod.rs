@@ -1,6 +1,7 @@
 //! The configuration of a VM: every field, its default, and the builder.
 //! What of it this version honours is decided in `lower`; the rest is refused at `create`, never ignored.
 
+mod egress;
 mod file;
 mod filesystem;
 mod lower;
@@ -13,9 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use agentos_protocol::message::{
-    PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions, PermissionsMode,
+    PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions, PermissionsMode, Secret,
     UserConfig, VmLimits,
 };
+pub use egress::{EgressCredential, EgressPolicy};
 pub use filesystem::{
     MountConfig, MountPlugin, OverlayMountConfig, RootFilesystemConfig, RootFilesystemKind,
     RootFilesystemMode, RootLowerInput,
@@ -47,15 +49,6 @@ impl Default for AgentOsSidecarConfig {
     fn default() -> Self {
         AgentOsSidecarConfig::Shared { pool: None }
     }
-}
-
-/// What may leave the VM. Absent: nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[non_exhaustive]
-pub struct EgressPolicy {
-    /// Patterns of allowed targets, such as `https://api.example.com`.
-    pub allow: Vec<String>,
 }
 
 /// Where a VM's clock and random numbers come from.
@@ -126,7 +119,7 @@ pub enum PersistenceConfig {
 pub struct AgentOsConfig {
     /// Software to mount; none.
     pub software: Vec<SoftwareInput>,
-    /// Host loopback ports that guests may reach; none.
+    /// Host loopback ports that origins of [`egress`](Self::egress) may lead to; none.
     pub loopback_exempt_ports: Vec<u16>,
     /// Builtin modules for guest JavaScript; the hardened set.
     pub allowed_node_builtins: Option<Vec<String>>,
@@ -154,8 +147,8 @@ pub struct AgentOsConfig {
     pub limits: VmLimits,
     /// What may leave the VM; nothing.
     pub egress: Option<EgressPolicy>,
-    /// Secrets that egress puts into requests, by name; none.
-    pub secrets: BTreeMap<String, String>,
+    /// Secrets that credentials of [`egress`](Self::egress) name; none. No guest sees them, and `Debug` does not show them.
+    pub secrets: BTreeMap<String, Secret>,
     /// Added to the environment of every process.
     pub env: BTreeMap<String, String>,
     /// Host name; `agentos`.
@@ -238,7 +231,7 @@ setters! {
     /// Sets [`AgentOsConfig::egress`].
     egress: EgressPolicy => c, v, c.egress = Some(v);
     /// Sets [`AgentOsConfig::secrets`].
-    secrets: BTreeMap<String, String> => c, v, c.secrets = v;
+    secrets: BTreeMap<String, String> => c, v, c.secrets = v.into_iter().map(|(k, v)| (k, v.into())).collect();
     /// Sets [`AgentOsConfig::env`].
     envs: BTreeMap<String, String> => c, v, c.env = v;
     /// Sets [`AgentOsConfig::hostname`].
@@ -263,6 +256,12 @@ impl AgentOsConfigBuilder {
     /// Adds to [`AgentOsConfig::env`].
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.config.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds to [`AgentOsConfig::secrets`].
+    pub fn secret(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.config.secrets.insert(name.into(), value.into().into());
         self
     }
 

@@ -4,6 +4,7 @@ mod clocks;
 mod directories;
 mod environment;
 mod fds;
+mod http;
 mod machine;
 mod native_fds;
 mod native_files;
@@ -63,6 +64,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     native_fds::link(&mut linker)?;
     terminals::link(&mut linker)?;
     native_files::link(&mut linker)?;
+    http::link(&mut linker)?;
     machine::link(&mut linker)?;
     Ok(linker)
 }

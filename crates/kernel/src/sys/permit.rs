@@ -149,6 +149,17 @@ impl Kernel {
         }
     }
 
+    /// Asks whether a guest may send a request to `tcp://host:port`.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn may_fetch(&self, resource: &[u8]) -> std::result::Result<(), Denial> {
+        match &self.gate {
+            Some(gate) if gate.minds(Domain::Network) => gate.pass(Operation::Fetch, resource),
+            _ => Ok(()),
+        }
+    }
+
     /// The resolved path of a program, where somebody needs it.
     pub(super) async fn program_path(
         &self,

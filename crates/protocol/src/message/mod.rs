@@ -7,6 +7,7 @@
 
 mod callback;
 mod codec;
+mod egress;
 mod error;
 mod event;
 mod file;
@@ -25,6 +26,7 @@ mod watch;
 pub use callback::*;
 pub(crate) use codec::encode_into;
 pub use codec::{Call, DecodeError, EncodeError, decode, decode_named, encode, encode_named};
+pub use egress::*;
 pub use error::*;
 pub use event::*;
 pub use file::*;

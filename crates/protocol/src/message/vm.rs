@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MountSpec, Permissions, PermissionsMode, WirePath};
+use super::{EgressSpec, MountSpec, Permissions, PermissionsMode, Secret, WirePath};
 
 /// Asks who the sidecar is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +160,11 @@ pub struct VmConfig {
     pub permissions: Option<Permissions>,
     /// How the tree is meant.
     pub permissions_mode: PermissionsMode,
+    /// What may leave; absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<EgressSpec>,
+    /// What credentials of egress name.
+    pub secrets: BTreeMap<String, Secret>,
     /// Host loopback ports that guests may reach.
     pub loopback_exempt_ports: Vec<u16>,
     /// Directories of wasm binaries, mounted at `/__agentos/commands/{index}/`.

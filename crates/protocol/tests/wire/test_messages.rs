@@ -48,8 +48,18 @@ fn requests_round_trip_by_name() {
             )
             .unwrap(),
         ),
+        egress: Some(EgressSpec {
+            allow: vec!["https://a.example".into()],
+            credentials: vec![CredentialSpec {
+                origin: "https://a.example".into(),
+                header: "x-key".into(),
+                value: "{key}".into(),
+            }],
+        }),
+        secrets: [("key".to_owned(), Secret::from("hunter2".to_owned()))].into(),
         ..VmConfig::default()
     };
+    assert!(!format!("{config:?}").contains("hunter2"));
     let bytes = encode_named(CreateVm::METHOD, &CreateVm { config: config.clone() }).unwrap();
     match Request::decode(&bytes).unwrap() {
         Request::CreateVm(back) => assert_eq!(back.config, config),
