@@ -1,12 +1,14 @@
 //! From an origin to a connection: the name is looked up once, every address is checked, and one that passed is connected to.
 //! Nothing looks the name up again, so that it cannot lead elsewhere in between. Proxies of the host's environment are not used.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -22,30 +24,54 @@ pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+/// Look-ups at once, of all machines. Each takes a thread, for as long as the resolver takes: nobody can tell it to stop.
+const LOOK_UPS: usize = 128;
+/// Those of one machine.
+const OWN_LOOK_UPS: usize = 8;
+
+static LOOK_UP: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LOOK_UPS)));
+
 /// Who says what a name is.
-#[derive(Default)]
 pub(crate) enum Names {
-    /// The resolver of this host.
-    #[default]
-    Host,
+    /// The resolver of this host, and how often it may be asked at once.
+    Host(Arc<Semaphore>),
     /// The test: each look-up takes the next of these.
     #[cfg(test)]
     Told(std::sync::Mutex<std::collections::VecDeque<Vec<IpAddr>>>),
 }
 
+impl Default for Names {
+    fn default() -> Self {
+        Names::Host(Arc::new(Semaphore::new(OWN_LOOK_UPS)))
+    }
+}
+
 impl Names {
     async fn look_up(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
         match self {
-            Names::Host => Ok(lookup_host((name, 0)).await?.map(|address| address.ip()).collect()),
+            Names::Host(own) => {
+                let own = Arc::clone(own).acquire_owned().await.map_err(std::io::Error::other)?;
+                let all = Arc::clone(&LOOK_UP).acquire_owned().await.map_err(std::io::Error::other)?;
+                let name = name.to_owned();
+                let looked = tokio::task::spawn_blocking(move || {
+                    // They stay with the thread, also when nobody waits for it any more.
+                    let _places = (own, all);
+                    Ok((name.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+                });
+                looked.await.map_err(std::io::Error::other)?
+            }
             #[cfg(test)]
             Names::Told(answers) => Ok(answers.lock().unwrap().pop_front().unwrap_or_default()),
         }
     }
 }
 
-pub(crate) async fn connect(egress: &Egress, origin: &Origin) -> Result<Box<dyn Stream>, Failure> {
+pub(crate) async fn connect(
+    egress: &Egress,
+    origin: &Origin,
+    time: Duration,
+) -> Result<Box<dyn Stream>, Failure> {
     let Egress { policy, names, tls, .. } = egress;
-    let time = egress.limits.connect;
     let deadline = Instant::now() + time;
     let slow = |what: &str| {
         Failure::new(Code::Timeout, format!("{what} {origin} took more than {} ms", time.as_millis()))

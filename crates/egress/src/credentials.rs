@@ -13,9 +13,12 @@ pub trait Credentials: Send + Sync {
     fn headers(&self, origin: &Origin) -> Vec<(HeaderName, HeaderValue)>;
 }
 
+/// A header that is wiped from memory when it is dropped.
+type Wiped = (HeaderName, Zeroizing<Vec<u8>>);
+
 /// Headers that never change. Their values are wiped from memory when it is dropped.
 #[derive(Default)]
-pub struct Fixed(BTreeMap<Origin, Vec<(HeaderName, Zeroizing<Vec<u8>>)>>);
+pub struct Fixed(BTreeMap<Origin, Vec<Wiped>>);
 
 impl Fixed {
     /// Adds one. `false` if the value cannot be one of a header, or the origin has one of that name.
@@ -31,7 +34,7 @@ impl Fixed {
 
 impl Credentials for Fixed {
     fn headers(&self, origin: &Origin) -> Vec<(HeaderName, HeaderValue)> {
-        let made = |(name, value): &(HeaderName, Zeroizing<Vec<u8>>)| {
+        let made = |(name, value): &Wiped| {
             let mut value = HeaderValue::from_bytes(value).ok()?;
             value.set_sensitive(true);
             Some((name.clone(), value))
@@ -42,8 +45,7 @@ impl Credentials for Fixed {
 
 impl std::fmt::Debug for Fixed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names =
-            |headers: &[(HeaderName, _)]| headers.iter().map(|(n, _)| n.to_string()).collect::<Vec<_>>();
+        let names = |headers: &[Wiped]| headers.iter().map(|(n, _)| n.to_string()).collect::<Vec<_>>();
         f.debug_map().entries(self.0.iter().map(|(o, h)| (o.to_string(), names(h)))).finish()
     }
 }

@@ -9,7 +9,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::sync::SemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect::connect;
 use crate::egress::write;
@@ -65,7 +65,8 @@ pub(crate) async fn exchange(
 async fn ask(egress: &Egress, outgoing: Outgoing) -> Result<(Driven, Response<Incoming>), Failure> {
     let origin = outgoing.origin.clone();
     let head_time = outgoing.head_time;
-    let stream = connect(egress, &origin).await?;
+    let deadline = Instant::now() + head_time;
+    let stream = connect(egress, &origin, egress.limits.connect.min(head_time)).await?;
     let request = request(egress, outgoing)?;
     let asked = async {
         let mut builder = http1::Builder::new();
@@ -75,7 +76,7 @@ async fn ask(egress: &Egress, outgoing: Outgoing) -> Result<(Driven, Response<In
         let driven = Driven(tokio::spawn(async move { drop(connection.await) }));
         Ok((driven, sender.send_request(request).await?))
     };
-    match timeout(head_time, asked).await {
+    match timeout_at(deadline, asked).await {
         Ok(Ok(asked)) => Ok(asked),
         Ok(Err(error)) => Err(told(&origin, &error)),
         Err(_) => {

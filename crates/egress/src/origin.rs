@@ -88,7 +88,7 @@ impl Origin {
             _ => return None,
         };
         let host = match url.host()? {
-            url::Host::Domain(name) if name.is_empty() => return None,
+            url::Host::Domain("") => return None,
             url::Host::Domain(name) => Host::Name(name.to_owned()),
             url::Host::Ipv4(ip) => Host::Ip(IpAddr::V4(ip)),
             url::Host::Ipv6(ip) => Host::Ip(IpAddr::V6(ip)),
