@@ -121,7 +121,11 @@ impl Answer for Pipe {
 mod tests {
     use std::collections::BTreeMap;
 
+    use agentos_kernel::permissions::{Domain, Guarded, Mode, Permissions, ScopeSource};
+    use agentos_kernel::{Cred, KernelConfig};
     use agentos_protocol::message::{CredentialSpec, EgressSpec, Secret};
+    use agentos_vfs::Tree;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
 
@@ -153,5 +157,119 @@ mod tests {
         assert_eq!(path_of(VmConfig { loopback_exempt_ports: vec![80], ..none() }), "loopbackExemptPorts");
         assert_eq!(path_of(VmConfig { egress: Some(EgressSpec::default()), ..none() }), "egress.allow");
         assert_eq!(path_of(VmConfig { egress: Some(allow()), secrets: key(), ..none() }), "secrets.key");
+    }
+
+    async fn kernel(network: Option<ScopeSource>) -> Arc<Kernel> {
+        let permissions = network.map(|scope| {
+            let tree = Permissions::compile([(Domain::Network, scope)]).unwrap();
+            Guarded { tree: Arc::new(tree), ..Guarded::default() }
+        });
+        let root = Tree::new();
+        Kernel::new(KernelConfig {
+            root: Arc::new(root),
+            limits: agentos_kernel::Limits::default(),
+            hostname: "h".into(),
+            cred: Cred::root(),
+            env: Vec::new(),
+            permissions,
+            observer: None,
+        })
+        .await
+        .unwrap()
+    }
+
+    /// A way out to a server that says `answer` and then waits for the end of the connection, of which it tells.
+    async fn way_out(answer: &'static str) -> (Arc<WayOut>, String, tokio::sync::mpsc::Receiver<String>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, told) = tokio::sync::mpsc::channel(8);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = vec![0; 4096];
+                let n = stream.read(&mut head).await.unwrap();
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = tell.send(String::from_utf8_lossy(&head[..n]).into_owned()).await;
+                let _ = stream.read(&mut head).await;
+                let _ = tell.send("closed".to_owned()).await;
+            }
+        });
+        let origin = format!("http://127.0.0.1:{port}");
+        let credential =
+            CredentialSpec { origin: origin.clone(), header: "x-key".into(), value: "{key}".into() };
+        let mut config = VmConfig {
+            egress: Some(EgressSpec { allow: vec![origin.clone()], credentials: vec![credential] }),
+            secrets: BTreeMap::from([("key".to_owned(), Secret::from("hunter2".to_owned()))]),
+            loopback_exempt_ports: vec![port],
+            ..VmConfig::default()
+        };
+        (take(&mut config).unwrap(), origin, told)
+    }
+
+    fn ask(way_out: &WayOut, kernel: &Arc<Kernel>, url: &str) -> Arc<Description> {
+        let (reader, writer) = kernel.new_pipe(0).unwrap();
+        let (method, url) = (b"GET".to_vec(), url.as_bytes().to_vec());
+        way_out.fetch(kernel, HttpRequest { method, url, ..HttpRequest::default() }, writer);
+        reader
+    }
+
+    /// Reads once.
+    async fn read(reader: &Description) -> Vec<u8> {
+        let FileKind::PipeReader(pipe) = reader.kind() else { panic!("it is the read end") };
+        let mut buf = vec![0; 64 << 10];
+        let n = std::future::poll_fn(|cx| pipe.poll_read(cx, &mut buf)).await.unwrap();
+        buf[..n].to_vec()
+    }
+
+    async fn all(reader: Arc<Description>) -> String {
+        let mut bytes = Vec::new();
+        loop {
+            match read(&reader).await {
+                more if more.is_empty() => return String::from_utf8_lossy(&bytes).into_owned(),
+                more => bytes.extend(more),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_come_through_the_pipe_and_leave_none_behind() {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
+        let (way_out, origin, mut told) = way_out(answer).await;
+        let kernel = kernel(None).await;
+        for way_out in [Arc::clone(&way_out), way_out.for_fork()] {
+            let got = all(ask(&way_out, &kernel, &origin)).await;
+            assert!(got.contains("\"status\":200") && got.contains("Dhi") && got.ends_with('Z'), "{got:?}");
+            assert!(told.recv().await.unwrap().contains("\r\nx-key: hunter2\r\n"));
+            assert_eq!(told.recv().await.unwrap(), "closed");
+        }
+        let got = all(ask(&way_out, &kernel, "https://b.example")).await;
+        assert!(got.contains("\"denied\"") && !got.contains("hunter2"), "{got:?}");
+        let got = all(ask(&way_out, &kernel, "nonsense")).await;
+        assert!(got.contains("\"bad_request\""), "{got:?}");
+        assert_eq!(kernel.pipe_count(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_drops_the_pipe_gives_the_request_up() {
+        let (way_out, origin, mut told) = way_out("HTTP/1.1 200 OK\r\n\r\nbegin").await;
+        let kernel = kernel(None).await;
+        let reader = ask(&way_out, &kernel, &origin);
+        assert!(!read(&reader).await.is_empty());
+        told.recv().await.unwrap();
+        drop(reader);
+        assert_eq!(told.recv().await.unwrap(), "closed");
+        while kernel.pipe_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_tree_is_asked_before_the_policy() {
+        let (way_out, origin, mut told) = way_out("").await;
+        let kernel = kernel(Some(ScopeSource::Mode(Mode::Deny))).await;
+        let got = all(ask(&way_out, &kernel, &origin)).await;
+        assert!(got.contains("permissions: `network` denies fetch on tcp://127.0.0.1:"), "{got:?}");
+        let got = all(ask(&way_out, &kernel, "https://b.example")).await;
+        assert!(got.contains("denies fetch on tcp://b.example:443"), "{got:?}");
+        assert!(told.try_recv().is_err());
     }
 }
