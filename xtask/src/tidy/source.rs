@@ -118,7 +118,7 @@ pub(crate) fn shape(name: &str, text: &str) -> Vec<Finding> {
 const UNSAFE: [(&str, &str); 3] = [
     ("crates/executor/", "maps native images"),
     ("guest-commands/sdk/", "calls imports"),
-    ("guest-commands/agents/scripted/", "calls poll(2), denied elsewhere"),
+    ("guest-commands/agents/common/", "calls poll(2), denied elsewhere"),
 ];
 
 /// Every crate forbids `unsafe`, in its library or else in its program.

@@ -3,23 +3,16 @@
 
 use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
-use agentos_guest::fd;
+use agentos_agent_common::{
+    rpc::{self, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NOT_FOUND},
+    server::{self, Server},
+    turn::{Cancel, Turn},
+    wire::Wire,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{
-    input::{Input, Line},
-    poll,
-    rpc::{
-        self, Failure, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NOT_FOUND, PARSE_ERROR,
-    },
-    server::{self, Server},
-    session::{PERMISSION, Session},
-    turn::{Cancel, Turn},
-};
-
-/// Longest line of the client, in bytes.
-const MAX_LINE: usize = 8 << 20;
+use crate::session::{PERMISSION, Session};
 
 /// How long an MCP server may take to start and list its tools, and how long to run one.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,9 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MAX_SESSIONS: usize = 16;
 /// The longest id that can be resumed.
 const MAX_ID: usize = 128;
-
-/// Bytes of messages gathered before they are written.
-const GATHERED: usize = 32 << 10;
 
 /// The agent on a pair of descriptors.
 ///
@@ -47,13 +37,9 @@ const GATHERED: usize = 32 << 10;
 /// ```
 #[derive(Debug)]
 pub struct Agent {
-    input: Input,
-    output: u32,
-    /// Messages not written yet; never any while the agent waits.
-    unsent: Vec<u8>,
+    wire: Wire,
     pub(crate) sessions: BTreeMap<String, Session>,
     created: u64,
-    next_request: u64,
     /// The prompt that is running.
     pub(crate) turn: Option<Turn>,
     pub(crate) patience: Duration,
@@ -64,12 +50,9 @@ impl Agent {
     #[must_use]
     pub fn new(input: u32, output: u32) -> Self {
         Self {
-            input: Input::new(input, MAX_LINE),
-            output,
-            unsent: Vec::new(),
+            wire: Wire::new(input, output),
             sessions: BTreeMap::new(),
             created: 0,
-            next_request: 0,
             turn: None,
             patience: PATIENCE,
         }
@@ -88,7 +71,7 @@ impl Agent {
     pub fn run(&mut self) -> io::Result<()> {
         loop {
             self.handle_lines()?;
-            if self.input.ended {
+            if self.wire.ended() {
                 let sessions = std::mem::take(&mut self.sessions);
                 server::end(sessions.into_values().flat_map(|session| session.servers));
                 return self.flush();
@@ -100,28 +83,15 @@ impl Agent {
     /// Waits for the client, for `other`, or for the time given, and takes in what the client said. True if `other`
     /// can be read.
     pub(crate) fn wait(&mut self, other: Option<u32>, timeout: Option<Duration>) -> io::Result<bool> {
-        if self.turn.is_some() && self.input.has_lines() {
+        if self.turn.is_some() && self.wire.has_messages() {
             // They came together with the prompt, and may be its cancel: heard before anything is waited for.
             self.handle_lines()?;
             return Ok(false);
         }
-        self.flush()?;
-        let timeout = timeout.map_or(-1, poll::milliseconds);
-        let (client, ready) = match (self.input.wants(), other) {
-            (Some(client), Some(other)) => poll::readable([client, other], timeout)?.into(),
-            (Some(client), None) => (poll::readable([client], timeout)?[0], false),
-            (None, Some(other)) => (false, poll::readable([other], timeout)?[0]),
-            (None, None) => {
-                std::thread::sleep(Duration::from_millis(u64::try_from(timeout).unwrap_or(0)));
-                (false, false)
-            }
-        };
-        if client {
-            self.input.fill()?;
-        }
+        let ready = self.wire.wait(other, timeout)?;
         if self.turn.is_some() {
             self.handle_lines()?;
-            if self.input.ended {
+            if self.wire.ended() {
                 self.cancel_turn(Cancel::Session);
             }
         }
@@ -129,13 +99,7 @@ impl Agent {
     }
 
     fn handle_lines(&mut self) -> io::Result<()> {
-        while let Some(line) = self.input.next() {
-            let message = match line {
-                Line::Text(line) => rpc::parse(&line),
-                Line::TooLong => {
-                    Message::Malformed(Some((Value::Null, Failure(PARSE_ERROR, "line too long"))))
-                }
-            };
+        while let Some(message) = self.wire.next()? {
             match message {
                 Message::Request { id, method, params } => self.request(id, &method, &params)?,
                 Message::Notification { method, params } => self.notification(&method, &params),
@@ -144,8 +108,7 @@ impl Agent {
                         turn.answered(&id, result);
                     }
                 }
-                Message::Malformed(Some((id, failure))) => self.send(&rpc::answer(id, Err(failure)))?,
-                Message::Malformed(None) => {}
+                Message::Malformed(_) => {}
             }
         }
         Ok(())
@@ -175,7 +138,7 @@ impl Agent {
             "session/resume" => self.resume(params),
             "session/list" => Ok(self.list(params)),
             "session/set_config_option" => self.set_config_option(params),
-            _ => Err(Failure(METHOD_NOT_FOUND, "method not found")),
+            _ => Err(Failure::new(METHOD_NOT_FOUND, "method not found")),
         };
         self.send(&rpc::answer(id, outcome))
     }
@@ -212,10 +175,10 @@ impl Agent {
 
     fn new_session(&mut self, params: &Value, resumed: Option<&str>) -> Result<Value, Failure> {
         let cwd = params["cwd"].as_str().filter(|cwd| Path::new(cwd).has_root());
-        let cwd = cwd.ok_or(Failure(INVALID_PARAMS, "cwd must be an absolute path"))?;
+        let cwd = cwd.ok_or(Failure::new(INVALID_PARAMS, "cwd must be an absolute path"))?;
         let servers = Server::read_all(&params["mcpServers"])?;
         if self.sessions.len() >= MAX_SESSIONS {
-            return Err(Failure(INVALID_REQUEST, "too many sessions"));
+            return Err(Failure::new(INVALID_REQUEST, "too many sessions"));
         }
         // The pid tells agents of one machine apart.
         let id = match resumed {
@@ -246,44 +209,32 @@ impl Agent {
     fn set_config_option(&mut self, params: &Value) -> Result<Value, Failure> {
         let session = self.session(params)?;
         if params["configId"] != PERMISSION {
-            return Err(Failure(INVALID_PARAMS, "no such config option"));
+            return Err(Failure::new(INVALID_PARAMS, "no such config option"));
         }
         if !params["value"].as_str().is_some_and(|value| session.set_permission(value)) {
-            return Err(Failure(INVALID_PARAMS, "permission is ask or never"));
+            return Err(Failure::new(INVALID_PARAMS, "permission is ask or never"));
         }
         Ok(json!({"configOptions": session.config_options()}))
     }
 
     pub(crate) fn session(&mut self, params: &Value) -> Result<&mut Session, Failure> {
-        let id = params["sessionId"].as_str().ok_or(Failure(INVALID_PARAMS, "sessionId is missing"))?;
-        self.sessions.get_mut(id).ok_or(Failure(NOT_FOUND, "no such session"))
+        let id = params["sessionId"].as_str().ok_or(Failure::new(INVALID_PARAMS, "sessionId is missing"))?;
+        self.sessions.get_mut(id).ok_or(Failure::new(NOT_FOUND, "no such session"))
     }
 
     /// Queues a message; it is written at the latest when the agent waits for something.
     pub(crate) fn send(&mut self, message: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.unsent, message)?;
-        self.unsent.push(b'\n');
-        if self.unsent.len() >= GATHERED { self.flush() } else { Ok(()) }
+        self.wire.send(message)
     }
 
     /// Writes what is queued.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if self.unsent.is_empty() {
-            return Ok(());
-        }
-        let written = fd::write_all(self.output, &self.unsent);
-        self.unsent.clear();
-        // The memory of a long message goes with it.
-        self.unsent.shrink_to(2 * GATHERED);
-        written
+        self.wire.flush()
     }
 
     /// Sends a request and returns its id.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> io::Result<u64> {
-        let id = self.next_request;
-        self.next_request += 1;
-        self.send(&rpc::request(id, method, params))?;
-        Ok(id)
+        self.wire.ask(method, params)
     }
 }
 

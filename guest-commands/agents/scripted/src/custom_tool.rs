@@ -1,17 +1,16 @@
 //! The scenario `custom_tool`: the tool `get_weather` of whichever MCP server of the session has it. Messages are read in
-//! [`mcp`](crate::mcp), servers started and ended in [`server`](crate::server).
+//! [`mcp`], servers started and ended in [`server`](agentos_agent_common::server).
 
 use std::{io, time::Instant};
 
+use agentos_agent_common::{
+    mcp,
+    rpc::{self, Failure, INTERNAL_ERROR},
+    server::{Connection, Server},
+};
 use serde_json::{Value, json};
 
-use crate::{
-    agent::Agent,
-    mcp::{self, Page},
-    rpc::{self, Failure, INTERNAL_ERROR, METHOD_NOT_FOUND, Message},
-    server::{Connection, Server},
-    tool::CANCELLED,
-};
+use crate::{agent::Agent, tool::CANCELLED};
 
 /// The tool that is called.
 const TOOL: &str = "get_weather";
@@ -79,7 +78,7 @@ impl Agent {
                         Trouble::Cancelled => return Ok(None),
                         Trouble::Silent => {
                             self.say(&silent(server))?;
-                            return Ok(Some(Failure(INTERNAL_ERROR, SILENT)));
+                            return Ok(Some(Failure::new(INTERNAL_ERROR, SILENT)));
                         }
                         // Another one may have the tool.
                         Trouble::Broken(why) => none.push_str(&format!("; {}", broken(server, &why))),
@@ -98,7 +97,12 @@ impl Agent {
             Some(connection) => connection,
             None => {
                 let connection = server.start(cwd)?;
-                match self.exchange(connection, "initialize", mcp::initialize(), until)? {
+                match self.exchange(
+                    connection,
+                    "initialize",
+                    mcp::initialize("scripted", "Scripted agent"),
+                    until,
+                )? {
                     Ok(result) if result.is_object() => {}
                     Ok(_) => return Err(Trouble::Broken("answered initialize with nothing".to_owned())),
                     Err(error) => {
@@ -112,10 +116,13 @@ impl Agent {
         let mut cursor = None;
         for _ in 0..MAX_PAGES {
             let params = mcp::list(cursor.as_deref());
-            match mcp::page(self.exchange(connection, "tools/list", params, until)?, TOOL)? {
-                Page::Found => return Ok(true),
-                Page::Last => return Ok(false),
-                Page::More(next) => cursor = Some(next),
+            let page = mcp::page(self.exchange(connection, "tools/list", params, until)?)?;
+            if page.tools.iter().any(|tool| tool["name"] == TOOL) {
+                return Ok(true);
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(false),
             }
         }
         Err(Trouble::Broken(format!("has more than {MAX_PAGES} pages of tools")))
@@ -158,7 +165,7 @@ impl Agent {
                 let why = silent(server);
                 self.fail(&call, &why)?;
                 self.say(&why)?;
-                Ok(Some(Failure(INTERNAL_ERROR, SILENT)))
+                Ok(Some(Failure::new(INTERNAL_ERROR, SILENT)))
             }
             Trouble::Broken(why) => {
                 server.connection = None;
@@ -183,22 +190,8 @@ impl Agent {
             if self.is_cancelled() {
                 return Err(Trouble::Cancelled);
             }
-            while let Some(message) = connection.next()? {
-                match message {
-                    Message::Response { id: of, result } if of == id => return Ok(result),
-                    Message::Response { id: Value::Null, result: Err(error) } => {
-                        return Err(Trouble::Broken(format!("did not understand: {}", mcp::why(&error))));
-                    }
-                    Message::Request { id, method, .. } => {
-                        let nothing = match method.as_str() {
-                            "ping" => Ok(json!({})),
-                            _ => Err(Failure(METHOD_NOT_FOUND, "method not found")),
-                        };
-                        connection.send(&rpc::answer(id, nothing))?;
-                    }
-                    // An answer to a call that was cancelled, or something to know.
-                    Message::Response { .. } | Message::Notification { .. } | Message::Malformed(_) => {}
-                }
+            if let Some(answer) = connection.answer(id)? {
+                return Ok(answer);
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {

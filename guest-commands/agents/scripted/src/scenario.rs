@@ -4,11 +4,9 @@
 
 use std::io;
 
-use crate::{
-    agent::Agent,
-    rpc::{Failure, INTERNAL_ERROR},
-    tool::Outcome,
-};
+use agentos_agent_common::rpc::{Failure, INTERNAL_ERROR};
+
+use crate::{agent::Agent, tool::Outcome};
 
 /// What the first text of a prompt begins with that names a scenario.
 const PREFIX: &str = "scenario:";
@@ -80,7 +78,7 @@ impl Agent {
             }
             Some(Scenario::Error) => {
                 self.say(ABOUT_TO_FAIL)?;
-                return Ok(Some(Failure(INTERNAL_ERROR, ERROR)));
+                return Ok(Some(Failure::new(INTERNAL_ERROR, ERROR)));
             }
         }
         Ok(None)

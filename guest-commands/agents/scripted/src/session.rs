@@ -1,8 +1,7 @@
 //! One session: where its commands run, whether they need permission, its tool servers. It runs nothing.
 
+use agentos_agent_common::server::Server;
 use serde_json::{Value, json};
-
-use crate::server::Server;
 
 /// The only config option.
 pub(crate) const PERMISSION: &str = "permission";

@@ -6,10 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agentos_agent_common::command::Running;
 use agentos_guest::{Signal, process::WaitStatus};
 use serde_json::{Value, json};
 
-use crate::{agent::Agent, command::Running};
+use crate::{agent::Agent, output::Output};
 
 /// Time between two updates with the output of a running command.
 const LIVE: Duration = Duration::from_millis(100);
@@ -182,13 +183,14 @@ impl Agent {
                 return Ok(Outcome::Failed);
             }
         };
+        let mut output = Output::default();
         // Output that was not shown yet, and when something was last shown.
         let (mut unseen, mut shown) = (false, None::<Instant>);
         let status = loop {
             let live_in = shown.map_or(Duration::ZERO, |at| LIVE.saturating_sub(at.elapsed()));
             if unseen && live_in.is_zero() {
                 (unseen, shown) = (false, Some(Instant::now()));
-                let text = running.output.live();
+                let text = output.live();
                 self.update(json!({
                     "sessionUpdate": "tool_call_update",
                     "toolCallId": call.id,
@@ -199,7 +201,7 @@ impl Agent {
             let due = running.due();
             let due = if unseen { due.min(live_in) } else { due };
             if self.wait(running.wants(), Some(due))? {
-                unseen |= running.read();
+                unseen |= running.read(|bytes| output.push(bytes));
             }
             if self.is_cancelled() {
                 running.stop();
@@ -208,22 +210,22 @@ impl Agent {
                 break status;
             }
         };
-        let output = running.output.complete();
+        let text = output.complete();
         let (exit_code, signal) = match status {
             WaitStatus::Exited(code) => (Some(code), None),
             WaitStatus::Signaled(number) => (None, Some(number)),
             WaitStatus::Stopped(_) | WaitStatus::Continued => (None, None),
         };
-        let mut raw = json!({"exitCode": exit_code, "output": output});
+        let mut raw = json!({"exitCode": exit_code, "output": text});
         if let Some(number) = signal {
             raw["signal"] =
                 Signal::from_raw(number).map_or_else(|| json!(number), |signal| json!(format!("{signal:?}")));
         }
-        if running.output.truncated {
+        if output.truncated {
             raw["truncated"] = json!(true);
         }
         let ok = exit_code == Some(0) && !self.is_cancelled();
-        self.end(call, ok, &output, Some(raw))?;
+        self.end(call, ok, &text, Some(raw))?;
         Ok(if ok { Outcome::Ok } else { Outcome::Failed })
     }
 }

@@ -3,12 +3,15 @@
 
 use std::{io, time::Duration};
 
+use agentos_agent_common::{
+    rpc::{self, CANCELLED, Failure, INVALID_PARAMS, INVALID_REQUEST},
+    turn::{Cancel, Turn},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
     agent::Agent,
-    rpc::{self, CANCELLED, Failure, INVALID_PARAMS, INVALID_REQUEST},
     scenario::Scenario,
     script::{Step, steps},
     tool::Outcome,
@@ -22,54 +25,6 @@ const MAX_COMMANDS: usize = 1000;
 
 /// Prose repeated in an answer, in bytes.
 const QUOTED: usize = 1024;
-
-/// What cancelled a turn decides how its request is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cancel {
-    /// `session/cancel`: a result with stop reason `cancelled`.
-    Session,
-    /// `$/cancel_request`: the error −32800.
-    Request,
-}
-
-/// The running prompt, as far as the client's messages change it.
-#[derive(Debug)]
-pub(crate) struct Turn {
-    pub(crate) session: String,
-    /// Id of the `session/prompt` request.
-    pub(crate) request: Value,
-    pub(crate) cancelled: Option<Cancel>,
-    /// `session/close` requests to be answered afterwards.
-    pub(crate) closing: Vec<Value>,
-    /// Id of the open permission request, then its answer.
-    awaiting: Option<u64>,
-    answer: Option<Value>,
-}
-
-impl Turn {
-    /// Takes an answer of the client; an error counts as a refusal.
-    pub(crate) fn answered(&mut self, id: &Value, result: Result<Value, Value>) {
-        if self.awaiting.is_some_and(|awaiting| *id == awaiting) {
-            self.awaiting = None;
-            self.answer = Some(result.unwrap_or_default());
-        }
-    }
-
-    /// A permission request went out under this id.
-    pub(crate) fn asked(&mut self, id: u64) {
-        (self.awaiting, self.answer) = (Some(id), None);
-    }
-
-    /// The answer to it does not matter any more.
-    pub(crate) fn forget(&mut self) {
-        self.awaiting = None;
-    }
-
-    /// The answer to it, once.
-    pub(crate) fn take_answer(&mut self) -> Option<Value> {
-        self.answer.take()
-    }
-}
 
 /// What a prompt asks for.
 enum Work {
@@ -136,14 +91,7 @@ impl Agent {
             Err(failure) => return self.send(&rpc::answer(request, Err(failure))),
         };
         let session = params["sessionId"].as_str().unwrap_or_default().to_owned();
-        self.turn = Some(Turn {
-            session,
-            request,
-            cancelled: None,
-            closing: Vec::new(),
-            awaiting: None,
-            answer: None,
-        });
+        self.turn = Some(Turn::new(session, request));
         let failure = match work {
             Work::Steps(steps) => self.run_steps(&steps).map(|()| None)?,
             Work::Scenario(scenario) => self.play(scenario)?,
@@ -153,7 +101,7 @@ impl Agent {
             (None, None) => Ok(json!({"stopReason": "end_turn"})),
             (None, Some(failure)) => Err(failure),
             (Some(Cancel::Session), _) => Ok(json!({"stopReason": "cancelled"})),
-            (Some(Cancel::Request), _) => Err(Failure(CANCELLED, "request cancelled")),
+            (Some(Cancel::Request), _) => Err(Failure::new(CANCELLED, "request cancelled")),
         };
         self.send(&rpc::answer(turn.request, outcome))?;
         if !turn.closing.is_empty() {
@@ -196,9 +144,10 @@ impl Agent {
     fn prepare(&mut self, params: &Value) -> Result<Work, Failure> {
         self.session(params)?;
         if self.turn.is_some() {
-            return Err(Failure(INVALID_REQUEST, "a prompt is running"));
+            return Err(Failure::new(INVALID_REQUEST, "a prompt is running"));
         }
-        let blocks = params["prompt"].as_array().ok_or(Failure(INVALID_PARAMS, "prompt must be a list"))?;
+        let blocks =
+            params["prompt"].as_array().ok_or(Failure::new(INVALID_PARAMS, "prompt must be a list"))?;
         let mut all = Vec::new();
         let mut first = None;
         for block in blocks {
@@ -215,14 +164,16 @@ impl Agent {
                 Some("resource") => {
                     all.push(Step::Prose(block["resource"]["uri"].as_str().unwrap_or_default().to_owned()));
                 }
-                _ => return Err(Failure(INVALID_PARAMS, "prompts take text, resource_link and resource")),
+                _ => {
+                    return Err(Failure::new(INVALID_PARAMS, "prompts take text, resource_link and resource"));
+                }
             }
         }
         if let Some(scenario) = first.and_then(Scenario::named) {
             return Ok(Work::Scenario(scenario));
         }
         if all.iter().filter(|step| matches!(step, Step::Command(_))).count() > MAX_COMMANDS {
-            return Err(Failure(INVALID_PARAMS, "too many commands in one prompt"));
+            return Err(Failure::new(INVALID_PARAMS, "too many commands in one prompt"));
         }
         Ok(Work::Steps(all))
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::client::{Client, finals, is_gone, outline};
+use crate::client::{self, Client, finals, is_gone, outline};
 
 /// Waits until the live output of the running command holds a line with pids, and returns them.
 fn pids(client: &mut Client) -> Vec<i32> {
@@ -22,8 +22,8 @@ fn pids(client: &mut Client) -> Vec<i32> {
 
 #[test]
 fn cancel_ends_the_whole_group_of_a_command() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let id = client.prompt("```sh\nsh -c 'sleep 60 & echo $!; wait' & echo $$; sleep 0.3; echo ready; wait\n```\n```sh\necho never\n```");
     let pids = pids(&mut client);
     assert_eq!(pids.len(), 2);
@@ -39,8 +39,8 @@ fn cancel_ends_the_whole_group_of_a_command() {
 
 #[test]
 fn a_command_that_ignores_term_is_killed_after_half_a_second() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let id = client.prompt("```sh\ntrap '' TERM; sh -c 'echo $$; while :; do sleep 1; done' & echo $$; sleep 0.3; echo ready; while :; do sleep 1; done\n```");
     let pids = pids(&mut client);
     let before = Instant::now();
@@ -54,7 +54,7 @@ fn a_command_that_ignores_term_is_killed_after_half_a_second() {
 
 #[test]
 fn cancel_while_a_permission_is_open() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let id = client.prompt("```sh\ntouch /never\n```");
     client.recv();
     let asked = client.recv();
@@ -65,7 +65,7 @@ fn cancel_while_a_permission_is_open() {
 
 #[test]
 fn cancel_without_a_prompt_or_of_another_session_is_ignored() {
-    let mut client = Client::new();
+    let mut client = client::new();
     client.cancel();
     assert_eq!(outline(&client.run("hi")).last().unwrap(), "end_turn");
     let id = client.prompt("```sh\ntrue\n```");
@@ -78,8 +78,8 @@ fn cancel_without_a_prompt_or_of_another_session_is_ignored() {
 
 #[test]
 fn a_cancelled_request_is_answered_with_its_own_error() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let id = client.prompt("```sh\necho ready; sleep 60\n```");
     pids(&mut client);
     client.notify("$/cancel_request", json!({"requestId": id}));
@@ -88,8 +88,8 @@ fn a_cancelled_request_is_answered_with_its_own_error() {
 
 #[test]
 fn the_agent_answers_while_a_command_runs() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let id = client.prompt("```sh\necho ready; sleep 60\n```");
     pids(&mut client);
     let list = client.call("session/list", json!({}));
@@ -106,8 +106,8 @@ fn the_agent_answers_while_a_command_runs() {
 
 #[test]
 fn the_end_of_the_client_ends_the_command_and_the_agent() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     client.prompt("```sh\necho $$; echo ready; sleep 60\n```");
     let pids = pids(&mut client);
     let before = Instant::now();
@@ -118,7 +118,7 @@ fn the_end_of_the_client_ends_the_command_and_the_agent() {
 
 #[test]
 fn cancel_is_heard_between_steps_without_commands() {
-    let mut client = Client::new();
+    let mut client = client::new();
     // In one write, so that both wait for the agent together.
     let prompt = json!({
         "jsonrpc": "2.0", "id": 50, "method": "session/prompt",
@@ -145,7 +145,7 @@ fn cancel_is_heard_between_steps_without_commands() {
 #[test]
 fn a_cancel_that_comes_in_one_piece_with_its_prompt_is_heard() {
     // Asks for permission, and would wait for ever.
-    let mut client = Client::new();
+    let mut client = client::new();
     let session = client.session.clone();
     let text = "```sh\nsleep 1000\n```";
     let prompt = json!({"jsonrpc": "2.0", "id": 900, "method": "session/prompt",

@@ -1,229 +1,30 @@
-//! The client's side of a connection to an agent on a thread of its own.
+//! Agents with one session, for a client of the tests.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use agent_client_protocol_schema::v1::{RequestPermissionRequest, SessionNotification};
-use agentos_guest::{fd, signal};
+pub(crate) use agentos_agent_common::client::{Client, finals, is_gone, outline};
 use agentos_scripted::Agent;
 use serde_json::{Value, json};
 
-/// Longest wait for a message.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-pub(crate) struct Client {
-    to_agent: Option<fd::Owned>,
-    from_agent: fd::Owned,
-    buffer: Vec<u8>,
-    next_id: u64,
-    agent: Option<std::thread::JoinHandle<std::io::Result<()>>>,
-    pub(crate) session: String,
+/// An agent with one session in `/`.
+pub(crate) fn new() -> Client {
+    in_directory("/")
 }
 
-impl Client {
-    /// An agent with one session in `/`.
-    pub(crate) fn new() -> Self {
-        Self::in_directory("/")
-    }
-
-    pub(crate) fn in_directory(cwd: &str) -> Self {
-        Self::with(Self::bare(), cwd, json!([]))
-    }
-
-    /// An agent with one session that has these MCP servers, each of which may take `patience`.
-    pub(crate) fn with_servers(servers: Value, patience: Duration) -> Self {
-        Self::with(Self::of(move |input, output| Agent::new(input, output).patience(patience)), "/", servers)
-    }
-
-    fn with(mut client: Self, cwd: &str, servers: Value) -> Self {
-        let init = client.call("initialize", json!({"protocolVersion": 1}));
-        serde_json::from_value::<agent_client_protocol_schema::v1::InitializeResponse>(
-            init["result"].clone(),
-        )
-        .unwrap();
-        let new = client.call("session/new", json!({"cwd": cwd, "mcpServers": servers}));
-        client.session = new["result"]["sessionId"].as_str().unwrap().to_owned();
-        client
-    }
-
-    /// An agent that was told nothing yet.
-    pub(crate) fn bare() -> Self {
-        Self::of(Agent::new)
-    }
-
-    fn of(agent: impl FnOnce(u32, u32) -> Agent + Send + 'static) -> Self {
-        let (input, to_agent) = fd::pipe(true).unwrap();
-        let (from_agent, output) = fd::pipe(true).unwrap();
-        let agent = std::thread::spawn(move || {
-            let result = agent(input.raw(), output.raw()).run();
-            drop((input, output));
-            result
-        });
-        let agent = Some(agent);
-        Self {
-            to_agent: Some(to_agent),
-            from_agent,
-            buffer: Vec::new(),
-            next_id: 0,
-            agent,
-            session: String::new(),
-        }
-    }
-
-    pub(crate) fn raw(&mut self, bytes: &[u8]) {
-        fd::write_all(self.to_agent.as_ref().unwrap().raw(), bytes).unwrap();
-    }
-
-    pub(crate) fn send(&mut self, message: &Value) {
-        self.raw(format!("{message}\n").as_bytes());
-    }
-
-    pub(crate) fn request(&mut self, method: &str, params: Value) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
-        id
-    }
-
-    pub(crate) fn notify(&mut self, method: &str, params: Value) {
-        self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
-    }
-
-    /// The next message, which has to be valid ACP; `None` at the end.
-    pub(crate) fn try_recv(&mut self) -> Option<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(at) = self.buffer.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=at).collect();
-                assert!(line.len() < 8 << 20, "a line of {} bytes", line.len());
-                let message: Value = serde_json::from_slice(&line).unwrap();
-                check(&message);
-                return Some(message);
-            }
-            let left = deadline.saturating_duration_since(Instant::now()).as_millis();
-            assert!(
-                fd::wait_readable(self.from_agent.raw(), i32::try_from(left).unwrap()).unwrap(),
-                "no message in time"
-            );
-            let mut chunk = [0; 65536];
-            match fd::read(self.from_agent.raw(), &mut chunk).unwrap() {
-                0 => return None,
-                n => self.buffer.extend_from_slice(&chunk[..n]),
-            }
-        }
-    }
-
-    pub(crate) fn recv(&mut self) -> Value {
-        self.try_recv().expect("a message")
-    }
-
-    /// Sends a request and returns its answer, which has to be the next message.
-    pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
-        let id = self.request(method, params);
-        let answer = self.recv();
-        assert_eq!(answer["id"], id, "{answer}");
-        answer
-    }
-
-    pub(crate) fn prompt(&mut self, text: &str) -> u64 {
-        let params = json!({"sessionId": self.session, "prompt": [{"type": "text", "text": text}]});
-        self.request("session/prompt", params)
-    }
-
-    /// A prompt with all its updates, everything allowed once; the answer comes last.
-    pub(crate) fn run(&mut self, text: &str) -> Vec<Value> {
-        let id = self.prompt(text);
-        self.rest(id, "allow_once")
-    }
-
-    /// Messages up to the answer to `id`, permissions answered with `option`.
-    pub(crate) fn rest(&mut self, id: u64, option: &str) -> Vec<Value> {
-        let mut all = Vec::new();
-        loop {
-            let message = self.recv();
-            if message["method"] == "session/request_permission" {
-                self.permit(&message, option);
-            }
-            let last = message["method"].is_null() && message["id"] == id;
-            all.push(message);
-            if last {
-                return all;
-            }
-        }
-    }
-
-    pub(crate) fn permit(&mut self, request: &Value, option: &str) {
-        let outcome = match option {
-            "cancelled" => json!({"outcome": "cancelled"}),
-            option => json!({"outcome": "selected", "optionId": option}),
-        };
-        self.send(&json!({"jsonrpc": "2.0", "id": request["id"], "result": {"outcome": outcome}}));
-    }
-
-    pub(crate) fn cancel(&mut self) {
-        let params = json!({"sessionId": self.session});
-        self.notify("session/cancel", params);
-    }
-
-    pub(crate) fn never_ask(&mut self) {
-        let params = json!({"sessionId": self.session, "configId": "permission", "value": "never"});
-        assert!(self.call("session/set_config_option", params)["result"].is_object());
-    }
-
-    /// Closes the agent's input and waits for its end.
-    pub(crate) fn finish(mut self) -> std::io::Result<()> {
-        drop(self.to_agent.take());
-        while self.try_recv().is_some() {}
-        self.agent.take().unwrap().join().unwrap()
-    }
+pub(crate) fn in_directory(cwd: &str) -> Client {
+    let mut client = bare();
+    client.start(json!({}), cwd, json!([]));
+    client
 }
 
-fn check(message: &Value) {
-    match message["method"].as_str() {
-        Some("session/update") => {
-            serde_json::from_value::<SessionNotification>(message["params"].clone()).unwrap();
-        }
-        Some("session/request_permission") => {
-            serde_json::from_value::<RequestPermissionRequest>(message["params"].clone()).unwrap();
-        }
-        Some(other) => panic!("unexpected {other}"),
-        None => {}
-    }
+/// An agent with one session that has these MCP servers, each of which may take `patience`.
+pub(crate) fn with_servers(servers: Value, patience: Duration) -> Client {
+    let mut client = Client::of(move |input, output| Agent::new(input, output).patience(patience).run());
+    client.start(json!({}), "/", servers);
+    client
 }
 
-/// One word per message: the kind of an update with the status or text, the outcome of the turn.
-pub(crate) fn outline(messages: &[Value]) -> Vec<String> {
-    let mut lines: Vec<String> = messages
-        .iter()
-        .map(|message| {
-            let update = &message["params"]["update"];
-            match update["sessionUpdate"].as_str() {
-                Some("agent_message_chunk") => format!("say {}", update["content"]["text"].as_str().unwrap()),
-                Some(_) => format!("call {}", update["status"].as_str().unwrap()),
-                None if message["method"] == "session/request_permission" => "ask".to_owned(),
-                None => message["result"]["stopReason"].as_str().unwrap_or("error").to_owned(),
-            }
-        })
-        .collect();
-    // How often live output is shown depends on time.
-    lines.dedup_by(|a, b| a == b && a == "call in_progress");
-    lines
-}
-
-/// Whether the process is gone or a zombie whose parent has not looked yet.
-pub(crate) fn is_gone(pid: i32) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < deadline {
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        if signal::kill(pid, None).is_err() || state.contains(") Z") {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
-}
-
-/// The final updates of the tool calls.
-pub(crate) fn finals(messages: &[Value]) -> Vec<Value> {
-    let updates = messages.iter().map(|message| &message["params"]["update"]);
-    updates.filter(|u| u["status"] == "completed" || u["status"] == "failed").cloned().collect()
+/// An agent that was told nothing yet.
+pub(crate) fn bare() -> Client {
+    Client::of(|input, output| Agent::new(input, output).run())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, finals, is_gone, outline};
+use crate::client::{self, Client, finals, is_gone, outline};
 
 /// Longer than any test takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ fn server(name: &str, script: &str) -> Value {
 }
 
 fn client(servers: &[Value]) -> Client {
-    Client::with_servers(json!(servers), LONG)
+    client::with_servers(json!(servers), LONG)
 }
 
 fn play(client: &mut Client) -> Vec<Value> {
@@ -154,7 +154,7 @@ fn a_tool_that_fails_is_a_call_that_failed() {
 
 #[test]
 fn a_tool_that_no_server_has_is_said_to_be_missing() {
-    assert_eq!(said(&play(&mut Client::new())), "no MCP server has the tool get_weather");
+    assert_eq!(said(&play(&mut client::new())), "no MCP server has the tool get_weather");
     let none = server("w", &script(INIT, NONE, CALL, ":"));
     let all = play(&mut client(&[none.clone(), none]));
     assert_eq!(outline(&all), ["say no MCP server has the tool get_weather", "end_turn"]);
@@ -217,7 +217,7 @@ fn a_server_that_is_lost_in_a_call_is_started_anew_for_the_next() {
 fn a_server_that_does_not_answer_fails_the_turn() {
     let short = Duration::from_millis(1);
     let silent = "say MCP server \"w\" did not answer in time";
-    let mut client = Client::with_servers(json!([server("w", "sleep 1000")]), short);
+    let mut client = client::with_servers(json!([server("w", "sleep 1000")]), short);
     for _ in 0..2 {
         let all = play(&mut client);
         assert_eq!(outline(&all), [silent, "error"]);
@@ -228,7 +228,7 @@ fn a_server_that_does_not_answer_fails_the_turn() {
     // Long enough to be found on a slow machine; the call never ends.
     let second = Duration::from_secs(5);
     let mut client =
-        Client::with_servers(json!([server("w", &script(INIT, LIST, "sleep 1000", ":"))]), second);
+        client::with_servers(json!([server("w", &script(INIT, LIST, "sleep 1000", ":"))]), second);
     let all = play(&mut client);
     assert_eq!(outline(&all), ["call pending", "call in_progress", "call failed", silent, "error"]);
 }

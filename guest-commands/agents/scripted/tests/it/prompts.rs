@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::client::{Client, finals, outline};
+use crate::client::{self, finals, outline};
 
 #[test]
 fn commands_are_run_in_order_and_reported() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let all = client.run("Hello.\n```sh\necho one; echo two >&2; pwd\n```\n```sh\nexit 3\n```\nBye.");
     assert_eq!(
         outline(&all),
@@ -39,7 +39,7 @@ fn commands_are_run_in_order_and_reported() {
 fn a_rejected_command_is_not_run_and_the_rest_goes_on() {
     let dir = std::env::temp_dir().join(format!("scripted-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let mut client = Client::in_directory(dir.to_str().unwrap());
+    let mut client = client::in_directory(dir.to_str().unwrap());
     for (option, why) in [
         ("reject_once", "rejected by user"),
         ("cancelled", "rejected by user"),
@@ -68,23 +68,23 @@ fn a_rejected_command_is_not_run_and_the_rest_goes_on() {
 
 #[test]
 fn allow_always_and_the_option_never_stop_the_questions() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let two = "```sh\ntrue\n```\n```sh\ntrue\n```";
     let asked = |all: &[serde_json::Value]| outline(all).iter().filter(|line| *line == "ask").count();
     let id = client.prompt(two);
     assert_eq!(asked(&client.rest(id, "allow_always")), 1);
     assert_eq!(asked(&client.run(two)), 0);
 
-    let mut client = Client::new();
+    let mut client = client::new();
     assert_eq!(asked(&client.run(two)), 2);
-    client.never_ask();
+    client.set("permission", "never");
     assert_eq!(asked(&client.run(two)), 0);
 }
 
 #[test]
 fn output_is_shown_while_the_command_runs() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let path = std::env::temp_dir().join(format!("scripted-go-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     // The command waits for a file that is only made once its first output has been seen.
@@ -107,8 +107,8 @@ fn output_is_shown_while_the_command_runs() {
 
 #[test]
 fn a_flood_of_output_is_cut_in_front() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let all = client
         .run("```sh\ni=0; while [ $i -lt 3000 ]; do printf '%01000d' $i; i=$((i+1)); done; printf END\n```");
     let end = &finals(&all)[0];
@@ -120,13 +120,13 @@ fn a_flood_of_output_is_cut_in_front() {
 
 #[test]
 fn a_command_killed_by_a_signal_and_one_that_cannot_start_have_failed() {
-    let mut client = Client::in_directory("/no/such/directory");
-    client.never_ask();
+    let mut client = client::in_directory("/no/such/directory");
+    client.set("permission", "never");
     let all = client.run("```sh\ntrue\n```");
     let why = finals(&all)[0]["content"][0]["content"]["text"].as_str().unwrap().to_owned();
     assert!(why.contains("No such file or directory"), "{why}");
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let all = client.run("```sh\necho dying; kill -9 $$\n```");
     assert_eq!(
         finals(&all)[0]["rawOutput"],
@@ -137,8 +137,8 @@ fn a_command_killed_by_a_signal_and_one_that_cannot_start_have_failed() {
 
 #[test]
 fn a_command_reads_nothing_of_the_connection_and_may_leave_something_behind() {
-    let mut client = Client::new();
-    client.never_ask();
+    let mut client = client::new();
+    client.set("permission", "never");
     let before = std::time::Instant::now();
     let all = client.run("```sh\ncat; sleep 30 & echo done\n```");
     assert!(before.elapsed() < std::time::Duration::from_secs(10));
@@ -147,7 +147,7 @@ fn a_command_reads_nothing_of_the_connection_and_may_leave_something_behind() {
 
 #[test]
 fn other_content_is_taken_or_refused() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let session = client.session.clone();
     let blocks = json!([
         {"type": "resource_link", "uri": "file:///a", "name": "a"},
@@ -172,7 +172,7 @@ fn other_content_is_taken_or_refused() {
 #[test]
 fn thousands_of_messages_come_complete_and_in_order() {
     const COUNT: usize = 5_000;
-    let mut client = Client::new();
+    let mut client = client::new();
     let messages = client.run(&"word\n```sh\n```\n".repeat(COUNT));
     let ids: Vec<_> = messages
         .iter()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, finals, outline};
+use crate::client::{self, Client, finals, outline};
 
 fn text(client: &mut Client, answer: &str) -> Vec<String> {
     let id = client.prompt("scenario:tool_ask");
@@ -20,7 +20,7 @@ fn unasked(turn: &[&'static str]) -> Vec<&'static str> {
 
 #[test]
 fn the_first_text_of_a_prompt_decides() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let hello = ["say hello from agent", "end_turn"];
     for _ in 0..2 {
         assert_eq!(outline(&client.run("scenario:text")), hello);
@@ -43,7 +43,7 @@ fn the_first_text_of_a_prompt_decides() {
 
 #[test]
 fn an_unknown_scenario_is_answered_with_those_there_are() {
-    let mut client = Client::new();
+    let mut client = client::new();
     for name in ["scenario:x", "scenario:", "scenario:TEXT"] {
         let all = outline(&client.run(name));
         assert_eq!(all.len(), 2);
@@ -56,7 +56,7 @@ fn an_unknown_scenario_is_answered_with_those_there_are() {
 
 #[test]
 fn a_tool_that_asks_runs_only_if_it_is_allowed() {
-    let mut client = Client::new();
+    let mut client = client::new();
     for _ in 0..2 {
         let all = client.run("scenario:tool_ask");
         assert_eq!(outline(&all), ALLOWED);
@@ -82,7 +82,7 @@ fn a_tool_that_asks_runs_only_if_it_is_allowed() {
 #[test]
 fn an_answer_for_always_holds_for_its_session() {
     for (option, turn) in [("allow_always", &ALLOWED[..]), ("reject_always", &DENIED[..])] {
-        let mut client = Client::new();
+        let mut client = client::new();
         assert_eq!(text(&mut client, option), turn);
         assert_eq!(text(&mut client, ""), unasked(turn));
         assert_eq!(text(&mut client, ""), unasked(turn));
@@ -101,7 +101,7 @@ fn an_answer_for_always_holds_for_its_session() {
 
 #[test]
 fn a_tool_whose_turn_is_cancelled_while_it_asks_has_failed() {
-    let mut client = Client::new();
+    let mut client = client::new();
     for _ in 0..2 {
         let id = client.prompt("scenario:tool_ask");
         client.recv();
@@ -117,7 +117,7 @@ fn a_tool_whose_turn_is_cancelled_while_it_asks_has_failed() {
 
 #[test]
 fn a_tool_that_cannot_run_is_said_to_have_failed() {
-    let mut client = Client::in_directory("/no/such/directory");
+    let mut client = client::in_directory("/no/such/directory");
     assert_eq!(
         text(&mut client, "allow_once"),
         ["call pending", "ask", "call in_progress", "call failed", "say the command failed", "end_turn"]
@@ -126,7 +126,7 @@ fn a_tool_that_cannot_run_is_said_to_have_failed() {
 
 #[test]
 fn slow_says_one_thing_and_runs_until_it_is_cancelled() {
-    let mut client = Client::new();
+    let mut client = client::new();
     for _ in 0..2 {
         let id = client.prompt("scenario:slow");
         assert_eq!(outline(&[client.recv()]), ["say running until cancelled"]);
@@ -147,7 +147,7 @@ fn slow_says_one_thing_and_runs_until_it_is_cancelled() {
 
 #[test]
 fn error_fails_the_turn_and_not_the_session() {
-    let mut client = Client::new();
+    let mut client = client::new();
     for _ in 0..2 {
         let all = client.run("scenario:error");
         assert_eq!(outline(&all), ["say about to fail", "error"]);

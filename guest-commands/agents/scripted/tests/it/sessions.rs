@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client;
 
 #[test]
 fn malformed_input_gets_the_right_errors() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let long = format!("{{\"x\":\"{}\"}}", "y".repeat(9 << 20));
     for (line, id, code) in [
         ("{oops", json!(null), -32700),
@@ -38,7 +38,7 @@ fn malformed_input_gets_the_right_errors() {
 
 #[test]
 fn sessions_are_limited_and_kept_apart() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let mut ids = vec![client.session.clone()];
     for _ in 1..16 {
         let new = client.call("session/new", json!({"cwd": "/tmp", "mcpServers": []}));
@@ -58,7 +58,7 @@ fn sessions_are_limited_and_kept_apart() {
 
 #[test]
 fn servers_that_would_not_be_used_are_refused() {
-    let mut client = Client::new();
+    let mut client = client::new();
     for kind in ["http", "sse"] {
         let server = json!({"type": kind, "name": "notes", "url": "http://localhost/", "headers": []});
         let refused = client.call("session/new", json!({"cwd": "/tmp", "mcpServers": [server]}));
@@ -72,7 +72,7 @@ fn servers_that_would_not_be_used_are_refused() {
 
 #[test]
 fn options_are_reported_completely() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let session = client.session.clone();
     let mut set = |id: &str, value: Value| {
         client
@@ -96,7 +96,7 @@ fn recorded_clients_are_served() {
         include_str!("../../../../../crates/acp/tests/data/cancel.jsonl"),
         include_str!("../../../../../crates/acp/tests/data/permission-allow.jsonl"),
     ] {
-        let mut client = Client::bare();
+        let mut client = client::bare();
         let mut session = Value::Null;
         let mut answered = Vec::new();
         for line in recording.lines() {

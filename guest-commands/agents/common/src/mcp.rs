@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::rpc::METHOD_NOT_FOUND;
 
-/// The version asked for; whatever the server answers is taken.
+/// The version that is asked for; whatever the server answers is taken.
 const VERSION: &str = "2025-06-18";
 
 /// Longest cursor that is repeated to a server, in bytes.
@@ -15,51 +15,53 @@ const MAX_CURSOR: usize = 2048;
 const MAX_WHY: usize = 1024;
 
 /// One page of a server's tools.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Page {
-    /// The tool is on it.
-    Found,
-    /// There is another page, under this cursor.
-    More(String),
-    /// It was the last one.
-    Last,
+#[derive(Debug, Default, PartialEq)]
+pub struct Page {
+    /// The tools, as the server describes them.
+    pub tools: Vec<Value>,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
 }
 
-/// The parameters of `initialize`.
-pub(crate) fn initialize() -> Value {
+/// The parameters of `initialize`, from an agent of this name and title.
+#[must_use]
+pub fn initialize(name: &str, title: &str) -> Value {
     json!({
         "protocolVersion": VERSION,
         "capabilities": {},
-        "clientInfo": {"name": "scripted", "title": "Scripted agent", "version": env!("CARGO_PKG_VERSION")},
+        "clientInfo": {"name": name, "title": title, "version": env!("CARGO_PKG_VERSION")},
     })
 }
 
 /// The parameters of `tools/list`.
-pub(crate) fn list(cursor: Option<&str>) -> Value {
+#[must_use]
+pub fn list(cursor: Option<&str>) -> Value {
     cursor.map_or_else(|| json!({}), |cursor| json!({"cursor": cursor}))
 }
 
-/// Looks for a tool in an answer to `tools/list`; an error says why it cannot be read.
-pub(crate) fn page(answer: Result<Value, Value>, tool: &str) -> Result<Page, String> {
-    let page = match answer {
+/// Reads an answer to `tools/list`.
+///
+/// # Errors
+/// Why it cannot be read, for the user.
+pub fn page(answer: Result<Value, Value>) -> Result<Page, String> {
+    let mut page = match answer {
         Ok(page) => page,
         // A server without tools.
-        Err(error) if error["code"] == METHOD_NOT_FOUND => return Ok(Page::Last),
+        Err(error) if error["code"] == METHOD_NOT_FOUND => return Ok(Page::default()),
         Err(error) => return Err(format!("refused tools/list: {}", why(&error))),
     };
-    let tools = page["tools"].as_array().ok_or("answered tools/list without tools")?;
-    if tools.iter().any(|each| each["name"] == tool) {
-        return Ok(Page::Found);
-    }
+    let Value::Array(tools) = page["tools"].take() else {
+        return Err("answered tools/list without tools".to_owned());
+    };
     match page["nextCursor"].as_str() {
-        None => Ok(Page::Last),
         Some(cursor) if cursor.len() > MAX_CURSOR => Err("sent a cursor that is too long".to_owned()),
-        Some(cursor) => Ok(Page::More(cursor.to_owned())),
+        next => Ok(Page { tools, next: next.map(str::to_owned) }),
     }
 }
 
 /// Whether an answer to `tools/call` is good, and its text: that of its text blocks, or else its structured content.
-pub(crate) fn result(result: &Value) -> (bool, String) {
+#[must_use]
+pub fn result(result: &Value) -> (bool, String) {
     let blocks = result["content"].as_array().map(Vec::as_slice).unwrap_or_default();
     let texts: Vec<&str> = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
     let text = match result.get("structuredContent") {
@@ -69,8 +71,9 @@ pub(crate) fn result(result: &Value) -> (bool, String) {
     (result["isError"] != true, text)
 }
 
-/// What an error object says.
-pub(crate) fn why(error: &Value) -> String {
+/// What an error object says, cut to what one reads.
+#[must_use]
+pub fn why(error: &Value) -> String {
     let text = error["message"].as_str().unwrap_or("an error without a message");
     text[..text.floor_char_boundary(MAX_WHY)].to_owned()
 }
@@ -80,13 +83,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_searched() {
-        let found = json!({"tools": [{"name": "a"}, {"name": "b"}], "nextCursor": "x"});
-        assert_eq!(page(Ok(found.clone()), "b"), Ok(Page::Found));
-        assert_eq!(page(Ok(found), "c"), Ok(Page::More("x".to_owned())));
-        assert_eq!(page(Ok(json!({"tools": [{"name": "bb"}]})), "b"), Ok(Page::Last));
-        assert_eq!(page(Ok(json!({"tools": [1, null], "nextCursor": null})), "b"), Ok(Page::Last));
-        assert_eq!(page(Err(json!({"code": -32601, "message": "no"})), "b"), Ok(Page::Last));
+    fn pages_are_read() {
+        let first = json!({"tools": [{"name": "a"}, 1], "nextCursor": "x"});
+        let tools = vec![json!({"name": "a"}), json!(1)];
+        assert_eq!(page(Ok(first)), Ok(Page { tools, next: Some("x".to_owned()) }));
+        let empty = Ok(Page::default());
+        assert_eq!(page(Ok(json!({"tools": [], "nextCursor": null}))), empty);
+        assert_eq!(page(Err(json!({"code": -32601, "message": "no"}))), empty);
         for (answer, want) in [
             (Err(json!({"code": 1, "message": "busy"})), "refused tools/list: busy"),
             (Err(json!("x")), "refused tools/list: an error without a message"),
@@ -97,7 +100,7 @@ mod tests {
                 "sent a cursor that is too long",
             ),
         ] {
-            assert_eq!(page(answer, "b"), Err(want.to_owned()));
+            assert_eq!(page(answer), Err(want.to_owned()));
         }
         assert_eq!(list(None), json!({}));
         assert_eq!(list(Some("x")), json!({"cursor": "x"}));

@@ -11,8 +11,6 @@ use agentos_guest::{
     signal,
 };
 
-use crate::output::Output;
-
 /// From SIGTERM to SIGKILL.
 const TERM_TO_KILL: Duration = Duration::from_millis(500);
 
@@ -27,7 +25,7 @@ const LOOK_SOON: Duration = Duration::from_millis(1);
 
 /// A command that was started.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     pipe: Option<fd::Owned>,
     /// When its output ended.
@@ -36,12 +34,14 @@ pub(crate) struct Running {
     /// When SIGKILL is due, once SIGTERM was sent.
     kill_at: Option<Instant>,
     killed: bool,
-    pub(crate) output: Output,
 }
 
 impl Running {
     /// `/bin/sh -c COMMAND` with stdout and stderr in one pipe, so that their order is kept, and nothing to read.
-    pub(crate) fn start(command: &str, cwd: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// There is no such directory, or too many processes.
+    pub fn start(command: &str, cwd: &str) -> io::Result<Self> {
         let (pipe, theirs) = fd::pipe(true)?;
         let child = Command::new("/bin/sh")
             .args(["-c", command])
@@ -52,17 +52,18 @@ impl Running {
             .stdout(Stdio::Fd(theirs.raw()))
             .stderr(Stdio::Fd(theirs.raw()))
             .spawn()?;
-        let output = Output::default();
-        Ok(Self { child, pipe: Some(pipe), silent: None, ended: None, kill_at: None, killed: false, output })
+        Ok(Self { child, pipe: Some(pipe), silent: None, ended: None, kill_at: None, killed: false })
     }
 
     /// The descriptor to wait for.
-    pub(crate) fn wants(&self) -> Option<u32> {
+    #[must_use]
+    pub fn wants(&self) -> Option<u32> {
         self.pipe.as_ref().map(fd::Owned::raw)
     }
 
     /// When [`step`](Self::step) is due at the latest, whatever happens.
-    pub(crate) fn due(&self) -> Duration {
+    #[must_use]
+    pub fn due(&self) -> Duration {
         let now = Instant::now();
         let soon = match self.silent {
             // The longer it has been silent, the rarer.
@@ -73,13 +74,19 @@ impl Running {
         self.kill_at.filter(|_| !self.killed).map_or(soon, |at| soon.min(at.saturating_duration_since(now)))
     }
 
-    /// Reads once; called when the pipe can be read. True if there was something.
-    pub(crate) fn read(&mut self) -> bool {
+    /// The process group, which is the id of the command too.
+    #[must_use]
+    pub fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Reads once; called when the pipe can be read. True if there was something, which `take` was given.
+    pub fn read(&mut self, take: impl FnOnce(&[u8])) -> bool {
         let Some(pipe) = &self.pipe else { return false };
         let mut chunk = [0; 64 << 10];
         match fd::read(pipe.raw(), &mut chunk) {
             Ok(n) if n > 0 => {
-                self.output.push(&chunk[..n]);
+                take(&chunk[..n]);
                 true
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
@@ -94,7 +101,7 @@ impl Running {
     }
 
     /// SIGTERM to the whole group; SIGKILL follows from [`step`](Self::step).
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         if self.kill_at.is_none() {
             self.kill_at = Some(Instant::now() + TERM_TO_KILL);
             self.signal(Some(Signal::SIGTERM));
@@ -102,7 +109,7 @@ impl Running {
     }
 
     /// Looks for the end; `Some` when the command is over and its output read.
-    pub(crate) fn step(&mut self) -> Option<WaitStatus> {
+    pub fn step(&mut self) -> Option<WaitStatus> {
         let now = Instant::now();
         if self.ended.is_none() {
             let status = match self.child.try_wait() {

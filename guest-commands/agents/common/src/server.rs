@@ -1,5 +1,5 @@
-//! One MCP server of a session: a program that is started at first need, spoken to over pipes, and ended. What is said is
-//! decided in [`custom_tool`](crate::custom_tool).
+//! One MCP server of a session: a program that is started at first need, spoken to over pipes, and ended. Agents decide
+//! what is said.
 
 use std::{
     io,
@@ -11,11 +11,12 @@ use agentos_guest::{
     process::{Child, Command, Stdio},
     signal,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     input::{Input, Line},
-    rpc::{self, Failure, INVALID_PARAMS, Message},
+    mcp,
+    rpc::{self, Failure, INVALID_PARAMS, METHOD_NOT_FOUND, Message},
 };
 
 /// Servers of one session.
@@ -35,20 +36,25 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// A server that `session/new` named.
 #[derive(Debug)]
-pub(crate) struct Server {
-    pub(crate) name: String,
+pub struct Server {
+    /// For messages, and for names of tools.
+    pub name: String,
     command: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
-    pub(crate) connection: Option<Connection>,
+    /// While it runs.
+    pub connection: Option<Connection>,
 }
 
 impl Server {
     /// Reads `mcpServers` in ACP's form.
-    pub(crate) fn read_all(servers: &Value) -> Result<Vec<Self>, Failure> {
-        let servers = servers.as_array().ok_or(Failure(INVALID_PARAMS, "mcpServers must be a list"))?;
+    ///
+    /// # Errors
+    /// What is wrong with them, for the client.
+    pub fn read_all(servers: &Value) -> Result<Vec<Self>, Failure> {
+        let servers = servers.as_array().ok_or(Failure::new(INVALID_PARAMS, "mcpServers must be a list"))?;
         if servers.len() > MAX_SERVERS {
-            return Err(Failure(INVALID_PARAMS, "too many MCP servers"));
+            return Err(Failure::new(INVALID_PARAMS, "too many MCP servers"));
         }
         servers.iter().map(Self::read).collect()
     }
@@ -56,10 +62,10 @@ impl Server {
     fn read(server: &Value) -> Result<Self, Failure> {
         if server.get("type").is_some_and(|kind| kind != "stdio") {
             // Nobody should believe that it is used.
-            return Err(Failure(INVALID_PARAMS, "this agent speaks to MCP servers on stdio only"));
+            return Err(Failure::new(INVALID_PARAMS, "this agent speaks to MCP servers on stdio only"));
         }
         let invalid = || {
-            Failure(
+            Failure::new(
                 INVALID_PARAMS,
                 "an MCP server is {name, command, args, env}, env a list of {name, value}",
             )
@@ -84,8 +90,11 @@ impl Server {
         })
     }
 
-    /// Starts it; the error is for the user.
-    pub(crate) fn start(&mut self, cwd: &str) -> Result<&mut Connection, String> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// Why not, for the user.
+    pub fn start(&mut self, cwd: &str) -> Result<&mut Connection, String> {
         match Connection::start(self, cwd) {
             Ok(connection) => Ok(self.connection.insert(connection)),
             Err(error) => Err(format!("cannot be started: {}", agentos_guest::strerror(&error))),
@@ -95,7 +104,7 @@ impl Server {
 
 /// A server that runs. Dropped, it is killed; [`end`] lets it end by itself.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     child: Child,
     stdout: Option<fd::Owned>,
     input: Input,
@@ -129,7 +138,10 @@ impl Connection {
     }
 
     /// Sends a message. Little is ever under way, so a pipe that is full is that of a server that does not read.
-    pub(crate) fn send(&mut self, message: &Value) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What the server did, for the user.
+    pub fn send(&mut self, message: &Value) -> Result<(), String> {
         let line = format!("{message}\n");
         let Some(stdin) = &self.child.stdin else { return Ok(()) };
         loop {
@@ -144,29 +156,63 @@ impl Connection {
     }
 
     /// Sends a request and returns its id.
-    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Result<u64, String> {
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn ask(&mut self, method: &str, params: Value) -> Result<u64, String> {
         self.requests += 1;
         self.send(&rpc::request(self.requests, method, params))?;
         Ok(self.requests)
     }
 
     /// The id of the last request.
-    pub(crate) fn asked(&self) -> u64 {
+    #[must_use]
+    pub fn asked(&self) -> u64 {
         self.requests
     }
 
     /// The descriptor to wait for.
-    pub(crate) fn wants(&self) -> Option<u32> {
+    #[must_use]
+    pub fn wants(&self) -> Option<u32> {
         self.input.wants()
     }
 
     /// Reads once; called when the descriptor can be read.
-    pub(crate) fn fill(&mut self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// What the server did, for the user.
+    pub fn fill(&mut self) -> Result<(), String> {
         self.input.fill().map_err(|error| format!("cannot be read: {}", agentos_guest::strerror(&error)))
     }
 
+    /// The answer to the request `id`, if it has come; `Err` in it is an error object. Requests of the server are answered
+    /// on the way.
+    ///
+    /// # Errors
+    /// What the server did, for the user.
+    pub fn answer(&mut self, id: u64) -> Result<Option<Result<Value, Value>>, String> {
+        while let Some(message) = self.next()? {
+            match message {
+                Message::Response { id: of, result } if of == id => return Ok(Some(result)),
+                Message::Response { id: Value::Null, result: Err(error) } => {
+                    return Err(format!("did not understand: {}", mcp::why(&error)));
+                }
+                Message::Request { id, method, .. } => {
+                    let nothing = match method.as_str() {
+                        "ping" => Ok(json!({})),
+                        _ => Err(Failure::new(METHOD_NOT_FOUND, "method not found")),
+                    };
+                    self.send(&rpc::answer(id, nothing))?;
+                }
+                // An answer to a call that was cancelled, or something to know.
+                Message::Response { .. } | Message::Notification { .. } | Message::Malformed(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
     /// The next message that has come; an error says what came in its place.
-    pub(crate) fn next(&mut self) -> Result<Option<Message>, String> {
+    fn next(&mut self) -> Result<Option<Message>, String> {
         match self.input.next() {
             Some(Line::Text(line)) => match rpc::parse(&line) {
                 Message::Malformed(_) => Err("sent a line that is no message".to_owned()),
@@ -202,7 +248,7 @@ impl Drop for Connection {
 }
 
 /// Ends servers: their input ends, then comes SIGTERM, then SIGKILL; all of them at once, within twice [`GRACE`].
-pub(crate) fn end(servers: impl IntoIterator<Item = Server>) {
+pub fn end(servers: impl IntoIterator<Item = Server>) {
     let mut all: Vec<_> = servers.into_iter().filter_map(|server| server.connection).collect();
     for connection in &mut all {
         connection.child.stdin = None;
@@ -229,8 +275,6 @@ pub(crate) fn end(servers: impl IntoIterator<Item = Server>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -9,14 +9,16 @@ const MAX_PENDING: usize = 64;
 
 /// One line, or a gap where one was too long.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub enum Line {
+    /// Without its end.
     Text(Vec<u8>),
+    /// It was longer than allowed.
     TooLong,
 }
 
 /// The reading end of the connection.
 #[derive(Debug)]
-pub(crate) struct Input {
+pub struct Input {
     fd: u32,
     /// Longest line accepted, in bytes.
     max_line: usize,
@@ -24,30 +26,37 @@ pub(crate) struct Input {
     /// The current line is over the limit; its rest is dropped.
     skipping: bool,
     lines: VecDeque<Line>,
-    pub(crate) ended: bool,
+    /// Whether the end was read.
+    pub ended: bool,
 }
 
 impl Input {
-    pub(crate) fn new(fd: u32, max_line: usize) -> Self {
+    /// Lines of `fd`, of at most `max_line` bytes each. The descriptor is not closed.
+    #[must_use]
+    pub fn new(fd: u32, max_line: usize) -> Self {
         Self { fd, max_line, partial: Vec::new(), skipping: false, lines: VecDeque::new(), ended: false }
     }
 
     /// The descriptor to wait for; `None` if nothing more is to be read now.
-    pub(crate) fn wants(&self) -> Option<u32> {
+    pub fn wants(&self) -> Option<u32> {
         (!self.ended && self.lines.len() < MAX_PENDING).then_some(self.fd)
     }
 
     /// Whether lines are there that were not taken.
-    pub(crate) fn has_lines(&self) -> bool {
+    pub fn has_lines(&self) -> bool {
         !self.lines.is_empty()
     }
 
-    pub(crate) fn next(&mut self) -> Option<Line> {
+    /// The oldest line that was not taken yet.
+    pub fn next(&mut self) -> Option<Line> {
         self.lines.pop_front()
     }
 
     /// Reads once; called when the descriptor can be read.
-    pub(crate) fn fill(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 16 << 10];
         match fd::read(self.fd, &mut chunk) {
             Ok(0) => self.ended = true,

@@ -1,32 +1,57 @@
 //! JSON-RPC 2.0 messages as the agent reads and writes them, with its client and with tool servers. It keeps no state.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
-pub(crate) const PARSE_ERROR: i64 = -32700;
-pub(crate) const INVALID_REQUEST: i64 = -32600;
-pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
-pub(crate) const INVALID_PARAMS: i64 = -32602;
-pub(crate) const INTERNAL_ERROR: i64 = -32603;
-pub(crate) const NOT_FOUND: i64 = -32002;
-pub(crate) const CANCELLED: i64 = -32800;
+/// The line is no JSON, or too long.
+pub const PARSE_ERROR: i64 = -32700;
+/// Not a request, or not one that can be served now.
+pub const INVALID_REQUEST: i64 = -32600;
+/// There is no such method.
+pub const METHOD_NOT_FOUND: i64 = -32601;
+/// The parameters are wrong.
+pub const INVALID_PARAMS: i64 = -32602;
+/// It failed.
+pub const INTERNAL_ERROR: i64 = -32603;
+/// There is no such session.
+pub const NOT_FOUND: i64 = -32002;
+/// The client cancelled the request.
+pub const CANCELLED: i64 = -32800;
 
-/// An error answer.
+/// An error answer: its code and its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure(pub(crate) i64, pub(crate) &'static str);
+pub struct Failure(pub i64, pub Cow<'static, str>);
+
+impl Failure {
+    /// An error with one of the codes here.
+    pub fn new(code: i64, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(code, message.into())
+    }
+}
 
 /// One message of the other side.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Message {
+pub enum Message {
+    /// To be answered.
     Request {
+        /// Repeated in the answer.
         id: Value,
+        /// Its name.
         method: String,
+        /// `null` if there are none.
         params: Value,
     },
+    /// Not to be answered.
     Notification {
+        /// Its name.
         method: String,
+        /// `null` if there are none.
         params: Value,
     },
+    /// An answer to a request of ours.
     Response {
+        /// That of the request.
         id: Value,
         /// `Err` with the error object.
         result: Result<Value, Value>,
@@ -36,12 +61,14 @@ pub(crate) enum Message {
 }
 
 /// Parses one line.
-pub(crate) fn parse(line: &[u8]) -> Message {
-    let invalid = |id: Value, why| Message::Malformed(Some((id, Failure(INVALID_REQUEST, why))));
+#[must_use]
+pub fn parse(line: &[u8]) -> Message {
+    let invalid =
+        |id: Value, why: &'static str| Message::Malformed(Some((id, Failure::new(INVALID_REQUEST, why))));
     let mut object = match serde_json::from_slice(line) {
         Ok(Value::Object(object)) => object,
         Ok(_) => return invalid(Value::Null, "not an object; batches are not supported"),
-        Err(_) => return Message::Malformed(Some((Value::Null, Failure(PARSE_ERROR, "parse error")))),
+        Err(_) => return Message::Malformed(Some((Value::Null, Failure::new(PARSE_ERROR, "parse error")))),
     };
     let id = object.remove("id");
     let valid = |id: &Value| match id {
@@ -69,15 +96,21 @@ pub(crate) fn parse(line: &[u8]) -> Message {
     }
 }
 
-pub(crate) fn request(id: u64, method: &str, params: Value) -> Value {
+/// A request.
+#[must_use]
+pub fn request(id: u64, method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 }
 
-pub(crate) fn notification(method: &str, params: Value) -> Value {
+/// A notification.
+#[must_use]
+pub fn notification(method: &str, params: Value) -> Value {
     json!({"jsonrpc": "2.0", "method": method, "params": params})
 }
 
-pub(crate) fn answer(id: Value, outcome: Result<Value, Failure>) -> Value {
+/// An answer.
+#[must_use]
+pub fn answer(id: Value, outcome: Result<Value, Failure>) -> Value {
     match outcome {
         Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
         Err(Failure(code, message)) => {
