@@ -11,10 +11,11 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
+    ("coder", "agentos-coder.wasm"),
     ("archive", "agentos-archive.wasm"),
     ("awk", "awk.wasm"),
     ("git", "git.wasm"),
@@ -126,6 +127,8 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-vi",
             "-p",
             "agentos-scripted",
+            "-p",
+            "agentos-coder",
         ])
         .env_clear();
     let keep = |name: &str| {

@@ -11,7 +11,7 @@ const USER: u32 = 1000;
 const TTY: u32 = 5;
 
 /// Programs that are agents: their name under `/bin`, and the bundled module.
-pub const AGENT_PROGRAMS: [(&str, &str); 1] = [("agentos-scripted", "scripted")];
+pub const AGENT_PROGRAMS: [(&str, &str); 2] = [("agentos-coder", "coder"), ("agentos-scripted", "scripted")];
 
 /// Names of the shell.
 const SHELLS: [&str; 2] = ["sh", "bash"];

@@ -40,6 +40,14 @@ const KNOWN: &[Known] = &[
         npm: &["@zed-industries/claude-code-acp@0.16.2"],
     },
     Known {
+        id: "coder",
+        adapter: "agentos-coder",
+        package: "agentos-coder",
+        command: "/bin/agentos-coder",
+        args: &[],
+        npm: &[],
+    },
+    Known {
         id: "codex",
         adapter: "codex-acp",
         package: "@zed-industries/codex-acp",
@@ -230,7 +238,7 @@ mod tests {
     fn agents_are_replaced_and_bounded() {
         let agents = Agents::new();
         let ids: Vec<_> = agents.list().into_iter().map(|a| a.id).collect();
-        assert_eq!(ids, ["claude", "codex", "opencode", "pi", "pi-cli", "scripted"]);
+        assert_eq!(ids, ["claude", "coder", "codex", "opencode", "pi", "pi-cli", "scripted"]);
         for n in 0..MOST - KNOWN.len() {
             agents.register(agent(&format!("a{n}"))).unwrap();
         }

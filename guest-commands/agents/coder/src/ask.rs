@@ -51,56 +51,42 @@ struct Incoming {
     bytes: usize,
 }
 
-/// What one reading of it gave.
-enum Step {
-    More(Vec<Delta>),
-    Over,
-}
-
 impl Incoming {
-    fn step(&mut self) -> Result<Step, Fault> {
+    /// Reads once, and adds what is to be shown. True at the end of the answer.
+    fn step(&mut self, deltas: &mut Vec<Delta>) -> Result<bool, Fault> {
         let parts = match self.response.read() {
             Ok(parts) => parts,
-            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => Vec::new(),
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                return Ok(false);
+            }
             Err(error) => return Err(lost(&agentos_guest::strerror(&error))),
         };
-        let mut deltas = Vec::new();
         for part in parts {
-            match part {
-                Part::Head { status, headers } => self.head = Some((status, headers)),
-                Part::Data(data) => match self.head {
-                    Some((200, _)) => {
-                        deltas.extend(self.data(&data)?);
-                        if self.decoder.is_over() {
-                            break;
-                        }
+            match (part, &self.head) {
+                (Part::Head { status, headers }, _) => self.head = Some((status, headers)),
+                (Part::Data(data), Some((200, _))) => {
+                    self.data(&data, deltas)?;
+                    if self.decoder.is_over() {
+                        return Ok(true);
                     }
-                    _ => {
-                        let room = MAX_ERROR - self.error.len();
-                        self.error.extend_from_slice(&data[..data.len().min(room)]);
-                    }
-                },
-                Part::Failed { code, message } => match &self.head {
-                    // What went wrong first tells more.
-                    Some((status, headers)) if *status != 200 => {
-                        return Err(Fault::of_status(*status, headers, &self.error));
-                    }
-                    _ => return Err(Fault::of_transport(&code, &message)),
-                },
-                Part::End => {
-                    return match &self.head {
-                        Some((200, _)) => Ok(Step::Over),
-                        Some((status, headers)) => Err(Fault::of_status(*status, headers, &self.error)),
-                        None => Err(lost("it ended before its head")),
-                    };
                 }
+                (Part::Data(data), _) => {
+                    let room = MAX_ERROR - self.error.len();
+                    self.error.extend_from_slice(&data[..data.len().min(room)]);
+                }
+                // What went wrong first tells more.
+                (Part::End | Part::Failed { .. }, Some((status, headers))) if *status != 200 => {
+                    return Err(Fault::of_status(*status, headers, &self.error));
+                }
+                (Part::Failed { code, message }, _) => return Err(Fault::of_transport(&code, &message)),
+                (Part::End, Some(_)) => return Ok(true),
+                (Part::End, None) => return Err(lost("it ended before its head")),
             }
         }
-        // What was decoded is shown first.
-        if deltas.is_empty() && self.decoder.is_over() { Ok(Step::Over) } else { Ok(Step::More(deltas)) }
+        Ok(false)
     }
 
-    fn data(&mut self, data: &[u8]) -> Result<Vec<Delta>, Fault> {
+    fn data(&mut self, data: &[u8], deltas: &mut Vec<Delta>) -> Result<(), Fault> {
         self.bytes += data.len();
         if self.bytes > MAX_STREAM {
             return Err(Fault::fatal(format!("sent more than {} MiB", MAX_STREAM >> 20)));
@@ -109,27 +95,20 @@ impl Incoming {
             Wrong::TooLong => Fault::fatal("sent an event that is too long"),
             Wrong::NotText => Fault::broken("sent an event that is no UTF-8"),
         })?;
-        let mut deltas = Vec::new();
         for event in events {
             if self.decoder.is_over() {
                 break;
             }
             deltas.extend(self.decoder.event(&event)?);
         }
-        Ok(deltas)
-    }
-
-    fn is_over(&self) -> bool {
-        self.decoder.is_over()
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<Answer, Fault> {
         let content = self.head.iter().flat_map(|(_, headers)| headers);
         let kind = content.clone().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         match self.decoder.finish() {
-            Some((stop, usage)) => {
-                Ok(Answer { pieces: self.decoder.draft().complete(), stop, usage })
-            }
+            Some((stop, usage)) => Ok(Answer { pieces: self.decoder.draft().complete(), stop, usage }),
             None => match kind {
                 Some((_, kind)) if !kind.starts_with("text/event-stream") => {
                     Err(Fault::fatal(format!("answered with {kind} instead of a stream of events")))
@@ -160,7 +139,7 @@ impl Agent {
                 Asked::Failed(pieces, fault) => (pieces, fault),
                 asked => return Ok(asked),
             };
-            let wait = self.backoff(tried, fault.after);
+            let wait = self.wait_before(tried, fault.after);
             // What was shown cannot be taken back.
             if shown || !fault.again || tried >= RETRIES || wait > MAX_WAIT {
                 let after = if tried > 0 { format!(" (tried {} times)", tried + 1) } else { String::new() };
@@ -220,31 +199,24 @@ impl Agent {
             // The host watches over the head; this is for one that does not.
             let limit = if incoming.head.is_some() { IDLE } else { head + IDLE };
             let left = limit.saturating_sub(heard.elapsed());
+            let mut deltas = Vec::new();
             let step = if left.is_zero() {
                 Err(lost("nothing came for a long time"))
             } else if !self.wait(Some(incoming.response.fd()), Some(left))? {
                 continue;
             } else {
                 heard = Instant::now();
-                incoming.step()
+                incoming.step(&mut deltas)
             };
-            let fault = match step {
-                Ok(Step::More(deltas)) => {
-                    for delta in deltas {
-                        if let Some(message) = message {
-                            *shown = true;
-                            self.show_delta(message, delta)?;
-                        }
-                    }
-                    if !incoming.is_over() {
-                        continue;
-                    }
-                    match incoming.finish() {
-                        Ok(answer) => return Ok(Asked::Answer(answer)),
-                        Err(fault) => fault,
-                    }
+            if let Some(message) = message {
+                *shown |= !deltas.is_empty();
+                for delta in deltas {
+                    self.show_delta(message, delta)?;
                 }
-                Ok(Step::Over) => match incoming.finish() {
+            }
+            let fault = match step {
+                Ok(false) => continue,
+                Ok(true) => match incoming.finish() {
                     Ok(answer) => return Ok(Asked::Answer(answer)),
                     Err(fault) => fault,
                 },
@@ -265,11 +237,11 @@ impl Agent {
 
     /// How long to wait before the next try: twice as long each time, up to half of it by chance, but as long as the
     /// endpoint said.
-    fn backoff(&self, tried: u32, after: Option<Duration>) -> Duration {
+    fn wait_before(&self, tried: u32, after: Option<Duration>) -> Duration {
         let full = self.backoff.saturating_mul(1 << tried.min(10));
         let chance = RandomState::new().build_hasher().finish() % 1000;
         let wait = full / 2 + full / 2 * u32::try_from(chance).unwrap_or(0) / 1000;
-        after.map_or(wait, |after| after.max(wait.min(after)))
+        after.unwrap_or(wait)
     }
 }
 

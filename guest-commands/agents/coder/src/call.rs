@@ -83,7 +83,10 @@ impl Agent {
                 None => End::Cancelled(String::new()),
             }
         };
-        let most = self.settings.as_ref().map_or(RESULT, |s| RESULT.min(usize::try_from(s.context).unwrap_or(RESULT)));
+        let most = self
+            .settings
+            .as_ref()
+            .map_or(RESULT, |s| RESULT.min(usize::try_from(s.context).unwrap_or(RESULT)));
         let (ok, shown) = match end {
             End::Done(Ok(shown)) => (true, shown),
             End::Done(Err(why)) => (false, why.into()),
@@ -126,7 +129,8 @@ impl Agent {
         };
         let answer = self.ask_permission(shown, &grant)?;
         Ok(answer.map(|answer| {
-            let option = (answer["outcome"]["outcome"] == "selected").then(|| answer["outcome"]["optionId"].as_str());
+            let option =
+                (answer["outcome"]["outcome"] == "selected").then(|| answer["outcome"]["optionId"].as_str());
             match option.flatten() {
                 Some("allow_once") => Ok(()),
                 Some("allow_always") => {

@@ -61,7 +61,10 @@ fn transcript(items: &[Item], context: u64) -> String {
                     match piece {
                         Piece::Text(text) => say("Agent", text),
                         Piece::Call(call) => {
-                            say("Agent calls", &format!("{} {}", call.name, clip(call.input.to_string(), MAX_RESULT)));
+                            say(
+                                "Agent calls",
+                                &format!("{} {}", call.name, clip(call.input.to_string(), MAX_RESULT)),
+                            );
                         }
                         Piece::Thought { .. } => {}
                     }
@@ -96,7 +99,9 @@ fn replacement(items: &[Item], summary: &str, open: bool) -> Vec<Item> {
     let mut text = format!("What was said so far was left out to save room. Its summary:\n\n{summary}");
     if open {
         let prompt = last_prompt(items);
-        text.push_str(&format!("\n\nThe last request of the user was:\n\n{prompt}\n\nGo on with it where the summary ends."));
+        text.push_str(&format!(
+            "\n\nThe last request of the user was:\n\n{prompt}\n\nGo on with it where the summary ends."
+        ));
     }
     vec![Item::User(vec![Block::Text(text)])]
 }
@@ -116,12 +121,15 @@ impl Agent {
         let text = transcript(&work.items, settings.context);
         let request = format!("The conversation:\n\n{text}\n\nWrite the summary now.");
         let items = [Item::User(vec![Block::Text(request)])];
-        let query = Query { model, system: SYSTEM, items: &items, tools: &[], max_tokens: settings.max_tokens };
+        let query =
+            Query { model, system: SYSTEM, items: &items, tools: &[], max_tokens: settings.max_tokens };
         let (status, told, result) = match self.ask_model(settings, &query, None)? {
             Asked::Answer(answer) => {
                 let summary = history::text(&answer.pieces);
                 if summary.trim().is_empty() {
-                    let fault = Fault::fatal("the model wrote no summary of the conversation, which is too long for it");
+                    let fault = Fault::fatal(
+                        "the model wrote no summary of the conversation, which is too long for it",
+                    );
                     ("failed", Some(fault.message.clone()), Compacted::Failed(fault))
                 } else {
                     let items = replacement(&work.items, &summary, open);
@@ -165,15 +173,26 @@ mod tests {
 
     #[test]
     fn a_conversation_is_told_within_its_room() {
-        let call = Call { id: "a".into(), name: "bash".into(), input: json!({"command": "ls"}), broken: None };
+        let call =
+            Call { id: "a".into(), name: "bash".into(), input: json!({"command": "ls"}), broken: None };
         let items = [
-            Item::User(vec![Block::Text("first".into()), Block::Image { mime: "image/png".into(), data: "x".repeat(90_000) }]),
+            Item::User(vec![
+                Block::Text("first".into()),
+                Block::Image { mime: "image/png".into(), data: "x".repeat(90_000) },
+            ]),
             Item::Assistant(vec![Piece::Text("I look".into()), Piece::Call(call)]),
             Item::Results(vec![Outcome { call: "a".into(), ok: false, text: "y".repeat(50_000) }]),
             Item::User(vec![Block::Text("second".into())]),
         ];
         let text = transcript(&items, 100_000);
-        for part in ["## User\nfirst", "(an image, image/png)", "## Agent\nI look", "bash {\"command\":\"ls\"}", "(failed)\nyyy", "second"] {
+        for part in [
+            "## User\nfirst",
+            "(an image, image/png)",
+            "## Agent\nI look",
+            "bash {\"command\":\"ls\"}",
+            "(failed)\nyyy",
+            "second",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
         assert!(text.len() < 6000);

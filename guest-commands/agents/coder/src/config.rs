@@ -61,7 +61,8 @@ impl Settings {
     /// assert!(missing.contains("AGENTOS_MODEL_API"));
     /// ```
     pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let get = |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let get =
+            |name: &str| get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let names = Api::ALL.map(|(name, _)| name).join(", ");
         let Some(api) = get("AGENTOS_MODEL_API") else {
             return Err(format!(
@@ -79,10 +80,14 @@ impl Settings {
             .filter(|model| !model.is_empty())
             .collect();
         if models.is_empty() {
-            return Err("coder has no model: set AGENTOS_MODEL to its name, or to several with commas".to_owned());
+            return Err(
+                "coder has no model: set AGENTOS_MODEL to its name, or to several with commas".to_owned()
+            );
         }
         if models.len() > MAX_MODELS || models.iter().any(|model| model.len() > MAX_MODEL) {
-            return Err(format!("AGENTOS_MODEL names more than {MAX_MODELS} models, or one of more than {MAX_MODEL} bytes"));
+            return Err(format!(
+                "AGENTOS_MODEL names more than {MAX_MODELS} models, or one of more than {MAX_MODEL} bytes"
+            ));
         }
         let number = |name: &str, least: u64| match get(name) {
             None => Ok(None),
@@ -95,7 +100,8 @@ impl Settings {
         let context = number("AGENTOS_MODEL_CONTEXT", MIN_CONTEXT)?.unwrap_or(default_context);
         let max_tokens = number("AGENTOS_MODEL_MAX_TOKENS", 1)?;
         // Anthropic wants a number in any case.
-        let max_tokens = if api == Api::Anthropic { max_tokens.or(Some(16_384.min(context / 4))) } else { max_tokens };
+        let max_tokens =
+            if api == Api::Anthropic { max_tokens.or(Some(16_384.min(context / 4))) } else { max_tokens };
         let url = url(api, get("AGENTOS_MODEL_BASE_URL").as_deref())?;
         Ok(Self { api, url, models, context, max_tokens })
     }
@@ -108,7 +114,9 @@ fn url(api: Api, base: Option<&str>) -> Result<String, String> {
         Api::OpenAiChat | Api::OpenAiResponses => "https://api.openai.com/v1",
     });
     let wrong = || {
-        format!("AGENTOS_MODEL_BASE_URL is {base:?}; it must be http:// or https:// with a host, without user, query and fragment")
+        format!(
+            "AGENTOS_MODEL_BASE_URL is {base:?}; it must be http:// or https:// with a host, without user, query and fragment"
+        )
     };
     let rest = base.strip_prefix("https://").or_else(|| base.strip_prefix("http://")).ok_or_else(wrong)?;
     let host = rest.split('/').next().unwrap_or_default();
@@ -154,8 +162,13 @@ mod tests {
         ] {
             assert_eq!(url(api, base).unwrap(), want);
         }
-        for base in ["h", "ftp://h", "http://", "https:///v1", "http://user:key@h", "http://h?x", "http://h #"] {
-            assert!(url(Api::Anthropic, Some(base)).unwrap_err().contains("AGENTOS_MODEL_BASE_URL"), "{base}");
+        for base in
+            ["h", "ftp://h", "http://", "https:///v1", "http://user:key@h", "http://h?x", "http://h #"]
+        {
+            assert!(
+                url(Api::Anthropic, Some(base)).unwrap_err().contains("AGENTOS_MODEL_BASE_URL"),
+                "{base}"
+            );
         }
     }
 
@@ -167,7 +180,11 @@ mod tests {
             (&[("AGENTOS_MODEL_API", "anthropic")], "AGENTOS_MODEL to"),
             (&[("AGENTOS_MODEL_API", "anthropic"), ("AGENTOS_MODEL", " , ")], "AGENTOS_MODEL to"),
             (
-                &[("AGENTOS_MODEL_API", "anthropic"), ("AGENTOS_MODEL", "m"), ("AGENTOS_MODEL_CONTEXT", "big")],
+                &[
+                    ("AGENTOS_MODEL_API", "anthropic"),
+                    ("AGENTOS_MODEL", "m"),
+                    ("AGENTOS_MODEL_CONTEXT", "big"),
+                ],
                 "AGENTOS_MODEL_CONTEXT is \"big\"",
             ),
             (
@@ -175,7 +192,11 @@ mod tests {
                 "at least 4096",
             ),
             (
-                &[("AGENTOS_MODEL_API", "anthropic"), ("AGENTOS_MODEL", "m"), ("AGENTOS_MODEL_MAX_TOKENS", "0")],
+                &[
+                    ("AGENTOS_MODEL_API", "anthropic"),
+                    ("AGENTOS_MODEL", "m"),
+                    ("AGENTOS_MODEL_MAX_TOKENS", "0"),
+                ],
                 "AGENTOS_MODEL_MAX_TOKENS",
             ),
         ] {

@@ -43,7 +43,8 @@ pub(crate) fn of_host(params: &Value) -> String {
 /// The instructions of the project in a directory, if it has some.
 fn of_project(cwd: &str) -> Option<String> {
     let path = Path::new(cwd).join("AGENTS.md");
-    let file = std::fs::File::open(path).ok().filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
+    let file =
+        std::fs::File::open(path).ok().filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
     let mut bytes = Vec::new();
     file.take(MAX_PROJECT).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).trim().to_owned();

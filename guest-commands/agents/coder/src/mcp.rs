@@ -7,8 +7,7 @@ use std::{
 };
 
 use agentos_agent_common::{
-    mcp,
-    rpc,
+    mcp, rpc,
     server::{Connection, Server},
 };
 use serde_json::{Value, json};
@@ -68,7 +67,9 @@ impl From<String> for Trouble {
 /// A name of `mcp__server__tool` that every API takes and no other tool has.
 fn name(server: &str, tool: &str, taken: &[Remote]) -> String {
     let plain = |text: &str| -> String {
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' }).collect()
+        text.chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
+            .collect()
     };
     let mut base = format!("mcp__{}__{}", plain(server), plain(tool));
     base.truncate(MAX_NAME);
@@ -171,7 +172,10 @@ impl Agent {
         let params = json!({"name": remote.name, "arguments": input});
         let server = &mut work.servers[remote.server];
         let Some(connection) = &mut server.connection else {
-            return Ok(Some(Err(format!("MCP server {:?} is not running; it is started again for the next prompt", server.name))));
+            return Ok(Some(Err(format!(
+                "MCP server {:?} is not running; it is started again for the next prompt",
+                server.name
+            ))));
         };
         let until = Instant::now() + self.patience * CALL;
         let answer = match self.exchange(connection, "tools/call", params, until) {
@@ -237,7 +241,10 @@ mod tests {
             all.push(remote);
         }
         let names: Vec<&str> = all.iter().map(|remote| remote.tool.name.as_str()).collect();
-        assert_eq!(names[..4], ["mcp__my_notes__add", "mcp__my_notes__add_2", "mcp__my_notes__a_b", "mcp__my_notes__a_b_2"]);
+        assert_eq!(
+            names[..4],
+            ["mcp__my_notes__add", "mcp__my_notes__add_2", "mcp__my_notes__a_b", "mcp__my_notes__a_b_2"]
+        );
         assert!(names[4].len() == MAX_NAME && names[5].len() == MAX_NAME && names[5].ends_with("x_2"));
         assert!(remote(&json!({"name": ""}), 0, "s", &[]).is_none());
         assert!(remote(&json!(5), 0, "s", &[]).is_none());

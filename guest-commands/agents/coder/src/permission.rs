@@ -33,7 +33,12 @@ impl Mode {
     /// Id, name and description of all.
     pub(crate) const ALL: [(Mode, &'static str, &'static str, &'static str); 4] = [
         (Mode::Ask, "ask", "Ask", "Ask before commands, changes of files and tools of MCP servers"),
-        (Mode::AcceptEdits, "accept-edits", "Accept edits", "Change files without a question; ask before the rest"),
+        (
+            Mode::AcceptEdits,
+            "accept-edits",
+            "Accept edits",
+            "Change files without a question; ask before the rest",
+        ),
         (Mode::Bypass, "bypass", "Bypass", "Ask nothing"),
         (Mode::Plan, "plan", "Plan", "Only read and search; change nothing and run nothing"),
     ];
@@ -126,8 +131,9 @@ impl Grants {
 
     /// What is to be done with a call.
     pub(crate) fn verdict(&self, mode: Mode, name: &str, input: &Value) -> Verdict {
-        let harmless =
-            [BuiltIn::Read, BuiltIn::Glob, BuiltIn::Grep, BuiltIn::Plan].map(Some).contains(&BuiltIn::named(name));
+        let harmless = [BuiltIn::Read, BuiltIn::Glob, BuiltIn::Grep, BuiltIn::Plan]
+            .map(Some)
+            .contains(&BuiltIn::named(name));
         let grant = Grant::of(name, input);
         match mode {
             _ if harmless => Verdict::Run,

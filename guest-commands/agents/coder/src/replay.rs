@@ -30,9 +30,14 @@ impl Agent {
                     for block in blocks {
                         let content = match block {
                             Block::Text(text) => json!({"type": "text", "text": text}),
-                            Block::Image { mime, data } => json!({"type": "image", "mimeType": mime, "data": data}),
+                            Block::Image { mime, data } => {
+                                json!({"type": "image", "mimeType": mime, "data": data})
+                            }
                         };
-                        self.tell(session, json!({"sessionUpdate": "user_message_chunk", "content": content}))?;
+                        self.tell(
+                            session,
+                            json!({"sessionUpdate": "user_message_chunk", "content": content}),
+                        )?;
                     }
                 }
                 Item::Assistant(pieces) => {

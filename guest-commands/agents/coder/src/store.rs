@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read, SeekFrom},
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use agentos_guest::{Errno, errno_of, fd};
@@ -29,6 +29,10 @@ const MAX_ID: usize = 64;
 
 /// Sessions of one page of a list.
 pub(crate) const PAGE: usize = 100;
+
+/// How often a lock is tried, and the wait in between.
+const LOCK_TRIES: u32 = 10;
+const LOCK_AGAIN: Duration = Duration::from_millis(20);
 
 const LOCK_EX: u32 = 2;
 const LOCK_NB: u32 = 4;
@@ -97,6 +101,17 @@ pub(crate) fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= MAX_ID && id.chars().all(valid)
 }
 
+/// Locks a file; one that is just being closed elsewhere is waited for.
+fn lock(file: &fd::Owned) -> io::Result<()> {
+    for _ in 0..LOCK_TRIES {
+        match fd::flock(file.raw(), LOCK_EX | LOCK_NB) {
+            Err(error) if errno_of(&error) == Some(Errno::EAGAIN) => std::thread::sleep(LOCK_AGAIN),
+            result => return result,
+        }
+    }
+    fd::flock(file.raw(), LOCK_EX | LOCK_NB)
+}
+
 fn path_of(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("{id}.jsonl"))
 }
@@ -135,10 +150,12 @@ impl Store {
         let failed = |error: io::Error| format!("{}: {}", path.display(), agentos_guest::strerror(&error));
         let file = match fd::open(&path, fd::O_RDWR | fd::O_APPEND | fd::O_CLOEXEC, 0) {
             Ok(file) => fd::Owned::from_raw(file),
-            Err(error) if matches!(errno_of(&error), Some(Errno::ENOENT | Errno::ENOTDIR)) => return Ok(None),
+            Err(error) if matches!(errno_of(&error), Some(Errno::ENOENT | Errno::ENOTDIR)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(failed(error)),
         };
-        if let Err(error) = fd::flock(file.raw(), LOCK_EX | LOCK_NB) {
+        if let Err(error) = lock(&file) {
             return Err(match errno_of(&error) {
                 Some(Errno::EAGAIN) => format!("session {id} is open in another process"),
                 _ => failed(error),
@@ -327,7 +344,10 @@ mod tests {
         bytes.extend(b"{\"type\":\"from_the_future\"}\n{\"type\":\"item\",\"item\":{\"us");
         std::fs::write(&path, bytes).unwrap();
         let (mut store, loaded) = Store::open(&folder, "one").unwrap().unwrap();
-        assert_eq!((&loaded.header, loaded.instructions.as_str(), loaded.used), (&header("one"), "be brief", 7));
+        assert_eq!(
+            (&loaded.header, loaded.instructions.as_str(), loaded.used),
+            (&header("one"), "be brief", 7)
+        );
         assert_eq!(loaded.items, [user("a"), answer.clone()]);
         assert!(std::fs::read(&path).unwrap().ends_with(b"\"from_the_future\"}\n"));
         store.add(&Line::Compaction { items: vec![user("sum")] }).unwrap();
@@ -338,7 +358,7 @@ mod tests {
         assert_eq!((loaded.said, loaded.used), (vec![user("a"), answer, user("c")], 0));
         store.rewrite(&header("one"), "be brief", &loaded.items).unwrap();
         store.add(&Line::Item { item: user("d") }).unwrap();
-        assert!(Store::open(&folder, "one").is_err(), "still locked");
+        assert!(Store::open(&folder, "one").is_err(), "locked again");
         drop(store);
         let (_store, loaded) = Store::open(&folder, "one").unwrap().unwrap();
         assert_eq!(loaded.said, [user("sum"), user("c"), user("d")]);

@@ -143,7 +143,8 @@ impl Agent {
         // A history that is still too long after it was made shorter cannot be helped.
         let mut shortened = false;
         for _ in 0..MAX_REQUESTS {
-            let Some((model, mode)) = self.current().map(|session| (session.model.clone(), session.mode)) else {
+            let Some((model, mode)) = self.current().map(|session| (session.model.clone(), session.mode))
+            else {
                 return Ok(Ending::Cancelled);
             };
             if !shortened && compact::is_due(settings, work) {
@@ -154,8 +155,10 @@ impl Agent {
                 }
             }
             let system = instructions::all(&work.header.cwd, mode, &work.instructions);
-            let tools: Vec<Tool> =
-                offer::built_in().into_iter().chain(work.remote.iter().map(|remote| remote.tool.clone())).collect();
+            let tools: Vec<Tool> = offer::built_in()
+                .into_iter()
+                .chain(work.remote.iter().map(|remote| remote.tool.clone()))
+                .collect();
             let query = Query {
                 model: &model,
                 system: &system,
@@ -178,7 +181,9 @@ impl Agent {
                     self.keep_pieces(work, pieces)?;
                     return Ok(Ending::Cancelled);
                 }
-                Asked::Failed(pieces, fault) if fault.too_long && !shortened && pieces.is_empty() && work.items.len() > 2 => {
+                Asked::Failed(pieces, fault)
+                    if fault.too_long && !shortened && pieces.is_empty() && work.items.len() > 2 =>
+                {
                     // The window is smaller than it was said to be.
                     shortened = true;
                     match self.compact(settings, work, &model, true)? {

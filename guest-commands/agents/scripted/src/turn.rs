@@ -165,7 +165,10 @@ impl Agent {
                     all.push(Step::Prose(block["resource"]["uri"].as_str().unwrap_or_default().to_owned()));
                 }
                 _ => {
-                    return Err(Failure::new(INVALID_PARAMS, "prompts take text, resource_link and resource"));
+                    return Err(Failure::new(
+                        INVALID_PARAMS,
+                        "prompts take text, resource_link and resource",
+                    ));
                 }
             }
         }

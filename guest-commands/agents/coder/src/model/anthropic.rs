@@ -2,12 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Decoder, Delta, Draft, Query, Stop, Usage,
-    draft::Open,
-    fault::Fault,
-    number, parse,
-};
+use super::{Decoder, Delta, Draft, Query, Stop, Usage, draft::Open, fault::Fault, number, parse};
 use crate::history::{Block, Item, Piece};
 
 /// Value of the header `anthropic-version`.
@@ -23,9 +18,7 @@ pub(super) fn body(query: &Query<'_>) -> Value {
             Item::User(blocks) => ("user", blocks.iter().filter_map(block).collect()),
             Item::Assistant(pieces) => ("assistant", pieces.iter().filter_map(piece).collect::<Vec<_>>()),
             Item::Results(results) => {
-                let result = |o: &crate::history::Outcome| {
-                    json!({"type": "tool_result", "tool_use_id": o.call, "content": o.text, "is_error": !o.ok})
-                };
+                let result = |o: &crate::history::Outcome| json!({"type": "tool_result", "tool_use_id": o.call, "content": o.text, "is_error": !o.ok});
                 ("user", results.iter().map(result).collect())
             }
         };
@@ -52,9 +45,7 @@ pub(super) fn body(query: &Query<'_>) -> Value {
         "messages": messages,
     });
     if !query.tools.is_empty() {
-        let tool = |tool: &super::Tool| {
-            json!({"name": tool.name, "description": tool.description, "input_schema": tool.schema})
-        };
+        let tool = |tool: &super::Tool| json!({"name": tool.name, "description": tool.description, "input_schema": tool.schema});
         body["tools"] = query.tools.iter().map(tool).collect();
     }
     body

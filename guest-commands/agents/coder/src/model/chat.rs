@@ -2,12 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Decoder, Delta, Draft, Query, Stop, Usage,
-    draft::Open,
-    fault::Fault,
-    number, parse,
-};
+use super::{Decoder, Delta, Draft, Query, Stop, Usage, draft::Open, fault::Fault, number, parse};
 use crate::history::{Block, Call, Item, Piece};
 
 const API: &str = "openai-chat";

@@ -76,11 +76,6 @@ impl Draft {
         self.pieces.get_mut(&number)
     }
 
-    /// Whether a call is in it.
-    pub(crate) fn has_calls(&self) -> bool {
-        self.pieces.values().any(|piece| matches!(piece, Open::Call { .. }))
-    }
-
     /// The pieces of a complete answer.
     pub(crate) fn complete(&mut self) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
@@ -133,8 +128,7 @@ mod tests {
     #[test]
     fn pieces_come_in_order_and_calls_are_told_apart() {
         let mut draft = Draft::default();
-        for (number, id, input) in
-            [(7, "x", "{\"a\":1}"), (3, "", ""), (9, "x", "{\"a\":"), (11, "y", "[]")]
+        for (number, id, input) in [(7, "x", "{\"a\":1}"), (3, "", ""), (9, "x", "{\"a\":"), (11, "y", "[]")]
         {
             draft.piece(number, || call(id, input)).unwrap();
         }

@@ -116,7 +116,13 @@ mod tests {
     fn statuses_say_whether_to_try_again() {
         let headers = |value: &str| vec![("Retry-After".to_owned(), value.to_owned())];
         for (status, body, again, too_long, want) in [
-            (401, r#"{"error":{"message":"bad key"}}"#, false, false, "answered 401: bad key. The key is put"),
+            (
+                401,
+                r#"{"error":{"message":"bad key"}}"#,
+                false,
+                false,
+                "answered 401: bad key. The key is put",
+            ),
             (403, "", false, false, "answered 403: nothing. The key"),
             (404, "no", false, false, "AGENTOS_MODEL"),
             (400, r#"{"error":{"type":"x","message":"prompt is too long: 5 > 4"}}"#, false, true, "too long"),

@@ -70,7 +70,9 @@ pub(crate) struct Usage {
 
 impl Usage {
     pub(crate) fn total(&self) -> u64 {
-        [self.input, self.output, self.cache_read, self.cache_write].iter().fold(0, |a, b| a.saturating_add(*b))
+        [self.input, self.output, self.cache_read, self.cache_write]
+            .iter()
+            .fold(0, |a, b| a.saturating_add(*b))
     }
 
     pub(crate) fn add(&mut self, other: &Self) {

@@ -2,12 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Decoder, Delta, Draft, Query, Stop, Usage,
-    draft::Open,
-    fault::Fault,
-    number, parse,
-};
+use super::{Decoder, Delta, Draft, Query, Stop, Usage, draft::Open, fault::Fault, number, parse};
 use crate::history::{Block, Item, Piece};
 
 pub(super) fn body(query: &Query<'_>) -> Value {
@@ -68,7 +63,9 @@ fn piece(piece: &Piece) -> Option<Value> {
         }
         Piece::Call(call) => {
             let arguments = call.input.to_string();
-            Some(json!({"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}))
+            Some(
+                json!({"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments}),
+            )
         }
         // Thoughts are kept at the vendor's, and so not at all.
         Piece::Thought { .. } => None,
@@ -104,7 +101,8 @@ impl Reader {
                     return Ok(Vec::new());
                 }
                 let parts = item["content"].as_array().map(Vec::as_slice).unwrap_or_default();
-                let part = |part: &Value| part["text"].as_str().or(part["refusal"].as_str()).map(str::to_owned);
+                let part =
+                    |part: &Value| part["text"].as_str().or(part["refusal"].as_str()).map(str::to_owned);
                 let text: String = parts.iter().filter_map(part).collect();
                 self.draft.text(index, &text)?;
                 Ok(if text.is_empty() { Vec::new() } else { vec![Delta::Text(text)] })

@@ -80,8 +80,12 @@ fn chat() {
         change(json!({"tool_calls": [{"index": 0, "id": "c1", "type": "function",
             "function": {"name": "bash", "arguments": ""}}]})),
         change(json!({"tool_calls": [{"index": 0, "function": {"arguments": "{\"command\":"}}]})),
-        change(json!({"tool_calls": [{"index": 1, "id": "c2", "function": {"name": "read", "arguments": "{}"}}]})),
-        change(json!({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "bash", "arguments": "\"ls\"}"}}]})),
+        change(
+            json!({"tool_calls": [{"index": 1, "id": "c2", "function": {"name": "read", "arguments": "{}"}}]}),
+        ),
+        change(
+            json!({"tool_calls": [{"index": 0, "id": "c1", "function": {"name": "bash", "arguments": "\"ls\"}"}}]}),
+        ),
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}),
         json!({"choices": [], "usage": {"prompt_tokens": 15, "completion_tokens": 20,
             "prompt_tokens_details": {"cached_tokens": 5}, "completion_tokens_details": {"reasoning_tokens": 3}}}),
@@ -162,7 +166,10 @@ fn what_is_no_json_is_a_broken_answer() {
 #[test]
 fn requests_hold_the_history() {
     let items = [
-        Item::User(vec![Block::Text("look".into()), Block::Image { mime: "image/png".into(), data: "QQ==".into() }]),
+        Item::User(vec![
+            Block::Text("look".into()),
+            Block::Image { mime: "image/png".into(), data: "QQ==".into() },
+        ]),
         Item::Assistant(vec![
             Piece::Thought { api: "anthropic".into(), raw: json!({"type": "thinking", "thinking": "hm"}) },
             Piece::Thought { api: "openai-chat".into(), raw: json!({"reasoning_content": "hm"}) },
@@ -172,16 +179,10 @@ fn requests_hold_the_history() {
         Item::User(vec![Block::Text("go on".into())]),
     ];
     let tools = [Tool { name: "bash".into(), description: "d".into(), schema: json!({"type": "object"}) }];
-    let query =
-        Query { model: "m", system: "s", items: &items, tools: &tools, max_tokens: Some(5) };
+    let query = Query { model: "m", system: "s", items: &items, tools: &tools, max_tokens: Some(5) };
     let body = |api, url: &str| {
-        let settings = Settings {
-            api,
-            url: url.into(),
-            models: vec!["m".into()],
-            context: 5000,
-            max_tokens: None,
-        };
+        let settings =
+            Settings { api, url: url.into(), models: vec!["m".into()], context: 5000, max_tokens: None };
         let request = request(&settings, &query);
         assert!(request.headers.iter().all(|(name, _)| name != "authorization" && name != "x-api-key"));
         serde_json::from_slice::<Value>(&request.body).unwrap()
@@ -205,7 +206,10 @@ fn requests_hold_the_history() {
             ]},
         ])
     );
-    assert_eq!((&anthropic["max_tokens"], &anthropic["tools"][0]["input_schema"]["type"]), (&json!(5), &json!("object")));
+    assert_eq!(
+        (&anthropic["max_tokens"], &anthropic["tools"][0]["input_schema"]["type"]),
+        (&json!(5), &json!("object"))
+    );
     let chat = body(Api::OpenAiChat, "https://api.openai.com/v1/chat/completions");
     assert_eq!((&chat["max_completion_tokens"], &chat["max_tokens"]), (&json!(5), &Value::Null));
     assert_eq!(body(Api::OpenAiChat, "http://h")["max_tokens"], 5);
@@ -226,6 +230,9 @@ fn requests_hold_the_history() {
     );
     let responses = body(Api::OpenAiResponses, "http://h");
     assert_eq!(responses["input"][1]["call_id"], "t1");
-    assert_eq!(responses["input"][2], json!({"type": "function_call_output", "call_id": "t1", "output": "Error: no"}));
+    assert_eq!(
+        responses["input"][2],
+        json!({"type": "function_call_output", "call_id": "t1", "output": "Error: no"})
+    );
     assert_eq!((&responses["store"], &responses["max_output_tokens"]), (&json!(false), &json!(5)));
 }

@@ -45,9 +45,7 @@ pub(super) fn replace(text: &str, old: &str, new: &str, all: bool) -> Result<Edi
                 lines.join(", "),
             ))
         }
-        [first, ..] => {
-            Ok(Edited { text: text.replace(old, new), times: places.len(), line: line_of(first) })
-        }
+        [first, ..] => Ok(Edited { text: text.replace(old, new), times: places.len(), line: line_of(first) }),
     }
 }
 
@@ -55,24 +53,21 @@ pub(super) fn replace(text: &str, old: &str, new: &str, all: bool) -> Result<Edi
 fn missing(text: &str, old: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let wanted: Vec<&str> = old.lines().collect();
+    let full = wanted.iter().filter(|line| !line.trim().is_empty()).count();
     let Some((start, likeness, same)) = nearest(&lines, &wanted) else {
         return "old_text is not in the file; read the file again".to_owned();
     };
     let end = (start + wanted.len().min(SHOWN)).min(lines.len());
-    let shown: Vec<String> = lines[start..end].iter().map(|line| line[..line.floor_char_boundary(400)].to_owned()).collect();
+    let shown: Vec<String> =
+        lines[start..end].iter().map(|line| line[..line.floor_char_boundary(400)].to_owned()).collect();
     let what = if same {
         "it differs in white space only from"
-    } else if likeness * 10 >= wanted.len() * 8 {
+    } else if likeness * 10 >= full * 8 {
         "it is nearly the same as"
     } else {
         "nearest to it are"
     };
-    format!(
-        "old_text is not in the file; {what} lines {} to {}:\n{}",
-        start + 1,
-        end,
-        shown.join("\n"),
-    )
+    format!("old_text is not in the file; {what} lines {} to {}:\n{}", start + 1, end, shown.join("\n"),)
 }
 
 /// The first line of the part of a file that is most like a text; how many lines of it are, up to white space; whether all.
@@ -88,16 +83,22 @@ fn nearest(lines: &[&str], wanted: &[&str]) -> Option<(usize, usize, bool)> {
         let pairs = wanted.iter().zip(&lines[start..]);
         pairs.filter(|(a, b)| !a.is_empty() && a == b).count()
     };
-    let best = (0..lines.len()).map(|start| (alike(start), start)).max_by_key(|(n, start)| (*n, usize::MAX - start))?;
+    let best = (0..lines.len())
+        .map(|start| (alike(start), start))
+        .max_by_key(|(n, start)| (*n, usize::MAX - start))?;
     if best.0 > 0 {
         return Some((best.1, best.0, best.0 == full));
     }
     // No line is the same: the one with most words of the longest line that is wanted.
     let longest = wanted.iter().enumerate().max_by_key(|(_, line)| line.len())?;
-    let words: Vec<&str> = longest.1.split(' ').collect();
-    let common = |line: &String| words.iter().filter(|word| word.len() > 1 && line.contains(**word)).count();
-    let (score, at) =
-        lines.iter().enumerate().map(|(n, line)| (common(line), n)).max_by_key(|(n, at)| (*n, usize::MAX - at))?;
+    let words: Vec<&str> =
+        longest.1.split(|c: char| !c.is_alphanumeric()).filter(|word| word.len() > 1).collect();
+    let common = |line: &String| words.iter().filter(|word| line.contains(**word)).count();
+    let (score, at) = lines
+        .iter()
+        .enumerate()
+        .map(|(n, line)| (common(line), n))
+        .max_by_key(|(n, at)| (*n, usize::MAX - at))?;
     (score * 2 >= words.len() && score > 0).then(|| (at.saturating_sub(longest.0), 0, false))
 }
 
@@ -124,14 +125,30 @@ mod tests {
 
     #[test]
     fn what_cannot_be_replaced_is_explained() {
-        let file = "fn main() {\n    let answer = compute(6, 7);\n    println!(\"{answer}\");\n}\n\nfn other() {}\n";
+        let file =
+            "fn main() {\n    let answer = compute(6, 7);\n    println!(\"{answer}\");\n}\n\nfn other() {}\n";
         for (text, old, new, want) in [
             (file, "", "x", "old_text is empty"),
             (file, "main", "main", "are the same"),
             (file, "fn ", "x", "2 times (lines 1, 6); add lines"),
-            (file, "\tlet answer = compute(6, 7);", "x", "white space only from lines 2 to 2:\n    let answer"),
-            (file, "let answer =  compute(6, 7);\nprintln!(\"{answer}\");", "x", "white space only from lines 2 to 3"),
-            (file, "fn main() {\n    let answer = compute(6, 8);\n    println!(\"{answer}\");\n}\n\nfn other() {}", "x", "nearly the same as lines 1 to 6"),
+            (
+                file,
+                "\tlet answer = compute(6, 7);",
+                "x",
+                "white space only from lines 2 to 2:\n    let answer",
+            ),
+            (
+                file,
+                "let answer =  compute(6, 7);\nprintln!(\"{answer}\");",
+                "x",
+                "white space only from lines 2 to 3",
+            ),
+            (
+                file,
+                "fn main() {\n    let answer = compute(6, 8);\n    println!(\"{answer}\");\n}\n\nfn other() {}",
+                "x",
+                "nearly the same as lines 1 to 6",
+            ),
             (file, "let answer = compute(1, 2, 3);", "x", "nearest to it are lines 2 to 2"),
             (file, "nothing like it", "x", "read the file again"),
             ("", "a", "b", "read the file again"),
@@ -143,6 +160,8 @@ mod tests {
         assert!(replace(&"a\n".repeat(50), "a", "b", false).unwrap_err().contains("8, 9, 10, …)"));
         // A large file costs no hint.
         let large = "line\n".repeat(100_000);
-        assert!(replace(&large, &"x\n".repeat(1000), "y", false).unwrap_err().contains("read the file again"));
+        assert!(
+            replace(&large, &"x\n".repeat(1000), "y", false).unwrap_err().contains("read the file again")
+        );
     }
 }

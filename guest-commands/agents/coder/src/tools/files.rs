@@ -59,7 +59,10 @@ fn text(path: &Path) -> Result<String, String> {
     }
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(format!("{} is no text (UTF-8); look at it with bash, as with file, od or strings", path.display())),
+        _ => Err(format!(
+            "{} is no text (UTF-8); look at it with bash, as with file, od or strings",
+            path.display()
+        )),
     }
 }
 
@@ -106,7 +109,8 @@ pub(crate) fn write(cwd: &str, input: &Value) -> Done {
         fs::create_dir_all(parent)
             .map_err(|e| format!("make {}: {}", parent.display(), agentos_guest::strerror(&e)))?;
     }
-    fs::write(&path, content).map_err(|e| format!("write {}: {}", path.display(), agentos_guest::strerror(&e)))?;
+    fs::write(&path, content)
+        .map_err(|e| format!("write {}: {}", path.display(), agentos_guest::strerror(&e)))?;
     let what = if existed { "replaced" } else { "made" };
     let said = format!("{what} {} ({} lines)", path.display(), content.lines().count());
     Ok(super::Shown { diff: diff(&path, before.as_deref(), content), ..said.into() })
@@ -197,7 +201,9 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.join("a/b/c.txt")).unwrap(), "one\n2\n");
         let input = json!({"path": "a/b/c.txt", "old_text": "\n", "new_text": ";", "replace_all": true});
         assert!(edit(cwd, &input).unwrap().text.contains("in 2 places"));
-        assert!(write(cwd, &json!({"path": "a/b/c.txt", "content": ""})).unwrap().text.starts_with("replaced"));
+        assert!(
+            write(cwd, &json!({"path": "a/b/c.txt", "content": ""})).unwrap().text.starts_with("replaced")
+        );
         assert!(write(cwd, &json!({"path": "a", "content": ""})).unwrap_err().contains("is a directory"));
         assert!(write(cwd, &json!({"path": "a/b/c.txt/d", "content": ""})).unwrap_err().contains("make "));
         let input = json!({"path": "a/b/c.txt", "old_text": "x", "new_text": "y", "replace_all": 1});

@@ -197,7 +197,10 @@ pub(crate) fn plan(input: &Value) -> Result<Value, String> {
         let content = super::text(entry, "content")?;
         let one_of = |name: &str, words: [&'static str; 3], or: Option<&'static str>| match &entry[name] {
             Value::Null => or.ok_or_else(|| format!("{name} is missing")),
-            value => words.into_iter().find(|word| value == word).ok_or_else(|| format!("{name} is one of {}", words.join(", "))),
+            value => words
+                .into_iter()
+                .find(|word| value == word)
+                .ok_or_else(|| format!("{name} is one of {}", words.join(", "))),
         };
         let status = one_of("status", ["pending", "in_progress", "completed"], None)?;
         let priority = one_of("priority", ["high", "medium", "low"], Some("medium"))?;
@@ -240,7 +243,10 @@ mod tests {
             (json!({"entries": [{}]}), "content is missing"),
             (json!({"entries": [{"content": "a"}]}), "status is missing"),
             (json!({"entries": [{"content": "a", "status": "done"}]}), "status is one of pending"),
-            (json!({"entries": [{"content": "a", "status": "pending", "priority": 1}]}), "priority is one of"),
+            (
+                json!({"entries": [{"content": "a", "status": "pending", "priority": 1}]}),
+                "priority is one of",
+            ),
             (json!({"entries": vec![1; 101]}), "at most 100"),
         ] {
             assert!(plan(&input).unwrap_err().contains(want), "{input}");
