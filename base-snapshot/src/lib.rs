@@ -21,7 +21,7 @@ pub struct BundledProgram {
 
 /// Every bundled program. A static, so that the modules have one address in the whole process: the executor knows a
 /// bundled program by it.
-pub static PROGRAMS: [BundledProgram; 10] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+pub static PROGRAMS: [BundledProgram; 11] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// The names under which the multicall module of archives and compression is called, sorted.
 pub fn archive_names() -> impl Iterator<Item = &'static str> {

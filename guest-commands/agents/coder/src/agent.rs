@@ -131,7 +131,7 @@ impl Agent {
     }
 
     fn handle_messages(&mut self) -> io::Result<()> {
-        while let Some(message) = self.wire.next()? {
+        while let Some(message) = self.wire.receive()? {
             match message {
                 Message::Request { id, method, params } => self.request(id, &method, &params)?,
                 Message::Notification { method, params } => self.notification(&method, &params),

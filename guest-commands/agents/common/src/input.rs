@@ -48,7 +48,7 @@ impl Input {
     }
 
     /// The oldest line that was not taken yet.
-    pub fn next(&mut self) -> Option<Line> {
+    pub fn pop(&mut self) -> Option<Line> {
         self.lines.pop_front()
     }
 
@@ -106,7 +106,7 @@ mod tests {
             assert!(input.partial.len() <= MAX_LINE);
         }
         input.take(b"\nthree\n");
-        let lines: Vec<_> = std::iter::from_fn(|| input.next()).collect();
+        let lines: Vec<_> = std::iter::from_fn(|| input.pop()).collect();
         let text = |t: &str| Line::Text(t.as_bytes().to_vec());
         assert_eq!(lines, [text("one\r"), text("two"), Line::TooLong, text("three")]);
     }

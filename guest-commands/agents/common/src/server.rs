@@ -213,7 +213,7 @@ impl Connection {
 
     /// The next message that has come; an error says what came in its place.
     fn next(&mut self) -> Result<Option<Message>, String> {
-        match self.input.next() {
+        match self.input.pop() {
             Some(Line::Text(line)) => match rpc::parse(&line) {
                 Message::Malformed(_) => Err("sent a line that is no message".to_owned()),
                 message => Ok(Some(message)),

@@ -52,8 +52,8 @@ impl Wire {
     ///
     /// # Errors
     /// The output fails.
-    pub fn next(&mut self) -> io::Result<Option<Message>> {
-        while let Some(line) = self.input.next() {
+    pub fn receive(&mut self) -> io::Result<Option<Message>> {
+        while let Some(line) = self.input.pop() {
             let message = match line {
                 Line::Text(line) => rpc::parse(&line),
                 Line::TooLong => {

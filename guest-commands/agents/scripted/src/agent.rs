@@ -99,7 +99,7 @@ impl Agent {
     }
 
     fn handle_lines(&mut self) -> io::Result<()> {
-        while let Some(message) = self.wire.next()? {
+        while let Some(message) = self.wire.receive()? {
             match message {
                 Message::Request { id, method, params } => self.request(id, &method, &params)?,
                 Message::Notification { method, params } => self.notification(&method, &params),

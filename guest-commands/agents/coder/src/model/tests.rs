@@ -5,8 +5,10 @@ use serde_json::json;
 use super::*;
 use crate::history::{Block, Call, Outcome};
 
+type Read = (Vec<Delta>, Vec<Piece>, Option<(Stop, Usage)>);
+
 /// Feeds events; what was shown, the pieces, and how it ended.
-fn read(api: Api, events: &[Value]) -> Result<(Vec<Delta>, Vec<Piece>, Option<(Stop, Usage)>), Fault> {
+fn read(api: Api, events: &[Value]) -> Result<Read, Fault> {
     let mut decoder = decoder(api);
     let mut shown = Vec::new();
     for event in events {
