@@ -25,6 +25,13 @@ pub fn program() -> &'static Path {
 pub fn cli() -> tokio::process::Command {
     let mut command = tokio::process::Command::new(program());
     command.kill_on_drop(true);
+    // Whoever runs the tests may have a model of their own; none is asked.
+    for variable in ["ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL"] {
+        command.env_remove(variable);
+    }
+    for name in ["", "_API", "_BASE_URL", "_KEY", "_CONTEXT", "_MAX_TOKENS"] {
+        command.env_remove(format!("AGENTOS_MODEL{name}"));
+    }
     command
 }
 

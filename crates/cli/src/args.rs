@@ -195,6 +195,17 @@ pub(crate) struct MachineArgs {
     pub(crate) save_snapshot: Option<PathBuf>,
 }
 
+/// APIs of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ApiArg {
+    /// Anthropic's Messages.
+    Anthropic,
+    /// OpenAI's Chat Completions, and what is compatible with them.
+    OpenaiChat,
+    /// OpenAI's Responses.
+    OpenaiResponses,
+}
+
 /// How permission requests are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PermissionArg {
@@ -210,9 +221,9 @@ pub(crate) enum PermissionArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The agent; see `agentos agents`.
-    #[arg(long, default_value = "scripted")]
-    pub(crate) agent: String,
+    /// The agent; see `agentos agents`. If it is missing: `coder` where a model is configured, `scripted` otherwise.
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     /// Working directory of the session.
@@ -221,6 +232,15 @@ pub(crate) struct RunArgs {
     /// The agent's model.
     #[arg(long)]
     pub(crate) model: Option<String>,
+    /// Endpoint of the model that `coder` asks; it may have no key, as on this host.
+    ///
+    /// What is not given is taken from ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL, OPENAI_API_KEY, OPENAI_BASE_URL, AGENTOS_MODEL,
+    /// AGENTOS_MODEL_API, AGENTOS_MODEL_BASE_URL, AGENTOS_MODEL_KEY, AGENTOS_MODEL_CONTEXT and AGENTOS_MODEL_MAX_TOKENS.
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Option<String>,
+    /// How that endpoint is spoken to.
+    #[arg(long, value_enum)]
+    pub(crate) api: Option<ApiArg>,
     /// How permission requests are answered.
     #[arg(long, value_enum, default_value = "ask")]
     pub(crate) permission: PermissionArg,

@@ -6,6 +6,7 @@
 mod agents;
 mod args;
 mod batch;
+mod choice;
 mod doctor;
 mod driver;
 mod exec;

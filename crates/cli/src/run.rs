@@ -9,6 +9,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use serde_json::{Value, json};
 
 use crate::args::{PermissionArg, RunArgs};
+use crate::choice::{self, Choice};
 use crate::save::Save;
 use crate::{machine, output};
 
@@ -19,8 +20,13 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let prompt = prompt(&args.prompt)?;
     let save = Save::of(&args.machine)?;
     let sidecar = machine::sidecar().await?;
-    let os = machine::create(&sidecar, machine::config(&args.machine)?).await?;
-    let turn = turn(&os, &args, prompt).await;
+    let mut config = machine::config(&args.machine)?;
+    let choice = choice::choose(&args, &mut config, |name| std::env::var(name).ok())?;
+    if let Some(why) = &choice.why {
+        output::note(&format!("agentos: {why}"));
+    }
+    let os = machine::create(&sidecar, config).await?;
+    let turn = turn(&os, &args, &choice, prompt).await;
     // What an agent did before its turn failed is worth keeping most of all.
     let saved = match &save {
         Some(save) => save.save(&os).await,
@@ -32,13 +38,13 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
 }
 
 /// One turn, shown as it goes.
-async fn turn(os: &AgentOs, args: &RunArgs, prompt: String) -> Result<ExitCode> {
+async fn turn(os: &AgentOs, args: &RunArgs, choice: &Choice, prompt: String) -> Result<ExitCode> {
     let options = CreateSessionOptions {
         cwd: args.cwd.clone(),
-        model: args.model.clone(),
+        model: choice.model.clone(),
         ..CreateSessionOptions::default()
     };
-    let session = os.create_session(&args.agent, options).await.into_diagnostic()?;
+    let session = os.create_session(&choice.agent, options).await.into_diagnostic()?;
     let mut events = session.events(None).await.into_diagnostic()?;
     let mut requests = session.permission_requests().await.into_diagnostic()?;
     let mut screen = Screen::new(args.json);

@@ -66,7 +66,7 @@ fn bundled_agents_are_listed_and_unknown_ones_refused() {
     SIDECAR.test(async |os| {
         let agents = os.list_agents().await.unwrap();
         let of = |id: &str| agents.iter().find(|a| a.id == id).unwrap_or_else(|| panic!("{id}: {agents:?}"));
-        assert!(of("scripted").installed);
+        assert!(of("scripted").installed && of("coder").installed);
         for id in ["pi", "pi-cli", "opencode", "claude", "codex"] {
             assert!(!of(id).acp_adapter.is_empty());
         }

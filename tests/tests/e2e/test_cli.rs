@@ -329,9 +329,13 @@ fn a_reader_that_leaves_breaks_the_pipe_of_the_program() {
 #[test]
 fn output_that_cannot_be_written_is_quiet_or_an_error() {
     watched(async || {
-        for args in
-            [&["agents"][..], &["agents", "--json"], &["doctor"], &["run", "x"], &["run", "--json", "x"]]
-        {
+        for args in [
+            &["agents"][..],
+            &["agents", "--json"],
+            &["doctor"],
+            &["run", "--agent", "scripted", "x"],
+            &["run", "--agent", "scripted", "--json", "x"],
+        ] {
             let output = run_into(args, nobody(), Stdio::piped()).await;
             assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), String::new()), "{args:?}");
             let output = run_into(args, full(), Stdio::piped()).await;

@@ -5,6 +5,7 @@ mod egress;
 mod file;
 mod filesystem;
 mod lower;
+mod model;
 mod mounts;
 mod schedule;
 mod software;
@@ -23,6 +24,7 @@ pub use filesystem::{
     RootFilesystemMode, RootLowerInput,
 };
 pub(crate) use lower::{lower, named_by_field};
+pub use model::{ModelAccess, ModelApi};
 pub(crate) use mounts::{overlay_source, plugin_source};
 pub use schedule::{ScheduleCallback, ScheduleDriver, ScheduleEntry, ScheduleHandle};
 pub use software::{SoftwareInput, SoftwareKind};

@@ -133,10 +133,11 @@ impl Agent {
                     ("failed", Some(fault.message.clone()), Compacted::Failed(fault))
                 } else {
                     let items = replacement(&work.items, &summary, open);
-                    work.keep(&Line::Compaction { items: items.clone() })?;
+                    let kept = work.keep(&Line::Compaction { items: items.clone() });
                     work.items = items;
                     work.used = 0;
                     work.since = serde_json::to_vec(&work.items)?.len() as u64;
+                    self.check_kept(work, kept)?;
                     ("completed", Some(summary), Compacted::Done(answer.usage))
                 }
             }

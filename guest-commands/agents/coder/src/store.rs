@@ -49,6 +49,8 @@ pub(crate) enum Line {
     Item { item: Item },
     /// What the model knows from here on, in place of all before.
     Compaction { items: Vec<Item> },
+    /// The model does not know the last item any more.
+    Dropped,
     /// A turn ended; `used`: tokens of the context.
     Turn { stop: String, used: u64 },
 }
@@ -230,6 +232,7 @@ fn read(bytes: &[u8]) -> Option<Loaded> {
                 loaded.items = items;
                 loaded.used = 0;
             }
+            Ok(Line::Dropped) => drop(loaded.items.pop()),
             Ok(Line::Turn { used, .. }) => loaded.used = used,
             Ok(Line::Session(_)) | Err(_) => {}
         }
@@ -352,10 +355,12 @@ mod tests {
         assert!(std::fs::read(&path).unwrap().ends_with(b"\"from_the_future\"}\n"));
         store.add(&Line::Compaction { items: vec![user("sum")] }).unwrap();
         store.add(&Line::Item { item: user("c") }).unwrap();
+        store.add(&Line::Item { item: user("bad") }).unwrap();
+        store.add(&Line::Dropped).unwrap();
         drop(store);
         let (mut store, loaded) = Store::open(&folder, "one").unwrap().unwrap();
         assert_eq!(loaded.items, [user("sum"), user("c")]);
-        assert_eq!((loaded.said, loaded.used), (vec![user("a"), answer, user("c")], 0));
+        assert_eq!((loaded.said, loaded.used), (vec![user("a"), answer, user("c"), user("bad")], 0));
         store.rewrite(&header("one"), "be brief", &loaded.items).unwrap();
         store.add(&Line::Item { item: user("d") }).unwrap();
         assert!(Store::open(&folder, "one").is_err(), "locked again");

@@ -56,9 +56,7 @@ impl Agent {
         };
         let line = Line::Turn { stop: stop.to_owned(), used: work.tokens() };
         let kept = work.keep(&line).and_then(|()| work.store.as_ref().map_or(Ok(()), |store| store.sync()));
-        if let Err(error) = kept {
-            self.unkept(&error)?;
-        }
+        self.check_kept(&mut work, kept)?;
         if let Some(session) = self.current() {
             session.work = Some(work);
         }
@@ -120,12 +118,17 @@ impl Agent {
         Ok(self.is_cancelled().then_some(Ending::Cancelled))
     }
 
-    /// Says something in the session; if it cannot be kept, the user is told.
+    /// Says something in the session.
     fn push(&mut self, work: &mut Work, item: Item) -> io::Result<()> {
-        match work.push(item) {
+        let kept = work.push(item);
+        self.check_kept(work, kept)
+    }
+
+    /// If something cannot be kept, the user is told, once: without its file the session goes on in memory.
+    pub(crate) fn check_kept(&mut self, work: &mut Work, kept: io::Result<()>) -> io::Result<()> {
+        match kept {
             Ok(()) => Ok(()),
             Err(error) => {
-                // One complaint is enough: without its file the session goes on in memory.
                 work.store = None;
                 self.unkept(&error)
             }
@@ -194,11 +197,23 @@ impl Agent {
                 }
                 Asked::Failed(pieces, fault) => {
                     self.keep_pieces(work, pieces)?;
-                    return Ok(Ending::Failed(fault));
+                    return self.give_up(work, fault).map(Ending::Failed);
                 }
             }
         }
         Ok(Ending::Stop("max_turn_requests"))
+    }
+
+    /// A prompt that the endpoint does not take, such as one with an image for a model that sees none, would spoil all that
+    /// follow: it is left out of what the model knows.
+    fn give_up(&mut self, work: &mut Work, fault: Fault) -> io::Result<Fault> {
+        if !fault.refused || !matches!(work.items.last(), Some(Item::User(_))) {
+            return Ok(fault);
+        }
+        work.items.pop();
+        let kept = work.keep(&Line::Dropped);
+        self.check_kept(work, kept)?;
+        Ok(Fault { message: format!("{}. The prompt is left out of the history", fault.message), ..fault })
     }
 
     /// Takes an answer in and makes its calls; `None`: the model is asked again.

@@ -18,12 +18,14 @@ pub(crate) struct Fault {
     pub(crate) after: Option<Duration>,
     /// The history is too long for the model.
     pub(crate) too_long: bool,
+    /// The endpoint does not take what is in the request.
+    pub(crate) refused: bool,
 }
 
 impl Fault {
     /// The request would fail again.
     pub(crate) fn fatal(message: impl Into<String>) -> Self {
-        Self { message: message.into(), again: false, after: None, too_long: false }
+        Self { message: message.into(), again: false, after: None, too_long: false, refused: false }
     }
 
     /// The answer came broken.
@@ -52,7 +54,8 @@ impl Fault {
         let again = matches!(status, 408 | 409 | 425 | 429 | 500..=599) && code != "insufficient_quota";
         let mut fault = Self { again, ..Self::fatal(format!("answered {status}: {said}{advice}")) };
         fault.after = if again { retry_after(headers) } else { None };
-        fault.too_long = matches!(status, 400 | 413 | 422) && speaks_of_length(code, &text);
+        fault.refused = matches!(status, 400 | 413 | 422);
+        fault.too_long = fault.refused && speaks_of_length(code, &text);
         fault
     }
 

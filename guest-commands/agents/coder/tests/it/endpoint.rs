@@ -43,6 +43,18 @@ fn a_key_that_is_refused_is_not_tried_again() {
 }
 
 #[test]
+fn a_prompt_that_is_not_taken_does_not_spoil_the_next() {
+    let mut bench = Bench::new();
+    assert_eq!(end(&bench.client.run("first")), "end_turn");
+    bench.model.reply(Reply::Status(400, vec![], error("no such image")));
+    let end_of = end(&bench.client.run("spoiled"));
+    assert!(end_of.contains("answered 400: no such image. The prompt is left out"), "{end_of}");
+    assert_eq!(end(&bench.client.run("last")), "end_turn");
+    let last = bench.model.asked().last().unwrap().body.to_string();
+    assert!(last.contains("first") && !last.contains("spoiled"), "{last}");
+}
+
+#[test]
 fn overload_is_waited_for() {
     for (api, _) in APIS {
         let mut bench = Bench::with(With { api, ..With::default() });
