@@ -20,6 +20,9 @@ use serde_json::{Value, json};
 /// Bytes of text in one event.
 const CHUNK: usize = 12;
 
+/// How often a new client is looked for.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked {
@@ -95,11 +98,13 @@ impl Model {
         let port = listener.local_addr().expect("it has an address").port();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
+        listener.set_nonblocking(true).expect("a listener need not wait");
         let thread = std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if shared.over.load(Ordering::SeqCst) {
-                    return;
-                }
+            while !shared.over.load(Ordering::SeqCst) {
+                let Ok((stream, _)) = listener.accept() else {
+                    std::thread::sleep(LOOK);
+                    continue;
+                };
                 let state = Arc::clone(&shared);
                 // A client that goes away is an error of its connection only.
                 std::thread::spawn(move || drop(serve(stream, &state)));
@@ -135,8 +140,6 @@ impl Model {
 impl Drop for Model {
     fn drop(&mut self) {
         self.state.over.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
