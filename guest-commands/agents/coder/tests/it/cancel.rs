@@ -88,7 +88,7 @@ fn while_a_command_runs() {
 }
 
 #[test]
-fn while_a_question_is_open_or_a_tool_of_a_server_runs() {
+fn while_a_question_is_open() {
     let mut bench = Bench::new();
     let call = json!({"tool": "write", "input": {"path": "never", "content": ""}});
     let id = bench.client.prompt(&prompt(&json!({"calls": [call.clone(), call]})));

@@ -14,12 +14,14 @@ while read -r line; do
         [ "$MODE" = nonsense ] && echo nonsense && continue
         echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-06-18","capabilities":{}}}' ;;
     *'"method":"tools/list"'*)
-        echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"add","description":"Adds a note","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}},{"name":"fail"},{"name":"die"}]}}' ;;
+        echo '{"jsonrpc":"2.0","id":'$id',"result":{"tools":[{"name":"add","description":"Adds a note","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}},{"name":"fail"},{"name":"die"},{"name":"hang"}]}}' ;;
     *'"name":"add"'*)
         echo '{"jsonrpc":"2.0","id":'$id',"result":{"content":[{"type":"text","text":"added: '$(printf '%s' "$line" | sed -n 's/.*"text":"\([a-z]*\)".*/\1/p')'"}]}}' ;;
     *'"name":"fail"'*)
         echo '{"jsonrpc":"2.0","id":'$id',"result":{"content":[{"type":"text","text":"disk full"}],"isError":true}}' ;;
     *'"name":"die"'*) exit 1 ;;
+    *'"name":"hang"'*) : > hanging ;;
+    *'"method":"notifications/cancelled"'*) : > told ;;
     esac
 done
 "#;
@@ -48,7 +50,7 @@ fn tools_of_servers_are_offered_and_called() {
         (&add["description"], &add["input_schema"]["properties"]["text"]["type"]),
         (&json!("Adds a note"), &json!("string"))
     );
-    assert_eq!(tools.len(), 7 + 3);
+    assert_eq!(tools.len(), 7 + 4);
 }
 
 #[test]
@@ -75,4 +77,23 @@ fn servers_that_do_not_work_are_told_and_the_rest_goes_on() {
     assert!(results(&all)[0].1.contains("\"good\" ended") && results(&all)[1].1.contains("is not running"));
     let all = bench.script(json!({"calls": [call("mcp__good__add", "eggs")]}));
     assert_eq!(results(&all), [(true, "added: eggs".to_owned())]);
+}
+
+#[test]
+fn a_call_that_is_cancelled_is_told_to_its_server() {
+    let mut bench = Bench::with(With { servers: json!([server("s", "")]), ..With::default() });
+    bench.client.set("mode", "bypass");
+    let there = |bench: &Bench, name: &str| {
+        while !bench.cwd().join(name).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let id = bench.client.prompt(&prompt(&json!({"calls": [call("mcp__s__hang", "x")]})));
+    there(&bench, "hanging");
+    bench.client.cancel();
+    assert_eq!(end(&bench.client.rest(id, "")), "cancelled");
+    there(&bench, "told");
+    // The server is good for more.
+    let all = bench.script(json!({"calls": [call("mcp__s__add", "milk")]}));
+    assert_eq!(results(&all), [(true, "added: milk".to_owned())]);
 }
