@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use agent_client_protocol_schema::v1::{RequestPermissionRequest, SessionNotification};
+use agent_client_protocol_schema::v1::{NewSessionResponse, RequestPermissionRequest, SessionNotification};
 use agentos_guest::{fd, signal};
 use serde_json::{Value, json};
 
@@ -54,6 +54,11 @@ impl Client {
         let new = self.call("session/new", json!({"cwd": cwd, "mcpServers": servers}));
         if let Some(session) = new["result"]["sessionId"].as_str() {
             self.session = session.to_owned();
+            let result: NewSessionResponse = serde_json::from_value(new["result"].clone()).unwrap();
+            // Options that it does not understand are left out by the schema.
+            let known = result.config_options.map_or(0, |options| options.len());
+            assert_eq!(known, new["result"]["configOptions"].as_array().map_or(0, Vec::len));
+            assert_eq!(result.modes.is_some(), new["result"]["modes"].is_object());
         }
         new
     }
