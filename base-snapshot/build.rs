@@ -11,7 +11,7 @@ use std::process::{Command, exit};
 
 const TARGET: &str = "wasm32-wasip1";
 /// Name in the bundle, and the file that the guest workspace builds.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("sh", "sh.wasm"),
     ("tools", "agentos-tools.wasm"),
     ("scripted", "agentos-scripted.wasm"),
@@ -23,6 +23,7 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("rg", "rg.wasm"),
     ("screen", "agentos-screen.wasm"),
     ("vi", "vi.wasm"),
+    ("agentos", "agentos.wasm"),
 ];
 
 fn main() {
@@ -129,6 +130,7 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-scripted",
             "-p",
             "agentos-coder",
+            "agentos-toolkits",
         ])
         .env_clear();
     let keep = |name: &str| {

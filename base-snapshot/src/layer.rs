@@ -13,6 +13,9 @@ const TTY: u32 = 5;
 /// Programs that are agents: their name under `/bin`, and the bundled module.
 pub const AGENT_PROGRAMS: [(&str, &str); 2] = [("agentos-coder", "coder"), ("agentos-scripted", "scripted")];
 
+/// The program for tools of the host, under `/bin`. A toolkit's own command is this one under the name `agentos-TOOLKIT`.
+pub const TOOLS_PROGRAM: &str = "agentos";
+
 /// Names of the shell.
 const SHELLS: [&str; 2] = ["sh", "bash"];
 
@@ -141,6 +144,7 @@ fn programs(tree: &Tree) -> Result<(), Errno> {
     for name in ["git", "jq", "rg"] {
         put(name, &mut std::iter::once(name))?;
     }
+    put("agentos", &mut std::iter::once(TOOLS_PROGRAM))?;
     for (name, module) in AGENT_PROGRAMS {
         put(module, &mut std::iter::once(name))?;
     }

@@ -6,7 +6,7 @@ mod etc;
 mod layer;
 mod zones;
 
-pub use layer::{AGENT_PROGRAMS, base_layer, system};
+pub use layer::{AGENT_PROGRAMS, TOOLS_PROGRAM, base_layer, system};
 
 /// A guest program that ships with the product.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct BundledProgram {
 
 /// Every bundled program. A static, so that the modules have one address in the whole process: the executor knows a
 /// bundled program by it.
-pub static PROGRAMS: [BundledProgram; 11] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
+pub static PROGRAMS: [BundledProgram; 12] = include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 /// The names under which the multicall module of archives and compression is called, sorted.
 pub fn archive_names() -> impl Iterator<Item = &'static str> {

@@ -20,6 +20,7 @@ mod server;
 mod service;
 mod session;
 mod stdio;
+mod tools;
 mod vm;
 
 pub use options::{Options, UsageError};

@@ -18,6 +18,7 @@ pub(crate) fn compile(config: &VmConfig) -> Result<Option<Guarded>, WireError> {
         PermissionsMode::DryRun => Policy::DryRun,
         PermissionsMode::Learn => Policy::Learn,
     };
+    who_answers(config, policy)?;
     let Some(tree) = &config.permissions else {
         return match policy {
             Policy::Enforce => Ok(None),
@@ -66,10 +67,40 @@ pub(crate) fn compile(config: &VmConfig) -> Result<Option<Guarded>, WireError> {
             }
         }
     }
-    if tool.is_some() {
-        return later("tool", "this version has no toolkits: leave it out");
+    match tool {
+        None | Some(PermissionScope::Mode(PermissionMode::Deny)) => {}
+        Some(_) if config.tools.is_some() => {}
+        Some(_) => return later("tool", "this machine has no toolkits: leave it out, or write `deny`"),
     }
     Ok(Some(Guarded { tree: Arc::new(tree), policy }))
+}
+
+/// Refuses questions that nobody answers, and answers to what nobody asks.
+fn who_answers(config: &VmConfig, policy: Policy) -> Result<(), WireError> {
+    let Some(tools) = &config.tools else { return Ok(()) };
+    let scope = config.permissions.as_ref().and_then(|tree| tree.tool.as_ref());
+    match (scope.is_some_and(says_ask), tools.asks) {
+        // Where nothing is enforced nobody is asked.
+        (true, false) if policy == Policy::Enforce => Err(WireError::invalid_config(
+            "permissions.tool",
+            "says `ask`, and nobody answers: set `on_tool_request`",
+        )),
+        (false, true) => Err(WireError::invalid_config(
+            "onToolRequest",
+            "is never called: no rule of `permissions.tool` says `ask`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a scope can come to a question.
+fn says_ask(scope: &PermissionScope) -> bool {
+    match scope {
+        PermissionScope::Mode(mode) => *mode == PermissionMode::Ask,
+        PermissionScope::Rules(PermissionRules { default, rules }) => {
+            *default == Some(PermissionMode::Ask) || rules.iter().any(|rule| rule.mode == PermissionMode::Ask)
+        }
+    }
 }
 
 fn written(scope: &PermissionScope) -> ScopeSource {
@@ -166,7 +197,7 @@ pub(crate) fn explanation(
 
 #[cfg(test)]
 mod tests {
-    use agentos_protocol::message::EgressSpec;
+    use agentos_protocol::message::{EgressSpec, ToolsSpec};
 
     use super::*;
 
@@ -201,6 +232,28 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_must_be_answered() {
+        let refused = |tree: &str, mode, asks| {
+            let permissions = serde_json::from_str(tree).unwrap();
+            let tools = Some(ToolsSpec { asks, ..ToolsSpec::default() });
+            let config = VmConfig { permissions, permissions_mode: mode, tools, ..VmConfig::default() };
+            compile(&config).err().map(|error| error.details.unwrap().config.unwrap().path)
+        };
+        let (enforce, dry_run) = (PermissionsMode::Enforce, PermissionsMode::DryRun);
+        let some = |path: &str| Some(path.to_owned());
+        let rules = r#"{"tool": {"default": "allow", "rules": [{"mode": "ask", "patterns": ["a:*"]}]}}"#;
+        let default = r#"{"tool": {"default": "ask", "rules": [{"mode": "allow", "patterns": ["a:*"]}]}}"#;
+        for tree in [r#"{"tool": "ask"}"#, rules, default] {
+            assert_eq!(refused(tree, enforce, true), None);
+            assert_eq!(refused(tree, enforce, false), some("permissions.tool"), "{tree}");
+            assert_eq!(refused(tree, dry_run, false), None);
+        }
+        assert_eq!(refused(r#"{"tool": "deny"}"#, enforce, false), None);
+        assert_eq!(refused(r#"{"tool": "deny"}"#, enforce, true), some("onToolRequest"));
+        assert_eq!(refused("null", enforce, true), some("onToolRequest"));
+    }
+
+    #[test]
     fn refusals_name_the_field() {
         use PermissionsMode::{DryRun, Enforce, Learn};
         for (tree, mode, path) in [
@@ -216,6 +269,8 @@ mod tests {
                 "permissions.network.rules[0].patterns[0]",
             ),
             (r#"{"tool": "ask"}"#, Enforce, "permissions.tool"),
+            (r#"{"tool": "allow"}"#, Enforce, "permissions.tool"),
+            (r#"{"tool": "deny"}"#, Enforce, ""),
             (r#"{"fs": "ask"}"#, DryRun, "permissions.fs"),
             (
                 r#"{"fs": {"rules": [{"mode": "deny", "paths": ["a"]}]}}"#,

@@ -16,6 +16,7 @@ use crate::config::Checked;
 use crate::host::Host;
 use crate::lowers::Lower;
 use crate::persistence::{self, Persistence};
+use crate::tools::Toolkits;
 
 /// A root file system.
 pub(crate) struct Root {
@@ -115,6 +116,7 @@ impl Root {
 }
 
 /// Makes the root of a VM of its layers, lowest first.
+#[expect(clippy::too_many_arguments, reason = "what a root is made of, once")]
 pub(crate) async fn make(
     host: &Arc<Host>,
     checked: &Checked,
@@ -123,6 +125,7 @@ pub(crate) async fn make(
     vm_id: &str,
     connection: &Connection,
     observer: &Arc<dyn Observer>,
+    toolkits: Option<&Toolkits>,
 ) -> Result<Root, WireError> {
     let base = host
         .base()
@@ -149,10 +152,10 @@ pub(crate) async fn make(
     let mut opened = persistence::open(host, config, &layer, may_lose).await?;
     let begin = opened.as_ref().map_or(&layer, |opened| opened.root.layer());
     let tree = Tree::from_layer_with(begin, limits);
-    let furnished = furnish::inputs(checked, config, bundled.is_some(), layered);
+    let furnished = furnish::inputs(checked, config, toolkits, bundled.is_some(), layered);
     // What was furnished like this before belongs to the guest by now.
     if opened.as_ref().is_none_or(|opened| opened.root.note() != Some(&furnished)) {
-        furnish::furnish(&tree, &layer, checked, config, bundled.is_some())?;
+        furnish::furnish(&tree, &layer, checked, config, toolkits, bundled.is_some())?;
     }
     if let Some(opened) = &mut opened {
         opened.root.set_note(furnished);

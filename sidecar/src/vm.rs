@@ -9,7 +9,7 @@ use agentos_executor::Machine;
 use agentos_kernel::permissions::Guarded;
 use agentos_kernel::sys::At;
 use agentos_kernel::tty::Winsize;
-use agentos_kernel::{Errno, Kernel, KernelConfig, Observer};
+use agentos_kernel::{Errno, Kernel, KernelConfig, Observer, Tools};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, VmInfo, code};
 use agentos_vfs::{GuestPath, Layer, Location, NewKind};
@@ -26,6 +26,7 @@ use crate::root::{self, Root};
 use crate::service::processes::Spawned;
 use crate::service::shells::{self, Shell};
 use crate::session::Sessions;
+use crate::tools::{Toolkits, VmTools};
 
 /// How long the processes of a VM may take to end; they are killed, so more means that the host is overloaded.
 pub(crate) const DISPOSE_TIME: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub(crate) struct Vm {
     pub(crate) terminal_size: Winsize,
     pub(crate) sessions: Sessions,
     pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Tools of the client that its guests may call, if it has any.
+    pub(crate) toolkits: Option<Arc<Toolkits>>,
     /// The file system that was mounted first.
     pub(crate) root: Root,
     way_out: Arc<WayOut>,
@@ -64,6 +67,7 @@ struct Parts {
     root: Root,
     permissions: Option<Guarded>,
     way_out: Arc<WayOut>,
+    toolkits: Option<Arc<Toolkits>>,
     config: Arc<VmConfig>,
 }
 
@@ -79,11 +83,15 @@ impl Vm {
         crate::service::mounts::check(&config.mounts)?;
         let permissions = crate::permissions::compile(&config)?;
         let way_out = crate::egress::take(&mut config)?;
+        let toolkits = config.tools.as_ref().map(Toolkits::compile).transpose()?;
         let id = format!("vm-{}", host.next_id());
         let observer: Arc<dyn Observer> = Arc::new(notices::ToClient::new(&id, connection));
-        let root = root::make(host, &checked, &config, lowers, &id, connection, &observer).await?;
-        let parts = Parts { observer, checked, root, permissions, way_out, config: Arc::new(config) };
-        let vm = Self::assemble(host, id, parts).await?;
+        let root =
+            root::make(host, &checked, &config, lowers, &id, connection, &observer, toolkits.as_deref())
+                .await?;
+        let config = Arc::new(config);
+        let parts = Parts { observer, checked, root, permissions, way_out, toolkits, config };
+        let vm = Self::assemble(host, id, connection, parts).await?;
         if let Err(error) = vm.prepare(connection).await {
             // Another attempt must find the store free. Why this one failed is known.
             let _ = vm.dispose().await;
@@ -134,8 +142,9 @@ impl Vm {
         let root = self.root.fork(&checked, &observer);
         let permissions = self.kernel().permissions().cloned();
         let (way_out, config) = (self.way_out.for_fork(), Arc::clone(&self.config));
-        let parts = Parts { observer, checked, root, permissions, way_out, config };
-        let vm = Self::assemble(&self.host, id, parts).await?;
+        let toolkits = self.toolkits.clone();
+        let parts = Parts { observer, checked, root, permissions, way_out, toolkits, config };
+        let vm = Self::assemble(&self.host, id, connection, parts).await?;
         crate::service::mounts::mount_copies(&vm, first, mounts).await?;
         vm.root.finished(&vm.config);
         vm.checkpoints.started(&vm.kernel().namespace, past);
@@ -143,9 +152,18 @@ impl Vm {
         Ok(vm)
     }
 
-    async fn assemble(host: &Arc<Host>, id: String, parts: Parts) -> Result<Arc<Self>, WireError> {
-        let Parts { observer, checked, root, permissions, way_out, config } = parts;
+    async fn assemble(
+        host: &Arc<Host>,
+        id: String,
+        connection: &agentos_protocol::Connection,
+        parts: Parts,
+    ) -> Result<Arc<Self>, WireError> {
+        let Parts { observer, checked, root, permissions, way_out, toolkits, config } = parts;
         let checkpoints = Arc::new(Checkpoints::new(&config.limits, &observer));
+        let tools = toolkits
+            .as_ref()
+            .zip(config.tools.as_ref())
+            .map(|(kits, spec)| -> Arc<dyn Tools> { Arc::new(VmTools::new(kits, spec, connection)) });
         let kernel = Kernel::new(KernelConfig {
             root: Arc::new(root.tree.clone()),
             limits: checked.limits,
@@ -153,6 +171,7 @@ impl Vm {
             cred: checked.cred,
             env: checked.env,
             permissions,
+            tools,
             observer: Some(observer),
         })
         .await
@@ -181,6 +200,7 @@ impl Vm {
             sessions,
             checkpoints,
             way_out,
+            toolkits,
             config,
             root,
             created: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default(),

@@ -162,6 +162,16 @@ macro_rules! agentos_v1 {
             uname(buf: i32, buf_len: i32, out_len: i32) -> i32;
             // Stores a SysInfo.
             sysinfo(out: i32) -> i32;
+
+            // --- tools of the host
+            // Stores JSON: [{name, description, tools: [{name, description, inputSchema, timeoutMs}]}], `[]` if there are none.
+            // ERANGE (length stored) if too small.
+            tool_list(buf: i32, buf_len: i32, out_len: i32) -> i32;
+            // wait. Calls a tool with a JSON input. Stores the JSON result at `buf` and its length at `out_len`; with an error of the
+            // call, a message for people instead. EINVAL without a message: `buf` has less than TOOL_REPLY_MAX bytes. ENOENT: no such
+            // tool; EACCES: it may not be called; EINVAL: the input does not match the schema; E2BIG: the input is too long; EAGAIN:
+            // too many calls; ETIMEDOUT: no answer in time; EPROTO: the answer is of no use; EIO: the tool failed.
+            tool_call(kit: i32, kit_len: i32, tool: i32, tool_len: i32, input: i32, input_len: i32, buf: i32, buf_len: i32, out_len: i32) -> i32;
         }
     };
 }

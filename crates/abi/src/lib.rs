@@ -13,6 +13,7 @@ pub mod imports;
 pub mod layout;
 pub mod process;
 pub mod signal;
+pub mod tools;
 pub mod tty;
 
 pub use errno::Errno;

@@ -34,6 +34,7 @@ pub mod sidecar;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod vm;
 mod wire;
 
@@ -45,11 +46,11 @@ pub use agentos_abi::{Errno, Signal};
 pub use agents::{AgentConfig, AgentRegistryEntry};
 pub use config::{
     AgentOsConfig, AgentOsConfigBuilder, AgentOsSidecarConfig, ClockConfig, EgressCredential, EgressPolicy,
-    HostTool, ModelAccess, ModelApi, MountConfig, MountPlugin, OverlayMountConfig, PermissionMode,
-    PermissionRule, PermissionRules, PermissionScope, Permissions, PermissionsMode, PersistenceConfig,
-    RandomConfig, RootFilesystemConfig, RootFilesystemKind, RootFilesystemMode, RootLowerInput,
-    ScheduleDriver, ScheduleEntry, ScheduleHandle, Secret, SoftwareInput, SoftwareKind, ToolCallback,
-    ToolKit, UserConfig, VmLimits,
+    HostTool, ModelAccess, ModelApi, MountConfig, MountPlugin, OnToolRequest, OverlayMountConfig,
+    PermissionMode, PermissionRule, PermissionRules, PermissionScope, Permissions, PermissionsMode,
+    PersistenceConfig, RandomConfig, RootFilesystemConfig, RootFilesystemKind, RootFilesystemMode,
+    RootLowerInput, ScheduleDriver, ScheduleEntry, ScheduleHandle, Secret, SoftwareInput, SoftwareKind,
+    ToolCallback, ToolKit, ToolRequest, ToolRequestCallback, UserConfig, VmLimits,
 };
 pub use error::{AgentFailure, Error, LimitInfo, PermissionDenial, Result};
 pub use files::{

@@ -20,7 +20,7 @@ use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower, named_by_field};
 use crate::cron::Cron;
 use crate::error::{Error, Result};
 use crate::sidecar::{
-    self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions,
+    self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions, ToolsLease,
 };
 use crate::{snapshots, wire};
 
@@ -66,6 +66,8 @@ pub(crate) struct Vm {
     pub(crate) stdins: Mutex<HashMap<u32, Stdin>>,
     /// What is typed into terminals, by shell.
     pub(crate) shell_inputs: Mutex<HashMap<String, Stdin>>,
+    /// Tools that its guests may call; shared with its forks.
+    tools: Option<Arc<ToolsLease>>,
     /// Drivers by mount point.
     pub(crate) drivers: Mutex<BTreeMap<WirePath, Arc<DriverLease>>>,
     pub(crate) cron: Cron,
@@ -104,12 +106,16 @@ impl AgentOs {
             }
             layers.push(layer);
         }
+        let tools = lowered.tools.map(|tools| Arc::new(sidecar.link().add_tools(tools)));
+        if let (Some(lease), Some(spec)) = (&tools, &mut lowered.config.tools) {
+            spec.tools_id = lease.id;
+        }
         let modules = lowered.modules;
         let made = sidecar.link().call(&CreateVm { config: lowered.config }).await;
         let info = made.map_err(|error| named_by_field(error, modules))?;
         drop(layers);
         let cron = Cron::new(driver);
-        Ok(AgentOs::owned(Vm::new(info.vm_id, sidecar, drivers, cron)))
+        Ok(AgentOs::owned(Vm::new(info.vm_id, sidecar, drivers, tools, cron)))
     }
 
     /// Makes a machine that starts as this one is now: its files, environment, limits and configuration, and none of its
@@ -136,7 +142,8 @@ impl AgentOs {
         let drivers = self.vm.drivers.lock().clone();
         let info = self.vm.make(&ForkVm { vm_id: of }, undo).await?;
         let cron = self.vm.cron.fork();
-        Ok(AgentOs::owned(Vm::new(info.vm_id, Arc::clone(&self.vm.sidecar), drivers, cron)))
+        let tools = self.vm.tools.clone();
+        Ok(AgentOs::owned(Vm::new(info.vm_id, Arc::clone(&self.vm.sidecar), drivers, tools, cron)))
     }
 
     fn owned(vm: Vm) -> AgentOs {
@@ -233,6 +240,7 @@ impl Vm {
         id: String,
         sidecar: Arc<AgentOsSidecar>,
         drivers: BTreeMap<WirePath, Arc<DriverLease>>,
+        tools: Option<Arc<ToolsLease>>,
         cron: Cron,
     ) -> Self {
         Vm {
@@ -241,6 +249,7 @@ impl Vm {
             disposed: AtomicBool::new(false),
             stdins: Mutex::default(),
             shell_inputs: Mutex::default(),
+            tools,
             drivers: Mutex::new(drivers),
             cron,
         }

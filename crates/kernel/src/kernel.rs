@@ -18,7 +18,7 @@ use crate::tty::Registry;
 use crate::watch::Watches;
 use crate::{
     Clock, Cred, Errno, KernelError, LimitHit, Limits, MemoryAccount, Observer, Pid, Process, Result,
-    Rlimits, SignalState, Waiters, Warning,
+    Rlimits, SignalState, Tools, Waiters, Warning,
 };
 
 /// Kept directory listings of one VM, bytes.
@@ -43,6 +43,8 @@ pub struct KernelConfig {
     pub env: Vec<Vec<u8>>,
     /// What guests may do; `None`: all.
     pub permissions: Option<Guarded>,
+    /// Tools of the host that guests may call; `None`: there are none.
+    pub tools: Option<Arc<dyn Tools>>,
     /// Who is told what happens in it.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -77,6 +79,7 @@ pub struct Kernel {
     cred: Arc<Cred>,
     env: Arc<Vec<Vec<u8>>>,
     pub(crate) gate: Option<Gate>,
+    pub(crate) tools: Option<Arc<dyn Tools>>,
     /// CPU time of all processes, where it is limited.
     pub(crate) cpu: Option<Arc<CpuAccount>>,
     /// CPU time of processes that ended, nanoseconds.
@@ -153,6 +156,7 @@ impl Kernel {
             cred: Arc::new(config.cred),
             env: Arc::new(config.env),
             gate: config.permissions.map(|guarded| Gate::new(guarded, config.observer.clone())),
+            tools: config.tools,
             cpu: CpuAccount::new(&limits, config.observer.as_ref()),
             ended_cpu_ns: AtomicU64::new(0),
             disposed: AtomicBool::new(false),

@@ -240,6 +240,24 @@ pub fn wait_readable(fd: u32, timeout_ms: i32) -> io::Result<bool> {
     sys::poll_read(fd, timeout_ms)
 }
 
+/// Waits until one of several can be read or is at its end, at most `timeout_ms` milliseconds (negative: without end), and tells
+/// for each whether it can.
+///
+/// # Errors
+/// `EINTR`: a caught signal arrived first.
+///
+/// ```
+/// use agentos_guest::fd;
+/// let (from, to) = fd::pipe(true)?;
+/// let (other, _to_other) = fd::pipe(true)?;
+/// fd::write_all(to.raw(), b"x")?;
+/// assert_eq!(fd::wait_any_readable(&[other.raw(), from.raw()], -1)?, [false, true]);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn wait_any_readable(fds: &[u32], timeout_ms: i32) -> io::Result<Vec<bool>> {
+    sys::poll_read_any(fds, timeout_ms)
+}
+
 /// Locks or unlocks a file with the `LOCK_*` numbers of flock(2).
 ///
 /// # Errors

@@ -18,6 +18,7 @@ pub mod process;
 pub mod signal;
 mod sys;
 pub mod system;
+pub mod tools;
 pub mod tty;
 pub mod user;
 

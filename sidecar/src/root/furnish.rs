@@ -1,4 +1,4 @@
-//! What differs from VM to VM in the root: host name, user, instructions. In a root without the bundled base only what is
+//! What differs from VM to VM in the root: host name, user, instructions, commands of toolkits. In a root without the bundled base only what is
 //! there is changed, and the devices of the machine are made.
 
 use agentos_kernel::Errno;
@@ -8,6 +8,7 @@ use agentos_vfs::{FileSystem, Layer, Tree};
 
 use crate::config::Checked;
 use crate::errors::failed;
+use crate::tools::{self, Toolkits};
 
 /// Most bytes of a file that is changed here. A layer may bring any.
 const TEXT: u64 = 1 << 20;
@@ -22,13 +23,21 @@ pub(super) fn was_layered(inputs: &[u8]) -> bool {
 }
 
 /// All that [`furnish`] looks at, as bytes that can be kept and compared.
-pub(super) fn inputs(checked: &Checked, config: &VmConfig, bundled: bool, layered: bool) -> Vec<u8> {
+pub(super) fn inputs(
+    checked: &Checked,
+    config: &VmConfig,
+    toolkits: Option<&Toolkits>,
+    bundled: bool,
+    layered: bool,
+) -> Vec<u8> {
     let user = &checked.user;
     let instructions = &config.additional_instructions;
     let base = if bundled { "" } else { " without the base" };
     let layers = if layered { LAYERED } else { "" };
+    let tools = toolkits.map(|kits| format!("{:?}", (tools::links(kits), kits.reference())));
+    let tools = tools.unwrap_or_default();
     format!(
-        "{:?}{base}{layers}",
+        "{:?}{base}{tools}{layers}",
         (&checked.hostname, &user.name, user.uid, user.gid, &checked.home, instructions)
     )
     .into_bytes()
@@ -41,6 +50,7 @@ pub(super) fn furnish(
     original: &Layer,
     checked: &Checked,
     config: &VmConfig,
+    toolkits: Option<&Toolkits>,
     bundled: bool,
 ) -> Result<(), WireError> {
     if !bundled {
@@ -66,13 +76,23 @@ pub(super) fn furnish(
             directory(tree, b"/workspace", uid, gid)?;
         }
     }
-    if let Some(more) = &config.additional_instructions {
-        let file = "/etc/agentos/instructions.md";
-        let mut all = text(&Tree::from_layer(original), file)?.unwrap_or_default();
-        all.extend_from_slice(format!("\n{}\n", more.trim_end()).as_bytes());
-        put(tree, file, 0o444, all)?;
+    if bundled {
+        tools::link(tree, toolkits);
     }
-    Ok(())
+    let more = config.additional_instructions.as_deref().into_iter();
+    let more: Vec<&str> = more.chain(toolkits.filter(|_| bundled).map(Toolkits::reference)).collect();
+    let file = "/etc/agentos/instructions.md";
+    let now = text(tree, file)?;
+    let before = text(&Tree::from_layer(original), file)?;
+    // Without more to say a root of others is left as it is; with less than an earlier time, what was said then goes.
+    if more.is_empty() && (now.is_none() || before.is_none()) {
+        return Ok(());
+    }
+    let mut all = before.unwrap_or_default();
+    for more in more {
+        all.extend_from_slice(format!("\n{}\n", more.trim_end()).as_bytes());
+    }
+    if now.as_ref() == Some(&all) { Ok(()) } else { put(tree, file, 0o444, all) }
 }
 
 fn put(tree: &Tree, path: &str, perm: u32, text: Vec<u8>) -> Result<(), WireError> {

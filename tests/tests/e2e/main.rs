@@ -39,5 +39,6 @@ mod test_spawn;
 mod test_stores;
 mod test_streams;
 mod test_terminals;
+mod test_tools;
 mod test_watch;
 mod test_zones;

@@ -75,6 +75,9 @@ fn parse<T: for<'de> Deserialize<'de>>(path: &str, value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|e| Error::config(path, e.to_string()))
 }
 
+/// What is code, or is nothing without it.
+const CODE: [&str; 4] = ["onToolRequest", "scheduleDriver", "toolKits", "toolRequestTimeoutMs"];
+
 impl AgentOsConfig {
     /// Reads a JSON object with the fields of [`AgentOsConfig`] in camelCase. Mounts are `{path, plugin, readOnly}` or
     /// `{path, filesystem}`; `sidecar` is `{"shared": {"pool": …}}`.
@@ -104,6 +107,8 @@ impl AgentOsConfig {
             additional_instructions: f.take("additionalInstructions")?,
             schedule_driver: None,
             tool_kits: Vec::new(),
+            on_tool_request: None,
+            tool_request_timeout_ms: None,
             permissions: f.take::<Option<Permissions>>("permissions")?,
             permissions_mode: f.take("permissionsMode")?,
             sidecar: match f.take("sidecar")? {
@@ -128,7 +133,7 @@ impl AgentOsConfig {
         };
         match fields.0.keys().next() {
             None => Ok(config),
-            Some(key) if key == "toolKits" || key == "scheduleDriver" => {
+            Some(key) if CODE.contains(&key.as_str()) => {
                 Err(Error::config(key, "is code and cannot come from a file"))
             }
             Some(key) => Err(Error::config(key, "unknown field")),

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use agentos_protocol::message::{
-    MountSource, MountSpec, PersistenceSpec, RootFilesystem, RootLower, VmConfig, WirePath,
+    MountSource, MountSpec, PersistenceSpec, RootFilesystem, RootLower, ToolsSpec, VmConfig, WirePath,
 };
 
 use super::mounts::{node_modules, overlay_source, plugin_source};
+use super::tool::specs;
 use super::{
     AgentOsConfig, MountConfig, PersistenceConfig, RootFilesystemConfig, RootFilesystemMode, RootLowerInput,
     egress,
@@ -17,11 +18,14 @@ use crate::error::{Error, Result};
 use crate::mounts::VirtualFileSystem;
 use crate::path::guest_path;
 use crate::snapshots::Source;
+use crate::tools::ToolHost;
 
 /// What is sent, and the drivers that stay here: the n-th belongs to the mount at that index.
 pub(crate) struct Lowered {
     pub(crate) config: VmConfig,
     pub(crate) drivers: Vec<(usize, Arc<dyn VirtualFileSystem>)>,
+    /// The callbacks of the tools.
+    pub(crate) tools: Option<Arc<ToolHost>>,
     /// Which mount comes from `moduleAccessCwd`.
     pub(crate) modules: Option<usize>,
     /// Snapshots that are to be sent before: the n-th becomes the lower at that index.
@@ -38,6 +42,8 @@ pub(crate) fn named_by_field(error: Error, modules: Option<usize>) -> Error {
     }
 }
 
+/// How long an answer to `on_tool_request` may take, milliseconds.
+const ASK_MS: u64 = 60_000;
 const LATER: &str = "is not supported by this version";
 
 pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
@@ -99,6 +105,19 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         ));
     }
     let (root, snapshots) = root(config.root_filesystem)?;
+    let asks = config.on_tool_request.is_some();
+    if asks && config.tool_kits.is_empty() {
+        return Err(Error::config("onToolRequest", "is never called: there are no `tool_kits`"));
+    }
+    if config.tool_request_timeout_ms.is_some() && !asks {
+        return Err(Error::config("toolRequestTimeoutMs", "has no effect without `on_tool_request`"));
+    }
+    let (mut tools, mut host) = (None, None);
+    if !config.tool_kits.is_empty() {
+        let ask_timeout_ms = config.tool_request_timeout_ms.unwrap_or(ASK_MS);
+        tools = Some(ToolsSpec { tools_id: 0, kits: specs(&config.tool_kits)?, asks, ask_timeout_ms });
+        host = Some(ToolHost::new(config.tool_kits, config.on_tool_request));
+    }
     let config = VmConfig {
         env: config.env,
         hostname: config.hostname,
@@ -116,16 +135,16 @@ pub(crate) fn lower(config: AgentOsConfig) -> Result<Lowered> {
         egress: config.egress.map(egress::spec),
         secrets: config.secrets,
         loopback_exempt_ports: config.loopback_exempt_ports,
+        tools,
         ..VmConfig::default()
     };
-    Ok(Lowered { config, drivers, modules, snapshots })
+    Ok(Lowered { config, drivers, tools: host, modules, snapshots })
 }
 
 fn refuse_unsupported(config: &AgentOsConfig) -> Result<()> {
     let refused = [
         ("software", !config.software.is_empty()),
         ("allowedNodeBuiltins", config.allowed_node_builtins.is_some()),
-        ("toolKits", !config.tool_kits.is_empty()),
         ("clock", config.clock.is_some()),
         ("random", config.random.is_some()),
     ];
@@ -191,6 +210,8 @@ mod tests {
     fn what_has_no_effect_is_refused() {
         let b = AgentOsConfig::builder;
         let kit = ToolKit { name: "k".into(), description: String::new(), tools: vec![] };
+        let long = ToolKit { description: "x".repeat(5 << 20), ..kit.clone() };
+        let yes: ToolRequestCallback = Arc::new(|_| Box::pin(async { true }));
         let snapshot = RootLowerInput::SnapshotExport { source: Value::Null };
         let native = |id: &str, config: Value| MountConfig::Native {
             path: "/m".into(),
@@ -203,7 +224,9 @@ mod tests {
             filesystem: serde_json::from_value(filesystem).unwrap(),
         };
         let cases = [
-            (b().tool_kits(vec![kit]).build(), "toolKits"),
+            (b().on_tool_request(yes.clone()).build(), "onToolRequest"),
+            (b().tool_kits(vec![kit.clone()]).tool_request_timeout_ms(1).build(), "toolRequestTimeoutMs"),
+            (b().tool_kits(vec![long]).build(), "toolKits"),
             (b().module_access_cwd("/no/such/directory").build(), "moduleAccessCwd"),
             (b().random(RandomConfig::Seeded { seed: 1 }).build(), "random"),
             (b().clock(ClockConfig::Seeded { start_ms: 1 }).build(), "clock"),

@@ -28,7 +28,7 @@ pub use model::{ModelAccess, ModelApi};
 pub(crate) use mounts::{overlay_source, plugin_source};
 pub use schedule::{ScheduleCallback, ScheduleDriver, ScheduleEntry, ScheduleHandle};
 pub use software::{SoftwareInput, SoftwareKind};
-pub use tool::{HostTool, ToolCallback, ToolKit};
+pub use tool::{HostTool, OnToolRequest, ToolCallback, ToolKit, ToolRequest, ToolRequestCallback};
 
 use crate::sidecar::AgentOsSidecar;
 
@@ -139,6 +139,10 @@ pub struct AgentOsConfig {
     pub schedule_driver: Option<Arc<dyn ScheduleDriver>>,
     /// Tools of the host for guests; none.
     pub tool_kits: Vec<ToolKit>,
+    /// Answers where `permissions.tool` says `ask`; needed there.
+    pub on_tool_request: Option<OnToolRequest>,
+    /// How long that answer may take, milliseconds; 60,000. Then it is no.
+    pub tool_request_timeout_ms: Option<u64>,
     /// What guests may do; everything inside the VM.
     pub permissions: Option<Permissions>,
     /// How `permissions` is meant: enforced.
@@ -222,6 +226,10 @@ setters! {
     schedule_driver: Arc<dyn ScheduleDriver> => c, v, c.schedule_driver = Some(v);
     /// Sets [`AgentOsConfig::tool_kits`].
     tool_kits: Vec<ToolKit> => c, v, c.tool_kits = v;
+    /// Answers whether a tool may be called, where the permission tree says `ask` for it.
+    on_tool_request: ToolRequestCallback => c, v, c.on_tool_request = Some(OnToolRequest(v));
+    /// Sets [`AgentOsConfig::tool_request_timeout_ms`].
+    tool_request_timeout_ms: u64 => c, v, c.tool_request_timeout_ms = Some(v);
     /// Sets [`AgentOsConfig::permissions`].
     permissions: Permissions => c, v, c.permissions = Some(v);
     /// Sets [`AgentOsConfig::permissions_mode`].

@@ -21,6 +21,7 @@ use super::child::Child;
 use super::pulse;
 use crate::error::{Error, Result};
 use crate::mounts::{VirtualFileSystem, serve_driver};
+use crate::tools::ToolHost;
 use crate::wire;
 
 /// Events kept for a subscriber that is slow; older ones are dropped for it.
@@ -53,6 +54,7 @@ struct Registered {
 struct Inbox {
     drivers: Mutex<HashMap<u64, Registered>>,
     next_driver: AtomicU64,
+    tools: Mutex<HashMap<u64, Arc<ToolHost>>>,
     events: broadcast::Sender<Event>,
 }
 
@@ -62,8 +64,23 @@ impl Handler for Inbox {
     }
 
     fn callback(&self, callback: Callback, responder: Responder) {
+        let callback = match callback {
+            Callback::CallTool(call) => {
+                return match self.tool_host(call.tools_id) {
+                    Some(tools) => tools.call(call, responder),
+                    None => responder.error(&no_tools()),
+                };
+            }
+            Callback::AskTool(ask) => {
+                return match self.tool_host(ask.tools_id) {
+                    Some(tools) => tools.ask(ask, responder),
+                    None => responder.error(&no_tools()),
+                };
+            }
+            callback => callback,
+        };
         let found = |of: &Registered| (Arc::clone(&of.driver), of.gone.subscribe());
-        let driver = self.drivers.lock().get(&callback.driver_id()).map(found);
+        let driver = callback.driver_id().and_then(|id| self.drivers.lock().get(&id).map(found));
         let (Some((driver, mut gone)), Ok(threads)) = (driver, wire::callbacks()) else {
             return responder.error(&WireError::kernel("EIO", callback.method(), None));
         };
@@ -81,6 +98,32 @@ impl Handler for Inbox {
     fn event(&self, event: Event) {
         // Without a subscriber there is nobody to tell.
         let _ = self.events.send(event);
+    }
+}
+
+impl Inbox {
+    fn tool_host(&self, id: u64) -> Option<Arc<ToolHost>> {
+        self.tools.lock().get(&id).cloned()
+    }
+}
+
+fn no_tools() -> WireError {
+    WireError::new(code::TOOL, "the machine that had this tool is gone")
+}
+
+/// Registered tools; when dropped they are forgotten, and calls under way end.
+pub(crate) struct ToolsLease {
+    pub(crate) id: u64,
+    inbox: Arc<Inbox>,
+}
+
+impl Drop for ToolsLease {
+    fn drop(&mut self) {
+        // Not under the lock: a callback may do anything when it goes.
+        let tools = self.inbox.tools.lock().remove(&self.id);
+        if let Some(tools) = tools {
+            tools.end();
+        }
     }
 }
 
@@ -104,6 +147,7 @@ impl Link {
         let inbox = Arc::new(Inbox {
             drivers: Mutex::default(),
             next_driver: AtomicU64::new(1),
+            tools: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
         });
         let handler: Arc<dyn Handler> = Arc::<Inbox>::clone(&inbox);
@@ -134,6 +178,12 @@ impl Link {
         let id = self.inbox.next_driver.fetch_add(1, Ordering::Relaxed);
         self.inbox.drivers.lock().insert(id, Registered { driver, gone: watch::channel(()).0 });
         DriverLease { id, inbox: Arc::clone(&self.inbox) }
+    }
+
+    pub(crate) fn add_tools(&self, tools: Arc<ToolHost>) -> ToolsLease {
+        let id = self.inbox.next_driver.fetch_add(1, Ordering::Relaxed);
+        self.inbox.tools.lock().insert(id, tools);
+        ToolsLease { id, inbox: Arc::clone(&self.inbox) }
     }
 
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {

@@ -14,6 +14,7 @@ mod processes;
 mod rights;
 mod signals;
 mod terminals;
+mod tools;
 mod wasi;
 
 use agentos_kernel::{Errno, Result};
@@ -66,6 +67,7 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     native_files::link(&mut linker)?;
     http::link(&mut linker)?;
     machine::link(&mut linker)?;
+    tools::link(&mut linker)?;
     Ok(linker)
 }
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::learned::Learned;
 use super::told::Told;
-use super::{Denial, Domain, Operation, Permissions, ScopeSource};
+use super::{Decision, Denial, Domain, Mode, Operation, Permissions, ScopeSource};
 use crate::{LimitHit, Notice, Observer};
 
 /// How a tree is meant.
@@ -42,6 +42,15 @@ pub struct ToldDenial {
     pub count: u64,
 }
 
+/// What a tree says where it can ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It happens.
+    Allowed,
+    /// It happens if the host agrees; else this is the denial.
+    Ask(Denial),
+}
+
 /// The gate of a machine.
 pub(crate) struct Gate {
     guarded: Guarded,
@@ -73,6 +82,20 @@ impl Gate {
             self.learned.lock().note(operation, resource);
         }
         self.judge(self.guarded.tree.check(operation, resource))
+    }
+
+    /// As [`Gate::pass`], for who can ask the host. Nobody is asked where nothing is enforced.
+    pub(crate) fn admit(&self, operation: Operation, resource: &[u8]) -> Result<Admission, Denial> {
+        let Decision { mode, by } = self.guarded.tree.decide(operation, resource);
+        if mode == Mode::Ask && self.guarded.policy == Policy::Enforce {
+            return Ok(Admission::Ask(Denial { operation, resource: resource.to_vec(), by }));
+        }
+        self.pass(operation, resource).map(|()| Admission::Allowed)
+    }
+
+    /// Tells a denial that came of a question.
+    pub(crate) fn refuse(&self, denial: &Denial) {
+        let _ = self.judge(Err(denial.clone()));
     }
 
     /// Asks whether something may have another name; see [`Permissions::passage`].

@@ -12,7 +12,7 @@ mod shape;
 mod source;
 mod told;
 
-pub(crate) use gate::Gate;
+pub(crate) use gate::{Admission, Gate};
 pub use gate::{Guarded, Policy, ToldDenial};
 pub use operation::{Domain, Operation, Operations};
 pub use source::{Mode, Refusal, RuleSource, ScopeSource};

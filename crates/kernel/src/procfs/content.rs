@@ -273,6 +273,7 @@ mod tests {
             cred: Cred::root(),
             env: Vec::new(),
             permissions: None,
+            tools: None,
             observer: None,
         })
         .await

@@ -13,6 +13,7 @@ mod pipes;
 mod process;
 mod signal;
 mod terminals;
+mod tools;
 mod walk;
 mod watch;
 

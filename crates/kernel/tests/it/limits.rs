@@ -43,7 +43,7 @@ async fn kernel(limits: Limits) -> (Arc<Kernel>, Arc<Heard>) {
     (Kernel::new(config).await.unwrap(), heard)
 }
 
-async fn start(kernel: &Kernel, agent: bool) -> Result<Arc<Process>, KernelError> {
+pub(crate) async fn start(kernel: &Kernel, agent: bool) -> Result<Arc<Process>, KernelError> {
     let null = kernel.open(&kernel.host(), None, At::Cwd(b"/null"), O_RDWR, 0).await.unwrap();
     kernel.host_spawn(HostSpawn {
         image: Image::default(),

@@ -12,6 +12,7 @@ mod rlimits;
 mod stress;
 mod syncs;
 mod terminals;
+mod tools;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ fn config(root: &Tree, limits: Limits) -> KernelConfig {
         cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
         env: Vec::new(),
         permissions: None,
+        tools: None,
         observer: None,
     }
 }

@@ -74,6 +74,7 @@ impl Ours {
             cred: Cred { uid: 1000, gid: 1000, groups: Vec::new() },
             env: Vec::new(),
             permissions: None,
+            tools: None,
             observer: None,
         };
         let kernel = runtime.block_on(Kernel::new(config)).unwrap();

@@ -98,10 +98,13 @@ macro_rules! driver_calls {
         )*
 
         impl super::Callback {
-            /// The driver that is meant.
+            /// The driver that is meant; `None` for what no driver is asked.
             #[must_use]
-            pub const fn driver_id(&self) -> u64 {
-                match self { $(super::Callback::$Name(call) => call.driver_id,)* }
+            pub const fn driver_id(&self) -> Option<u64> {
+                match self {
+                    $(super::Callback::$Name(call) => Some(call.driver_id),)*
+                    super::Callback::CallTool(_) | super::Callback::AskTool(_) => None,
+                }
             }
         }
     };

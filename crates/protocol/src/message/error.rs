@@ -45,6 +45,8 @@ pub mod code {
     pub const TIMEOUT: &str = "timeout";
     /// The caller cancelled it.
     pub const CANCELLED: &str = "cancelled";
+    /// A tool of the client failed; `message` is what the guest is told.
+    pub const TOOL: &str = "tool";
     /// The agent failed: `agent`.
     pub const AGENT: &str = "agent";
     /// Too many requests are under way on this connection; try later.

@@ -20,6 +20,7 @@ mod process;
 mod session;
 mod shell;
 mod snapshot;
+mod tool;
 mod vm;
 mod watch;
 
@@ -38,6 +39,7 @@ pub use process::*;
 pub use session::*;
 pub use shell::*;
 pub use snapshot::*;
+pub use tool::*;
 pub use vm::*;
 pub use watch::*;
 
@@ -158,5 +160,8 @@ calls! {
         DriverChmod = "driver.chmod" -> Empty,
         DriverChown = "driver.chown" -> Empty,
         DriverUtimes = "driver.utimes" -> Empty,
+
+        CallTool = "tool.call" -> ToolResult,
+        AskTool = "tool.ask" -> AskToolReply,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EgressSpec, MountSpec, Permissions, PermissionsMode, Secret, WirePath};
+use super::{EgressSpec, MountSpec, Permissions, PermissionsMode, Secret, ToolsSpec, WirePath};
 
 /// Asks who the sidecar is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +169,9 @@ pub struct VmConfig {
     pub loopback_exempt_ports: Vec<u16>,
     /// Directories of wasm binaries, mounted at `/__agentos/commands/{index}/`.
     pub software: Vec<SoftwareSpec>,
+    /// Tools of the client that guests may call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<ToolsSpec>,
     /// Make a checkpoint before each turn of an agent.
     pub turn_checkpoints: bool,
     /// Where the files of the root are kept; absent: they end with the VM.

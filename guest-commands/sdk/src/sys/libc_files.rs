@@ -27,3 +27,13 @@ pub(crate) fn sync(fd: u32, data: bool) -> io::Result<()> {
     let done = unsafe { if data { libc::fdatasync(fd as i32) } else { libc::fsync(fd as i32) } };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Which of these can be read or are at their end, within the time.
+pub(crate) fn poll_read_any(fds: &[u32], timeout_ms: i32) -> io::Result<Vec<bool>> {
+    let entry = |fd: &u32| libc::pollfd { fd: *fd as i32, events: libc::POLLIN, revents: 0 };
+    let mut set: Vec<libc::pollfd> = fds.iter().map(entry).collect();
+    // SAFETY: `set` is a live array of the stated length.
+    let ready = unsafe { libc::poll(set.as_mut_ptr(), set.len() as libc::nfds_t, timeout_ms) };
+    // Hang-ups and errors show at the read.
+    if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(set.iter().map(|e| e.revents != 0).collect()) }
+}

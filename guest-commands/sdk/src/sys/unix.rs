@@ -586,3 +586,13 @@ pub(crate) fn sysinfo() -> io::Result<SysInfo> {
         cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
     })
 }
+
+// --- tools of the host: there is none to ask
+
+pub(crate) fn tool_list() -> io::Result<Vec<u8>> {
+    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+}
+
+pub(crate) fn tool_call(_kit: &[u8], _tool: &[u8], _input: &[u8]) -> Result<Vec<u8>, (Errno, Vec<u8>)> {
+    Err((Errno::ENOSYS, Vec::new()))
+}

@@ -6,6 +6,7 @@ use agentos_abi::layout::{
     RUSAGE_SIZE, Rusage, SYSINFO_SIZE, SysInfo, TIMES_SIZE, Times, WAIT_RESULT_SIZE, WaitResult,
 };
 use agentos_abi::process::{ITIMER_REAL, SPAWN_INHERIT_ENV};
+use agentos_abi::tools::TOOL_REPLY_MAX;
 use std::io;
 
 pub(crate) use super::wasm_files::*;
@@ -419,4 +420,28 @@ pub(crate) fn uname() -> io::Result<[Vec<u8>; 5]> {
 pub(crate) fn sysinfo() -> io::Result<SysInfo> {
     // SAFETY: `out` is a live buffer of the size of a SysInfo.
     Ok(SysInfo::decode(&out_bytes::<SYSINFO_SIZE>(|out| unsafe { raw::sysinfo(out) })?))
+}
+
+// --- tools of the host
+
+pub(crate) fn tool_list() -> io::Result<Vec<u8>> {
+    // SAFETY: the buffer is live and as long as stated, the length a live u32.
+    out_buffer(|buf, len, out| unsafe { raw::tool_list(buf, len, out) })
+}
+
+/// A result, or an error with the host's message.
+pub(crate) fn tool_call(kit: &[u8], tool: &[u8], input: &[u8]) -> Result<Vec<u8>, (Errno, Vec<u8>)> {
+    let mut reply = vec![0u8; TOOL_REPLY_MAX];
+    let mut len = 0u32;
+    let ((kit, kit_len), (tool, tool_len), (input, input_len)) = (span(kit), span(tool), span(input));
+    let (buf, buf_len, out) = (addr(reply.as_mut_ptr()), reply.len() as i32, addr(&raw mut len));
+    // SAFETY: every range is live for the call and as long as stated, the length a live u32.
+    let code = unsafe { raw::tool_call(kit, kit_len, tool, tool_len, input, input_len, buf, buf_len, out) };
+    // SAFETY: `len` is a live local; volatile because the host wrote it behind the compiler's back.
+    let len = unsafe { std::ptr::read_volatile(&raw const len) } as usize;
+    reply.truncate(len);
+    match code {
+        0 => Ok(reply),
+        code => Err((errno(code).unwrap_or(Errno::EIO), reply)),
+    }
 }
