@@ -136,8 +136,7 @@ fn read(kind: &Kind, text: &str) -> Result<Value, String> {
             text.parse().map(Value::Bool).map_err(|_| format!("{text:?} is neither true nor false"))
         }
         Kind::Choice(all) => {
-            let is =
-                |choice: &&Value| choice.as_str().map_or_else(|| choice.to_string() == text, |c| c == text);
+            let is = |choice: &&Value| shown(choice) == text;
             all.iter().find(is).cloned().ok_or_else(|| {
                 let all: Vec<String> = all.iter().map(shown).collect();
                 format!("{text:?} is none of {}", all.join(", "))

@@ -16,7 +16,7 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::{ErrorData, ServerHandler, ServiceExt};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::kit::{Host, Kit, Machine};
 use crate::names;
@@ -219,7 +219,7 @@ impl ServerHandler for Server {
         let at = self.tools.binary_search_by(|offered| offered.told.name.as_ref().cmp(name.as_ref()));
         let offered = at.ok().and_then(|at| self.tools.get(at));
         let offered = offered.ok_or_else(|| ErrorData::invalid_params(format!("no tool {name:?}"), None))?;
-        let input = Value::Object(request.arguments.unwrap_or_else(Map::new)).to_string();
+        let input = Value::Object(request.arguments.unwrap_or_default()).to_string();
         let call = self.call(&offered.kit, &offered.tool, &input);
         match context.ct.run_until_cancelled(call).await {
             Some(answer) => Ok(result(answer).into()),
