@@ -74,7 +74,7 @@ fn weather(seen: &Seen) -> ToolKit {
     });
     let get = tool("get-weather", schema, move |input| {
         calls.fetch_add(1, Ordering::SeqCst);
-        async move { Ok(json!({"sunny": true, "input": input})) }
+        async move { Ok(json!({"input": input, "sunny": true})) }
     });
     let wait = tool("wait", json!({"type": "object"}), move |_| {
         let held = SetOnDrop(Arc::clone(&let_go));
