@@ -271,6 +271,69 @@ mod tests {
         assert!(none.page(None).unwrap().tools.is_empty());
     }
 
+    /// What a server in a child says to these lines; its status.
+    fn spoken(lines: &[Value]) -> (Vec<Value>, i32) {
+        let kits = [Kit {
+            name: "k".into(),
+            description: String::new(),
+            tools: vec![crate::kit::Tool {
+                name: "get-it".into(),
+                description: "Gets it.".into(),
+                input_schema: json!({}),
+                timeout_ms: 1,
+            }],
+        }];
+        let (said, to_server) = fd::pipe(true).unwrap();
+        let (from_server, says) = fd::pipe(true).unwrap();
+        let pid = fork_call(|| {
+            let moved = fd::dup2(said.raw(), 0, false).and_then(|()| fd::dup2(says.raw(), 1, false));
+            // Else its own copies would keep the pipes open.
+            let closed = [to_server.raw(), from_server.raw(), said.raw(), says.raw()].map(fd::close);
+            let served = moved.is_ok() && closed.iter().all(Result::is_ok) && serve(&kits).is_ok();
+            i32::from(!served)
+        })
+        .unwrap();
+        drop((said, says));
+        for line in lines {
+            fd::write_all(to_server.raw(), format!("{line}\n").as_bytes()).unwrap();
+        }
+        drop(to_server);
+        let out = fd::read_to_end(from_server.raw()).unwrap();
+        let status = process::wait(WaitFor::Pid(pid)).unwrap().status;
+        let answers = out.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        let status = i32::from(status != process::WaitStatus::Exited(0));
+        (answers.map(|line| serde_json::from_slice(line).unwrap()).collect(), status)
+    }
+
+    #[test]
+    fn a_conversation_is_answered_to_its_end() {
+        let request = |id: u32, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let hello = json!({"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
+        let call = |id, name: &str| request(id, "tools/call", json!({"name": name, "arguments": {}}));
+        let (answers, status) = spoken(&[
+            request(0, "initialize", hello),
+            json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+            request(1, "tools/list", json!({})),
+            call(2, "get_it"),
+            call(3, "get-it"),
+            request(4, "ping", json!({})),
+            json!([request(5, "ping", json!({}))]),
+            call(6, "get_it"),
+        ]);
+        let by_id = |id: u32| answers.iter().find(|answer| answer["id"] == id).unwrap();
+        assert_eq!(status, 0);
+        assert_eq!(by_id(0)["result"]["protocolVersion"], "2025-06-18");
+        assert_eq!(by_id(1)["result"]["tools"][0]["name"], "get_it");
+        // There is no host to be asked here.
+        for id in [2, 6] {
+            assert_eq!(by_id(id)["result"]["isError"], true);
+        }
+        assert_eq!(by_id(3)["error"]["code"], -32602);
+        assert_eq!(by_id(4)["result"], json!({}));
+        assert!(answers.iter().any(|answer| answer["error"]["code"] == -32600));
+        assert_eq!(spoken(&[]), (vec![], 0));
+    }
+
     #[test]
     fn results_are_text_and_structure() {
         let shown = |answer| serde_json::to_value(result(answer)).unwrap();
