@@ -46,7 +46,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             (refused(|c| c.loopback_exempt_ports(vec![80])), "loopbackExemptPorts"),
             (refused(|c| c.allowed_node_builtins(vec!["fs".into()])), "allowedNodeBuiltins"),
             (refused(|c| c.module_access_cwd("/x")), "moduleAccessCwd"),
-            (refused(|c| c.tool_kits(vec![kit])), "toolKits"),
+            (refused(|c| c.tool_kits(vec![kit])), "toolKits[0].tools"),
             (refused(|c| c.permissions(Permissions::default())), "permissions"),
             (refused(|c| c.permissions(ask)), "permissions.fs"),
             (refused(|c| c.permissions_mode(PermissionsMode::DryRun)), "permissionsMode"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentos::{
     AgentOs, AgentOsConfig, AgentOsConfigBuilder, CreateSessionOptions, Error, Event, ExecOptions, HostTool,
-    McpServerConfig, Permissions, SpawnOptions, ToolKit, ToolRequest,
+    McpServerConfig, Permissions, PersistenceConfig, SpawnOptions, ToolKit, ToolRequest,
 };
 use agentos_tests::{Sidecar, eventually, live_processes, sh, watched};
 use serde_json::{Value, json};
@@ -525,5 +525,29 @@ fn calls_end_with_their_machine() {
         eventually("it is called", async || seen.waits.load(Ordering::SeqCst) == 1).await;
         os.dispose().await.unwrap();
         eventually("the callback is dropped", async || seen.let_go.load(Ordering::SeqCst)).await;
+    });
+}
+
+#[test]
+fn a_durable_root_has_the_commands_of_its_present_configuration() {
+    watched(async || {
+        let scratch = tempfile::tempdir().unwrap();
+        let machine = async |name: Option<&str>| {
+            let kept = PersistenceConfig::Directory { path: scratch.path().join("vm").display().to_string() };
+            let kits = name.map(|name| kit(name, vec![quick("list", |_| Ok(json!([])))]));
+            let config = AgentOsConfig::builder().persistence(kept).tool_kits(kits.into_iter().collect());
+            SIDECAR.create(config.build()).await.unwrap()
+        };
+        let told = "ls /usr/local/bin; grep -c 'Tools of the host' /etc/agentos/instructions.md";
+        for (name, want) in [
+            (Some("news"), "agentos-news\n1\n"),
+            (Some("shop"), "agentos-shop\n1\n"),
+            (None, "0\n"),
+            (Some("news"), "agentos-news\n1\n"),
+        ] {
+            let os = machine(name).await;
+            assert_eq!(ran(&os, told).await.1, want, "{name:?}");
+            os.dispose().await.unwrap();
+        }
     });
 }
