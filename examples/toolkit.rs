@@ -91,6 +91,5 @@ fn shop(orders: &Arc<Mutex<Vec<(String, u64)>>>) -> ToolKit {
 /// Status, output and errors of a script.
 async fn exec(os: &AgentOs, script: &str) -> Result<(i32, String, String), Error> {
     let done = os.exec(script, ExecOptions::default()).await?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok((done.exit_code, text(&done.stdout), text(&done.stderr)))
+    Ok((done.exit_code, done.stdout, done.stderr))
 }

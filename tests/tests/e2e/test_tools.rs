@@ -125,8 +125,7 @@ fn tree(tree: Value) -> Permissions {
 /// Runs a line and says what came of it: status, output, errors.
 async fn ran(os: &AgentOs, line: &str) -> (i32, String, String) {
     let done = sh(os, line).await;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (done.exit_code, text(&done.stdout), text(&done.stderr))
+    (done.exit_code, done.stdout, done.stderr)
 }
 
 #[test]
