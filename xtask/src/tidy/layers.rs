@@ -38,7 +38,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
 ];
 
 /// Outside crates that one crate alone may name.
-const SINGLE: [(&str, &str); 9] = [
+const SINGLE: [(&str, &str); 10] = [
     ("wasmtime", "crates/executor/"),
     ("cap-std", "crates/vfs/"),
     ("clap", "crates/cli/"),
@@ -48,6 +48,7 @@ const SINGLE: [(&str, &str); 9] = [
     ("reqwest", "crates/object-store/"),
     ("hyper", "crates/egress/"),
     ("tokio-rustls", "crates/egress/"),
+    ("jsonschema", "sidecar/"),
 ];
 
 /// The names in `[dependencies]`, with their line.
