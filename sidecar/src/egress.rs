@@ -172,6 +172,7 @@ mod tests {
             cred: Cred::root(),
             env: Vec::new(),
             permissions,
+            tools: None,
             observer: None,
         })
         .await

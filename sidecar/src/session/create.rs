@@ -81,7 +81,9 @@ pub(crate) async fn resume(vm: Arc<Vm>, id: &str) -> Result<SessionInitData, Wir
 async fn begin(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
     let agent = session.record.head.lock().setup.agent.clone();
     let launcher = GuestLauncher::new(vm, agent);
-    start::boot(session, Arc::<GuestLauncher>::clone(&launcher), launcher, start::Bounds::default()).await
+    let own = crate::tools::mcp_server(vm);
+    let guest = Arc::<GuestLauncher>::clone(&launcher);
+    start::boot(session, launcher, guest, start::Bounds::default(), own).await
 }
 
 /// The log of a session that does not come to be.

@@ -50,17 +50,22 @@ impl Default for Bounds {
 }
 
 /// What is to be run.
-fn execution(setup: &Setup) -> Execution {
+fn execution(setup: &Setup, own: Option<McpServer>) -> Execution {
     let mut execution = Execution::default();
     execution.session.cwd.clone_from(&setup.cwd);
     if !READS_META.contains(&setup.agent.id.as_str()) {
         execution.profile_prompt.clone_from(&setup.instructions);
     }
+    let mut servers = setup.mcp_servers.clone();
+    // The client's server of a name goes before ours.
+    let named = |server: &Value| server.get("name").and_then(Value::as_str).map(str::to_owned);
+    let own = own.and_then(|server| serde_json::to_value(server).ok());
+    servers.extend(own.filter(|own| !setup.mcp_servers.iter().any(|server| named(server) == named(own))));
     let mut options = json!({
         "command": agents::program(&setup.agent),
         "args": setup.agent.args,
         "env": setup.env,
-        "mcpServers": setup.mcp_servers,
+        "mcpServers": servers,
         "resumeFallback": "new",
     });
     if let Some(meta) = meta(&setup.instructions) {
@@ -70,12 +75,14 @@ fn execution(setup: &Setup) -> Execution {
     execution
 }
 
-/// Starts an agent for a session: a new one, or one that goes on where the last one was. On an error nothing of it is left.
+/// Starts an agent for a session: a new one, or one that goes on where the last one was; `own` is an MCP server of the machine
+/// besides those that its client named. On an error nothing of it is left.
 pub(super) async fn boot(
     session: &Arc<Session>,
     launcher: Arc<dyn Launcher>,
     guest: Arc<dyn Guest>,
     bounds: Bounds,
+    own: Option<McpServer>,
 ) -> Result<(), WireError> {
     let record = &session.record;
     let (setup, resume, cost_total) = {
@@ -95,7 +102,7 @@ pub(super) async fn boot(
         cancel_grace: bounds.cancel,
         native_messages: true,
         batch: BATCH,
-        ..StartInput::new(execution(&setup))
+        ..StartInput::new(execution(&setup, own))
     };
     let kernel = Kernel::start(Arc::new(acp::descriptor_with(bounds.profile)), ports, input).await;
     let kernel = kernel.map_err(|error| session.failed(&error))?;

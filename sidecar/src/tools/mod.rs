@@ -95,7 +95,6 @@ impl Toolkits {
 }
 
 /// The MCP server with the tools of a VM, for its sessions; `None` if it has no toolkits, or not the program that serves them.
-#[allow(dead_code, reason = "for `session`, which adds it to what the client named")]
 pub(crate) fn mcp_server(vm: &Vm) -> Option<McpServer> {
     vm.toolkits.as_ref().filter(|_| vm.root.bundled.is_some())?;
     let server = McpServerStdio::new(TOOLS_PROGRAM, format!("/bin/{TOOLS_PROGRAM}")).args(vec!["mcp".into()]);
