@@ -107,7 +107,7 @@ fn a_guest_gets_an_answer_and_the_host_adds_what_no_guest_sees() {
         assert!(!web.heads()[1].contains(KEY));
         let seen = sh(
             os,
-            "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; grep -rl hunter2 /etc /workspace /tmp /home",
+            "env; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline; grep -rl hunter''2 /etc /workspace /tmp /home",
         )
         .await;
         assert!(!seen.stdout.contains("hunter2"), "{}", seen.stdout);
