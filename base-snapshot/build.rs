@@ -130,6 +130,7 @@ fn build(root: &Path, guests: &Path, target: &Path) {
             "agentos-scripted",
             "-p",
             "agentos-coder",
+            "-p",
             "agentos-toolkits",
         ])
         .env_clear();

@@ -15,6 +15,8 @@ use crate::{machine, output};
 
 /// Longest piece of a tool's output that is shown at a time.
 const SHOWN: usize = 4096;
+/// How long the events of a turn that has ended may take.
+const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let prompt = prompt(&args.prompt)?;
@@ -55,7 +57,12 @@ async fn turn(os: &AgentOs, args: &RunArgs, choice: &Choice, prompt: String) -> 
         tokio::select! {
             biased;
             event = events.next(), if more_events => match event {
-                Some(event) => screen.event(&event.into_diagnostic()?)?,
+                Some(event) => {
+                    let event = event.into_diagnostic()?;
+                    screen.event(&event)?;
+                    // The last of the turn; what follows is nobody's answer.
+                    more_events = event.kind != "turn.completed";
+                }
                 None => more_events = false,
             },
             request = requests.next(), if more_requests => match request {
@@ -70,10 +77,14 @@ async fn turn(os: &AgentOs, args: &RunArgs, choice: &Choice, prompt: String) -> 
             result = &mut turn => break result.into_diagnostic()?,
         }
     };
-    // What the agent said before the result is there already.
+    // What the agent said before the result is on its way.
     while more_events {
-        match tokio::time::timeout(std::time::Duration::from_millis(50), events.next()).await {
-            Ok(Some(event)) => screen.event(&event.into_diagnostic()?)?,
+        match tokio::time::timeout(LAST_EVENTS, events.next()).await {
+            Ok(Some(event)) => {
+                let event = event.into_diagnostic()?;
+                screen.event(&event)?;
+                more_events = event.kind != "turn.completed";
+            }
             Ok(None) | Err(_) => more_events = false,
         }
     }
@@ -104,14 +115,22 @@ async fn decide(how: PermissionArg, request: &PermissionRequest, json: bool) -> 
             Ok(PermissionReply::Reject)
         }
         PermissionArg::Ask => {
-            let title = plain(request.tool_call.get("title").and_then(Value::as_str).unwrap_or("a tool"));
-            tokio::task::spawn_blocking(move || ask(&title)).await.into_diagnostic()?
+            let title = request.tool_call.get("title").and_then(Value::as_str).unwrap_or("a tool");
+            // In one line: what looks like another question is none.
+            let title = plain(title).split_whitespace().collect::<Vec<_>>().join(" ");
+            // A title may be less than what is run.
+            let command = request.tool_call.pointer("/rawInput/command").and_then(Value::as_str);
+            let command = command.map(plain).filter(|command| *command != title);
+            tokio::task::spawn_blocking(move || ask(&title, command.as_deref())).await.into_diagnostic()?
         }
     }
 }
 
-fn ask(title: &str) -> Result<PermissionReply> {
+fn ask(title: &str, command: Option<&str>) -> Result<PermissionReply> {
     let mut terminal = std::io::stderr();
+    for line in command.iter().flat_map(|command| command.lines()) {
+        writeln!(terminal, "    {line}").into_diagnostic()?;
+    }
     loop {
         write!(terminal, "? allow {title} [o]nce, [a]lways, [r]eject: ").into_diagnostic()?;
         let mut line = String::new();

@@ -2,7 +2,7 @@
 //! Every step that fails leaves no process behind.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentos_abi::fd::O_RDONLY;
 use agentos_kernel::Errno;
@@ -15,9 +15,11 @@ use super::head::{Head, Setup};
 use super::launch::GuestLauncher;
 use super::{Session, errors, start};
 use crate::config::variable;
-use crate::errors::{bad_path, failed};
+use crate::errors::{bad_path, failed, no_vm};
 use crate::vm::Vm;
 
+/// How long the last events of an agent that has ended may take to the log.
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Most bytes read of the OS instructions.
 const INSTRUCTIONS: usize = 2 << 20;
 
@@ -63,8 +65,17 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
 pub(crate) async fn resume(vm: Arc<Vm>, id: &str) -> Result<SessionInitData, WireError> {
     let session = vm.sessions.get(id)?;
     let one = session.changing.lock().await;
+    // It may have been forgotten meanwhile.
+    if !vm.sessions.has(&session) {
+        return Err(errors::no_session(&session.id));
+    }
     if !session.is_live() {
-        session.settle().await?;
+        // The last words of the agent before are in the log before those of the next one.
+        let before = session.live.lock().as_ref().map(|live| live.kernel.clone());
+        if let Some(kernel) = before {
+            let _ = tokio::time::timeout(LAST_WORDS, kernel.ended()).await;
+        }
+        session.settle().await;
         let _place = vm.sessions.place(&vm.id)?;
         if let Err(error) = begin(&vm, &session).await {
             session.record.log.end();
@@ -74,6 +85,10 @@ pub(crate) async fn resume(vm: Arc<Vm>, id: &str) -> Result<SessionInitData, Wir
         session.reopen();
     }
     drop(one);
+    if !vm.sessions.has(&session) {
+        session.suspend().await;
+        return Err(no_vm(&vm.id));
+    }
     session.describe()
 }
 

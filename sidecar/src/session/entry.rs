@@ -17,10 +17,10 @@ use agentos_store::StoreError;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use ulid::Ulid;
 
-use super::errors::{invalid, unread, unsupported, wire};
+use super::errors::{invalid, unsupported, wire};
 use super::head::Head;
 use super::interrupted::close_open;
 use super::launch::Guest;
@@ -52,8 +52,6 @@ pub(crate) struct Record {
     pub(super) log: EventLog,
     pub(super) turns: Turns,
     pub(super) head: Mutex<Head>,
-    /// The agent does not know what was said before: the next prompt tells it.
-    pub(super) history_due: AtomicBool,
     /// Why it ended, if that was an accident.
     pub(super) failure: Mutex<Option<ErrorInfo>>,
     /// Its log takes no more.
@@ -66,7 +64,6 @@ impl Record {
             log,
             turns: Turns::default(),
             head: Mutex::new(head),
-            history_due: AtomicBool::new(false),
             failure: Mutex::default(),
             broken: CancellationToken::new(),
         }
@@ -87,7 +84,7 @@ impl Record {
                 self.log.end();
             }
             Body::DiagnosticReported(_) if has_lost_history(event) => {
-                self.history_due.store(true, Ordering::SeqCst);
+                self.change(|head| head.history_due = true);
             }
             _ => {}
         }
@@ -119,6 +116,8 @@ impl Record {
 pub(super) struct Live {
     pub(super) kernel: Kernel,
     pub(super) guest: Arc<dyn Guest>,
+    /// Ends who watches over its log.
+    pub(super) _watch: Arc<DropGuard>,
 }
 
 /// A session. It stays after its agent ended, for its events and the reason.
@@ -152,6 +151,9 @@ impl std::fmt::Debug for Session {
 impl Session {
     pub(super) fn new(id: String, log: EventLog, head: Head) -> Arc<Self> {
         let closed = head.ended;
+        if closed {
+            log.end();
+        }
         Arc::new(Session {
             id,
             record: Arc::new(Record::new(log, head)),
@@ -169,12 +171,14 @@ impl Session {
     }
 
     /// Closes what an earlier process left open, once, before anybody reads on.
-    pub(super) async fn settle(&self) -> Result<(), WireError> {
+    pub(super) async fn settle(&self) {
         if self.live.lock().is_some() || !self.record.log.is_stored() {
-            return Ok(());
+            return;
         }
-        let settled = self.settled.get_or_try_init(|| close_open(&self.record.log)).await;
-        settled.map(|_| ()).map_err(|error| unread(&error))
+        // What there is can be read all the same.
+        if let Err(error) = self.settled.get_or_try_init(|| close_open(&self.record.log)).await {
+            tracing::warn!(session = %self.id, %error, "a turn that was cut off has no end");
+        }
     }
 
     /// Has `work` done before each turn, which begins when it is over.
@@ -297,12 +301,20 @@ impl Session {
 
     /// Sets a setting by its id or category: `mode`, `model`, `thought_level` and what else the agent has.
     pub(crate) async fn set(&self, name: &str, value: Value) -> Result<(), WireError> {
+        let said = value.as_str().map(str::to_owned);
         let order = Order::ConfigSet { config_id: name.to_owned(), value };
         let update = self.kernel()?.dispatch(Command::of(order)).await;
-        match update.error {
-            Some(error) => Err(self.failed(&error)),
-            None => Ok(()),
+        if let Some(error) = update.error {
+            return Err(self.failed(&error));
         }
+        if let ("mode" | "model", Some(value)) = (name, &said) {
+            // It holds for the agents that go on with the session, too.
+            self.record.change(|head| match name {
+                "mode" => head.setup.mode = Some(value.clone()),
+                _ => head.setup.model = Some(value.clone()),
+            });
+        }
+        Ok(())
     }
 
     /// Sets an option by its id, or the one of a category; gives all options back, as the agent now has them.
@@ -365,7 +377,7 @@ impl Session {
         self.closed.store(true, Ordering::SeqCst);
         let _one = self.changing.lock().await;
         let live = self.live.lock().clone();
-        if let Some(Live { kernel, guest }) = live {
+        if let Some(Live { kernel, guest, .. }) = live {
             let killed = async {
                 // Only a session that is ending takes the end of its agent for what it is.
                 kernel.until(|state| matches!(state, State::Stopping)).await;
@@ -378,26 +390,29 @@ impl Session {
         self.ended();
     }
 
-    /// Ends it in good order: cancel, `session/close` where the agent has it, end of input, SIGTERM, SIGKILL.
-    pub(crate) async fn end(&self) {
+    /// Ends it in good order: cancel, `session/close` where the agent has it, end of input, SIGTERM, SIGKILL. Nobody begins it
+    /// anew while the answer is held.
+    pub(crate) async fn end(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.closed.store(true, Ordering::SeqCst);
-        let _one = self.changing.lock().await;
+        let one = self.changing.lock().await;
         let live = self.live.lock().clone();
-        if let Some(Live { kernel, guest }) = live {
+        if let Some(Live { kernel, guest, .. }) = live {
             let _ = tokio::time::timeout(KILL_TIME, kernel.stop("session.destroyed")).await;
             guest.kill();
         }
         self.ended();
+        one
     }
 
     /// Ends its agent, but not it: what is stored can be gone on with.
     pub(crate) async fn suspend(&self) {
         let _one = self.changing.lock().await;
         let live = self.live.lock().take();
-        let Some(Live { kernel, guest }) = live else { return };
-        let cancelled = kernel.cancel("the machine is disposed of");
-        let _ = tokio::time::timeout(KILL_TIME, cancelled).await;
-        guest.kill();
+        if let Some(Live { kernel, guest, .. }) = live {
+            let suspended = kernel.suspend("the machine is disposed of");
+            let _ = tokio::time::timeout(KILL_TIME, suspended).await;
+            guest.kill();
+        }
         self.record.log.end();
     }
 

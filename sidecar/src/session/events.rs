@@ -42,13 +42,13 @@ impl Session {
         method: Option<&str>,
         limit: Option<u32>,
     ) -> Result<SessionEventPage, WireError> {
-        self.settle().await?;
+        self.settle().await;
         page(&self.record.log, since, method, limit)
     }
 
     /// Its events after `seq`, and the number of the last one so far.
     pub(crate) async fn subscribe(&self, seq: u64) -> Result<(Subscription, u64), WireError> {
-        self.settle().await?;
+        self.settle().await;
         self.record.log.subscribe(seq).map_err(|error| unread(&error))
     }
 }

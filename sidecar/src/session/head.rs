@@ -50,6 +50,9 @@ pub(crate) struct Head {
     /// What it had cost by then, as the agent counts.
     #[serde(default)]
     pub(crate) cost_total: Option<f64>,
+    /// The agent does not know what was said before: the next prompt tells it.
+    #[serde(default)]
+    pub(crate) history_due: bool,
     /// Its client closed it, or it came to an end that was no accident.
     #[serde(default)]
     pub(crate) ended: bool,

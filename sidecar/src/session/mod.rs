@@ -155,6 +155,11 @@ impl Sessions {
         SessionList { sessions: table.sessions.iter().filter(|s| !s.is_closed()).map(|s| s.info()).collect() }
     }
 
+    /// Whether it was neither destroyed nor dropped.
+    fn has(&self, session: &Arc<Session>) -> bool {
+        self.table.lock().sessions.iter().any(|other| Arc::ptr_eq(other, session))
+    }
+
     fn forget(&self, session: &Arc<Session>) {
         self.table.lock().sessions.retain(|other| !Arc::ptr_eq(other, session));
         self.forget_log(&session.id);
@@ -178,7 +183,11 @@ impl Sessions {
         if table.closed {
             return Err(no_vm(vm));
         }
-        let over = |session: &Arc<Session>| !session.is_live() && session.info().status == "ended";
+        // Those whose agents came to grief can be gone on with, where they are stored.
+        let stored = self.logs.is_some();
+        let over = |session: &Arc<Session>| {
+            !session.is_live() && (!stored || session.is_closed()) && session.changing.try_lock().is_ok()
+        };
         let mut surplus = table.sessions.iter().filter(|one| over(one)).count().saturating_sub(ENDED_KEPT);
         let mut gone = Vec::new();
         table.sessions.retain(|session| {
@@ -215,7 +224,7 @@ pub(crate) async fn destroy(vm: Arc<Vm>, id: &str) -> Result<(), WireError> {
     let session = vm.sessions.get(id)?;
     let of = Arc::clone(&session);
     let ending = async move {
-        of.end().await;
+        let _held = of.end().await;
         vm.sessions.forget(&of);
     };
     let _ = tokio::spawn(ending).await;

@@ -96,15 +96,16 @@ impl Turns {
 }
 
 /// Where one life of a Driver Kernel puts its events.
+#[derive(Clone)]
 pub(crate) struct Sink {
     record: Arc<Record>,
     /// The kernel's number of the last event that is in the log.
-    last: AtomicU64,
+    last: Arc<AtomicU64>,
 }
 
 impl Sink {
     pub(crate) fn new(record: Arc<Record>) -> Self {
-        Sink { record, last: AtomicU64::new(0) }
+        Sink { record, last: Arc::default() }
     }
 
     async fn take(&self, events: Vec<Event>) -> Result<u64, ErrorInfo> {
@@ -131,7 +132,15 @@ impl Sink {
 
 impl EventSink for Sink {
     fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
-        Box::pin(self.take(events))
+        if !self.record.log.is_stored() {
+            return Box::pin(self.take(events));
+        }
+        // What is being written is written to its end, whatever becomes of the kernel.
+        let of = self.clone();
+        Box::pin(async move {
+            let taken = tokio::spawn(async move { of.take(events).await }).await;
+            taken.unwrap_or_else(|error| Err(ErrorInfo::new("agentos.log_failed", error.to_string())))
+        })
     }
 
     fn command_update(&self, _: CommandUpdate) -> Pending<'_, ()> {

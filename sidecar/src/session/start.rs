@@ -13,6 +13,7 @@ use agentos_protocol::WireError;
 use agentos_protocol::message::JsonText;
 use agentos_vfs::{GuestPath, PathError};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::agents;
 use super::entry::{Live, Session};
@@ -89,6 +90,9 @@ pub(super) async fn boot(
         let head = record.head.lock();
         (head.setup.clone(), head.resume.clone(), head.cost_total)
     };
+    if record.broken.is_cancelled() {
+        return Err(session.gone());
+    }
     *record.failure.lock() = None;
     record.log.resume();
     let mut ports = Ports::new(launcher);
@@ -120,7 +124,8 @@ pub(super) async fn boot(
         }
     }
     let (broken, of, killed) = (record.broken.clone(), Arc::downgrade(session), Arc::clone(&guest));
-    let watched = kernel.clone();
+    let gone = CancellationToken::new();
+    *session.live.lock() = Some(Live { kernel, guest, _watch: Arc::new(gone.clone().drop_guard()) });
     tokio::spawn(async move {
         tokio::select! {
             () = broken.cancelled() => {
@@ -130,10 +135,9 @@ pub(super) async fn boot(
                     session.record.log.end();
                 }
             }
-            _ = watched.until(|state| state.is_terminal()) => {}
+            () = gone.cancelled() => {}
         }
     });
-    *session.live.lock() = Some(Live { kernel, guest });
     Ok(())
 }
 

@@ -202,7 +202,7 @@ async fn a_graceful_end_says_goodbye_before_it_closes_the_input() {
     let (session, mut agent) = ready().await;
     let ending = tokio::spawn({
         let session = session.clone();
-        async move { session.end().await }
+        async move { drop(session.end().await) }
     });
     let close = agent.expect("session/close").await;
     agent.answer(&close, json!({})).await;
@@ -217,7 +217,7 @@ async fn an_agent_that_does_not_leave_is_terminated_then_killed() {
     let (session, mut agent) = ready_with(impatient()).await;
     let ending = tokio::spawn({
         let session = session.clone();
-        async move { session.end().await }
+        async move { drop(session.end().await) }
     });
     let close = agent.expect("session/close").await;
     agent.answer(&close, json!({})).await;

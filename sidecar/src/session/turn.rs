@@ -58,7 +58,8 @@ impl Session {
             self.turn_begins().await;
         }
         let mut blocks = blocks;
-        if self.record.history_due.load(Ordering::SeqCst) {
+        let history_due = self.record.head.lock().history_due;
+        if history_due {
             blocks.splice(0..0, history::offered(&self.record.log));
         }
         // The agent may be on its way back after an accident.
@@ -92,7 +93,10 @@ impl Session {
         };
         running.armed = false;
         let outcome = outcome?;
-        self.record.history_due.store(false, Ordering::SeqCst);
+        // An agent that has answered has heard it.
+        if history_due && outcome.as_ref().is_some_and(|outcome| outcome.answer.is_some()) {
+            self.record.change(|head| head.history_due = false);
+        }
         match outcome {
             Some(outcome) => self.reply(outcome),
             None => Ok(taken_back()),

@@ -20,8 +20,6 @@ use super::{Toolkits, at_place, short};
 const CALLS: usize = 64;
 /// Time for the check of an input.
 const CHECK_TIME: Duration = Duration::from_secs(10);
-/// Faults of an input that are told.
-const FAULTS: usize = 5;
 
 /// The tools of one VM.
 pub(crate) struct VmTools {
@@ -187,8 +185,9 @@ fn checked(kits: &Toolkits, kit: &str, tool: &str, input: &JsonText) -> Result<J
         let place = error.instance_path().to_string();
         format!("{}{}", short(&error.to_string()), at_place(&place))
     };
-    let faults: Vec<String> = compiled.validator.iter_errors(&value).take(FAULTS).map(fault).collect();
-    Err(invalid(format!("does not match the schema: {}", faults.join("; "))))
+    // The first fault alone: a list of all may be many times the input.
+    let first = compiled.validator.validate(&value).err().map(fault);
+    Err(invalid(format!("does not match the schema: {}", first.unwrap_or_default())))
 }
 
 fn result(text: JsonText) -> Result<Vec<u8>, ToolFailure> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agentos::{
     AgentOs, AgentOsConfig, AgentOsConfigBuilder, CreateSessionOptions, Error, Event, ExecOptions, HostTool,
-    McpServerConfig, Permissions, PersistenceConfig, SpawnOptions, ToolKit, ToolRequest,
+    Permissions, PersistenceConfig, SpawnOptions, ToolKit, ToolRequest,
 };
 use agentos_tests::{Sidecar, eventually, live_processes, sh, watched};
 use serde_json::{Value, json};
@@ -501,10 +501,8 @@ fn an_mcp_server_survives_what_is_no_message() {
 fn agents_call_tools_in_their_shell_and_by_mcp() {
     let seen = Seen::default();
     SIDECAR.test_with(config(&seen).build(), async |os| {
-        let nothing = std::iter::empty::<(String, String)>();
-        let server = McpServerConfig::local("/bin/agentos", ["mcp"], nothing);
-        let options = CreateSessionOptions { mcp_servers: vec![server], ..Default::default() };
-        let session = os.create_session("scripted", options).await.unwrap();
+        // Its MCP server is one of every session.
+        let session = os.create_session("scripted", CreateSessionOptions::default()).await.unwrap();
         let turn = session.prompt("scenario:custom_tool").await.unwrap();
         assert_eq!(turn.text, r#"get_weather answered: {"input":{"city":"Paris"},"sunny":true}"#);
         session.prompt("```sh\nagentos weather words > /tmp/result\n```").await.unwrap();

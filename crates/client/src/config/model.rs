@@ -4,8 +4,8 @@
 use super::{AgentOsConfig, EgressCredential};
 use crate::error::{Error, Result};
 
-/// The name of the key among [`AgentOsConfig::secrets`].
-const SECRET: &str = "model-key";
+/// How the names of keys begin among [`AgentOsConfig::secrets`]; each is of one origin, so that none goes to another.
+const SECRET: &str = "agentos-model";
 
 /// How a model is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -233,16 +233,20 @@ impl ModelAccess {
         if !egress.allow.contains(&origin) {
             egress.allow.push(origin.clone());
         }
+        // An access that was applied before is gone with its key.
+        egress.credentials.retain(|known| !known.value.contains(&format!("{{{SECRET}")));
+        config.secrets.retain(|name, _| !name.starts_with(SECRET));
         if let Some(key) = &self.key {
+            let secret = secret_name(&origin);
             let (header, value) = match self.api {
-                ModelApi::Anthropic => ("x-api-key", format!("{{{SECRET}}}")),
+                ModelApi::Anthropic => ("x-api-key", format!("{{{secret}}}")),
                 ModelApi::OpenAiChat | ModelApi::OpenAiResponses => {
-                    ("authorization", format!("Bearer {{{SECRET}}}"))
+                    ("authorization", format!("Bearer {{{secret}}}"))
                 }
             };
             egress.credentials.retain(|known| known.origin != origin || known.header != header);
             egress.credentials.push(EgressCredential::new(origin, header, value));
-            config.secrets.insert(SECRET.to_owned(), key.clone().into());
+            config.secrets.insert(secret, key.clone().into());
         }
         if let Some(port) = loopback_port
             && !config.loopback_exempt_ports.contains(&port)
@@ -251,6 +255,12 @@ impl ModelAccess {
         }
         Ok(())
     }
+}
+
+/// The name of the secret with the key of an origin.
+fn secret_name(origin: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    format!("{SECRET}-{}", origin.chars().map(plain).collect::<String>())
 }
 
 fn invalid(path: &str, reason: &str) -> Error {
@@ -269,8 +279,9 @@ struct Endpoint {
 impl Endpoint {
     fn of(base: &str) -> Result<Self> {
         let wrong = || {
+            // Not the URL itself: what is wrong with it may be a password.
             let reason =
-                format!("{base:?} is not http:// or https:// with a host, without user, query and fragment");
+                "it is not http:// or https:// with a host, without user, query and fragment".to_owned();
             Error::InvalidConfig { path: "base_url".to_owned(), reason }
         };
         let (scheme, rest) = base.split_once("://").ok_or_else(wrong)?;
@@ -373,11 +384,22 @@ mod tests {
         let credential = &egress.credentials[0];
         assert_eq!(
             (credential.header.as_str(), credential.value.as_str()),
-            ("authorization", "Bearer {model-key}")
+            ("authorization", "Bearer {agentos-model-http---127-0-0-1-81}")
         );
         assert_eq!(credential.origin, "http://127.0.0.1:81");
         assert_eq!(config.loopback_exempt_ports, [81]);
-        assert!(config.secrets.contains_key("model-key"));
+        assert!(config.secrets.contains_key("agentos-model-http---127-0-0-1-81"));
+        // Another access takes its place, and no key goes to where the other one went.
+        let other = ModelAccess::new(ModelApi::Anthropic, "n").base_url("https://other.example").key("sk-2");
+        let mut both = AgentOsConfig {
+            egress: Some(egress.clone()),
+            secrets: config.secrets.clone(),
+            ..AgentOsConfig::default()
+        };
+        other.apply(&mut both).unwrap();
+        let credentials = both.egress.unwrap().credentials;
+        assert_eq!((credentials.len(), credentials[0].origin.as_str()), (1, "https://other.example"));
+        assert_eq!(both.secrets.len(), 1);
         let variable = |name: &str| config.env[name].as_str();
         assert_eq!(variable("AGENTOS_MODEL_API"), "openai-chat");
         assert_eq!((variable("AGENTOS_MODEL_CONTEXT"), variable("AGENTOS_MODEL_MAX_TOKENS")), ("5000", "7"));

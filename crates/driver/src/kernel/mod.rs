@@ -295,6 +295,12 @@ impl Kernel {
         done(self.dispatch(Command::of(order)).await)
     }
 
+    /// Ends the agent and all that is here of the session, but not the session: there is no `session.ended`, and another kernel
+    /// can go on with it. A turn that runs is cancelled. Nothing if it is ending already.
+    pub async fn suspend(&self, reason: &str) {
+        self.shared.suspend(reason).await;
+    }
+
     /// Ends the session, and waits for its end.
     ///
     /// # Errors

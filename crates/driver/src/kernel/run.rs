@@ -368,6 +368,37 @@ impl Shared {
         }
     }
 
+    /// Ends what of the session is here, and not the session: somebody else goes on with it. A turn that runs is cancelled, the
+    /// vendor is killed, and the host has all events when this returns, unless it takes longer than it may.
+    pub(super) async fn suspend(&self, reason: &str) {
+        {
+            let mut locked = self.link.locked();
+            if matches!(locked.session.phase, Phase::Stopping | Phase::Stopped | Phase::Failed) {
+                return;
+            }
+            locked.session.go(Phase::Stopping);
+        }
+        if let Some(id) = self.cancel_turn(None, reason) {
+            within(STOP_GRACE + ASK_CANCEL + AFTER_KILL, self.ended(id)).await;
+        }
+        self.put_down().await;
+        let turn = self.link.locked().session.turn.as_ref().map(|turn| turn.id);
+        if let Some(id) = turn {
+            let _ = self.end_turn(id, TurnOutcome::Cancelled);
+        }
+        {
+            let mut locked = self.link.locked();
+            locked.close_all();
+            locked.release(None);
+            self.link.outbox.close();
+            locked.session.go(Phase::Stopped);
+        }
+        if self.cx.ports.event_sink.is_some() {
+            within(FLUSH, self.link.outbox.flushed()).await;
+        }
+        self.over.cancel();
+    }
+
     /// The end that somebody asked for.
     pub(super) async fn stop(&self, reason: &str) -> Result<(), ErrorInfo> {
         {

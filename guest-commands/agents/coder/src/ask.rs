@@ -30,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(300);
 /// Bytes of a stream, and of the text of an error.
 const MAX_STREAM: usize = 64 << 20;
 const MAX_ERROR: usize = 64 << 10;
+/// How long the body of a refusal may take.
+const ERROR: Duration = Duration::from_secs(30);
 
 /// What became of a request.
 pub(crate) enum Asked {
@@ -48,6 +50,8 @@ struct Incoming {
     /// Status and headers, and the body if the status is not 200.
     head: Option<(u16, Vec<(String, String)>)>,
     error: Vec<u8>,
+    /// When the first of that body came.
+    refused: Option<Instant>,
     bytes: usize,
 }
 
@@ -70,9 +74,16 @@ impl Incoming {
                         return Ok(true);
                     }
                 }
-                (Part::Data(data), _) => {
+                (Part::Data(data), head) => {
                     let room = MAX_ERROR - self.error.len();
                     self.error.extend_from_slice(&data[..data.len().min(room)]);
+                    // Enough is known, and the rest may have no end.
+                    if let Some((status, headers)) = head
+                        && (data.len() > room
+                            || self.refused.get_or_insert_with(Instant::now).elapsed() > ERROR)
+                    {
+                        return Err(Fault::of_status(*status, headers, &self.error));
+                    }
                 }
                 // What went wrong first tells more.
                 (Part::End | Part::Failed { .. }, Some((status, headers))) if *status != 200 => {
@@ -188,6 +199,7 @@ impl Agent {
             decoder: model::decoder(settings.api),
             head: None,
             error: Vec::new(),
+            refused: None,
             bytes: 0,
         };
         let head = Duration::from_millis(request.head_timeout_ms.into());

@@ -287,7 +287,13 @@ impl Agent {
 fn leave(work: &mut Work, group: u32) {
     let lives = |group: &u32| i32::try_from(*group).is_ok_and(|group| signal::kill(-group, None).is_ok());
     work.left.retain(lives);
-    if lives(&group) && work.left.len() < MAX_LEFT {
+    if !lives(&group) {
+        return;
+    }
+    if work.left.len() < MAX_LEFT {
         work.left.push(group);
+    } else if let Ok(group) = i32::try_from(group) {
+        // What is not remembered would outlive the session.
+        let _ = signal::kill(-group, Some(Signal::SIGKILL));
     }
 }

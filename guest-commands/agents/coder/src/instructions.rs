@@ -43,6 +43,8 @@ pub(crate) fn of_host(params: &Value) -> String {
 /// The instructions of the project in a directory, if it has some.
 fn of_project(cwd: &str) -> Option<String> {
     let path = Path::new(cwd).join("AGENTS.md");
+    // Looked at first: to open a FIFO is to wait for who writes it.
+    std::fs::metadata(&path).ok().filter(|about| about.is_file())?;
     let file =
         std::fs::File::open(path).ok().filter(|file| file.metadata().is_ok_and(|about| about.is_file()))?;
     let mut bytes = Vec::new();

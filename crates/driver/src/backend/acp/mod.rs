@@ -25,6 +25,7 @@ mod settings;
 mod terminals;
 mod translate;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -39,7 +40,7 @@ use ulid::Ulid;
 use super::{Backend, Context, Description, TurnOutcome};
 use crate::command::Input;
 use crate::error::BACKEND_EXITED;
-use crate::event::StopReason;
+use crate::event::{Body, DiagnosticSource, Severity, StopReason};
 use crate::registry::{Capability, Descriptor, Port};
 use crate::{ErrorInfo, Runtime};
 use agent::Agent;
@@ -47,6 +48,8 @@ use options::Options;
 
 /// Whose events they are.
 const PROVIDER: &str = "acp-fallback";
+/// Settings that an agent is told again when it is started anew.
+const MAX_SET: usize = 64;
 /// The agent answered a prompt with an error.
 const TURN_FAILED: &str = "acp.turn_failed";
 
@@ -185,11 +188,13 @@ struct Acp {
     agent: Mutex<Option<Arc<Agent>>>,
     /// A session was begun that has not heard its guide.
     guide_due: Arc<AtomicBool>,
+    /// What the host has set: an agent that is started anew is told again.
+    set: Mutex<BTreeMap<String, Value>>,
 }
 
 impl Acp {
     fn new(options: Options, profile: Arc<Profile>) -> Self {
-        Acp { options, profile, agent: Mutex::new(None), guide_due: Arc::default() }
+        Acp { options, profile, agent: Mutex::new(None), guide_due: Arc::default(), set: Mutex::default() }
     }
 
     fn current(&self) -> Option<Arc<Agent>> {
@@ -211,6 +216,14 @@ impl Acp {
             self.agent.lock().take_if(|now| Arc::ptr_eq(now, &agent));
             agent.discard().await;
             return Err(agent.with_end(error).await);
+        }
+        let set = self.set.lock().clone();
+        for (name, value) in set {
+            if let Err(error) = agent.set(&name, &value).await {
+                let text = format!("{name} is not what it was set to: {}", error.message);
+                let (severity, source) = (Severity::Warn, DiagnosticSource::Backend);
+                cx.session(Body::diagnostic("acp.setting_lost", severity, source, text)).await;
+            }
         }
         Ok(())
     }
@@ -268,7 +281,14 @@ impl Backend for Acp {
     ) -> BoxFuture<'a, Result<(), ErrorInfo>> {
         Box::pin(async move {
             match self.current() {
-                Some(agent) => agent.set(config_id, value).await,
+                Some(agent) => {
+                    agent.set(config_id, value).await?;
+                    let mut set = self.set.lock();
+                    if set.len() < MAX_SET || set.contains_key(config_id) {
+                        set.insert(config_id.to_owned(), value.clone());
+                    }
+                    Ok(())
+                }
                 None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
             }
         })

@@ -103,8 +103,12 @@ pub(crate) fn write(cwd: &str, input: &Value) -> Done {
     if path.is_dir() {
         return Err(format!("{} is a directory", path.display()));
     }
-    let before = text(&path).ok();
     let existed = path.exists();
+    // To open a FIFO is to wait for who reads it.
+    if existed && !path.is_file() {
+        return Err(format!("{} is no regular file", path.display()));
+    }
+    let before = text(&path).ok();
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)
             .map_err(|e| format!("make {}: {}", parent.display(), agentos_guest::strerror(&e)))?;

@@ -56,13 +56,16 @@ pub(crate) fn kind(name: &str) -> &'static str {
 pub(crate) fn title(name: &str, input: &Value) -> String {
     let text = |key: &str| input[key].as_str().unwrap_or_default();
     let title = match BuiltIn::named(name) {
-        Some(BuiltIn::Bash) => text("command").lines().next().unwrap_or_default().to_owned(),
+        Some(BuiltIn::Bash) => text("command").to_owned(),
         Some(BuiltIn::Read | BuiltIn::Write | BuiltIn::Edit) => format!("{name} {}", text("path")),
         Some(BuiltIn::Glob | BuiltIn::Grep) => format!("{name} {}", text("pattern")),
         Some(BuiltIn::Plan) | None => name.to_owned(),
     };
-    let title = if title.trim().is_empty() { name.to_owned() } else { title };
-    title[..title.floor_char_boundary(TITLE)].to_owned()
+    // All of it in one line: what is cut off or comes after the first line must be seen to be there.
+    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = if title.is_empty() { name.to_owned() } else { title };
+    let cut = title.floor_char_boundary(TITLE);
+    if cut < title.len() { format!("{} […]", &title[..cut]) } else { title }
 }
 
 /// The files that a call is about.
