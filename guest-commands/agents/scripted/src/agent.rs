@@ -164,9 +164,9 @@ impl Agent {
 
     /// Goes on with a session of another process of this agent: there is nothing that it would have to remember.
     fn resume(&mut self, params: &Value) -> Result<Value, Failure> {
-        let id = params["sessionId"].as_str().ok_or(Failure(INVALID_PARAMS, "sessionId is missing"))?;
+        let id = params["sessionId"].as_str().ok_or(Failure::new(INVALID_PARAMS, "sessionId is missing"))?;
         if !id.starts_with("scripted-") || id.len() > MAX_ID || self.sessions.contains_key(id) {
-            return Err(Failure(NOT_FOUND, "no such session"));
+            return Err(Failure::new(NOT_FOUND, "no such session"));
         }
         let mut result = self.new_session(params, Some(id))?;
         result.as_object_mut().and_then(|result| result.remove("sessionId"));

@@ -128,7 +128,7 @@ fn recorded_clients_are_served() {
 
 #[test]
 fn a_session_of_another_process_goes_on_under_its_id() {
-    let mut client = Client::new();
+    let mut client = client::new();
     let mut resume =
         |id: &str| client.call("session/resume", json!({"sessionId": id, "cwd": "/tmp", "mcpServers": []}));
     for unknown in ["", "other-1-1", &format!("scripted-{}", "1".repeat(200))] {
@@ -137,6 +137,7 @@ fn a_session_of_another_process_goes_on_under_its_id() {
     let resumed = resume("scripted-7-3");
     assert!(resumed["result"]["configOptions"].is_array(), "{resumed}");
     assert_eq!(resume("scripted-7-3")["error"]["code"], -32002, "it is there already");
-    let prompt = json!({"sessionId": "scripted-7-3", "prompt": [{"type": "text", "text": "scenario:text"}]});
-    assert_eq!(client.call("session/prompt", prompt)["result"]["stopReason"], "end_turn");
+    client.session = "scripted-7-3".to_owned();
+    let all = client.run("scenario:text");
+    assert_eq!(all.last().unwrap()["result"]["stopReason"], "end_turn");
 }
