@@ -194,7 +194,9 @@ fn an_agent_that_floods_in_a_turn_ends_the_turn() {
             let (message, failure) = failure(session.prompt("x").await);
             assert!(message.contains(words), "{message}");
             assert!(failure.last_stderr.contains("begun"), "{failure:?}");
-            assert_eq!(failure.signal.as_deref(), Some("SIGKILL"), "{failure:?}");
+            // Killed, or ended before that by the pipe that nobody reads.
+            let ended = failure.signal.as_deref() == Some("SIGKILL") || failure.exit_code == Some(141);
+            assert!(ended, "{failure:?}");
             assert!(begun.elapsed() < Duration::from_secs(10), "{line}: {:?}", begun.elapsed());
             session.destroy().await.unwrap();
             eventually("nothing is left", async || live_processes(os).await.is_empty()).await;

@@ -251,10 +251,14 @@ fn a_killed_guest_lets_the_tool_go() {
 fn calls_at_once_are_limited() {
     let seen = Seen::default();
     SIDECAR.test_with(config(&seen).build(), async |os| {
-        let many = "for i in $(seq 64); do agentos weather wait & done; \
-                    until agentos weather words 2>&1 | grep -q 'under way'; do sleep 0.1; done; kill $(jobs -p); wait; echo done";
-        let (_, out, err) = ran(os, many).await;
-        assert_eq!(out, "done\n", "{err}");
+        let many = "for i in $(seq 64); do agentos weather wait & done; until [ -e go ]; do sleep 0.05; done; \
+                    agentos weather words 2>&1; kill $(jobs -p); wait; echo done";
+        let full = async {
+            eventually("all places are taken", async || seen.waits.load(Ordering::SeqCst) == 64).await;
+            os.write_file("/workspace/go", "").await.unwrap();
+        };
+        let ((_, out, err), ()) = tokio::join!(ran(os, many), full);
+        assert!(out.contains("under way") && out.ends_with("done\n"), "{out} {err}");
         eventually("there is room again", async || ran(os, "agentos weather words").await.0 == 0).await;
     });
 }
@@ -505,6 +509,7 @@ fn agents_call_tools_in_their_shell_and_by_mcp() {
         let session = os.create_session("scripted", CreateSessionOptions::default()).await.unwrap();
         let turn = session.prompt("scenario:custom_tool").await.unwrap();
         assert_eq!(turn.text, r#"get_weather answered: {"input":{"city":"Paris"},"sunny":true}"#);
+        os.set_session_config_option(&session.session_id, "permission", "never").await.unwrap();
         session.prompt("```sh\nagentos weather words > /tmp/result\n```").await.unwrap();
         let result = os.read_file("/tmp/result").await.unwrap();
         assert_eq!(&result[..], b"{\"ok\":true,\"result\":\"sunny in Paris\"}\n");
