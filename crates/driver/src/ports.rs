@@ -25,7 +25,7 @@ pub trait CommandSource: Send + Sync {
 pub trait EventSink: Send + Sync {
     /// Takes events over, in order. The answer is the number of the last one that is kept for good: what comes after it
     /// is pushed again. An error is no loss either: the same events come again.
-    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64>;
+    fn push_events(&self, events: Vec<Arc<Event>>) -> Pending<'_, u64>;
 
     /// What became of a command.
     fn command_update(&self, update: CommandUpdate) -> Pending<'_, ()>;

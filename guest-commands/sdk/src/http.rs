@@ -228,8 +228,8 @@ mod tests {
 
     #[test]
     fn failures_end_and_nonsense_is_an_error() {
-        let mut parts = Parts::default();
-        parts.bytes = frame(Kind::Failed, br#"{"code":"dns","message":"no such host"}"#);
+        let bytes = frame(Kind::Failed, br#"{"code":"dns","message":"no such host"}"#);
+        let mut parts = Parts { bytes, ..Parts::default() };
         let failed = Part::Failed { code: "dns".into(), message: "no such host".into() };
         assert_eq!(parts.take().unwrap(), [failed]);
         assert!(parts.ended && parts.bytes.is_empty());

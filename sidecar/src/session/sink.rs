@@ -1,6 +1,7 @@
 //! From the events of a Driver Kernel to those of a session: each goes into the log before anything else comes of it. What
 //! turns come to is told to who waits for them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,9 +109,9 @@ impl Sink {
         Sink { record, last: Arc::default() }
     }
 
-    async fn take(&self, events: Vec<Event>) -> Result<u64, ErrorInfo> {
+    async fn take(&self, events: Vec<Arc<Event>>) -> Result<u64, ErrorInfo> {
         let last = self.last.load(Ordering::Acquire);
-        let news: Vec<Event> = events.into_iter().filter(|event| event.seq > last).collect();
+        let news: Vec<Arc<Event>> = events.into_iter().filter(|event| event.seq > last).collect();
         let Some(newest) = news.last().map(|event| event.seq) else { return Ok(last) };
         let drafts = news.iter().map(|event| draft(event, &self.record.turns)).collect();
         let stored = self.record.log.append(drafts).await;
@@ -131,7 +132,7 @@ impl Sink {
 }
 
 impl EventSink for Sink {
-    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
+    fn push_events(&self, events: Vec<Arc<Event>>) -> Pending<'_, u64> {
         if !self.record.log.is_stored() {
             return Box::pin(self.take(events));
         }
@@ -152,9 +153,22 @@ impl EventSink for Sink {
 #[derive(serde::Deserialize)]
 struct Written<'a> {
     #[serde(borrow)]
-    kind: std::borrow::Cow<'a, str>,
+    kind: Cow<'a, str>,
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
+}
+
+/// The kind of an event and what it carries.
+fn written(body: &Body) -> (Cow<'static, str>, Box<RawValue>) {
+    // Most events are these.
+    if let Body::ItemDelta(delta) = body {
+        return (Cow::Borrowed("item.delta"), raw(delta));
+    }
+    let text = serde_json::to_string(body).unwrap_or_default();
+    let written: Option<Written<'_>> = serde_json::from_str(&text).ok();
+    let kind = written.as_ref().map_or_else(String::new, |written| written.kind.to_string());
+    let payload = written.and_then(|written| written.payload).map(ToOwned::to_owned);
+    (Cow::Owned(kind), payload.unwrap_or_else(|| raw(&Map::new())))
 }
 
 fn raw(value: &impl Serialize) -> Box<RawValue> {
@@ -168,11 +182,8 @@ pub(crate) fn own_method(kind: &str) -> String {
 
 /// An event as the log has it.
 pub(super) fn draft(event: &Event, turns: &Turns) -> Draft {
-    let text = serde_json::to_string(&event.body).unwrap_or_default();
-    let written: Option<Written<'_>> = serde_json::from_str(&text).ok();
-    let kind = written.as_ref().map_or("", |written| &written.kind);
-    let payload = written.as_ref().and_then(|written| written.payload).map(ToOwned::to_owned);
-    let payload = payload.unwrap_or_else(|| raw(&Map::new()));
+    let (kind, payload) = written(&event.body);
+    let kind = &*kind;
     let settles = matches!(
         event.body,
         Body::TurnCompleted(_)

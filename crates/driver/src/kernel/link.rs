@@ -135,9 +135,11 @@ impl Locked<'_> {
             None => {}
             Some(id) => {
                 if let Some(turn) = self.session.turn.as_mut().filter(|turn| turn.id == id) {
-                    for body in turn.items.admit(body) {
-                        let draft = Draft { turn_id, body, native: native.clone(), raw: raw.take() };
-                        self.link.outbox.push(draft);
+                    let mut native = native;
+                    let mut bodies = turn.items.admit(body).into_iter().peekable();
+                    while let Some(body) = bodies.next() {
+                        let of_this = if bodies.peek().is_some() { native.clone() } else { native.take() };
+                        self.link.outbox.push(Draft { turn_id, body, native: of_this, raw: raw.take() });
                     }
                 }
             }

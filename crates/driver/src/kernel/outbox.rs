@@ -2,6 +2,7 @@
 //! what they mean but which may be lost and which can be joined.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -19,7 +20,8 @@ const MAX_DELTA: usize = 64 << 10;
 const BASE: usize = 200;
 
 struct Kept {
-    event: Event,
+    /// Shared with the host, once it was handed out.
+    event: Arc<Event>,
     bytes: usize,
 }
 
@@ -76,7 +78,9 @@ impl Inner {
             return Some(event);
         }
         let (id, seq, at) = (event.id, event.seq, event.at);
-        match (&mut last.event.body, event.body) {
+        // Nobody else has it: it was not handed out.
+        let Some(joined) = Arc::get_mut(&mut last.event) else { return Some(event) };
+        match (&mut joined.body, event.body) {
             (Body::ItemDelta(a), Body::ItemDelta(b)) if continues(a, &b) => {
                 self.bytes += b.delta.len();
                 last.bytes += b.delta.len();
@@ -84,7 +88,7 @@ impl Inner {
             }
             (Body::ItemUpdated(a), Body::ItemUpdated(b)) if a.item_id == b.item_id => {
                 a.patch.extend(b.patch);
-                let bytes = size(&last.event.body);
+                let bytes = size(&joined.body);
                 self.bytes = self.bytes + bytes - last.bytes;
                 last.bytes = bytes;
             }
@@ -92,8 +96,8 @@ impl Inner {
             (_, body) => return Some(Event { body, ..event }),
         }
         // A joined event is the later one.
-        (last.event.id, last.event.seq, last.event.at) = (id, seq, at);
-        last.event.native = event.native;
+        (joined.id, joined.seq, joined.at) = (id, seq, at);
+        joined.native = event.native;
         None
     }
 
@@ -168,7 +172,7 @@ impl Outbox {
         if let Some(event) = inner.join(event) {
             let bytes = size(&event.body) + event.raw.as_ref().map_or(0, |raw| raw.params.get().len());
             inner.bytes += bytes;
-            inner.queue.push_back(Kept { event, bytes });
+            inner.queue.push_back(Kept { event: Arc::new(event), bytes });
         }
         drop(inner);
         self.added.notify_waiters();
@@ -236,10 +240,10 @@ impl Outbox {
     }
 
     /// Hands out the next ones, at most `most`; they stay until they are acknowledged.
-    pub(crate) fn batch(&self, most: usize) -> Vec<Event> {
+    pub(crate) fn batch(&self, most: usize) -> Vec<Arc<Event>> {
         let mut inner = self.inner.lock();
-        let batch: Vec<Event> =
-            inner.queue.iter().skip(inner.sent).take(most).map(|kept| kept.event.clone()).collect();
+        let waiting = inner.queue.iter().skip(inner.sent);
+        let batch: Vec<Arc<Event>> = waiting.take(most).map(|kept| Arc::clone(&kept.event)).collect();
         inner.sent += batch.len();
         inner.handed = batch.last().map_or(inner.handed, |event| inner.handed.max(event.seq));
         batch
@@ -278,7 +282,7 @@ impl Outbox {
             kept.event
         };
         self.taken.notify_waiters();
-        Some(event)
+        Some(Arc::unwrap_or_clone(event))
     }
 
     /// Waits until the host has all.
@@ -318,7 +322,7 @@ mod tests {
         Draft::of_session(Body::ItemStarted { item: Item::message(item, vec![]) })
     }
 
-    fn kinds(events: &[Event]) -> Vec<(u64, String)> {
+    fn kinds(events: &[Arc<Event>]) -> Vec<(u64, String)> {
         let text = |event: &Event| match &event.body {
             Body::ItemDelta(delta) => delta.delta.clone(),
             other => other.item_id().unwrap_or("-").to_owned(),

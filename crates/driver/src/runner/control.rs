@@ -194,7 +194,7 @@ impl Control {
         }
     }
 
-    async fn push(&self, events: Vec<Event>) -> Result<u64, ErrorInfo> {
+    async fn push(&self, events: Vec<Arc<Event>>) -> Result<u64, ErrorInfo> {
         if let Some(Body::SessionEnded(ended)) = events.last().map(|event| &event.body) {
             *self.ended.lock() = Some(ended.clone());
         }
@@ -250,7 +250,7 @@ fn to_raw(event: &Event) -> Result<Box<RawValue>, ErrorInfo> {
 }
 
 impl EventSink for Control {
-    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
+    fn push_events(&self, events: Vec<Arc<Event>>) -> Pending<'_, u64> {
         Box::pin(self.push(events))
     }
 

@@ -19,7 +19,7 @@ use crate::fake::{Called, Setup, no_process, session, settle};
 struct Deaf;
 
 impl EventSink for Deaf {
-    fn push_events(&self, _: Vec<Event>) -> Pending<'_, u64> {
+    fn push_events(&self, _: Vec<Arc<Event>>) -> Pending<'_, u64> {
         Box::pin(std::future::pending())
     }
 
@@ -117,14 +117,14 @@ struct FailsAtTheEnd {
 }
 
 impl EventSink for FailsAtTheEnd {
-    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
+    fn push_events(&self, events: Vec<Arc<Event>>) -> Pending<'_, u64> {
         let last = events.iter().any(|event| matches!(event.body, Body::SessionEnded(_)));
         Box::pin(async move {
             if last && !self.failed.swap(true, Ordering::SeqCst) {
                 return Err(ErrorInfo::retryable("host.busy", "later"));
             }
             let seq = events.last().map_or(0, |event| event.seq);
-            self.events.lock().extend(events);
+            self.events.lock().extend(events.into_iter().map(Arc::unwrap_or_clone));
             Ok(seq)
         })
     }

@@ -27,7 +27,7 @@ struct Host {
 }
 
 impl EventSink for Host {
-    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
+    fn push_events(&self, events: Vec<Arc<Event>>) -> Pending<'_, u64> {
         Box::pin(async move {
             let mut fails = self.fails.lock();
             if *fails > 0 {
@@ -36,7 +36,7 @@ impl EventSink for Host {
             }
             let keep = self.keeps.lock().take().unwrap_or(events.len());
             let last = events[keep.min(events.len()) - 1].seq;
-            self.events.lock().extend(events.into_iter().take(keep));
+            self.events.lock().extend(events.into_iter().take(keep).map(Arc::unwrap_or_clone));
             self.changed.send_modify(|n| *n += 1);
             Ok(last)
         })

@@ -152,7 +152,7 @@ impl Skills for Late {
 }
 
 impl EventSink for Late {
-    fn push_events(&self, events: Vec<Event>) -> Pending<'_, u64> {
+    fn push_events(&self, events: Vec<Arc<Event>>) -> Pending<'_, u64> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok(events.last().unwrap().seq)

@@ -205,9 +205,9 @@ impl Inbox {
     }
 
     /// A message as it came, for a host that wants those.
-    pub(super) fn raw(&self, method: &str, params: Option<&RawValue>) -> Option<Arc<RawMessage>> {
+    pub(super) fn raw(&self, method: &str, params: Option<Box<RawValue>>) -> Option<Arc<RawMessage>> {
         let params = params.filter(|_| self.cx.native_messages())?;
-        Some(RawMessage::new(method, params.to_owned()))
+        Some(RawMessage::new(method, params))
     }
 
     /// Does what is to be done about a message, in order; the message goes with the first event that is made of it.
@@ -304,7 +304,7 @@ impl Inbox {
         for params in early.iter().filter(|params| member::text(params, "sessionId") == session.as_deref()) {
             if let Some(update) = params.get("update") {
                 let raw = serde_json::value::to_raw_value(params).ok();
-                all.push((translator.update(update, self), self.raw("session/update", raw.as_deref())));
+                all.push((translator.update(update, self), self.raw("session/update", raw)));
             }
         }
         all
@@ -320,7 +320,7 @@ impl Inbox {
 
     /// A prompt was answered: its last events, then its outcome.
     async fn answered(&self, id: Ulid, answer: &Outcome) {
-        if let Some(raw) = self.raw("session/prompt", answer.as_ref().ok().map(|raw| &**raw)) {
+        if let Some(raw) = self.raw("session/prompt", answer.as_ref().ok().cloned()) {
             self.cx.answered(id, raw);
         }
         let (steps, result) = {
@@ -387,7 +387,7 @@ impl Incoming for Handler {
         match method {
             "session/update" => match inbox.updated(&value(params.as_deref()), bytes) {
                 Ok((steps, news)) => {
-                    let raw = inbox.raw(method, params.as_deref().filter(|_| news));
+                    let raw = inbox.raw(method, params.filter(|_| news));
                     inbox.play_of(steps, raw).await;
                     true
                 }
@@ -399,7 +399,7 @@ impl Incoming for Handler {
             // Our questions end when they are answered; notifications with `_` are agents' own.
             "elicitation/complete" => true,
             own if own.starts_with('_') => {
-                if let Some(raw) = inbox.raw(own, params.as_deref()) {
+                if let Some(raw) = inbox.raw(own, params) {
                     inbox.cx.emit(raw.alone(inbox.turn().map(|turn| turn.id))).await;
                 }
                 // It means nothing here: a flood of them is one.
@@ -418,8 +418,9 @@ impl Incoming for Handler {
         if inbox.retired.is_cancelled() {
             return refuse(responder, code::INTERNAL_ERROR, "the session has ended").await;
         }
-        let raw = inbox.raw(&method, params.as_deref());
-        let params = value(params.as_deref());
+        let read = value(params.as_deref());
+        let raw = inbox.raw(&method, params);
+        let params = read;
         let known = matches!(method.as_str(), "session/request_permission" | "elicitation/create");
         let client = inbox.client.as_ref().filter(|_| ClientSide::serves(&method));
         if !known && client.is_none() {
