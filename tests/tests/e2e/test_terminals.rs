@@ -173,6 +173,12 @@ fn a_job_is_stopped_and_goes_on_in_the_foreground() {
         screen.keys("cat\r").await;
         screen.keys("one\r").await;
         screen.see("one").await;
+        // A key that comes while the shell is still starting the program can be lost.
+        eventually("the job runs", async || {
+            os.all_processes().await.unwrap().iter().any(|p| p.command.ends_with("cat"))
+        })
+        .await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         screen.keys("\x1a").await;
         screen.keys("jobs\r").await;
         eventually("the job is stopped", async || {
