@@ -33,7 +33,7 @@ use std::sync::Arc;
 use agentos_protocol::WireError;
 use agentos_protocol::message::{AgentConfig, AgentList, AgentRegistryEntry, SessionList, code};
 use agentos_store::StoreError;
-use agentos_store::sessions::SessionLogs;
+use agentos_store::sessions::{MAX_LOGS, SessionLogs};
 use parking_lot::Mutex;
 
 pub(crate) use agents::Agents;
@@ -109,6 +109,10 @@ impl Sessions {
 
     /// A log for a new session.
     fn new_log(&self, id: &str, head: &Head) -> Result<EventLog, WireError> {
+        let kept = self.table.lock().sessions.len();
+        if self.logs.is_some() && kept >= MAX_LOGS {
+            return Err(errors::limit("storedSessions", MAX_LOGS, kept));
+        }
         let log = self.logs.as_ref().map(|logs| logs.create(id, &head.bytes())).transpose();
         let log = log.map_err(|error| WireError::new(code::INTERNAL, format!("sessions: {error}")))?;
         Ok(EventLog::new(log))

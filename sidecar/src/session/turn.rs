@@ -60,7 +60,10 @@ impl Session {
         let mut blocks = blocks;
         let history_due = self.record.head.lock().history_due;
         if history_due {
-            blocks.splice(0..0, history::offered(&self.record.log));
+            // All of a stored log is read.
+            let log = self.record.log.clone();
+            let said = tokio::task::spawn_blocking(move || history::offered(&log)).await;
+            blocks.splice(0..0, said.ok().flatten());
         }
         // The agent may be on its way back after an accident.
         let ready = kernel.until(|state| state == State::Ready);

@@ -274,8 +274,8 @@ impl Kernel {
     /// Sends a request to the vendor as it is, and gives its answer as it is.
     ///
     /// # Errors
-    /// `driver.command_rejected.unsupported` of a backend that has no such requests; [`NOT_READY`](crate::error::NOT_READY)
-    /// while no vendor runs; what the vendor answered, with `rpcCode` and `rpcData` in the details.
+    /// `driver.command_rejected.unsupported` of a backend that has no such requests;
+    /// [`BACKEND_EXITED`](crate::error::BACKEND_EXITED) while no vendor runs; what the vendor answered, with `rpcCode` and `rpcData` in the details.
     pub async fn native_request(&self, method: &str, params: &Value) -> Result<Box<RawValue>, ErrorInfo> {
         self.shared.backend.native_request(&self.shared.cx, method, params).await
     }

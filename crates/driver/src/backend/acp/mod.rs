@@ -201,6 +201,14 @@ impl Acp {
         self.agent.lock().clone()
     }
 
+    /// An agent that is started anew is told this setting again.
+    fn remember(&self, name: &str, value: &Value) {
+        let mut set = self.set.lock();
+        if set.len() < MAX_SET || set.contains_key(name) {
+            set.insert(name.to_owned(), value.clone());
+        }
+    }
+
     async fn begin(&self, cx: &Context) -> Result<(), ErrorInfo> {
         let old = self.agent.lock().take();
         if let Some(old) = old {
@@ -283,10 +291,7 @@ impl Backend for Acp {
             match self.current() {
                 Some(agent) => {
                     agent.set(config_id, value).await?;
-                    let mut set = self.set.lock();
-                    if set.len() < MAX_SET || set.contains_key(config_id) {
-                        set.insert(config_id.to_owned(), value.clone());
-                    }
+                    self.remember(config_id, value);
                     Ok(())
                 }
                 None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
@@ -306,7 +311,19 @@ impl Backend for Acp {
     ) -> BoxFuture<'a, Result<Box<RawValue>, ErrorInfo>> {
         Box::pin(async move {
             match self.current() {
-                Some(agent) => agent.native_request(method, params).await,
+                Some(agent) => {
+                    let answer = agent.native_request(method, params).await?;
+                    let (name, value) = match method {
+                        "session/set_config_option" => (member::text(params, "configId"), "value"),
+                        "session/set_mode" => (Some("mode"), "modeId"),
+                        "session/set_model" => (Some("model"), "modelId"),
+                        _ => (None, ""),
+                    };
+                    if let (Some(name), Some(value)) = (name, params.get(value)) {
+                        self.remember(name, value);
+                    }
+                    Ok(answer)
+                }
                 None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
             }
         })
