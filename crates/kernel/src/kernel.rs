@@ -390,7 +390,7 @@ impl Kernel {
             && let Some(terminal) = self.terminals.of_session(psid)
             && terminal.control().1 == Some(ppgid)
         {
-            terminal.set_foreground(pgid);
+            terminal.set_foreground(pgid, ppgid);
             took_from = Some(ppgid);
         }
         table.insert(Entry {
@@ -417,7 +417,7 @@ impl Kernel {
                 && let Some(terminal) = self.terminals.of_session(entry.sid)
                 && terminal.control().1 == Some(entry.pgid)
             {
-                terminal.set_foreground(before);
+                terminal.set_foreground(before, before);
             }
         }
         self.table_changed();

@@ -30,6 +30,8 @@ pub struct SignalState {
     queued: [u8; REAL_TIME],
     fatal: Option<Signal>,
     stopped: bool,
+    /// It runs no instruction any more: signals reach nobody.
+    ending: bool,
 }
 
 /// What posting a signal did.
@@ -45,6 +47,8 @@ pub enum Posted {
     Stopped,
     /// The process was stopped and goes on.
     Continued,
+    /// The process has ended.
+    Gone,
 }
 
 impl Default for SignalState {
@@ -56,6 +60,7 @@ impl Default for SignalState {
             queued: [0; REAL_TIME],
             fatal: None,
             stopped: false,
+            ending: false,
         }
     }
 }
@@ -150,8 +155,17 @@ impl SignalState {
         }
     }
 
+    /// The process has run its last instruction. Returns the signal that would have ended it: it came first.
+    pub fn end(&mut self) -> Option<Signal> {
+        self.ending = true;
+        self.fatal
+    }
+
     /// A signal arrives.
     pub fn post(&mut self, signal: Signal) -> Posted {
+        if self.ending {
+            return Posted::Gone;
+        }
         if signal == Signal::SIGKILL {
             self.fatal = Some(signal);
             return Posted::Act;
@@ -262,6 +276,20 @@ mod tests {
             assert_eq!(state.post(signal), posted, "{signal:?}");
             assert_eq!(state.interrupt(), interrupt, "{signal:?}");
         }
+    }
+
+    #[test]
+    fn a_signal_ends_a_process_or_finds_it_gone() {
+        let mut state = SignalState::default();
+        assert_eq!(state.post(Signal::SIGTERM), Posted::Act);
+        assert_eq!(state.end(), Some(Signal::SIGTERM));
+        let mut state = SignalState::default();
+        assert_eq!(state.end(), None);
+        for signal in [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGSTOP] {
+            assert_eq!(state.post(signal), Posted::Gone);
+        }
+        assert_eq!(state.interrupt(), None);
+        assert_eq!(state.for_child().post(Signal::SIGTERM), Posted::Act);
     }
 
     #[test]

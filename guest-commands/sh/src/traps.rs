@@ -71,6 +71,11 @@ impl Traps {
         self.pending.push(signal);
     }
 
+    /// Whether a signal was taken and is not acted on yet.
+    pub(crate) fn holds(&self, which: Signal) -> bool {
+        self.pending.contains(&which)
+    }
+
     /// Forgets a signal that was taken; true if there was one.
     pub(crate) fn forget(&mut self, which: Signal) -> bool {
         let before = self.pending.len();

@@ -50,8 +50,12 @@ impl Kernel {
     }
 
     /// Ends a process: closes its descriptors, gives its children to init, tells its parent. Called once, by whoever ran
-    /// it, after its last instruction.
+    /// it, after its last instruction. A signal that should have ended it and came before this has done so.
     pub fn exit(&self, process: &Process, status: WaitStatus) {
+        let status = match (status, process.with_signals(crate::SignalState::end)) {
+            (WaitStatus::Exited(_), Some(signal)) => WaitStatus::Signaled(signal.raw()),
+            (status, _) => status,
+        };
         // Dropping descriptions wakes others; no lock of ours may be held meanwhile.
         let files = process.fds.lock().take_all();
         self.unlock_records(process);
@@ -197,17 +201,18 @@ impl Kernel {
         }
     }
 
-    /// Sends a signal to a process and tells its parent of a stop or continuation.
-    pub fn deliver(&self, target: &Process, signal: Signal) {
+    /// Sends a signal to a process and tells its parent of a stop or continuation. `false` if the process has ended.
+    pub fn deliver(&self, target: &Process, signal: Signal) -> bool {
         if self.stop_is_lost(target, signal) {
-            return;
+            return true;
         }
         let change = match target.post(signal) {
             Posted::Stopped => WaitStatus::Stopped(signal.raw()),
             Posted::Continued => WaitStatus::Continued,
-            Posted::Act | Posted::Held | Posted::Discarded => return,
+            posted => return posted != Posted::Gone,
         };
         self.tell_parent(target, change);
+        true
     }
 
     /// POSIX 2.4.3: the stops of a terminal do nothing by default where nobody could continue the process.

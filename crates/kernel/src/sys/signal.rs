@@ -71,16 +71,14 @@ impl Kernel {
         }
     }
 
-    /// A signal to every process of a group.
-    pub(crate) fn signal_group(&self, group: Pid, signal: Signal) {
+    /// A signal to every process of a group. `false` if none of it runs any more.
+    pub(crate) fn signal_group(&self, group: Pid, signal: Signal) -> bool {
         let targets: Vec<Arc<Process>> = {
             let table = self.table.lock();
             let chosen = |e: &&Entry| e.pgid == group && e.process.pid != Pid::INIT;
             table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
         };
-        for target in &targets {
-            self.deliver(target, signal);
-        }
+        targets.iter().fold(false, |reached, target| self.deliver(target, signal) || reached)
     }
 
     /// Signals to one process, if it is there.

@@ -371,7 +371,8 @@ impl Kernel {
         if of_group.sid != session {
             return Err(Errno::EPERM);
         }
-        ends.pty.set_foreground(group);
+        let own = table.get(process.pid).map_or(group, |entry| entry.pgid);
+        ends.pty.set_foreground(group, own);
         Ok(())
     }
 

@@ -76,24 +76,65 @@ impl Discipline {
         &self.termios
     }
 
-    /// Sets the attributes. Entering canonical mode makes one line of what was typed, leaving it makes all readable.
+    /// Sets the attributes. What was typed ahead and is not read yet is taken as if it were typed in the new mode, as BSD does
+    /// it, though without an echo and without signals: whoever types before a program is ready means the program.
     pub(super) fn set_termios(&mut self, termios: &Termios) {
         let was = self.local(ICANON);
+        let end_of_file = self.termios.cc[VEOF];
         self.termios = *termios;
         // There is no line that could have other ones.
         self.termios.cflag = termios.cflag & !(CSIZE | PARENB) | CS8 | CREAD;
-        let is = self.local(ICANON);
-        if was != is {
-            self.lines.clear();
-            self.literal = false;
-            (self.finished, self.ends) = (0, 0);
-            if is && !self.queue.is_empty() {
-                self.finished = self.queue.len();
-                self.lines.push_back(Line { len: self.finished, eof: false });
-            }
+        match (was, self.local(ICANON)) {
+            (true, false) => self.make_lines_bytes(end_of_file),
+            (false, true) => self.make_bytes_lines(),
+            _ => {}
         }
         if termios.iflag & IXON == 0 {
             self.held = false;
+        }
+    }
+
+    /// Leaving canonical mode: all is readable, and an end of file is the character that it was typed with.
+    fn make_lines_bytes(&mut self, end_of_file: u8) {
+        let mut queue = VecDeque::with_capacity(self.used());
+        for line in std::mem::take(&mut self.lines) {
+            queue.extend(self.queue.drain(..line.len));
+            if line.eof {
+                queue.push_back(end_of_file);
+            }
+        }
+        queue.append(&mut self.queue);
+        self.flush();
+        self.queue = queue;
+    }
+
+    /// Entering canonical mode: what was typed is edited to lines, the last of which may have no end yet.
+    fn make_bytes_lines(&mut self) {
+        let typed = std::mem::take(&mut self.queue);
+        self.flush();
+        let local = self.termios.lflag;
+        self.termios.lflag &= !(ECHO | ECHONL);
+        for byte in typed {
+            let Some(byte) = self.mapped(byte) else { continue };
+            if self.lines.is_empty() && !self.line_fits(2) {
+                // A line that could only be ended is rather ended here than shortened.
+                self.finish_line(false);
+            }
+            if std::mem::take(&mut self.literal) || self.edit(byte, &mut Vec::new()) == Typed::Full {
+                // It had a place before.
+                self.queue.push_back(byte);
+            }
+        }
+        self.termios.lflag = local;
+    }
+
+    /// What a carriage return or newline is taken for; `None`: for nothing.
+    fn mapped(&self, byte: u8) -> Option<u8> {
+        match byte {
+            b'\r' if self.input(IGNCR) => None,
+            b'\r' if self.input(ICRNL) => Some(b'\n'),
+            b'\n' if self.input(INLCR) => Some(b'\r'),
+            _ => Some(byte),
         }
     }
 
@@ -222,12 +263,7 @@ impl Discipline {
         if let Some(signal) = self.signal_of(byte) {
             return self.raise(signal, out);
         }
-        match byte {
-            b'\r' if self.input(IGNCR) => return Typed::Taken,
-            b'\r' if self.input(ICRNL) => byte = b'\n',
-            b'\n' if self.input(INLCR) => byte = b'\r',
-            _ => {}
-        }
+        let Some(byte) = self.mapped(byte) else { return Typed::Taken };
         if self.local(ICANON) { self.edit(byte, out) } else { self.ordinary(byte, out) }
     }
 

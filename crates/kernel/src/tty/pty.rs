@@ -37,6 +37,8 @@ struct State {
     session: Option<Pid>,
     /// The process group that may read.
     foreground: Option<Pid>,
+    /// The group that made it that, and takes the terminal back when all of it has ended.
+    giver: Option<Pid>,
     master: bool,
     /// Open descriptions of the slave.
     slaves: u32,
@@ -101,6 +103,7 @@ impl Pty {
                 size,
                 session: None,
                 foreground: None,
+                giver: None,
                 master: true,
                 slaves: 0,
                 opened: false,
@@ -150,12 +153,16 @@ impl Pty {
         if !state.master || state.session.is_some_and(|s| s != session) {
             return false;
         }
-        (state.session, state.foreground) = (Some(session), Some(foreground));
+        (state.session, state.foreground, state.giver) = (Some(session), Some(foreground), None);
         true
     }
 
-    pub(crate) fn set_foreground(&self, group: Pid) {
-        self.state.lock().foreground = Some(group);
+    /// Makes a group the foreground one on behalf of the group `giver`.
+    pub(crate) fn set_foreground(&self, group: Pid, giver: Pid) {
+        {
+            let mut state = self.state.lock();
+            (state.foreground, state.giver) = (Some(group), Some(giver));
+        }
         // Readers that are no longer in the foreground have to look.
         self.slave_changed.wake();
     }
@@ -237,6 +244,19 @@ impl Pty {
         }
     }
 
+    /// Signals of keys. Where all of the foreground has ended, the group that put it there has not noticed yet and gets
+    /// them: a person who stops a loop of short programs may press between two of them.
+    fn signal_keys(&self, group: Pid, giver: Option<Pid>, signals: &[Signal]) {
+        let Some(kernel) = self.kernel.upgrade() else { return };
+        for signal in signals {
+            if !kernel.signal_group(group, *signal)
+                && let Some(giver) = giver.filter(|giver| *giver != group)
+            {
+                kernel.signal_group(giver, *signal);
+            }
+        }
+    }
+
     fn changed(&self) {
         self.slave_changed.wake();
         self.master_changed.wake();
@@ -251,6 +271,7 @@ impl Pty {
             state.discipline.flush();
             state.discipline.hold(false);
             state.echo(b"");
+            state.giver = None;
             (state.session.take(), state.foreground.take())
         };
         self.changed();
@@ -359,14 +380,16 @@ impl PtyMaster {
                 state.echo(&echo);
                 echo.clear();
             }
-            (taken, early, state.foreground)
+            (taken, early, state.foreground.zip(Some(state.giver)))
         };
         if taken == 0 && early.is_none() && !data.is_empty() {
             // A byte that found no room may still have let the output go on (IXANY).
             self.0.slave_changed.wake();
             return Err(Errno::EAGAIN);
         }
-        self.0.signal_group(foreground, &signals);
+        if let Some((group, giver)) = foreground {
+            self.0.signal_keys(group, giver, &signals);
+        }
         self.0.changed();
         Ok((taken, early))
     }

@@ -26,6 +26,12 @@ fn typed(change: Change, input: &[u8]) -> (Discipline, Vec<u8>, Vec<Signal>) {
     (discipline, echo, signals)
 }
 
+fn type_into(discipline: &mut Discipline, input: &[u8]) {
+    for byte in input {
+        discipline.receive(*byte, &mut Vec::new());
+    }
+}
+
 /// All reads until one would wait, each of up to 100 bytes; an end of file is an empty one.
 fn reads(discipline: &mut Discipline) -> Vec<String> {
     let mut all = Vec::new();
@@ -161,10 +167,67 @@ fn changing_the_mode_keeps_what_was_typed() {
     raw.make_raw();
     discipline.set_termios(&raw);
     assert_eq!(reads(&mut discipline), ["ab\ncd"]);
-    discipline.receive(b'x', &mut Vec::new());
+    type_into(&mut discipline, b"x");
     discipline.set_termios(&Termios::default());
-    assert_eq!(reads(&mut discipline), ["x"]);
     assert_eq!(discipline.readable(), None);
+    type_into(&mut discipline, b"y\r");
+    assert_eq!(reads(&mut discipline), ["xy\n"]);
+}
+
+/// What is typed before a program has set its mode means what it would mean afterwards.
+#[test]
+fn what_is_typed_ahead_is_taken_in_the_mode_in_which_it_is_read() {
+    let raw = || {
+        let mut raw = Termios::default();
+        raw.make_raw();
+        raw
+    };
+    for (typed, bytes, lines) in [
+        (&b"one\rtwo\r"[..], "one\rtwo\r", &["one\n", "two\n"][..]),
+        (b"one\r\x04", "one\r\x04", &["one\n", ""]),
+        (b"\x04", "\x04", &[""]),
+        (b"ob\x7fne\r", "ob\x7fne\r", &["one\n"]),
+        (b"one\x15two\n", "one\x15two\n", &["two\n"]),
+        (b"a\x16\x04b\n", "a\x16\x04b\n", &["a\x04b\n"]),
+        // Flow control and signals were none when they were typed.
+        (b"\x13\x03\n", "\x13\x03\n", &["\x13\x03\n"]),
+    ] {
+        let (mut discipline, ..) = self::typed(RAW, typed);
+        discipline.set_termios(&Termios::default());
+        assert!(!discipline.held());
+        assert_eq!(reads(&mut discipline), lines, "{typed:?}");
+        let (mut discipline, ..) = self::typed(RAW, typed);
+        assert_eq!(reads(&mut discipline), [bytes], "{typed:?}");
+    }
+    // There and back: ends of file stay where they were, and none is lost.
+    let (mut discipline, ..) = self::typed(SANE, b"fg\rtwo\r\x04ab\x04c");
+    for _ in 0..3 {
+        discipline.set_termios(&raw());
+        discipline.set_termios(&Termios::default());
+    }
+    assert_eq!(reads(&mut discipline), ["fg\n", "two\n", "", "ab"]);
+    discipline.set_termios(&raw());
+    assert_eq!(reads(&mut discipline), ["c"]);
+}
+
+#[test]
+fn a_change_of_the_mode_loses_nothing_of_a_full_queue() {
+    let bytes: Vec<u8> = [b"a\n", &vec![b'x'; INPUT_BYTES - 2][..]].concat();
+    let (mut discipline, ..) = typed(RAW, &bytes);
+    discipline.set_termios(&Termios::default());
+    assert_eq!(discipline.readable(), Some(2));
+    let mut raw = Termios::default();
+    raw.make_raw();
+    discipline.set_termios(&raw);
+    let mut all = vec![0; 2 * INPUT_BYTES];
+    assert_eq!(discipline.read(&mut all), Some(INPUT_BYTES));
+    assert_eq!(&all[..INPUT_BYTES], bytes);
+    // One line that has no room for its end can be read.
+    let (mut discipline, ..) = typed(RAW, &vec![b'x'; INPUT_BYTES]);
+    discipline.set_termios(&Termios::default());
+    assert_eq!(discipline.read(&mut all), Some(INPUT_BYTES - 1));
+    type_into(&mut discipline, b"\n");
+    assert_eq!(discipline.readable(), Some(2));
 }
 
 #[test]

@@ -120,6 +120,7 @@ impl Shell {
 
     /// Starts a program and waits for it.
     fn run_program(&mut self, command: &Rc<Command>, args: &[String]) -> Run {
+        self.heed_interrupt()?;
         let io = self.child_io();
         let mut map = FdMap::new(io.map.clone());
         if !self.map_in_child(&command.redirects, &mut map) {
@@ -238,6 +239,9 @@ impl Shell {
             command.process_group(group).foreground(self.session.active && !self.in_background);
         }
         let started = self.with_quit(|_| command.spawn().map(|child| child.id()));
+        if self.opts.monitor && !self.in_background {
+            self.pass_keys_on(started.as_ref().ok().copied());
+        }
         if started.is_err() && self.group.is_none_or(|group| group == 0) && !self.in_background {
             // The child may have had the terminal before it turned out that there is no such program.
             self.give_terminal(None);

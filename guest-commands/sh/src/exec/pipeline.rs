@@ -37,6 +37,7 @@ struct Ends<'a> {
 impl Shell {
     #[inline(never)]
     pub(super) fn run_stages(&mut self, stages: &[Rc<Command>]) -> Run {
+        self.heed_interrupt()?;
         let io = self.child_io();
         let here = self.shopts.lastpipe && !self.opts.monitor && self.in_process == 0;
         self.group = self.opts.monitor.then_some(0);

@@ -18,7 +18,11 @@ impl Shell {
         let foreground = self.session.active && !self.in_background;
         match group {
             None => process::fork_call(|| f(self)),
-            Some(group) if foreground => process::fork_call_in_foreground(group, || f(self)),
+            Some(group) if foreground => {
+                let started = process::fork_call_in_foreground(group, || f(self));
+                self.pass_keys_on(started.as_ref().ok().copied());
+                started
+            }
             Some(group) => process::fork_call_in_group(group, || f(self)),
         }
     }

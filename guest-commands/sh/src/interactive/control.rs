@@ -131,7 +131,36 @@ impl Shell {
         if !self.interrupts(Signal::SIGINT) {
             self.write_error("\n");
         }
-        self.traps.note(Signal::SIGINT);
+        if !self.traps.holds(Signal::SIGINT) {
+            self.traps.note(Signal::SIGINT);
+        }
+    }
+
+    /// Before a command that takes the terminal is started: a person's interrupt that came while it was prepared gives it up.
+    pub(crate) fn heed_interrupt(&mut self) -> Run {
+        if !self.session.active || self.in_process > 0 {
+            return Ok(());
+        }
+        self.poll_end(true);
+        if self.interrupts(Signal::SIGINT) && self.traps.forget(Signal::SIGINT) {
+            return self.interrupted(Signal::SIGINT);
+        }
+        Ok(())
+    }
+
+    /// After something was started in the foreground: the signals of keys that the shell still got, because its own group
+    /// had the terminal until then, were meant for that, too.
+    pub(crate) fn pass_keys_on(&mut self, started: Option<Pid>) {
+        let Some(pid) = started.filter(|_| self.session.active) else { return };
+        self.poll_end(true);
+        for which in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP] {
+            if self.traps.holds(which)
+                && let Ok(group) = process::getpgid(pid)
+            {
+                // It may have ended in the meantime.
+                let _ = signal::kill(-(group as i32), Some(which));
+            }
+        }
     }
 
     /// Passes a hang-up on to all jobs; those that are stopped go on, to notice it.
