@@ -1,7 +1,5 @@
 //! Events of a session as the wire carries them: pages of them, and a stream that goes on.
 
-use std::sync::Arc;
-
 use agentos_protocol::WireError;
 use agentos_protocol::message::{JsonText, SessionEventPage, SessionEventRecord};
 use agentos_protocol::mux::RecordWriter;
@@ -82,37 +80,23 @@ fn page(
 
 /// Sends events until there are no more, or the client looks away. Those that are there go out in one write.
 pub(crate) async fn follow(mut events: Subscription, records: RecordWriter<SessionEventRecord>) {
-    let mut batch = Vec::new();
+    let mut taken = Vec::with_capacity(BATCH_EVENTS);
     loop {
-        let mut next = tokio::select! {
-            next = events.next() => next,
+        let next = tokio::select! {
+            next = events.next(BATCH_EVENTS, BATCH_BYTES, &mut taken) => next,
             _ = records.stream().closed() => return,
         };
-        let mut bytes = 0;
-        while let Ok(Some(event)) = &next {
-            let event: &Arc<Entry> = event;
-            bytes += event.cost();
-            batch.push(record(event));
-            if batch.len() >= BATCH_EVENTS || bytes >= BATCH_BYTES {
-                break;
-            }
-            match events.ready() {
-                Ok(Some(ready)) => next = Ok(ready),
-                Ok(None) => break,
-                Err(error) => next = Err(error),
-            }
-        }
+        let ended = next.is_ok() && taken.is_empty();
+        let batch: Vec<SessionEventRecord> = taken.drain(..).map(|entry| record(&entry)).collect();
         if !batch.is_empty() && records.send_all(&batch).await.is_err() {
             return;
         }
-        batch.clear();
-        match next {
-            Ok(Some(_)) => {}
-            Ok(None) => return records.stream().finish(),
-            Err(error) => {
-                tracing::warn!(%error, "a stream of events ends early");
-                return records.stream().reset(EXPIRED);
-            }
+        if let Err(error) = next {
+            tracing::warn!(%error, "a stream of events ends early");
+            return records.stream().reset(EXPIRED);
+        }
+        if ended {
+            return records.stream().finish();
         }
     }
 }

@@ -2,6 +2,7 @@
 //! in a log there before anybody sees them. It knows nothing of agents.
 
 use std::collections::{HashMap, VecDeque};
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use agentos_store::StoreError;
@@ -154,19 +155,42 @@ impl EventLog {
         let entries: Vec<Arc<Entry>> =
             (first..).zip(drafts).map(|(seq, draft)| Arc::new(numbered(seq, draft))).collect();
         self.store(&entries, settles).await?;
-        for entry in entries {
-            self.room(entry.cost()).await;
-            let mut state = self.0.state.lock();
-            if self.0.store.is_some() {
-                self.0.make_room(&mut state, entry.cost(), u64::MAX);
+        let mut entries = entries.into_iter().peekable();
+        self.show(&mut entries);
+        while entries.peek().is_some() {
+            let taken = self.0.taken.notified();
+            tokio::pin!(taken);
+            taken.as_mut().enable();
+            if self.show(&mut entries) == 0 {
+                taken.await;
             }
-            state.next = entry.seq + 1;
-            state.bytes += entry.cost();
-            state.recent.push_back(entry);
-            drop(state);
-            self.0.added.notify_waiters();
         }
         Ok(())
+    }
+
+    /// Shows the first of some entries, as many as push out nothing that a subscription wants: all where a store has what is
+    /// pushed out. How many they were.
+    fn show(&self, entries: &mut Peekable<impl Iterator<Item = Arc<Entry>>>) -> usize {
+        let mut shown = 0;
+        {
+            let mut state = self.0.state.lock();
+            let wanted = match &self.0.store {
+                Some(_) => u64::MAX,
+                None => state.wanted.values().min().copied().unwrap_or(u64::MAX),
+            };
+            while let Some(entry) =
+                entries.next_if(|entry| self.0.make_room(&mut state, entry.cost(), wanted))
+            {
+                state.next = entry.seq + 1;
+                state.bytes += entry.cost();
+                state.recent.push_back(entry);
+                shown += 1;
+            }
+        }
+        if shown > 0 {
+            self.0.added.notify_waiters();
+        }
+        shown
     }
 
     async fn store(&self, entries: &[Arc<Entry>], settles: bool) -> Result<(), StoreError> {
@@ -187,26 +211,6 @@ impl EventLog {
             synced.map_err(|source| StoreError::Io { path: "the log of a session".into(), source })?;
         }
         Ok(())
-    }
-
-    /// Waits until an event of this size pushes out nothing that a subscription wants; at once where a store has it all.
-    async fn room(&self, cost: usize) {
-        if self.0.store.is_some() {
-            return;
-        }
-        loop {
-            let taken = self.0.taken.notified();
-            tokio::pin!(taken);
-            taken.as_mut().enable();
-            {
-                let mut state = self.0.state.lock();
-                let wanted = state.wanted.values().min().copied().unwrap_or(u64::MAX);
-                if self.0.make_room(&mut state, cost, wanted) {
-                    return;
-                }
-            }
-            taken.await;
-        }
     }
 
     /// The numbers of the oldest event that is kept and of the next one.
@@ -358,41 +362,69 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// The next event; `None` after the end. Dropping the future loses nothing.
-    pub(crate) async fn next(&mut self) -> Result<Option<Arc<Entry>>, ReadError> {
-        if let Some(next) = self.ready()? {
-            return Ok(next);
-        }
+    /// Waits for events and puts those that are there into `out`: at most `most`, and none after those taken have `bytes`.
+    /// Without any the end was reached. Dropping the future loses nothing.
+    pub(crate) async fn next(
+        &mut self,
+        most: usize,
+        bytes: usize,
+        out: &mut Vec<Arc<Entry>>,
+    ) -> Result<(), ReadError> {
         let shared = Arc::clone(&self.log.0);
         loop {
             let added = shared.added.notified();
             tokio::pin!(added);
             added.as_mut().enable();
-            if let Some(next) = self.ready()? {
-                return Ok(next);
+            if self.take(most, bytes, out)? || !out.is_empty() {
+                return Ok(());
             }
             added.await;
         }
     }
 
-    /// The next event, or the end (`Some(None)`), if it is there.
-    pub(crate) fn ready(&mut self) -> Result<Option<Option<Arc<Entry>>>, ReadError> {
-        if let Some(entry) = self.log.entry(self.wanted, &mut self.reader)? {
-            self.wanted = entry.seq + 1;
+    /// The next event; `None` after the end.
+    #[cfg(test)]
+    pub(crate) async fn one(&mut self) -> Option<Arc<Entry>> {
+        let mut one = Vec::new();
+        self.next(1, usize::MAX, &mut one).await.expect("the event can be read");
+        one.pop()
+    }
+
+    /// Takes what is there; whether the end was reached.
+    fn take(&mut self, most: usize, bytes: usize, out: &mut Vec<Arc<Entry>>) -> Result<bool, ReadError> {
+        let mut taken = 0;
+        while out.len() < most && taken < bytes {
             let mut state = self.log.0.state.lock();
-            state.wanted.insert(self.id, self.wanted);
+            let Some(at) = self.wanted.checked_sub(state.recent_first()) else {
+                drop(state);
+                let Some(entry) = self.log.entry(self.wanted, &mut self.reader)? else { break };
+                taken += entry.cost();
+                self.wanted = entry.seq + 1;
+                out.push(entry);
+                continue;
+            };
             // Who is in memory needs no file any more.
-            if self.wanted >= state.recent_first() {
-                self.reader = None;
+            self.reader = None;
+            let before = out.len();
+            let at = usize::try_from(at).unwrap_or(usize::MAX).min(state.recent.len());
+            for entry in state.recent.range(at..).take(most - before) {
+                if taken >= bytes {
+                    break;
+                }
+                taken += entry.cost();
+                self.wanted = entry.seq + 1;
+                out.push(Arc::clone(entry));
             }
-            drop(state);
-            if self.log.0.store.is_none() {
-                self.log.0.taken.notify_waiters();
+            state.wanted.insert(self.id, self.wanted);
+            if out.is_empty() {
+                return Ok(state.ended && self.wanted >= state.next);
             }
-            return Ok(Some(Some(entry)));
+            break;
         }
-        let state = self.log.0.state.lock();
-        Ok((state.ended && self.wanted >= state.next).then_some(None))
+        if self.log.0.store.is_none() && taken > 0 {
+            self.log.0.taken.notify_waiters();
+        }
+        Ok(false)
     }
 }
 
@@ -449,7 +481,7 @@ mod tests {
         add(&log, 1..5).await;
         let more = tokio::time::timeout(Duration::from_millis(50), add(&log, 5..6)).await;
         assert!(more.is_err(), "nobody has taken the first");
-        assert_eq!(slow.next().await.unwrap().unwrap().seq, 1);
+        assert_eq!(slow.one().await.unwrap().seq, 1);
         add(&log, 5..6).await;
         assert_eq!(numbers(&log, 0), [2, 3, 4, 5]);
         assert_eq!(numbers(&log, 4), [5]);
@@ -460,7 +492,7 @@ mod tests {
         let (mut live, last) = log.subscribe(19).unwrap();
         assert_eq!(last, 19);
         log.end();
-        assert!(live.next().await.unwrap().is_none());
+        assert!(live.one().await.is_none());
     }
 
     #[tokio::test]
@@ -474,13 +506,22 @@ mod tests {
         assert_eq!(numbers(&log, 0), (1..50).collect::<Vec<_>>());
         assert_eq!(numbers(&log, 30), (31..50).collect::<Vec<_>>());
         for n in 1..50 {
-            assert_eq!(slow.next().await.unwrap().unwrap().seq, n);
+            assert_eq!(slow.one().await.unwrap().seq, n);
             if n == 20 {
                 add(&log, 50..60).await;
             }
         }
-        assert_eq!(slow.next().await.unwrap().unwrap().seq, 50);
-        drop((slow, log));
+        assert_eq!(slow.one().await.unwrap().seq, 50);
+        let mut rest = Vec::new();
+        slow.next(64, usize::MAX, &mut rest).await.unwrap();
+        assert_eq!(rest.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (51..60).collect::<Vec<_>>());
+        let (mut anew, _) = log.subscribe(10).unwrap();
+        anew.next(5, usize::MAX, &mut Vec::new()).await.unwrap();
+        let (mut few, mut two) = (log.subscribe(10).unwrap().0, Vec::new());
+        few.next(64, 2 * rest[0].cost(), &mut two).await.unwrap();
+        assert_eq!(two.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [11, 12]);
+        assert_eq!(anew.one().await.unwrap().seq, 16);
+        drop((slow, anew, few, log));
         let log = EventLog::new(Some(logs.log("a").unwrap().0));
         assert_eq!(log.range(), 1..60);
         add(&log, 60..61).await;
@@ -495,12 +536,12 @@ mod tests {
         add(&log, 1..3).await;
         let (mut live, _) = log.subscribe(0).unwrap();
         log.end();
-        assert_eq!(live.next().await.unwrap().unwrap().seq, 1);
-        assert_eq!(live.next().await.unwrap().unwrap().seq, 2);
-        assert!(live.next().await.unwrap().is_none());
+        assert_eq!(live.one().await.unwrap().seq, 1);
+        assert_eq!(live.one().await.unwrap().seq, 2);
+        assert!(live.one().await.is_none());
         log.resume();
         add(&log, 3..4).await;
-        assert_eq!(live.next().await.unwrap().unwrap().seq, 3);
+        assert_eq!(live.one().await.unwrap().seq, 3);
     }
 
     #[test]

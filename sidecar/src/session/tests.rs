@@ -39,7 +39,7 @@ async fn event(session: &super::Session, method: &str) -> Value {
     let (mut events, _) = session.subscribe(0).await.unwrap();
     let search = async {
         loop {
-            let event = events.next().await.unwrap().expect("the event before the end");
+            let event = events.one().await.expect("the event before the end");
             let record = super::events::record(&event);
             if record.method == method {
                 return record.params.parse().unwrap();
@@ -177,7 +177,7 @@ async fn the_end_of_an_agent_ends_its_turn_with_its_last_words() {
     // A subscriber gets everything, then the end.
     let (mut events, _) = session.subscribe(0).await.unwrap();
     let mut kinds = Vec::new();
-    while let Some(event) = timeout(SHORT, events.next()).await.unwrap().unwrap() {
+    while let Some(event) = timeout(SHORT, events.one()).await.unwrap() {
         kinds.push(event.kind.to_string());
         assert_eq!(event.seq, kinds.len() as u64);
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agentos::{OpenReadOptions, OpenWriteOptions, SpawnOptions};
-use agentos_tests::{Sidecar, live_processes, sh};
+use agentos_tests::{Sidecar, eventually, live_processes, sh};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 static SIDECAR: Sidecar = Sidecar::new();
@@ -69,6 +69,11 @@ fn a_writer_that_is_dropped_leaves_what_was_written_and_blocks_nothing() {
         for i in 0..50 {
             let mut writer = os.open_write(format!("/tmp/{i}"), OpenWriteOptions::default()).await.unwrap();
             writer.write_all(&vec![b'x'; 100_000]).await.unwrap();
+        }
+        // Nobody waits for what is under way when a writer is dropped.
+        for i in 0..50 {
+            let path = format!("/tmp/{i}");
+            eventually("all is written", async || os.stat(&path).await.unwrap().size == 100_000).await;
         }
         os.write_file("/tmp/0", "new").await.unwrap();
         assert_eq!(os.read_file("/tmp/0").await.unwrap(), b"new");
