@@ -9,6 +9,7 @@
 
 mod drivers;
 mod machine;
+pub mod mcp;
 pub mod model;
 mod place;
 pub mod preview1;

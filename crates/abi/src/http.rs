@@ -17,6 +17,8 @@ pub const HEADERS: usize = 256;
 pub const REQUEST_BYTES: usize = BODY_BYTES + 2 * HEAD_BYTES;
 /// Most milliseconds until the head of an answer is there.
 pub const HEAD_TIMEOUT_MS: u32 = 600_000;
+/// A header for the host and not for the server: under which grant of the host the request goes. It is not sent on.
+pub const GRANT_HEADER: &str = "agentos-grant";
 /// Bytes before the payload of a frame.
 pub const FRAME_HEAD: usize = 5;
 /// Most bytes of a payload.

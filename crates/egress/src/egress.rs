@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::connect::Names;
+use crate::grants::Grants;
 use crate::tls::Tls;
 use crate::{Code, Failure, Outgoing, Policy, exchange, frame};
 
@@ -29,8 +30,10 @@ pub trait Answer: Send + Sync {
 /// How much, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Requests at once.
+    /// Requests at once, without those under grants.
     pub requests: usize,
+    /// Requests at once under grants, some of which listen for long.
+    pub granted: usize,
     /// Bytes of requests that are not answered yet.
     pub request_bytes: usize,
     /// For the look-up of a name, the connection and TLS together.
@@ -43,6 +46,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             requests: 32,
+            granted: 256,
             request_bytes: 64 << 20,
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(300),
@@ -56,7 +60,9 @@ pub struct Egress {
     pub(crate) limits: Limits,
     pub(crate) names: Names,
     pub(crate) tls: Tls,
+    pub(crate) grants: Grants,
     requests: Semaphore,
+    granted: Semaphore,
     units: Semaphore,
 }
 
@@ -70,10 +76,12 @@ impl Egress {
     pub(crate) fn over(policy: Arc<Policy>, limits: Limits, names: Names, tls: Tls) -> Self {
         let units = (limits.request_bytes / UNIT).min(Semaphore::MAX_PERMITS);
         let requests = Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS));
-        Egress { policy, limits, names, tls, requests, units: Semaphore::new(units) }
+        let granted = Semaphore::new(limits.granted.min(Semaphore::MAX_PERMITS));
+        let grants = Grants::default();
+        Egress { policy, limits, names, tls, grants, requests, granted, units: Semaphore::new(units) }
     }
 
-    /// One of the same policy for another machine.
+    /// One of the same policy for another machine, without grants.
     #[must_use]
     pub fn for_another(&self) -> Self {
         Self::new(Arc::clone(&self.policy), self.limits)
@@ -96,21 +104,44 @@ impl Egress {
     }
 
     async fn try_run(&self, outgoing: Outgoing, answer: &dyn Answer) -> Result<Result<(), Failure>, Gone> {
-        if let Err(failure) = self.policy.check(&outgoing.origin) {
-            return Ok(Err(failure));
-        }
-        match self.admit(&outgoing) {
-            Ok((_place, units)) => exchange::exchange(self, outgoing, units, answer).await,
-            Err(failure) => Ok(Err(failure)),
+        let grant = match self.grants.of(&outgoing) {
+            Ok(grant) => grant,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let Some(grant) = grant else {
+            if let Err(failure) = self.policy.check(&outgoing.origin) {
+                return Ok(Err(failure));
+            }
+            let (_place, units) = match self.admit(&outgoing, &self.requests, self.limits.requests) {
+                Ok(places) => places,
+                Err(failure) => return Ok(Err(failure)),
+            };
+            return exchange::exchange(self, outgoing, None, units, answer).await;
+        };
+        let places = grant
+            .place()
+            .and_then(|own| Ok((own, self.admit(&outgoing, &self.granted, self.limits.granted)?)));
+        let (_own, (_place, units)) = match places {
+            Ok(places) => places,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        tokio::select! {
+            biased;
+            () = grant.ended() => Err(Gone),
+            done = exchange::exchange(self, outgoing, Some(&grant), units, answer) => done,
         }
     }
 
     /// A place among the requests, and in the memory for them.
-    fn admit(&self, outgoing: &Outgoing) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), Failure> {
+    fn admit<'a>(
+        &'a self,
+        outgoing: &Outgoing,
+        places: &'a Semaphore,
+        most: usize,
+    ) -> Result<(SemaphorePermit<'a>, SemaphorePermit<'a>), Failure> {
         let full =
             |what: String| Failure::new(Code::Busy, format!("{what} are under way; wait for some to end"));
-        let place =
-            self.requests.try_acquire().map_err(|_| full(format!("{} requests", self.limits.requests)))?;
+        let place = places.try_acquire().map_err(|_| full(format!("{most} requests")))?;
         let units = u32::try_from(outgoing.body.len().div_ceil(UNIT)).unwrap_or(u32::MAX);
         let units = self
             .units

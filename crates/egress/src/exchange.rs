@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connect::connect;
 use crate::egress::write;
+use crate::grants::Grant;
 use crate::{Answer, Code, Egress, Failure, Gone, Origin, Outgoing, frame};
 
 /// What hyper may hold of a connection: a head, and what comes with it.
@@ -30,11 +31,12 @@ impl Drop for Driven {
 pub(crate) async fn exchange(
     egress: &Egress,
     outgoing: Outgoing,
+    grant: Option<&Grant>,
     units: SemaphorePermit<'_>,
     answer: &dyn Answer,
 ) -> Result<Result<(), Failure>, Gone> {
     let origin = outgoing.origin.clone();
-    let (_connection, response) = match ask(egress, outgoing).await {
+    let (_connection, response) = match ask(egress, outgoing, grant).await {
         Ok(asked) => asked,
         Err(failure) => return Ok(Err(failure)),
     };
@@ -62,12 +64,16 @@ pub(crate) async fn exchange(
 }
 
 /// Sends the request, and waits for the head of the answer.
-async fn ask(egress: &Egress, outgoing: Outgoing) -> Result<(Driven, Response<Incoming>), Failure> {
+async fn ask(
+    egress: &Egress,
+    outgoing: Outgoing,
+    grant: Option<&Grant>,
+) -> Result<(Driven, Response<Incoming>), Failure> {
     let origin = outgoing.origin.clone();
     let head_time = outgoing.head_time;
     let deadline = Instant::now() + head_time;
     let stream = connect(egress, &origin, egress.limits.connect.min(head_time)).await?;
-    let request = request(egress, outgoing)?;
+    let request = request(egress, outgoing, grant)?;
     let asked = async {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(BUFFER).max_header_size(HEAD_BYTES).max_headers(HEADERS);
@@ -87,7 +93,11 @@ async fn ask(egress: &Egress, outgoing: Outgoing) -> Result<(Driven, Response<In
 }
 
 /// The request as it is sent: with what the guest does not say, and what it must not see.
-fn request(egress: &Egress, outgoing: Outgoing) -> Result<Request<Full<bytes::Bytes>>, Failure> {
+fn request(
+    egress: &Egress,
+    outgoing: Outgoing,
+    grant: Option<&Grant>,
+) -> Result<Request<Full<bytes::Bytes>>, Failure> {
     let Outgoing { origin, method, target, mut headers, body, .. } = outgoing;
     let bad = |what: &str| Failure::new(Code::BadRequest, format!("{what} cannot be sent"));
     let host = HeaderValue::from_str(&origin.authority()).map_err(|_| bad("the name of the host"))?;
@@ -97,6 +107,9 @@ fn request(egress: &Egress, outgoing: Outgoing) -> Result<Request<Full<bytes::By
     for (name, value) in egress.policy.credentials().headers(&origin) {
         headers.remove(&name);
         all.insert(name, value);
+    }
+    if let Some(grant) = grant {
+        grant.add(&mut all, &mut headers);
     }
     all.extend(headers);
     let mut request = Request::builder()

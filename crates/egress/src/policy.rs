@@ -56,7 +56,7 @@ pub struct Refusal {
     pub reason: String,
 }
 
-fn refuse<T>(path: impl Into<String>, reason: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(path: impl Into<String>, reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal { path: path.into(), reason: reason.into() })
 }
 
@@ -82,6 +82,15 @@ impl Policy {
         Policy { patterns: Vec::new(), exempt: BTreeSet::new(), credentials: Arc::new(Fixed::default()) }
     }
 
+    /// Nothing may leave but what is granted; that may reach these ports of this host's loopback.
+    ///
+    /// # Errors
+    /// A port is there twice, or there are too many.
+    pub fn nothing_but(loopback_exempt_ports: Vec<u16>) -> Result<Self, Refusal> {
+        let exempt = exempt(&loopback_exempt_ports)?;
+        Ok(Policy { exempt, ..Policy::nothing() })
+    }
+
     /// A policy that holds together.
     ///
     /// # Errors
@@ -93,7 +102,7 @@ impl Policy {
         if source.allow.len() > ORIGINS {
             return refuse("egress.allow", format!("{ORIGINS} origins are the most"));
         }
-        let exempt: BTreeSet<u16> = source.loopback_exempt_ports.iter().copied().collect();
+        let exempt = exempt(&source.loopback_exempt_ports)?;
         let mut patterns: Vec<Pattern> = Vec::new();
         for (n, text) in source.allow.iter().enumerate() {
             let path = format!("egress.allow[{n}]");
@@ -101,20 +110,8 @@ impl Policy {
             if let Some(first) = patterns.iter().position(|known| *known == pattern) {
                 return refuse(path, format!("is the same as egress.allow[{first}]"));
             }
-            pattern.is_reachable(&exempt).map_err(|reason| Refusal { path, reason })?;
+            is_reachable(&pattern.origin, &exempt).map_err(|reason| Refusal { path, reason })?;
             patterns.push(pattern);
-        }
-        for (n, port) in source.loopback_exempt_ports.iter().enumerate() {
-            let path = format!("loopbackExemptPorts[{n}]");
-            if n >= PORTS {
-                return refuse(path, format!("{PORTS} ports are the most"));
-            }
-            if source.loopback_exempt_ports[..n].contains(port) {
-                return refuse(path, "is there twice");
-            }
-            if !patterns.iter().any(|pattern| pattern.origin.port == *port) {
-                return refuse(path, format!("no origin of `egress.allow` has the port {port}"));
-            }
         }
         let credentials = Arc::new(credentials(&patterns, &source)?);
         Ok(Policy { patterns, exempt, credentials })
@@ -143,6 +140,11 @@ impl Policy {
             false => format!("no origin of `egress.allow` is {origin}"),
         };
         Err(Failure::new(Code::Denied, format!("{why}; \"{origin}\" in `egress.allow` would allow it")))
+    }
+
+    /// Fails with why nothing at this origin could be reached, allowed or not.
+    pub(crate) fn is_reachable(&self, origin: &Origin) -> Result<(), String> {
+        is_reachable(origin, &self.exempt)
     }
 
     /// Whether an allowed origin may lead to this address.
@@ -215,23 +217,6 @@ impl Pattern {
         Ok(Pattern { any_label, origin })
     }
 
-    /// Fails with why nothing that it names could be reached.
-    fn is_reachable(&self, exempt: &BTreeSet<u16>) -> Result<(), String> {
-        let Origin { host, port, .. } = &self.origin;
-        let class = match host {
-            Host::Ip(ip) => class(*ip),
-            Host::Name(_) if host.is_localhost() => Class::Loopback,
-            Host::Name(_) => Class::Public,
-        };
-        match class {
-            Class::Loopback if !exempt.contains(port) => {
-                Err(format!("is the loopback of the host, and `loopbackExemptPorts` has no {port}"))
-            }
-            Class::Never => Err("is no address of a host".to_owned()),
-            _ => Ok(()),
-        }
-    }
-
     fn matches(&self, origin: &Origin) -> bool {
         if !self.any_label {
             return self.origin == *origin;
@@ -241,6 +226,46 @@ impl Pattern {
             && self.origin.port == origin.port
             && name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix)
     }
+}
+
+/// The ports of this host's loopback that may be reached.
+fn exempt(ports: &[u16]) -> Result<BTreeSet<u16>, Refusal> {
+    for (n, port) in ports.iter().enumerate() {
+        let path = format!("loopbackExemptPorts[{n}]");
+        if n >= PORTS {
+            return refuse(path, format!("{PORTS} ports are the most"));
+        }
+        if ports.get(..n).is_some_and(|before| before.contains(port)) {
+            return refuse(path, "is there twice");
+        }
+    }
+    Ok(ports.iter().copied().collect())
+}
+
+/// Fails with why nothing at an origin could be reached.
+fn is_reachable(Origin { host, port, .. }: &Origin, exempt: &BTreeSet<u16>) -> Result<(), String> {
+    let class = match host {
+        Host::Ip(ip) => class(*ip),
+        Host::Name(_) if host.is_localhost() => Class::Loopback,
+        Host::Name(_) => Class::Public,
+    };
+    match class {
+        _ if *port == 0 => Err("nobody can be reached on port 0".to_owned()),
+        Class::Loopback if !exempt.contains(port) => {
+            Err(format!("is the loopback of the host, and `loopbackExemptPorts` has no {port}"))
+        }
+        Class::Never => Err("is no address of a host".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Whether what nobody is to see may be sent there: over TLS, or within this host and the networks around it.
+pub(crate) fn may_have_secrets(origin: &Origin) -> bool {
+    let stays_near = match &origin.host {
+        Host::Ip(ip) => class(*ip) != Class::Public,
+        Host::Name(_) => origin.host.is_localhost(),
+    };
+    origin.scheme == Scheme::Https || stays_near
 }
 
 fn credentials(patterns: &[Pattern], source: &PolicySource) -> Result<Fixed, Refusal> {
@@ -259,11 +284,7 @@ fn credentials(patterns: &[Pattern], source: &PolicySource) -> Result<Fixed, Ref
         if !patterns.iter().any(|pattern| pattern.matches(&origin)) {
             return refuse(at("origin"), format!("`egress.allow` does not allow {origin}"));
         }
-        let stays_near = match &origin.host {
-            Host::Ip(ip) => class(*ip) != Class::Public,
-            Host::Name(_) => origin.host.is_localhost(),
-        };
-        if origin.scheme == Scheme::Http && !stays_near {
+        if !may_have_secrets(&origin) {
             return refuse(at("origin"), "a secret would cross the internet in the clear; use https");
         }
         let Ok(name) = HeaderName::from_bytes(credential.header.as_bytes()) else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agentos_abi::http::{BODY_BYTES, HEAD_BYTES, HEAD_TIMEOUT_MS, HEADERS};
+use agentos_abi::http::{BODY_BYTES, GRANT_HEADER, HEAD_BYTES, HEAD_TIMEOUT_MS, HEADERS};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
@@ -33,6 +33,8 @@ pub struct Outgoing {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) head_time: Duration,
+    /// The grant under which it goes.
+    pub(crate) grant: Option<String>,
 }
 
 /// Headers that are about the connection and not about what is asked (RFC 9110, 7.6.1), which is egress's own.
@@ -101,6 +103,9 @@ impl Outgoing {
                 headers.append(name, value);
             }
         }
+        // It is for the host: no server sees it.
+        let grant =
+            headers.remove(GRANT_HEADER).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
         let head_time = match raw.head_timeout_ms {
             0 => HEAD_TIMEOUT_MS,
             ms => ms.min(HEAD_TIMEOUT_MS),
@@ -112,6 +117,7 @@ impl Outgoing {
             headers,
             body: Bytes::from(raw.body),
             head_time: Duration::from_millis(u64::from(head_time)),
+            grant,
         })
     }
 

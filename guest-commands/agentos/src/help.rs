@@ -14,7 +14,8 @@ pub(crate) fn command(kits: &[Kit]) -> String {
         \u{20}      agentos TOOLKIT TOOL [FLAGS]   (also: agentos-TOOLKIT TOOL [FLAGS])\n\
         \u{20}      agentos TOOLKIT --help\n\
         \u{20}      agentos TOOLKIT TOOL --help\n\
-        \u{20}      agentos mcp\n\n\
+        \u{20}      agentos mcp\n\
+        \u{20}      agentos mcp-remote URL\n\n\
         A result is written as {\"ok\":true,\"result\":...}. The status is 0, 1 if the tool failed, 2 if it was asked wrongly.\n"
         .to_owned();
     if kits.is_empty() {
@@ -37,6 +38,14 @@ pub(crate) fn list() -> String {
 /// `mcp`.
 pub(crate) fn mcp() -> String {
     "Offers the tools of the host as an MCP server on standard input and output.\n\nUsage: agentos mcp\n"
+        .to_owned()
+}
+
+/// `mcp-remote`.
+pub(crate) fn remote() -> String {
+    "Offers an MCP server elsewhere, which speaks HTTP, as one on standard input and output.\n\n\
+     Usage: agentos mcp-remote [--grant NAME] URL\n\n\
+     \u{20} --grant NAME  ask under this grant of the host, which adds the headers that the server wants\n"
         .to_owned()
 }
 

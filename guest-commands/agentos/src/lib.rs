@@ -1,4 +1,5 @@
-//! The command `agentos`: tools of the host as commands, and as an MCP server on standard input and output. What a tool does,
+//! The command `agentos`: tools of the host as commands, and as an MCP server on standard input and output; MCP servers elsewhere as
+//! such. What a tool does,
 //! and whether its input fits its schema, is the host's business.
 
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@ mod kit;
 mod mcp;
 mod names;
 mod reactor;
+mod remote;
 mod run;
 mod schema;
 

@@ -7,7 +7,7 @@ use agentos_guest::tools::TOOL_INPUT_MAX;
 
 use crate::flags::{self, Wish};
 use crate::kit::{Host, Kit, Machine, Tool};
-use crate::{help, mcp, schema};
+use crate::{help, mcp, remote, schema};
 
 /// The status of a failure.
 const FAILED: i32 = 1;
@@ -15,6 +15,9 @@ const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 /// What a toolkit's own command begins with.
 const PREFIX: &str = "agentos-";
+
+/// The bridge to an MCP server elsewhere.
+const REMOTE: &str = "mcp-remote";
 
 /// An end with a message.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,8 +30,15 @@ fn usage(message: impl Into<String>) -> Stop {
 /// Runs the command with its arguments, the first being its name; the status.
 pub fn main(arguments: &[OsString]) -> i32 {
     let ended = text(arguments).and_then(|words| {
+        let line: Vec<&str> = words.iter().map(String::as_str).collect();
+        if let [REMOTE, rest @ ..] = line.as_slice()
+            && !is_help(rest)
+        {
+            let served = remote::serve(rest).map_err(usage)?;
+            return served.map(|()| String::new()).map_err(|why| Stop(FAILED, format!("{REMOTE}: {why}")));
+        }
         let kits = Machine.kits().map_err(|why| Stop(FAILED, why))?;
-        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        match line[..] {
             ["mcp"] => mcp::serve(&kits).map(|()| String::new()).map_err(|why| Stop(FAILED, why)),
             _ => answer(&Machine, &kits, &words),
         }
@@ -74,7 +84,8 @@ fn answer(host: &impl Host, kits: &[Kit], words: &[String]) -> Result<String, St
         "--help" | "-h" | "help" => Ok(help::command(kits)),
         "--version" => Ok(format!("agentos {}\n", env!("CARGO_PKG_VERSION"))),
         "list-tools" => list(kits, rest),
-        "mcp" if rest.iter().any(|word| word == "--help" || word == "-h") => Ok(help::mcp()),
+        "mcp" if is_help(rest) => Ok(help::mcp()),
+        REMOTE => Ok(help::remote()),
         "mcp" => Err(usage("mcp takes no arguments")),
         flag if flag.starts_with('-') => Err(usage(format!("there is no {flag}; see agentos --help"))),
         name => {
@@ -86,6 +97,10 @@ fn answer(host: &impl Host, kits: &[Kit], words: &[String]) -> Result<String, St
             }
         }
     }
+}
+
+fn is_help(words: &[impl AsRef<str>]) -> bool {
+    words.iter().any(|word| matches!(word.as_ref(), "--help" | "-h"))
 }
 
 fn find_kit<'a>(kits: &'a [Kit], name: &str) -> Result<&'a Kit, Stop> {
@@ -220,6 +235,7 @@ mod tests {
             (&["agentos", "--help"][..], "Toolkits:\n  demo  For tests."),
             (&["agentos", "help"], "Usage: agentos list-tools"),
             (&["agentos", "mcp", "--help"], "MCP server"),
+            (&["agentos", "mcp-remote", "--help"], "[--grant NAME] URL"),
             (&["agentos", "list-tools", "--help"], "Lists the tools"),
             (&["agentos", "demo", "--help"], "  echo  Does echo."),
             (&["agentos-demo", "-h"], "Usage: agentos demo TOOL"),

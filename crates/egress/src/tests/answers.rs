@@ -1,11 +1,12 @@
 //! What becomes of answers, and what is sent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::kit::{Count, Got, Reader, fetch, get, says, serves, way_out, with_credentials};
-use crate::{Limits, Outgoing, RawRequest};
+use crate::{Egress, GrantSource, Limits, Outgoing, Policy, RawRequest};
 
 const HANG: Duration = Duration::from_secs(60);
 
@@ -214,4 +215,45 @@ async fn bodies_of_requests_arrive_whole() {
     let got: Got = fetch(&way_out(&[&origin], &[port]), request).await;
     assert_eq!((got.status, got.failed), (200, None));
     assert_eq!(got_all.now(), 32 << 20);
+}
+
+#[tokio::test]
+async fn a_grant_opens_one_url_with_its_headers_and_ends_what_is_under_way_when_it_is_taken_back() {
+    let (port, mut came) = serves(async |mut stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nbegin").await;
+        let _ = stream.read(&mut [0; 64]).await;
+    })
+    .await;
+    let policy = Policy::nothing_but(vec![port]).unwrap();
+    let egress = Arc::new(Egress::new(Arc::new(policy), Limits::default()));
+    let url = format!("http://localhost:{port}/mcp");
+    let headers = vec![("Authorization".to_owned(), "hunter2".to_owned().into())];
+    let granted = egress.grant("g".to_owned(), GrantSource { url: url.clone(), headers }).unwrap();
+    let under = |grant: &str, url: &str| {
+        let headers =
+            vec![(b"agentos-grant".to_vec(), grant.into()), (b"authorization".to_vec(), b"mine".to_vec())];
+        RawRequest { headers, ..get(url) }
+    };
+    // Nothing else is open by it: not without its name, not beside its path, not to another machine.
+    for (egress, request) in [
+        (&egress, get(&url)),
+        (&egress, under("h", &url)),
+        (&egress, under("g", &format!("http://localhost:{port}/mcp2"))),
+        (&Arc::new(egress.for_another()), under("g", &url)),
+    ] {
+        let got = fetch(egress, request).await;
+        assert_eq!(got.failed(), "denied", "{}", got.message);
+    }
+    let reader = Arc::new(Reader::default());
+    let (running, read) = (Arc::clone(&egress), Arc::clone(&reader));
+    let outgoing = Outgoing::parse(under("g", &url)).unwrap_or_else(|failure| panic!("{failure:?}"));
+    let run = tokio::spawn(async move { running.run(outgoing, &*read).await });
+    let head = came.recv().await.unwrap();
+    assert!(head.contains("\r\nauthorization: hunter2\r\n"), "{head}");
+    assert!(!head.contains("mine") && !head.contains("agentos-grant"), "{head}");
+    drop(granted);
+    tokio::time::timeout(HANG, run).await.expect("it ends").unwrap();
+    let got = fetch(&egress, under("g", &url)).await;
+    assert!(got.failed() == "denied" && got.message.contains("is over"), "{}", got.message);
+    assert!(came.try_recv().is_err());
 }

@@ -104,7 +104,6 @@ fn the_whole_holds_together() {
         (Case::default(), "egress.allow"),
         (Case { allow: &[a, a], ..base }, "egress.allow[1]"),
         (Case { allow: &[a, "https://A.example:443"], ..base }, "egress.allow[1]"),
-        (Case { ports: &[80], ..base }, "loopbackExemptPorts[0]"),
         (Case { ports: &[443, 443], ..base }, "loopbackExemptPorts[1]"),
         (Case { secrets: key, ..base }, "secrets.key"),
         (Case { credentials: &[(a, "x", "{key}")], ..base }, "egress.credentials[0].value"),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use agentos_agent_common::{
+    http::Http,
     rpc::{
         self, Failure, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Message, NOT_FOUND,
     },
@@ -19,9 +20,7 @@ use agentos_guest::{Signal, signal};
 use serde_json::{Value, json};
 
 use crate::{
-    Settings,
-    http::Http,
-    instructions,
+    Settings, instructions,
     session::{Session, Work},
     store::{self, Header, Store},
 };

@@ -7,16 +7,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agentos_agent_common::{
+    http::{Part, Request, Response},
+    sse::{Events, Wrong},
+};
 use serde_json::json;
 
 use crate::{
     Settings,
     agent::Agent,
     history::Piece,
-    http::{Part, Request, Response},
     model::{self, Answer, Decoder, Delta, Query, fault::Fault},
-    sse::{Events, Wrong},
 };
+
+/// Longest event, in bytes: the last one of a response may repeat all of it.
+const MAX_EVENT: usize = 8 << 20;
 
 /// How often a request is made again.
 const RETRIES: u32 = 5;
@@ -195,7 +200,7 @@ impl Agent {
         };
         let mut incoming = Incoming {
             response,
-            events: Events::default(),
+            events: Events::new(MAX_EVENT),
             decoder: model::decoder(settings.api),
             head: None,
             error: Vec::new(),

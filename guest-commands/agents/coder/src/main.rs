@@ -4,7 +4,8 @@
 
 use std::path::PathBuf;
 
-use agentos_coder::{Agent, Settings, http::Machine};
+use agentos_agent_common::http::Machine;
+use agentos_coder::{Agent, Settings};
 
 fn main() {
     // An MCP server that ends while it is written to is an error of that write.

@@ -6,6 +6,7 @@ mod draft;
 pub(crate) mod fault;
 mod responses;
 
+use agentos_agent_common::http::Request;
 use serde_json::{Value, json};
 
 pub(crate) use draft::Draft;
@@ -14,7 +15,6 @@ use fault::Fault;
 use crate::{
     config::{Api, Settings},
     history::{Item, Piece},
-    http::Request,
 };
 
 /// How long the head of an answer may take, in milliseconds: models think before they begin.

@@ -7,13 +7,11 @@ use std::{
 };
 
 pub(crate) use agentos_agent_common::client::{Client, finals, is_gone};
+use agentos_agent_common::plain::Plain;
 use agentos_coder::{Agent, Api, Settings};
 use serde_json::{Value, json};
 
-use crate::{
-    http::Plain,
-    model::{Model, Turn, events},
-};
+use crate::model::{Model, Turn, events};
 
 /// All APIs, with the path of their requests.
 pub(crate) const APIS: [(&str, &str); 3] = [

@@ -3,7 +3,6 @@
 mod agent;
 mod cancel;
 mod endpoint;
-mod http;
 #[path = "../../../../../tests/src/model.rs"]
 #[allow(unreachable_pub, dead_code, reason = "the end-to-end tests share it")]
 mod model;

@@ -1,20 +1,22 @@
 //! Server-sent events out of bytes as they come (WHATWG HTML, section 9.2.6). It knows nothing of what they say.
 
-/// Longest event, in bytes: the last one of a response may repeat all of it.
-const MAX_EVENT: usize = 8 << 20;
+/// Longest id of an event that is kept, in bytes.
+const MAX_ID: usize = 1024;
 
 /// What goes wrong with a stream of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrong {
+pub enum Wrong {
     /// An event is longer than allowed.
     TooLong,
     /// It is not UTF-8.
     NotText,
 }
 
-/// Reads events; only their data is kept.
-#[derive(Debug, Default)]
-pub(crate) struct Events {
+/// Reads events. Of each its data is given; of the stream the last id and the pause it asks for are kept.
+#[derive(Debug)]
+pub struct Events {
+    /// Longest event, in bytes.
+    max_event: usize,
     line: Vec<u8>,
     data: Vec<u8>,
     /// Whether the event has data, which may be empty.
@@ -22,11 +24,36 @@ pub(crate) struct Events {
     /// The last byte was a CR, so a LF belongs to it.
     cr: bool,
     started: bool,
+    /// The id that the event under way gives.
+    next_id: Option<String>,
+    /// The id of the last event, which `Last-Event-ID` repeats. One that is too long to be repeated is none.
+    pub last_id: Option<String>,
+    /// Milliseconds that the server wants between two attempts.
+    pub retry_ms: Option<u64>,
 }
 
 impl Events {
+    /// A reader of events of at most `max_event` bytes.
+    #[must_use]
+    pub fn new(max_event: usize) -> Self {
+        Self {
+            max_event,
+            line: Vec::new(),
+            data: Vec::new(),
+            any: false,
+            cr: false,
+            started: false,
+            next_id: None,
+            last_id: None,
+            retry_ms: None,
+        }
+    }
+
     /// Takes bytes and returns the data of the events that are complete by them.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Vec<String>, Wrong> {
+    ///
+    /// # Errors
+    /// What is wrong with the stream; nothing more can be read from it.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<String>, Wrong> {
         let mut events = Vec::new();
         for &byte in bytes {
             let after_cr = std::mem::replace(&mut self.cr, byte == b'\r');
@@ -40,7 +67,7 @@ impl Events {
                     self.line.clear();
                 }
                 byte => {
-                    if self.line.len() + self.data.len() >= MAX_EVENT {
+                    if self.line.len() + self.data.len() >= self.max_event {
                         return Err(Wrong::TooLong);
                     }
                     self.line.push(byte);
@@ -55,6 +82,9 @@ impl Events {
             line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
         }
         if line.is_empty() {
+            if let Some(id) = self.next_id.take() {
+                self.last_id = Some(id).filter(|id| !id.is_empty());
+            }
             if !std::mem::take(&mut self.any) {
                 return Ok(None);
             }
@@ -72,6 +102,14 @@ impl Events {
             }
             self.data.extend_from_slice(value);
         }
+        // Ids are sent back in a header, so only what one can hold counts.
+        if name == b"id" && value.len() <= MAX_ID && value.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+            self.next_id = String::from_utf8(value.to_vec()).ok();
+        }
+        if name == b"retry" && value.iter().all(u8::is_ascii_digit) {
+            self.retry_ms =
+                std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).or(self.retry_ms);
+        }
         Ok(None)
     }
 }
@@ -79,6 +117,8 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAX_EVENT: usize = 1 << 20;
 
     #[test]
     fn events_come_out_however_the_bytes_are_cut() {
@@ -96,7 +136,7 @@ mod tests {
             ("event: only\n\ndata: a\n\n", &["a"]),
         ] {
             for size in [1, 2, 3, 1000] {
-                let mut events = Events::default();
+                let mut events = Events::new(MAX_EVENT);
                 let mut all = Vec::new();
                 for chunk in text.as_bytes().chunks(size) {
                     all.extend(events.push(chunk).unwrap());
@@ -108,8 +148,8 @@ mod tests {
 
     #[test]
     fn what_is_no_text_or_has_no_end_is_refused() {
-        assert_eq!(Events::default().push(b"data: \xff\n\n"), Err(Wrong::NotText));
-        let mut events = Events::default();
+        assert_eq!(Events::new(MAX_EVENT).push(b"data: \xff\n\n"), Err(Wrong::NotText));
+        let mut events = Events::new(MAX_EVENT);
         let mut pushed = 0;
         let wrong = loop {
             match events.push(&[b'x'; 65536]) {
@@ -120,8 +160,21 @@ mod tests {
             assert!(pushed <= MAX_EVENT);
         };
         assert_eq!(wrong, Wrong::TooLong);
-        let mut events = Events::default();
+        let mut events = Events::new(MAX_EVENT);
         let line = [b"data: ".as_slice(), &[b'x'; 65536], b"\n"].concat();
         assert!((0..MAX_EVENT / 65536 + 2).any(|_| events.push(&line).is_err()), "many lines of one event");
+    }
+
+    #[test]
+    fn ids_count_once_their_event_is_complete() {
+        let mut events = Events::new(MAX_EVENT);
+        events.push(b"id: a\ndata: x\n").unwrap();
+        assert_eq!(events.last_id, None);
+        events.push(b"\nretry: 50\nid: b\n\nretry: never\nid: \x01\n\n").unwrap();
+        assert_eq!((events.last_id.as_deref(), events.retry_ms), (Some("b"), Some(50)));
+        events.push(format!("id: {}\n\n", "x".repeat(MAX_ID + 1)).as_bytes()).unwrap();
+        assert_eq!(events.last_id.as_deref(), Some("b"));
+        events.push(b"id\n\n").unwrap();
+        assert_eq!(events.last_id, None);
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 over a plain connection, as the host of a machine would make it: a thread feeds a pipe.
+//! HTTP/1.1 over a plain connection, as the host of a machine would make it: a thread feeds a pipe. For tests only.
 
 use std::{
     cell::RefCell,
@@ -7,10 +7,13 @@ use std::{
     sync::mpsc::{Receiver, channel},
 };
 
-use agentos_coder::http::{Http, Part, Request, Response};
 use agentos_guest::fd;
 
-pub(crate) struct Plain;
+use crate::http::{Http, Part, Request, Response};
+
+/// Requests to plain HTTP servers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Plain;
 
 struct Answer {
     pipe: fd::Owned,
@@ -76,8 +79,10 @@ fn read(stream: TcpStream, tell: &mut impl FnMut(Part)) -> io::Result<()> {
         let Some((name, value)) = line.split_once(": ") else { break };
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    let length =
-        headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse().unwrap());
+    let length = headers
+        .iter()
+        .find(|(name, _)| name == "content-length")
+        .map(|(_, value)| value.parse().expect("a length"));
     tell(Part::Head { status, headers });
     if let Some(length) = length {
         let mut body = vec![0; length];

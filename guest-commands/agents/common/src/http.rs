@@ -1,4 +1,4 @@
-//! Requests over HTTP whose answers come in parts, as far as the agent needs them: in a machine the host makes them, tests
+//! Requests over HTTP whose answers come in parts, as far as guest programs need them: in a machine the host makes them, tests
 //! have a way of their own.
 
 use std::io;
