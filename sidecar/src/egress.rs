@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use agentos_egress::{
-    Answer, Code, CredentialSource, Egress, Failure, Gone, Limits, Outgoing, Policy, PolicySource, RawRequest,
+    Answer, Code, CredentialSource, Egress, Failure, Gone, GrantSource, Granted, Limits, Outgoing, Policy,
+    PolicySource, RawRequest, Refusal,
 };
 use agentos_executor::{HttpRequest, Outbound};
 use agentos_kernel::permissions::Denial;
@@ -25,9 +26,11 @@ pub(crate) fn take(config: &mut VmConfig) -> Result<Arc<WayOut>, WireError> {
     let secrets = std::mem::take(&mut config.secrets);
     let loopback_exempt_ports = std::mem::take(&mut config.loopback_exempt_ports);
     let policy = match config.egress.take() {
-        None if !secrets.is_empty() => return idle("secrets"),
-        None if !loopback_exempt_ports.is_empty() => return idle("loopbackExemptPorts"),
-        None => Policy::nothing(),
+        None if !secrets.is_empty() => {
+            return Err(WireError::invalid_config("secrets", "has no effect without `egress`"));
+        }
+        // Sessions may have MCP servers there.
+        None => Policy::nothing_but(loopback_exempt_ports),
         Some(spec) => {
             let credentials = spec.credentials.into_iter().map(|credential| CredentialSource {
                 origin: credential.origin,
@@ -42,19 +45,20 @@ pub(crate) fn take(config: &mut VmConfig) -> Result<Arc<WayOut>, WireError> {
                 loopback_exempt_ports,
             };
             Policy::compile(source)
-                .map_err(|refusal| WireError::invalid_config(refusal.path, refusal.reason))?
         }
     };
+    let policy = policy.map_err(|refusal| WireError::invalid_config(refusal.path, refusal.reason))?;
     Ok(WayOut::new(Egress::new(Arc::new(policy), Limits::default())))
-}
-
-fn idle<T>(field: &str) -> Result<T, WireError> {
-    Err(WireError::invalid_config(field, "has no effect without `egress`"))
 }
 
 impl WayOut {
     fn new(egress: Egress) -> Arc<Self> {
         Arc::new(WayOut { egress: Arc::new(egress), runtime: Handle::current() })
+    }
+
+    /// Allows one URL and what lies below it to requests that name this grant, until what is returned is dropped.
+    pub(crate) fn grant(&self, name: String, source: GrantSource) -> Result<Granted, Refusal> {
+        self.egress.grant(name, source)
     }
 
     /// The same for a fork, which may have as much under way as its parent.
@@ -154,7 +158,9 @@ mod tests {
         let with = EgressSpec { credentials: vec![credential], ..allow() };
         assert_eq!(path_of(VmConfig { egress: Some(with), secrets: key(), ..none() }), "");
         assert_eq!(path_of(VmConfig { secrets: key(), ..none() }), "secrets");
-        assert_eq!(path_of(VmConfig { loopback_exempt_ports: vec![80], ..none() }), "loopbackExemptPorts");
+        assert_eq!(path_of(VmConfig { loopback_exempt_ports: vec![80], ..none() }), "");
+        let twice = VmConfig { loopback_exempt_ports: vec![80, 80], ..none() };
+        assert_eq!(path_of(twice), "loopbackExemptPorts[1]");
         assert_eq!(path_of(VmConfig { egress: Some(EgressSpec::default()), ..none() }), "egress.allow");
         assert_eq!(path_of(VmConfig { egress: Some(allow()), secrets: key(), ..none() }), "secrets.key");
     }

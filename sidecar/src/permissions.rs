@@ -50,11 +50,8 @@ pub(crate) fn compile(config: &VmConfig) -> Result<Option<Guarded>, WireError> {
     let later =
         |domain: &str, reason: &str| Err(WireError::invalid_config(format!("permissions.{domain}"), reason));
     match network {
-        None | Some(PermissionScope::Mode(PermissionMode::Deny)) => {}
-        Some(_) if config.egress.is_none() => {
-            return later("network", "has no effect without `egress`: leave it out, or write `deny`");
-        }
-        Some(PermissionScope::Mode(_)) => {}
+        // Without `egress` it is for the MCP servers of sessions.
+        None | Some(PermissionScope::Mode(_)) => {}
         Some(PermissionScope::Rules(rules)) => {
             let fetch = |rule: &PermissionRule| {
                 rule.operations
@@ -197,7 +194,7 @@ pub(crate) fn explanation(
 
 #[cfg(test)]
 mod tests {
-    use agentos_protocol::message::{EgressSpec, ToolsSpec};
+    use agentos_protocol::message::ToolsSpec;
 
     use super::*;
 
@@ -226,7 +223,7 @@ mod tests {
             ),
         ] {
             let permissions = serde_json::from_str(&format!(r#"{{"network": {network}}}"#)).unwrap();
-            let config = VmConfig { permissions, egress: Some(EgressSpec::default()), ..VmConfig::default() };
+            let config = VmConfig { permissions, ..VmConfig::default() };
             assert_eq!(path_of(&config), path, "{network}");
         }
     }
@@ -262,7 +259,7 @@ mod tests {
             ("null", Learn, ""),
             ("{}", Enforce, "permissions"),
             (r#"{"fs": "deny", "network": "deny"}"#, Enforce, ""),
-            (r#"{"network": "allow"}"#, Enforce, "permissions.network"),
+            (r#"{"network": "allow"}"#, Enforce, ""),
             (
                 r#"{"network": {"rules": [{"mode": "deny", "patterns": ["x"]}]}}"#,
                 Enforce,

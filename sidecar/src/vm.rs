@@ -218,6 +218,11 @@ impl Vm {
         Ok((self.root.bundled.clone(), self.root.tree.freeze()))
     }
 
+    /// Its way out.
+    pub(crate) fn way_out(&self) -> &WayOut {
+        &self.way_out
+    }
+
     /// The kernel.
     pub(crate) fn kernel(&self) -> &Arc<Kernel> {
         &self.machine.kernel

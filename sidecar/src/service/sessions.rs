@@ -111,7 +111,8 @@ async fn destroy(vm: Arc<Vm>, r: m::DestroySession) -> Result<Empty, WireError> 
 
 /// Goes on with a session, also when its caller looks away: then it runs.
 async fn resume(vm: Arc<Vm>, r: m::ResumeSession) -> Result<m::SessionInitData, WireError> {
-    let resuming = tokio::spawn(async move { session::resume(vm, &r.session_id).await });
+    let resuming =
+        tokio::spawn(async move { session::resume(vm, &r.session_id, r.mcp_servers.as_ref()).await });
     let failed = |error: tokio::task::JoinError| WireError::new(code::INTERNAL, format!("resume: {error}"));
     resuming.await.unwrap_or_else(|error| Err(failed(error)))
 }

@@ -8,12 +8,12 @@ use agentos_abi::fd::O_RDONLY;
 use agentos_kernel::Errno;
 use agentos_kernel::sys::At;
 use agentos_protocol::WireError;
-use agentos_protocol::message::{CreateSession, SessionInitData, SessionOptions};
+use agentos_protocol::message::{CreateSession, JsonText, SessionInitData, SessionOptions};
 use ulid::Ulid;
 
 use super::head::{Head, Setup};
 use super::launch::GuestLauncher;
-use super::{Session, errors, start};
+use super::{Session, errors, remote, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed, no_vm};
 use crate::vm::Vm;
@@ -27,7 +27,8 @@ const INSTRUCTIONS: usize = 2 << 20;
 pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<SessionInitData, WireError> {
     let CreateSession { agent_type, options, .. } = request;
     let agent = vm.sessions.agents.get(&agent_type)?;
-    let mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
+    let mut mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
+    let headers = remote::split(&mut mcp_servers)?;
     let path = match &options.cwd {
         Some(path) => start::directory(&vm.cwd, path.as_ref()).map_err(|e| bad_path(&e, path))?,
         None => vm.cwd.clone(),
@@ -51,7 +52,7 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
     let id = Ulid::generate().to_string();
     let log = vm.sessions.new_log(&id, &head)?;
     let unused = Unused { vm: &vm, id: &id, used: false };
-    let session = Session::new(id.clone(), log, head);
+    let session = Session::new(id.clone(), log, head, headers);
     begin(&vm, &session).await?;
     vm.checkpoint_turns(&session);
     let described = session.describe()?;
@@ -61,13 +62,22 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
 }
 
 /// Goes on with a session whose agent does not run: with the agent's own session where it can, else with a new one that is
-/// told what was said before. Nothing happens if it runs.
-pub(crate) async fn resume(vm: Arc<Vm>, id: &str) -> Result<SessionInitData, WireError> {
+/// told what was said before. Nothing happens if it runs. Its MCP servers are those that it had, or these.
+pub(crate) async fn resume(
+    vm: Arc<Vm>,
+    id: &str,
+    mcp_servers: Option<&JsonText>,
+) -> Result<SessionInitData, WireError> {
+    let mut servers = mcp_servers.map(|servers| start::mcp_servers(Some(servers))).transpose()?;
+    let headers = servers.as_deref_mut().map(remote::split).transpose()?;
     let session = vm.sessions.get(id)?;
     let one = session.changing.lock().await;
     // It may have been forgotten meanwhile.
     if !vm.sessions.has(&session) {
         return Err(errors::no_session(&session.id));
+    }
+    if session.is_live() && servers.is_some() {
+        return Err(errors::invalid("the session runs: its MCP servers are those that it was begun with"));
     }
     if !session.is_live() {
         // The last words of the agent before are in the log before those of the next one.
@@ -77,6 +87,10 @@ pub(crate) async fn resume(vm: Arc<Vm>, id: &str) -> Result<SessionInitData, Wir
         }
         session.settle().await;
         let _place = vm.sessions.place(&vm.id)?;
+        if let Some((servers, headers)) = servers.zip(headers) {
+            *session.record.headers.lock() = headers;
+            session.record.change(|head| head.setup.mcp_servers = servers);
+        }
         if let Err(error) = begin(&vm, &session).await {
             session.record.log.end();
             return Err(error);
@@ -98,7 +112,13 @@ async fn begin(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
     let launcher = GuestLauncher::new(vm, agent);
     let own = crate::tools::mcp_server(vm);
     let guest = Arc::<GuestLauncher>::clone(&launcher);
-    start::boot(session, launcher, guest, start::Bounds::default(), own).await
+    let (servers, grants) = remote::bridged(vm, &session.record)?;
+    *session.record.grants.lock() = grants;
+    let begun = start::boot(session, launcher, guest, start::Bounds::default(), servers, own).await;
+    if begun.is_err() {
+        session.record.grants.lock().clear();
+    }
+    begun
 }
 
 /// The log of a session that does not come to be.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use agentos_driver::command::{Decision, Order};
 use agentos_driver::event::{Body, Event};
 use agentos_driver::{Command, ErrorInfo, Kernel, State};
+use agentos_egress::Granted;
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
     JsonText, PermissionReply, SessionConfigReply, SessionInfo, SessionInitData, code,
@@ -25,6 +26,7 @@ use super::head::Head;
 use super::interrupted::close_open;
 use super::launch::Guest;
 use super::log::EventLog;
+use super::remote::Headers;
 use super::sink::{Turns, has_lost_history};
 
 /// How long the end of a session that is killed may take.
@@ -56,16 +58,22 @@ pub(crate) struct Record {
     pub(super) failure: Mutex<Option<ErrorInfo>>,
     /// Its log takes no more.
     pub(super) broken: CancellationToken,
+    /// Of its MCP servers elsewhere.
+    pub(super) headers: Mutex<Headers>,
+    /// What allows those to be reached, as long as its agent runs.
+    pub(super) grants: Mutex<Vec<Granted>>,
 }
 
 impl Record {
-    pub(super) fn new(log: EventLog, head: Head) -> Self {
+    pub(super) fn new(log: EventLog, head: Head, headers: Headers) -> Self {
         Record {
             log,
             turns: Turns::default(),
             head: Mutex::new(head),
             failure: Mutex::default(),
             broken: CancellationToken::new(),
+            headers: Mutex::new(headers),
+            grants: Mutex::default(),
         }
     }
 
@@ -81,6 +89,7 @@ impl Record {
             }
             Body::SessionEnded(ended) => {
                 self.failure.lock().clone_from(&ended.error);
+                self.grants.lock().clear();
                 self.log.end();
             }
             Body::DiagnosticReported(_) if has_lost_history(event) => {
@@ -107,6 +116,7 @@ impl Record {
         tracing::error!(%error, "the log of a session cannot be written: the session is ended");
         let text = format!("its events cannot be kept any more: {error}");
         *self.failure.lock() = Some(ErrorInfo::new("agentos.log_failed", text));
+        self.grants.lock().clear();
         self.broken.cancel();
     }
 }
@@ -149,14 +159,14 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(id: String, log: EventLog, head: Head) -> Arc<Self> {
+    pub(super) fn new(id: String, log: EventLog, head: Head, headers: Headers) -> Arc<Self> {
         let closed = head.ended;
         if closed {
             log.end();
         }
         Arc::new(Session {
             id,
-            record: Arc::new(Record::new(log, head)),
+            record: Arc::new(Record::new(log, head, headers)),
             live: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
             closed: AtomicBool::new(closed),
@@ -413,10 +423,12 @@ impl Session {
             let _ = tokio::time::timeout(KILL_TIME, suspended).await;
             guest.kill();
         }
+        self.record.grants.lock().clear();
         self.record.log.end();
     }
 
     fn ended(&self) {
+        self.record.grants.lock().clear();
         self.record.log.end();
         self.record.change(|head| head.ended = true);
     }

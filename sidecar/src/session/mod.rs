@@ -10,6 +10,7 @@
 //! | `log`, `events` | its events, in memory and stored; as the wire has them |
 //! | `interrupted`, `history` | what an earlier process left open, what was said before |
 //! | `agents`, `launch`, `pipe` | which agents there are, and their processes |
+//! | `remote` | their MCP servers elsewhere |
 
 mod agents;
 mod create;
@@ -22,6 +23,7 @@ mod interrupted;
 mod launch;
 mod log;
 mod pipe;
+mod remote;
 mod sink;
 mod start;
 #[cfg(test)]
@@ -99,7 +101,16 @@ impl Sessions {
         for id in logs.list()? {
             let (log, head) = logs.log(&id)?;
             match Head::parse(&head) {
-                Ok(head) => sessions.push(Session::new(id, EventLog::new(Some(log)), head)),
+                Ok(mut head) => {
+                    // Earlier versions stored the headers of servers as well.
+                    let headers = remote::split(&mut head.setup.mcp_servers).unwrap_or_default();
+                    let cleaned = !headers.is_empty();
+                    let session = Session::new(id, EventLog::new(Some(log)), head, headers);
+                    if cleaned {
+                        session.record.change(|_| {});
+                    }
+                    sessions.push(session);
+                }
                 Err(error) => tracing::warn!(session = %id, %error, "this session is left alone"),
             }
         }

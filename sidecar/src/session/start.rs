@@ -51,17 +51,17 @@ impl Default for Bounds {
 }
 
 /// What is to be run.
-fn execution(setup: &Setup, own: Option<McpServer>) -> Execution {
+fn execution(setup: &Setup, mut servers: Vec<Value>, own: Option<McpServer>) -> Execution {
     let mut execution = Execution::default();
     execution.session.cwd.clone_from(&setup.cwd);
     if !READS_META.contains(&setup.agent.id.as_str()) {
         execution.profile_prompt.clone_from(&setup.instructions);
     }
-    let mut servers = setup.mcp_servers.clone();
     // The client's server of a name goes before ours.
     let named = |server: &Value| server.get("name").and_then(Value::as_str).map(str::to_owned);
     let own = own.and_then(|server| serde_json::to_value(server).ok());
-    servers.extend(own.filter(|own| !setup.mcp_servers.iter().any(|server| named(server) == named(own))));
+    let own = own.filter(|own| !servers.iter().any(|server| named(server) == named(own)));
+    servers.extend(own);
     let mut options = json!({
         "command": agents::program(&setup.agent),
         "args": setup.agent.args,
@@ -76,13 +76,14 @@ fn execution(setup: &Setup, own: Option<McpServer>) -> Execution {
     execution
 }
 
-/// Starts an agent for a session: a new one, or one that goes on where the last one was; `own` is an MCP server of the machine
-/// besides those that its client named. On an error nothing of it is left.
+/// Starts an agent for a session: a new one, or one that goes on where the last one was; `servers` are the MCP servers that its
+/// client named, as the agent is to have them, `own` is one of the machine besides. On an error nothing of it is left.
 pub(super) async fn boot(
     session: &Arc<Session>,
     launcher: Arc<dyn Launcher>,
     guest: Arc<dyn Guest>,
     bounds: Bounds,
+    servers: Vec<Value>,
     own: Option<McpServer>,
 ) -> Result<(), WireError> {
     let record = &session.record;
@@ -106,7 +107,7 @@ pub(super) async fn boot(
         cancel_grace: bounds.cancel,
         native_messages: true,
         batch: BATCH,
-        ..StartInput::new(execution(&setup, own))
+        ..StartInput::new(execution(&setup, servers, own))
     };
     let kernel = Kernel::start(Arc::new(acp::descriptor_with(bounds.profile)), ports, input).await;
     let kernel = kernel.map_err(|error| session.failed(&error))?;

@@ -35,7 +35,7 @@ const TIMEOUT_MS: u64 = 30_000;
 /// The longest time that a call or an answer may be given: a day.
 const LONGEST_MS: u64 = 86_400_000;
 /// What the command understands itself.
-const RESERVED: [&str; 4] = ["help", "list-tools", "mcp", "version"];
+const RESERVED: [&str; 5] = ["help", "list-tools", "mcp", "mcp-remote", "version"];
 
 /// The toolkits of a VM.
 pub(crate) struct Toolkits {

@@ -22,6 +22,7 @@ mod test_layers;
 mod test_limits;
 mod test_limits_named;
 mod test_locks;
+mod test_mcp_remote;
 mod test_mount_layers;
 mod test_mount_rules;
 mod test_mounts;

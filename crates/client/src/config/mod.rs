@@ -121,7 +121,7 @@ pub enum PersistenceConfig {
 pub struct AgentOsConfig {
     /// Software to mount; none.
     pub software: Vec<SoftwareInput>,
-    /// Host loopback ports that origins of [`egress`](Self::egress) may lead to; none.
+    /// Host loopback ports that origins of [`egress`](Self::egress) and MCP servers of sessions may lead to; none.
     pub loopback_exempt_ports: Vec<u16>,
     /// Builtin modules for guest JavaScript; the hardened set.
     pub allowed_node_builtins: Option<Vec<String>>,

@@ -34,6 +34,13 @@ pub struct CreateSessionOptions {
     pub mode: Option<String>,
 }
 
+/// Options of [`AgentOs::resume_session_with`].
+#[derive(Clone, Debug, Default)]
+pub struct ResumeSessionOptions {
+    /// MCP servers for the agent from now on; those it had.
+    pub mcp_servers: Option<Vec<McpServerConfig>>,
+}
+
 /// A session and what its agent said of itself; JSON as in ACP.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -181,7 +188,32 @@ impl AgentOs {
     /// # Ok(()) }
     /// ```
     pub async fn resume_session(&self, session_id: impl Into<String>) -> Result<Session> {
-        let call = ResumeSession { vm_id: self.vm.id(), session_id: session_id.into() };
+        self.resume_session_with(session_id, ResumeSessionOptions::default()).await
+    }
+
+    /// As [`resume_session`](Self::resume_session), with something of the session made anew. Headers of MCP servers are not
+    /// stored: after the end of the sidecar that knew them the servers have to be given again.
+    ///
+    /// # Errors
+    /// Those of [`resume_session`](Self::resume_session); [`crate::Error::InvalidRequest`] if there is something to change in a
+    /// session that runs.
+    ///
+    /// ```no_run
+    /// # async fn f(os: agentos::AgentOs, id: &str, token: &str) -> Result<(), agentos::Error> {
+    /// use agentos::{McpServerConfig, ResumeSessionOptions};
+    /// let server = McpServerConfig::remote("https://mcp.example.com/mcp", [("Authorization", format!("Bearer {token}"))]);
+    /// let options = ResumeSessionOptions { mcp_servers: Some(vec![server]) };
+    /// let session = os.resume_session_with(id, options).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn resume_session_with(
+        &self,
+        session_id: impl Into<String>,
+        options: ResumeSessionOptions,
+    ) -> Result<Session> {
+        let mcp_servers =
+            options.mcp_servers.map(|servers| JsonText::new(&McpServerConfig::all_to_acp(&servers)));
+        let call = ResumeSession { vm_id: self.vm.id(), session_id: session_id.into(), mcp_servers };
         let init = SessionInitData::new(self.vm.call(&call).await?)?;
         Ok(Session::new(self.clone(), init))
     }

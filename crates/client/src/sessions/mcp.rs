@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// An MCP server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", deny_unknown_fields)]
 pub enum McpServerConfig {
     /// A program in the VM that speaks on stdio.
@@ -24,7 +24,7 @@ pub enum McpServerConfig {
         #[serde(default)]
         env: BTreeMap<String, String>,
     },
-    /// A server reached by HTTP.
+    /// A server reached by streamable HTTP, through the host: it is allowed to the session, and its headers are seen by no guest.
     Remote {
         /// Name for the agent; the host if empty.
         #[serde(default)]
@@ -35,6 +35,29 @@ pub enum McpServerConfig {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
+}
+
+/// Without values of headers.
+impl std::fmt::Debug for McpServerConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            McpServerConfig::Local { name, command, args, env } => f
+                .debug_struct("Local")
+                .field("name", name)
+                .field("command", command)
+                .field("args", args)
+                .field("env", env)
+                .finish(),
+            McpServerConfig::Remote { name, url, headers } => {
+                let names: Vec<&String> = headers.keys().collect();
+                f.debug_struct("Remote")
+                    .field("name", name)
+                    .field("url", url)
+                    .field("headers", &names)
+                    .finish()
+            }
+        }
+    }
 }
 
 fn pairs<N: Into<String>, V: Into<String>>(
@@ -155,6 +178,8 @@ mod tests {
             serde_json::from_str(r#"{"type": "remote", "name": "n", "url": "u"}"#).unwrap();
         let acp = json!([{ "type": "http", "name": "n", "url": "u", "headers": [] }]);
         assert_eq!(McpServerConfig::all_to_acp(&[remote]), acp);
+        let secret = McpServerConfig::remote("https://h/", [("Authorization", "hunter2")]);
+        assert!(!format!("{secret:?}").contains("hunter2"));
         assert!(
             serde_json::from_str::<McpServerConfig>(r#"{"type": "remote", "url": "u", "x": 1}"#).is_err()
         );

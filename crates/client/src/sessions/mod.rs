@@ -11,7 +11,7 @@ mod rpc;
 mod state;
 
 pub use agentos_protocol::message::{PermissionReply, SessionInfo};
-pub use config::{CreateSessionOptions, SessionInitData};
+pub use config::{CreateSessionOptions, ResumeSessionOptions, SessionInitData};
 pub use events::{GetSessionEventsOptions, SessionEvent, SessionEventStream};
 pub use handle::Session;
 pub use mcp::McpServerConfig;

@@ -300,7 +300,11 @@ session_calls! {
     DestroySession {}
     /// Goes on with a session whose agent does not run any more: suspended by the end of its machine, closed, or ended by an
     /// accident. One that runs is only described.
-    ResumeSession {}
+    ResumeSession {
+        /// Its MCP servers from now on, as a JSON array in ACP's form; if left out, those it had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mcp_servers: Option<JsonText>,
+    }
     /// What is known of a session, as it is now.
     DescribeSession {}
     /// Sends events on `stream` as records of [`SessionEventRecord`]: first those kept, then live ones, without a gap,
