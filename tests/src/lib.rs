@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod drivers;
+pub mod editor;
 mod machine;
 pub mod mcp;
 pub mod model;

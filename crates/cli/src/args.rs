@@ -35,6 +35,11 @@ pub(crate) enum Command {
     /// line. Out: {"id", "status", "stdout", "stderr"}, at most 64 MiB of each output. Where a command could not be run
     /// (status 125), or its output is cut, "error" says so.
     Batch(BatchArgs),
+    /// An agent for an editor: speaks the Agent Client Protocol on standard streams, over any agent in a machine.
+    ///
+    /// The directories that the editor works in are mounted in the machine at their own paths, as far as no --mount covers them.
+    /// The status is 0 when the editor ends its output or a signal ends this.
+    Acp(AcpArgs),
     /// The agents that can be run.
     Agents(ListArgs),
     /// What is missing on this machine, and how to get it.
@@ -128,9 +133,9 @@ pub(crate) fn normal(path: &str) -> String {
 
 /// Says which of the arguments is not UTF-8. Options that name files of the host may be anything.
 pub(crate) fn not_utf8(arguments: &[OsString]) -> String {
-    const FILES: [&str; 4] = ["--permissions", "--snapshot", "--save-snapshot", "--socket"];
-    const ALONE: [&str; 5] =
-        ["--json", "--clear-env", "--allow-title", "--allow-clipboard", "--allow-answers"];
+    const FILES: [&str; 5] = ["--permissions", "--snapshot", "--save-snapshot", "--socket", "--persist"];
+    const ALONE: [&str; 6] =
+        ["--json", "--clear-env", "--allow-title", "--allow-clipboard", "--allow-answers", "--no-mount"];
     let end = arguments.iter().position(|a| a == "--").unwrap_or(arguments.len());
     for (at, argument) in arguments.iter().enumerate().filter(|(_, a)| a.to_str().is_none()) {
         if at > end {
@@ -219,16 +224,12 @@ pub(crate) enum PermissionArg {
     Ask,
 }
 
+/// Which agent, and its model.
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
+pub(crate) struct AgentArgs {
     /// The agent; see `agentos agents`. If it is missing: `coder` where a model is configured, `scripted` otherwise.
     #[arg(long)]
     pub(crate) agent: Option<String>,
-    #[command(flatten)]
-    pub(crate) machine: MachineArgs,
-    /// Working directory of the session.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) cwd: Option<String>,
     /// The agent's model.
     #[arg(long)]
     pub(crate) model: Option<String>,
@@ -241,6 +242,32 @@ pub(crate) struct RunArgs {
     /// How that endpoint is spoken to.
     #[arg(long, value_enum)]
     pub(crate) api: Option<ApiArg>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcpArgs {
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    /// Mount no directory of the editor: sessions work in what --mount gives, or in the machine's own files.
+    #[arg(long)]
+    pub(crate) no_mount: bool,
+    /// Keep the files of the machine and its sessions in this directory, which holds nothing else: the editor can load and
+    /// resume them the next time. Only one at a time can use it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) persist: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+    /// Working directory of the session.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<String>,
     /// How permission requests are answered.
     #[arg(long, value_enum, default_value = "ask")]
     pub(crate) permission: PermissionArg,

@@ -1,9 +1,9 @@
-//! Which agent `agentos run` prompts, and with which model. It makes no machine.
+//! Which agent `agentos run` and `agentos acp` prompt, and with which model. It makes no machine.
 
 use agentos::{AgentOsConfig, ModelAccess, ModelApi};
 use miette::{IntoDiagnostic, Result};
 
-use crate::args::{ApiArg, RunArgs};
+use crate::args::{AgentArgs, ApiArg};
 
 /// The agent that has a model.
 const CODER: &str = "coder";
@@ -23,7 +23,7 @@ pub(crate) struct Choice {
 
 /// Chooses by arguments and by variables of the host, and puts access to the model into the configuration.
 pub(crate) fn choose(
-    args: &RunArgs,
+    args: &AgentArgs,
     config: &mut AgentOsConfig,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Choice> {
@@ -85,7 +85,8 @@ mod tests {
         let Command::Run(args) = Cli::parse_from(all).command else { panic!("run") };
         let mut config = AgentOsConfig::default();
         let find = |name: &str| variables.iter().find(|(n, _)| *n == name);
-        let choice = choose(&args, &mut config, |name| find(name).map(|(_, value)| (*value).to_owned()));
+        let choice =
+            choose(&args.agent, &mut config, |name| find(name).map(|(_, value)| (*value).to_owned()));
         (choice, config)
     }
 

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acp;
 mod agents;
 mod args;
 mod batch;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
             Command::Exec(args) => exec::exec(args).await,
             Command::Shell(args) => shell::shell(args).await,
             Command::Batch(args) => batch::batch(args).await,
+            Command::Acp(args) => acp::acp(args).await,
             Command::Agents(args) => agents::agents(args).await,
             Command::Doctor(args) => doctor::doctor(&args).await,
             Command::Driver(args) => driver::driver(args).await,

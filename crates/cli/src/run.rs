@@ -23,7 +23,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode> {
     let save = Save::of(&args.machine)?;
     let sidecar = machine::sidecar().await?;
     let mut config = machine::config(&args.machine)?;
-    let choice = choice::choose(&args, &mut config, |name| std::env::var(name).ok())?;
+    let choice = choice::choose(&args.agent, &mut config, |name| std::env::var(name).ok())?;
     if let Some(why) = &choice.why {
         output::note(&format!("agentos: {why}"));
     }

@@ -57,6 +57,8 @@ pub enum Decision {
     AllowAlways,
     /// Refuse this and its like.
     RejectAlways,
+    /// What the option means that is named with it.
+    Selected,
     /// Anything else counts as a refusal.
     #[serde(untagged)]
     Other(String),

@@ -70,7 +70,7 @@ pub(crate) fn of_session(s: Arc<Session>, request: Request, responder: Responder
             by!(answer, m::GetSessionEvents, s.page(r.since, r.method.as_deref(), r.limit).await)
         }
         Request::RespondPermission(r) => {
-            by!(answer, m::RespondPermission, s.respond(&r.permission_id, r.reply).await.map(|()| Empty {}))
+            by!(answer, m::RespondPermission, s.respond(r).await.map(|()| Empty {}))
         }
         Request::SetSessionMode(r) => {
             by!(answer, m::SetSessionMode, s.set("mode", r.mode_id.into()).await.map(|()| Empty {}))
@@ -96,8 +96,8 @@ async fn list_agents(vm: Arc<Vm>, _r: m::ListAgents) -> Result<m::AgentList, Wir
     session::list_agents(&vm).await
 }
 
-async fn list(vm: Arc<Vm>, _r: m::ListSessions) -> Result<m::SessionList, WireError> {
-    Ok(vm.sessions.list())
+async fn list(vm: Arc<Vm>, r: m::ListSessions) -> Result<m::SessionList, WireError> {
+    Ok(vm.sessions.list(r.closed))
 }
 
 /// A cancel that was begun is carried through, also when its caller looks away: the agent has been told.
@@ -111,8 +111,7 @@ async fn destroy(vm: Arc<Vm>, r: m::DestroySession) -> Result<Empty, WireError> 
 
 /// Goes on with a session, also when its caller looks away: then it runs.
 async fn resume(vm: Arc<Vm>, r: m::ResumeSession) -> Result<m::SessionInitData, WireError> {
-    let resuming =
-        tokio::spawn(async move { session::resume(vm, &r.session_id, r.mcp_servers.as_ref()).await });
+    let resuming = tokio::spawn(async move { session::resume(vm, r).await });
     let failed = |error: tokio::task::JoinError| WireError::new(code::INTERNAL, format!("resume: {error}"));
     resuming.await.unwrap_or_else(|error| Err(failed(error)))
 }

@@ -8,7 +8,7 @@ use agentos_abi::fd::O_RDONLY;
 use agentos_kernel::Errno;
 use agentos_kernel::sys::At;
 use agentos_protocol::WireError;
-use agentos_protocol::message::{CreateSession, JsonText, SessionInitData, SessionOptions};
+use agentos_protocol::message::{CreateSession, ResumeSession, SessionInitData, SessionOptions};
 use ulid::Ulid;
 
 use super::head::{Head, Setup};
@@ -29,6 +29,7 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
     let agent = vm.sessions.agents.get(&agent_type)?;
     let mut mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
     let headers = remote::split(&mut mcp_servers)?;
+    let additional_directories = start::directories(&options.additional_directories)?;
     let path = match &options.cwd {
         Some(path) => start::directory(&vm.cwd, path.as_ref()).map_err(|e| bad_path(&e, path))?,
         None => vm.cwd.clone(),
@@ -46,7 +47,7 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
     vm.directory(Some(path.as_bytes())).await?;
     let instructions = os_instructions(&vm, &agent.prepare_instructions, &options).await?;
     let SessionOptions { model, mode, .. } = options;
-    let setup = Setup { agent, cwd, env, mcp_servers, instructions, model, mode };
+    let setup = Setup { agent, cwd, additional_directories, env, mcp_servers, instructions, model, mode };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let head = Head::new(setup, u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     let id = Ulid::generate().to_string();
@@ -62,22 +63,35 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
 }
 
 /// Goes on with a session whose agent does not run: with the agent's own session where it can, else with a new one that is
-/// told what was said before. Nothing happens if it runs. Its MCP servers are those that it had, or these.
-pub(crate) async fn resume(
-    vm: Arc<Vm>,
-    id: &str,
-    mcp_servers: Option<&JsonText>,
-) -> Result<SessionInitData, WireError> {
-    let mut servers = mcp_servers.map(|servers| start::mcp_servers(Some(servers))).transpose()?;
-    let headers = servers.as_deref_mut().map(remote::split).transpose()?;
-    let session = vm.sessions.get(id)?;
+/// told what was said before. Nothing happens if it runs. Its MCP servers and directories are those that it had, or these.
+pub(crate) async fn resume(vm: Arc<Vm>, request: ResumeSession) -> Result<SessionInitData, WireError> {
+    let session = vm.sessions.get(&request.session_id)?;
+    let servers = match &request.mcp_servers {
+        Some(servers) => {
+            let mut servers = start::mcp_servers(Some(servers))?;
+            let headers = remote::split(&mut servers)?;
+            Some((servers, headers))
+        }
+        None => None,
+    };
+    let directories = request.additional_directories.as_deref().map(start::directories).transpose()?;
     let one = session.changing.lock().await;
     // It may have been forgotten meanwhile.
     if !vm.sessions.has(&session) {
         return Err(errors::no_session(&session.id));
     }
-    if session.is_live() && servers.is_some() {
-        return Err(errors::invalid("the session runs: its MCP servers are those that it was begun with"));
+    let is_new = {
+        let setup = &session.record.head.lock().setup;
+        let others = |(servers, headers): &(Vec<_>, _)| {
+            *servers != setup.mcp_servers || *headers != *session.record.headers.lock()
+        };
+        servers.as_ref().is_some_and(others)
+            || directories.as_ref().is_some_and(|asked| *asked != setup.additional_directories)
+    };
+    if session.is_live() && is_new {
+        return Err(errors::invalid(
+            "the session runs with other MCP servers or directories: close it, then resume it",
+        ));
     }
     if !session.is_live() {
         // The last words of the agent before are in the log before those of the next one.
@@ -87,9 +101,17 @@ pub(crate) async fn resume(
         }
         session.settle().await;
         let _place = vm.sessions.place(&vm.id)?;
-        if let Some((servers, headers)) = servers.zip(headers) {
-            *session.record.headers.lock() = headers;
-            session.record.change(|head| head.setup.mcp_servers = servers);
+        if is_new {
+            let servers = servers.map(|(servers, headers)| {
+                *session.record.headers.lock() = headers;
+                servers
+            });
+            session.record.change(|head| {
+                let setup = &mut head.setup;
+                setup.mcp_servers = servers.unwrap_or(std::mem::take(&mut setup.mcp_servers));
+                let before = std::mem::take(&mut setup.additional_directories);
+                setup.additional_directories = directories.unwrap_or(before);
+            });
         }
         if let Err(error) = begin(&vm, &session).await {
             session.record.log.end();

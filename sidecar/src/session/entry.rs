@@ -12,7 +12,7 @@ use agentos_driver::{Command, ErrorInfo, Kernel, State};
 use agentos_egress::Granted;
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
-    JsonText, PermissionReply, SessionConfigReply, SessionInfo, SessionInitData, code,
+    JsonText, PermissionReply, RespondPermission, SessionConfigReply, SessionInfo, SessionInitData, code,
 };
 use agentos_store::StoreError;
 use parking_lot::Mutex;
@@ -262,6 +262,9 @@ impl Session {
             agent_type: head.setup.agent.id.clone(),
             status: status.to_owned(),
             created_ms: head.created_ms,
+            last_seq: self.record.log.range().end.saturating_sub(1),
+            cwd: head.setup.cwd.clone(),
+            additional_directories: head.setup.additional_directories.clone(),
             title: head.title.clone(),
         }
     }
@@ -290,20 +293,19 @@ impl Session {
     }
 
     /// Answers a permission request.
-    pub(crate) async fn respond(&self, permission: &str, reply: PermissionReply) -> Result<(), WireError> {
-        let unknown = || WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, permission);
+    pub(crate) async fn respond(&self, answer: RespondPermission) -> Result<(), WireError> {
+        let RespondPermission { permission_id: request_id, reply, option_id, .. } = answer;
+        let unknown = || WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, &request_id);
+        let decision = match (reply, &option_id) {
+            (Some(PermissionReply::Once), None) => Decision::AllowOnce,
+            (Some(PermissionReply::Always), None) => Decision::AllowAlways,
+            (Some(PermissionReply::Reject), None) => Decision::RejectOnce,
+            (None, Some(_)) => Decision::Selected,
+            _ => return Err(invalid("a permission is answered by either a reply or an option")),
+        };
         let kernel = self.kernel().map_err(|_| unknown())?;
-        let decision = match reply {
-            PermissionReply::Once => Decision::AllowOnce,
-            PermissionReply::Always => Decision::AllowAlways,
-            PermissionReply::Reject => Decision::RejectOnce,
-        };
-        let order = Order::PermissionResolve {
-            request_id: permission.to_owned(),
-            decision,
-            option_id: None,
-            message: None,
-        };
+        let order =
+            Order::PermissionResolve { request_id: request_id.clone(), decision, option_id, message: None };
         let update = kernel.dispatch(Command::of(order)).await;
         let resolved = update.result.and_then(|result| result.get("resolved")?.as_bool());
         if resolved == Some(true) { Ok(()) } else { Err(unknown()) }

@@ -18,6 +18,9 @@ pub(crate) struct Setup {
     pub(crate) agent: AgentConfig,
     /// Where it works; absolute.
     pub(crate) cwd: String,
+    /// Where it may work, too; absolute.
+    #[serde(default)]
+    pub(crate) additional_directories: Vec<String>,
     /// Variables beyond those of the machine.
     pub(crate) env: BTreeMap<String, String>,
     /// MCP servers in the form of ACP.

@@ -164,10 +164,11 @@ impl Sessions {
         found.ok_or_else(|| errors::no_session(&id[..id.floor_char_boundary(64)]))
     }
 
-    /// Those that were not closed.
-    pub(crate) fn list(&self) -> SessionList {
+    /// Those that were not closed, or all.
+    pub(crate) fn list(&self, closed: bool) -> SessionList {
         let table = self.table.lock();
-        SessionList { sessions: table.sessions.iter().filter(|s| !s.is_closed()).map(|s| s.info()).collect() }
+        let sessions = table.sessions.iter().filter(|session| closed || !session.is_closed());
+        SessionList { sessions: sessions.map(|session| session.info()).collect() }
     }
 
     /// Whether it was neither destroyed nor dropped.

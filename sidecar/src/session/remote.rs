@@ -15,7 +15,7 @@ use super::entry::Record;
 use crate::vm::Vm;
 
 /// Headers of servers, by their place in the list.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Headers(BTreeMap<usize, Vec<(String, Zeroizing<String>)>>);
 
 impl Headers {

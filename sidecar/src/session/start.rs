@@ -10,7 +10,7 @@ use agentos_driver::boot::Execution;
 use agentos_driver::process::Launcher;
 use agentos_driver::{ErrorInfo, Kernel, Ports, StartInput, State};
 use agentos_protocol::WireError;
-use agentos_protocol::message::JsonText;
+use agentos_protocol::message::{JsonText, WirePath};
 use agentos_vfs::{GuestPath, PathError};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use super::sink::Sink;
 
 /// MCP servers of one session.
 const MCP_SERVERS: usize = 64;
+/// Further directories of one session.
+const DIRECTORIES: usize = 64;
 /// Events that are pushed at once.
 const BATCH: usize = 256;
 /// How long the end of a start that failed may take.
@@ -54,6 +56,7 @@ impl Default for Bounds {
 fn execution(setup: &Setup, mut servers: Vec<Value>, own: Option<McpServer>) -> Execution {
     let mut execution = Execution::default();
     execution.session.cwd.clone_from(&setup.cwd);
+    execution.session.additional_directories.clone_from(&setup.additional_directories);
     if !READS_META.contains(&setup.agent.id.as_str()) {
         execution.profile_prompt.clone_from(&setup.instructions);
     }
@@ -173,6 +176,22 @@ pub(crate) fn mcp_servers(json: Option<&JsonText>) -> Result<Vec<Value>, WireErr
         return Err(invalid(format!("more than {MCP_SERVERS} MCP servers")));
     }
     Ok(servers)
+}
+
+/// Reads the further directories of a request.
+pub(crate) fn directories(asked: &[WirePath]) -> Result<Vec<String>, WireError> {
+    if asked.len() > DIRECTORIES {
+        return Err(invalid(format!("more than {DIRECTORIES} additional directories")));
+    }
+    let text = |path: &WirePath| {
+        let wrong = |why: &str| invalid(format!("additionalDirectories: {path}: {why}"));
+        if !path.as_ref().starts_with(b"/") {
+            return Err(wrong("must be an absolute path"));
+        }
+        let path_of = GuestPath::new(path.as_ref()).map_err(|error| wrong(&error.to_string()))?;
+        String::from_utf8(path_of.as_bytes().to_vec()).map_err(|_| wrong("must be UTF-8"))
+    };
+    asked.iter().map(text).collect()
 }
 
 /// Puts the parts of the instructions together; empty ones are left out.

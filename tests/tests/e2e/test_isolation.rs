@@ -170,7 +170,7 @@ fn the_machines_of_another_client_do_not_exist() {
             AllProcesses { vm_id: vm_id.clone() },
             SignalProcess { vm_id: vm_id.clone(), pid, signal, group: false },
             ListMounts { vm_id: vm_id.clone() },
-            ListSessions { vm_id: vm_id.clone() },
+            ListSessions { vm_id: vm_id.clone(), closed: true },
             CreateSession {
                 vm_id: vm_id.clone(),
                 agent_type: "scripted".to_owned(),

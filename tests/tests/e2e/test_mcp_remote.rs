@@ -232,7 +232,7 @@ fn headers_are_not_stored_and_a_session_goes_on_with_new_ones() {
         session.close().await.unwrap();
         let session = os.resume_session(&id).await.unwrap();
         assert_eq!(weather(&session).await, "get_weather answered: Sunny");
-        let options = ResumeSessionOptions { mcp_servers: Some(Vec::new()) };
+        let options = ResumeSessionOptions { mcp_servers: Some(Vec::new()), ..Default::default() };
         let refused = os.resume_session_with(&id, options).await.map(drop).unwrap_err();
         assert!(refused.to_string().contains("the session runs"), "{refused}");
         kill_sidecar(&sidecar).await;
@@ -250,7 +250,8 @@ fn headers_are_not_stored_and_a_session_goes_on_with_new_ones() {
         let (sidecar, os) = machine().await;
         let refused = os.resume_session(&id).await.map(drop).unwrap_err().to_string();
         assert!(refused.contains("mcpServers[0].headers") && refused.contains("resumed"), "{refused}");
-        let options = ResumeSessionOptions { mcp_servers: Some(vec![server(&mcp, KEY)]) };
+        let options =
+            ResumeSessionOptions { mcp_servers: Some(vec![server(&mcp, KEY)]), ..Default::default() };
         let session = os.resume_session_with(&id, options).await.unwrap();
         assert_eq!(weather(&session).await, "get_weather answered: Sunny");
         os.dispose().await.unwrap();

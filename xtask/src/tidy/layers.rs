@@ -34,7 +34,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "agentos-vfs",
         ],
     ),
-    ("crates/cli/", &["agentos", "agentos-driver", "agentos-executor", "agentos-sidecar"]),
+    ("crates/cli/", &["agentos", "agentos-acp", "agentos-driver", "agentos-executor", "agentos-sidecar"]),
 ];
 
 /// Outside crates that one crate alone may name.

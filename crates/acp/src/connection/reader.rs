@@ -113,6 +113,9 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
                     (self.take(line).await, length)
                 }
                 Err(LineError::TooLong { limit }) if self.inner.limits.skip_long_lines => {
+                    // It may have been a request that somebody waits for.
+                    let text = format!("a line of more than {limit} bytes was skipped");
+                    self.refuse(&Id::Null, code::INVALID_REQUEST, &text).await;
                     (Some(Junk::TooLong), limit)
                 }
                 Err(error) => return Err(error),

@@ -101,6 +101,8 @@ async fn a_line_that_is_too_long_is_skipped_where_that_is_wanted_and_what_is_no_
     let mut bench = bench(Limits { line_bytes: 100, skip_long_lines: true, ..Limits::default() });
     let long = json!({"jsonrpc": "2.0", "method": "long", "params": ["x".repeat(100_000)]});
     bench.send(long).await;
+    let told = bench.recv().await;
+    assert_eq!((&told["id"], &told["error"]["code"]), (&json!(null), &json!(-32600)), "{told}");
     bench.output.write_all(b"chatter\n[]\n\n").await.unwrap();
     bench.send(json!({"jsonrpc": "2.0", "method": "a"})).await;
     for want in [

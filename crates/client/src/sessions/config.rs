@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use agentos_protocol::message::{
     CancelSession, CloseSession, CreateSession, DescribeSession, DestroySession, JsonText, ListSessions,
-    ResumeSession, SessionInfo, SessionOptions,
+    ResumeSession, SessionInfo, SessionOptions, WirePath,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -20,6 +20,8 @@ use crate::vm::AgentOs;
 pub struct CreateSessionOptions {
     /// Working directory; the VM's.
     pub cwd: Option<String>,
+    /// Further directories that the agent may work in; it hears of them if it takes such.
+    pub additional_directories: Vec<String>,
     /// Added to the environment of the agent.
     pub env: BTreeMap<String, String>,
     /// MCP servers for the agent.
@@ -34,11 +36,17 @@ pub struct CreateSessionOptions {
     pub mode: Option<String>,
 }
 
-/// Options of [`AgentOs::resume_session_with`].
+/// What changes when a session is gone on with ([`AgentOs::resume_session_with`]); what is left out stays as it was.
 #[derive(Clone, Debug, Default)]
 pub struct ResumeSessionOptions {
-    /// MCP servers for the agent from now on; those it had.
+    /// MCP servers for the agent.
     pub mcp_servers: Option<Vec<McpServerConfig>>,
+    /// Further directories that the agent may work in.
+    pub additional_directories: Option<Vec<String>>,
+}
+
+fn guest_paths(paths: Vec<String>) -> Result<Vec<WirePath>> {
+    paths.into_iter().map(guest_path).collect()
 }
 
 /// A session and what its agent said of itself; JSON as in ACP.
@@ -111,6 +119,7 @@ impl AgentOs {
         };
         let options = SessionOptions {
             cwd: options.cwd.map(guest_path).transpose()?,
+            additional_directories: guest_paths(options.additional_directories)?,
             env: options.env,
             mcp_servers,
             skip_os_instructions: options.skip_os_instructions,
@@ -135,12 +144,21 @@ impl AgentOs {
         }
     }
 
-    /// The sessions of the VM, in the order they were made.
+    /// The sessions of the VM that were not closed, in the order they were made.
     ///
     /// # Errors
     /// [`crate::Error::Disposed`].
     pub async fn list_sessions(&self) -> Result<Vec<SessionInfo>> {
-        Ok(self.vm.call(&ListSessions { vm_id: self.vm.id() }).await?.sessions)
+        Ok(self.vm.call(&ListSessions { vm_id: self.vm.id(), closed: false }).await?.sessions)
+    }
+
+    /// The sessions of the VM that can be read or gone on with, those that were closed too (`ended`), in the order they were
+    /// made.
+    ///
+    /// # Errors
+    /// [`crate::Error::Disposed`].
+    pub async fn list_all_sessions(&self) -> Result<Vec<SessionInfo>> {
+        Ok(self.vm.call(&ListSessions { vm_id: self.vm.id(), closed: true }).await?.sessions)
     }
 
     /// What is known of a session, as it is now.
@@ -191,18 +209,18 @@ impl AgentOs {
         self.resume_session_with(session_id, ResumeSessionOptions::default()).await
     }
 
-    /// As [`resume_session`](Self::resume_session), with something of the session made anew. Headers of MCP servers are not
+    /// As [`resume_session`](Self::resume_session), with something of the session changed. Headers of MCP servers are not
     /// stored: after the end of the sidecar that knew them the servers have to be given again.
     ///
     /// # Errors
-    /// Those of [`resume_session`](Self::resume_session); [`crate::Error::InvalidRequest`] if there is something to change in a
-    /// session that runs.
+    /// Those of [`resume_session`](Self::resume_session); [`crate::Error::InvalidRequest`] for other servers or directories of
+    /// a session that runs.
     ///
     /// ```no_run
     /// # async fn f(os: agentos::AgentOs, id: &str, token: &str) -> Result<(), agentos::Error> {
     /// use agentos::{McpServerConfig, ResumeSessionOptions};
     /// let server = McpServerConfig::remote("https://mcp.example.com/mcp", [("Authorization", format!("Bearer {token}"))]);
-    /// let options = ResumeSessionOptions { mcp_servers: Some(vec![server]) };
+    /// let options = ResumeSessionOptions { mcp_servers: Some(vec![server]), ..ResumeSessionOptions::default() };
     /// let session = os.resume_session_with(id, options).await?;
     /// # Ok(()) }
     /// ```
@@ -211,9 +229,14 @@ impl AgentOs {
         session_id: impl Into<String>,
         options: ResumeSessionOptions,
     ) -> Result<Session> {
-        let mcp_servers =
-            options.mcp_servers.map(|servers| JsonText::new(&McpServerConfig::all_to_acp(&servers)));
-        let call = ResumeSession { vm_id: self.vm.id(), session_id: session_id.into(), mcp_servers };
+        let call = ResumeSession {
+            vm_id: self.vm.id(),
+            session_id: session_id.into(),
+            mcp_servers: options
+                .mcp_servers
+                .map(|servers| JsonText::new(&McpServerConfig::all_to_acp(&servers))),
+            additional_directories: options.additional_directories.map(guest_paths).transpose()?,
+        };
         let init = SessionInitData::new(self.vm.call(&call).await?)?;
         Ok(Session::new(self.clone(), init))
     }

@@ -58,6 +58,18 @@ impl Session {
         self.os.respond_permission(&self.session_id, permission_id, reply).await
     }
 
+    /// [`AgentOs::respond_permission_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn respond_permission_with(
+        &self,
+        permission_id: impl Into<String>,
+        option_id: impl Into<String>,
+    ) -> Result<()> {
+        self.os.respond_permission_with(&self.session_id, permission_id, option_id).await
+    }
+
     /// [`AgentOs::cancel_session`].
     ///
     /// # Errors

@@ -35,6 +35,11 @@ pub enum McpServerConfig {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
+    /// A server as ACP describes it, for what the other two cannot say.
+    Acp {
+        /// An `McpServer` of ACP; it goes to the agent as it is.
+        server: Value,
+    },
 }
 
 /// Without values of headers.
@@ -55,6 +60,9 @@ impl std::fmt::Debug for McpServerConfig {
                     .field("url", url)
                     .field("headers", &names)
                     .finish()
+            }
+            McpServerConfig::Acp { .. } => {
+                f.debug_struct("Acp").field("name", &self.name()).finish_non_exhaustive()
             }
         }
     }
@@ -132,6 +140,9 @@ impl McpServerConfig {
             }
             McpServerConfig::Local { command, .. } => of_command(command),
             McpServerConfig::Remote { url, .. } => of_url(url),
+            McpServerConfig::Acp { server } => {
+                server.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
+            }
         }
     }
 
@@ -145,7 +156,11 @@ impl McpServerConfig {
             names.insert(free.clone());
             free
         };
-        servers.iter().map(|server| server.to_acp(&unique(server.name()))).collect()
+        let to_acp = |server: &Self| match server {
+            McpServerConfig::Acp { server } => server.clone(),
+            named => named.to_acp(&unique(named.name())),
+        };
+        servers.iter().map(to_acp).collect()
     }
 
     /// ACP's form: stdio servers are untagged, names and values are pairs.
@@ -160,6 +175,7 @@ impl McpServerConfig {
             McpServerConfig::Remote { url, headers, .. } => {
                 json!({ "type": "http", "name": name, "url": url, "headers": pairs(headers) })
             }
+            McpServerConfig::Acp { server } => server.clone(),
         }
     }
 }
@@ -184,6 +200,15 @@ mod tests {
             serde_json::from_str::<McpServerConfig>(r#"{"type": "remote", "url": "u", "x": 1}"#).is_err()
         );
     }
+
+    #[test]
+    fn what_is_in_the_form_of_acp_stays_as_it_is() {
+        let acp = json!({ "type": "sse", "name": "n", "url": "u", "headers": [], "_meta": { "a": 1 } });
+        let servers = [McpServerConfig::Acp { server: acp.clone() }];
+        assert!(!format!("{servers:?}").contains("headers"));
+        assert_eq!((servers[0].name().as_str(), McpServerConfig::all_to_acp(&servers)), ("n", json!([acp])));
+    }
+
     #[test]
     fn names_are_derived_and_unique() {
         let none = || std::iter::empty::<(String, String)>();

@@ -133,8 +133,39 @@ impl AgentOs {
         permission_id: impl Into<String>,
         reply: PermissionReply,
     ) -> Result<()> {
-        let (session_id, permission_id) = (session_id.into(), permission_id.into());
-        self.vm.call(&RespondPermission { vm_id: self.vm.id(), session_id, permission_id, reply }).await?;
+        self.respond(session_id.into(), permission_id.into(), Some(reply), None).await
+    }
+
+    /// Answers a permission request with exactly this one of the [`PermissionRequest::options`].
+    ///
+    /// # Errors
+    /// As [`AgentOs::respond_permission`]. An option that was not offered counts as a refusal.
+    ///
+    /// ```no_run
+    /// # async fn f(os: agentos::AgentOs, request: agentos::PermissionRequest) -> Result<(), agentos::Error> {
+    /// if let Some(option) = request.options.iter().find(|option| option.name == "Only in this folder") {
+    ///     os.respond_permission_with(&request.session_id, &request.permission_id, &option.option_id).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn respond_permission_with(
+        &self,
+        session_id: impl Into<String>,
+        permission_id: impl Into<String>,
+        option_id: impl Into<String>,
+    ) -> Result<()> {
+        self.respond(session_id.into(), permission_id.into(), None, Some(option_id.into())).await
+    }
+
+    async fn respond(
+        &self,
+        session_id: String,
+        permission_id: String,
+        reply: Option<PermissionReply>,
+        option_id: Option<String>,
+    ) -> Result<()> {
+        let vm_id = self.vm.id();
+        self.vm.call(&RespondPermission { vm_id, session_id, permission_id, reply, option_id }).await?;
         Ok(())
     }
 }

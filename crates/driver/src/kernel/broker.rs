@@ -77,15 +77,25 @@ fn choose(
     option_id: Option<&str>,
 ) -> Result<(bool, bool, Option<String>), &'static str> {
     use PermissionKind::{AllowAlways, AllowOnce, RejectAlways, RejectOnce};
+    let kinds_alike = options.len() > 1 && options.iter().all(|option| option.kind == AllowOnce);
+    if *decision == Decision::Selected {
+        let id = option_id.ok_or("no option is selected")?;
+        let option = options.iter().find(|option| option.option_id == id).ok_or("the option is unknown")?;
+        // Where the kinds say nothing the name does, and else whoever chose it knows what it means.
+        let allow = match kinds_alike {
+            true => says(&option.name).unwrap_or(true),
+            false => option.kind.allows(),
+        };
+        return Ok((allow, option.kind == AllowAlways, Some(id.to_owned())));
+    }
     // In the order of preference: never more than what was decided.
     let (allow, kinds): (bool, &[PermissionKind]) = match decision {
         Decision::AllowOnce => (true, &[AllowOnce]),
         Decision::AllowAlways => (true, &[AllowAlways, AllowOnce]),
         Decision::RejectOnce => (false, &[RejectOnce]),
         Decision::RejectAlways => (false, &[RejectAlways, RejectOnce]),
-        Decision::Other(_) => return Err("the decision is unknown"),
+        Decision::Selected | Decision::Other(_) => return Err("the decision is unknown"),
     };
-    let kinds_alike = options.len() > 1 && options.iter().all(|option| option.kind == AllowOnce);
     if let Some(id) = option_id {
         let option = options.iter().find(|option| option.option_id == id).ok_or("the option is unknown")?;
         let allows = if kinds_alike { says(&option.name) } else { Some(option.kind.allows()) };
@@ -467,5 +477,23 @@ mod tests {
         assert!(choose(&vague, &Decision::AllowOnce, None).is_err());
         assert_eq!(choose(&vague, &Decision::RejectOnce, None), Ok((false, false, None)));
         assert!(choose(&vague, &Decision::AllowOnce, Some("Left")).is_ok());
+    }
+
+    #[test]
+    fn an_option_that_is_selected_is_the_one_that_is_answered() {
+        use PermissionKind::{AllowAlways, AllowOnce, RejectAlways};
+        let of = |options: &[PermissionOption], id| choose(options, &Decision::Selected, id);
+        let some = |id: &str| Some(id.to_owned());
+        let all = [
+            option("once", AllowOnce, "Once"),
+            option("project", AllowAlways, "In this project"),
+            option("user", AllowAlways, "Everywhere"),
+            option("never", RejectAlways, "Never"),
+        ];
+        assert_eq!(of(&all, Some("user")), Ok((true, true, some("user"))));
+        assert_eq!(of(&all, Some("never")), Ok((false, false, some("never"))));
+        assert!(of(&all, Some("other")).is_err() && of(&all, None).is_err());
+        let pi = [option("0", AllowOnce, "Yes"), option("1", AllowOnce, "No")];
+        assert_eq!(of(&pi, Some("1")), Ok((false, false, some("1"))), "the kind says the opposite");
     }
 }

@@ -73,6 +73,9 @@ pub struct SessionOptions {
     /// Working directory; the VM's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<WirePath>,
+    /// Further directories that the agent may work in; absolute.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional_directories: Vec<WirePath>,
     /// Added to the environment of the agent.
     pub env: BTreeMap<String, String>,
     /// MCP servers, as a JSON array in ACP's form.
@@ -182,6 +185,13 @@ pub struct SessionInfo {
     pub status: String,
     /// Made, milliseconds since 1970 UTC.
     pub created_ms: u64,
+    /// Number of its last event; 0: none.
+    pub last_seq: u64,
+    /// Working directory.
+    pub cwd: String,
+    /// Further directories that its agent may work in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub additional_directories: Vec<String>,
     /// Its title, if the agent gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -272,6 +282,9 @@ pub struct ListAgents {
 pub struct ListSessions {
     /// The VM.
     pub vm_id: String,
+    /// Those that were closed, too.
+    #[serde(default)]
+    pub closed: bool,
 }
 
 macro_rules! session_calls {
@@ -301,9 +314,12 @@ session_calls! {
     /// Goes on with a session whose agent does not run any more: suspended by the end of its machine, closed, or ended by an
     /// accident. One that runs is only described.
     ResumeSession {
-        /// Its MCP servers from now on, as a JSON array in ACP's form; if left out, those it had.
+        /// MCP servers from now on, as a JSON array in ACP's form; without it, those there were. One that runs cannot get others.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mcp_servers: Option<JsonText>,
+        /// Further directories from now on, likewise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        additional_directories: Option<Vec<WirePath>>,
     }
     /// What is known of a session, as it is now.
     DescribeSession {}
@@ -328,12 +344,16 @@ session_calls! {
         #[serde(default)]
         limit: Option<u32>,
     }
-    /// Answers a permission request.
+    /// Answers a permission request: by what is meant, or by one of the options that the agent offers.
     RespondPermission {
         /// Its id.
         permission_id: String,
         /// The answer.
-        reply: PermissionReply,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<PermissionReply>,
+        /// Instead of it, the id of an option.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        option_id: Option<String>,
     }
     /// Sets the mode.
     SetSessionMode {

@@ -1,0 +1,144 @@
+//! Which directories of the host the machine gets for the sessions of an editor: those that it works in, at the same path. What
+//! the machine itself needs, and what holds far more than a project, is refused.
+
+use std::path::{Path, PathBuf};
+
+use agentos::{AgentOs, MountFsOptions, MountPlugin};
+use agentos_acp::envelope::RpcError;
+use tokio::sync::Mutex;
+
+use super::params::invalid;
+use super::refusal::refusal;
+use crate::args::normal;
+
+/// Directories of the machine whose place none of the host can take.
+const OF_THE_MACHINE: [&str; 16] = [
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/run",
+    "/sbin", "/srv", "/sys", "/tmp",
+];
+/// Those in which none can be, either.
+const CLOSED: [&str; 12] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr/bin",
+    "/usr/lib",
+];
+/// More of them, whose insides are free.
+const WIDE: [&str; 5] = ["/root", "/usr", "/usr/local", "/usr/share", "/var"];
+
+/// The directories that the machine has of the host.
+pub(super) struct Directories {
+    /// Sessions bring none.
+    closed: bool,
+    home: Option<PathBuf>,
+    /// Where they are in the machine.
+    mounted: Mutex<Vec<String>>,
+}
+
+fn holds(outer: &str, inner: &str) -> bool {
+    outer == "/" || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A path as the editor says it, without what is twice.
+pub(super) fn path(name: &str, text: &str) -> Result<String, RpcError> {
+    if !text.starts_with('/') {
+        return Err(invalid(format!("{name}: must be an absolute path")));
+    }
+    if text.contains('\0') || text.split('/').any(|part| part == "..") {
+        return Err(invalid(format!("{name}: must not contain `..` or NUL")));
+    }
+    Ok(normal(text))
+}
+
+impl Directories {
+    /// `mounted` is there from the start; `closed`: it stays at that.
+    pub(super) fn new(mounted: Vec<String>, closed: bool, home: Option<PathBuf>) -> Self {
+        // Where there is none, nothing can be taken for it.
+        let home = home.filter(|home| home.is_absolute()).and_then(|home| home.canonicalize().ok());
+        Directories { closed, home, mounted: Mutex::new(mounted) }
+    }
+
+    /// Sees to it that the machine has this directory.
+    pub(super) async fn ensure(&self, os: &AgentOs, name: &str, path: &str) -> Result<(), RpcError> {
+        let mut mounted = self.mounted.lock().await;
+        if self.closed || mounted.iter().any(|outer| holds(outer, path)) {
+            return Ok(());
+        }
+        let host = self.host(path).map_err(|why| {
+            invalid(format!(
+                "{name}: {path} cannot be given to the machine: {why}; name what it is to get with --mount HOST:GUEST, or use \
+                 --no-mount"
+            ))
+        })?;
+        let plugin =
+            MountPlugin { id: "host_dir".to_owned(), config: serde_json::json!({ "hostPath": host }) };
+        os.mount_native(path, plugin, MountFsOptions::default()).await.map_err(|error| refusal(&error))?;
+        mounted.push(path.to_owned());
+        Ok(())
+    }
+
+    /// The directory of the host behind a path; or why it is none to be given away.
+    fn host(&self, path: &str) -> Result<String, String> {
+        let host = Path::new(path).canonicalize().map_err(|error| error.to_string())?;
+        if !host.is_dir() {
+            return Err("it is not a directory".to_owned());
+        }
+        let home = self.home.as_deref();
+        if host == Path::new("/") || path == "/" {
+            return Err("it is all of the host".to_owned());
+        }
+        if home.is_some_and(|home| home.starts_with(&host)) {
+            return Err("it holds your whole home directory".to_owned());
+        }
+        let text = host.to_str().ok_or("its path is not UTF-8")?;
+        for place in [path, text] {
+            if OF_THE_MACHINE.contains(&place)
+                || WIDE.contains(&place)
+                || CLOSED.iter().any(|closed| holds(closed, place))
+            {
+                return Err("it is a directory of the system".to_owned());
+            }
+        }
+        Ok(text.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_project_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().canonicalize().unwrap();
+        let home = root.join("home/me");
+        std::fs::create_dir_all(home.join("project")).unwrap();
+        std::fs::write(home.join("file"), "").unwrap();
+        std::os::unix::fs::symlink("/etc", home.join("link")).unwrap();
+        let of = Directories::new(Vec::new(), false, Some(home.clone()));
+        let said = |path: &Path| of.host(path.to_str().unwrap());
+        assert_eq!(said(&home.join("project")).unwrap(), home.join("project").to_str().unwrap());
+        for (path, why) in [
+            (PathBuf::from("/"), "all of the host"),
+            (home.clone(), "home directory"),
+            (root.join("home"), "home directory"),
+            (home.join("file"), "not a directory"),
+            (home.join("none"), "No such file"),
+            (home.join("link"), "of the system"),
+            ("/etc".into(), "of the system"),
+            ("/usr".into(), "of the system"),
+            ("/usr/bin".into(), "of the system"),
+            ("/proc/self".into(), "of the system"),
+        ] {
+            let error = said(&path).unwrap_err();
+            assert!(error.contains(why), "{}: {error}", path.display());
+        }
+    }
+
+    #[test]
+    fn paths_are_absolute_and_whole() {
+        assert_eq!(path("cwd", "/a//b/./").unwrap(), "/a/b");
+        for wrong in ["a", "", "/a/../b", "/a\0"] {
+            assert!(path("cwd", wrong).unwrap_err().message.starts_with("cwd: "), "{wrong:?}");
+        }
+        assert!(holds("/a", "/a/b") && holds("/", "/x") && holds("/a", "/a") && !holds("/a", "/ab"));
+    }
+}
