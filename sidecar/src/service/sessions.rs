@@ -70,7 +70,11 @@ pub(crate) fn of_session(s: Arc<Session>, request: Request, responder: Responder
             by!(answer, m::GetSessionEvents, s.page(r.since, r.method.as_deref(), r.limit).await)
         }
         Request::RespondPermission(r) => {
-            by!(answer, m::RespondPermission, s.respond(r).await.map(|()| Empty {}))
+            by!(
+                answer,
+                m::RespondPermission,
+                s.respond(&r.permission_id, r.reply, r.option_id).await.map(|()| Empty {})
+            )
         }
         Request::SetSessionMode(r) => {
             by!(answer, m::SetSessionMode, s.set("mode", r.mode_id.into()).await.map(|()| Empty {}))

@@ -12,7 +12,7 @@ use agentos_driver::{Command, ErrorInfo, Kernel, State};
 use agentos_egress::Granted;
 use agentos_protocol::WireError;
 use agentos_protocol::message::{
-    JsonText, PermissionReply, RespondPermission, SessionConfigReply, SessionInfo, SessionInitData, code,
+    JsonText, PermissionReply, SessionConfigReply, SessionInfo, SessionInitData, code,
 };
 use agentos_store::StoreError;
 use parking_lot::Mutex;
@@ -292,10 +292,14 @@ impl Session {
         })
     }
 
-    /// Answers a permission request.
-    pub(crate) async fn respond(&self, answer: RespondPermission) -> Result<(), WireError> {
-        let RespondPermission { permission_id: request_id, reply, option_id, .. } = answer;
-        let unknown = || WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, &request_id);
+    /// Answers a permission request: by what is meant, or by one of its options.
+    pub(crate) async fn respond(
+        &self,
+        permission: &str,
+        reply: Option<PermissionReply>,
+        option_id: Option<String>,
+    ) -> Result<(), WireError> {
+        let unknown = || WireError::not_found(code::PERMISSION_REQUEST_NOT_FOUND, permission);
         let decision = match (reply, &option_id) {
             (Some(PermissionReply::Once), None) => Decision::AllowOnce,
             (Some(PermissionReply::Always), None) => Decision::AllowAlways,
@@ -304,8 +308,12 @@ impl Session {
             _ => return Err(invalid("a permission is answered by either a reply or an option")),
         };
         let kernel = self.kernel().map_err(|_| unknown())?;
-        let order =
-            Order::PermissionResolve { request_id: request_id.clone(), decision, option_id, message: None };
+        let order = Order::PermissionResolve {
+            request_id: permission.to_owned(),
+            decision,
+            option_id,
+            message: None,
+        };
         let update = kernel.dispatch(Command::of(order)).await;
         let resolved = update.result.and_then(|result| result.get("resolved")?.as_bool());
         if resolved == Some(true) { Ok(()) } else { Err(unknown()) }

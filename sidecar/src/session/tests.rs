@@ -65,10 +65,10 @@ async fn a_turn_with_a_permission_and_updates_before_its_end() {
     let asked = event(&session, "session/request_permission").await;
     let id = asked["_meta"]["agentos"]["permissionId"].as_str().unwrap().to_owned();
     assert_eq!(asked["options"][0]["name"], "Allow");
-    session.respond(&id, PermissionReply::Once).await.unwrap();
+    session.respond(&id, Some(PermissionReply::Once), None).await.unwrap();
     let answer = agent.recv().await;
     assert_eq!((&answer["id"], &answer["result"]["outcome"]["optionId"]), (&json!("q"), &json!("Allow")));
-    let again = session.respond(&id, PermissionReply::Once).await.unwrap_err();
+    let again = session.respond(&id, Some(PermissionReply::Once), None).await.unwrap_err();
     assert_eq!(again.code, code::PERMISSION_REQUEST_NOT_FOUND);
     assert_eq!(again.details.unwrap().resource, Some(id.clone()));
     agent.say(" done").await;

@@ -45,6 +45,9 @@ use stdout::Watched;
 /// How long an editor that is busy may leave our output unread.
 const UNREAD: Duration = Duration::from_secs(300);
 
+/// How long the last of our output may take to be written.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
 /// How it ended.
 enum End {
     Connection(Closure),
@@ -60,7 +63,7 @@ pub(crate) async fn acp(args: AcpArgs) -> Result<ExitCode> {
         signals.push(signal(kind).into_diagnostic()?);
     }
     let editor = Arc::new(Editor::new(setup));
-    let (writer, broken) = Watched::new(tokio::io::stdout());
+    let (writer, seen) = Watched::new(tokio::io::stdout());
     // A long line is answered and skipped: the requests around it are worth more.
     let limits = Limits { skip_long_lines: true, ..Limits::default() };
     // The end of its output is the end of the editor, which has no status for us.
@@ -70,14 +73,14 @@ pub(crate) async fn acp(args: AcpArgs) -> Result<ExitCode> {
     let told = futures_util::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv())));
     let end = tokio::select! {
         closure = connection.closed() => End::Connection(closure),
-        () = broken.cancelled() => End::ReaderGone,
+        () = seen.broken.cancelled() => End::ReaderGone,
         _ = told => End::Signal,
         () = editor.failed() => End::Failure,
     };
     if matches!(end, End::Failure) {
         // The editor is told first.
         connection.close_stdin();
-        let _ = tokio::time::timeout(Duration::from_secs(5), broken.cancelled()).await;
+        let _ = tokio::time::timeout(LAST_WORD, seen.shut.cancelled()).await;
     }
     connection.end();
     let ended = editor.end().await;

@@ -7,21 +7,30 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
-/// A stream that says when it has failed or was shut down.
+/// A stream that says how it came to its end.
 pub(super) struct Watched<W> {
     inner: W,
-    over: CancellationToken,
+    seen: Seen,
+}
+
+/// The end of a stream.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// It failed: nobody reads it.
+    pub(super) broken: CancellationToken,
+    /// All was written, and it was shut down.
+    pub(super) shut: CancellationToken,
 }
 
 impl<W> Watched<W> {
-    pub(super) fn new(inner: W) -> (Self, CancellationToken) {
-        let over = CancellationToken::new();
-        (Watched { inner, over: over.clone() }, over)
+    pub(super) fn new(inner: W) -> (Self, Seen) {
+        let seen = Seen::default();
+        (Watched { inner, seen: seen.clone() }, seen)
     }
 
     fn note<T>(&self, result: Result<T>) -> Poll<Result<T>> {
         if result.is_err() {
-            self.over.cancel();
+            self.seen.broken.cancel();
         }
         Poll::Ready(result)
     }
@@ -40,7 +49,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Watched<W> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let shut = ready!(Pin::new(&mut self.inner).poll_shutdown(cx));
-        self.over.cancel();
+        self.seen.shut.cancel();
         Poll::Ready(shut)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use agentos::PromptResult;
 use agentos_acp::envelope::{RpcError, code};
+use agentos_acp::schema::ContentBlock;
 use serde_json::{Value, json};
 
 use super::bridge::{Bridge, Open};
@@ -53,6 +54,11 @@ impl Bridge {
             Some(Value::Array(blocks)) if !blocks.is_empty() => blocks,
             _ => return Err(invalid("prompt: must be an array with content")),
         };
+        // It is told once more when the session is loaded, and has to be what it is said to be.
+        for block in &blocks {
+            serde_json::from_value::<ContentBlock>(block.clone())
+                .map_err(|error| invalid(format!("prompt: {error}")))?;
+        }
         let _place = Place::of(&self.prompts, &open)?;
         let result = self.os.prompt(&open.id, blocks).await;
         self.caught_up(&open).await;
