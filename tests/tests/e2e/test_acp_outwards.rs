@@ -9,6 +9,21 @@ use serde_json::{Value, json};
 
 const SCRIPTED: [&str; 3] = ["--agent", "scripted", "--no-mount"];
 
+/// An MCP server with the tool `get_weather`.
+const WEATHER: &str = r#"
+answer() { printf '%s\n' "$line" | jq -c "$@"; }
+while read -r line; do
+    case $(answer -r .method) in
+    initialize)
+        answer '{jsonrpc, id, result: {protocolVersion: .params.protocolVersion, capabilities: {tools: {}},
+            serverInfo: {name: "weather", version: "1"}}}'
+        ;;
+    tools/list) answer '{jsonrpc, id, result: {tools: [{name: "get_weather", inputSchema: {type: "object"}}]}}' ;;
+    tools/call) answer '{jsonrpc, id, result: {content: [{type: "text", text: "rain"}]}}' ;;
+    esac
+done
+"#;
+
 async fn scripted() -> (Editor, String) {
     let (mut editor, _) = Editor::introduced(&SCRIPTED, json!({})).await;
     let session = editor.session("/workspace").await;
@@ -266,12 +281,7 @@ fn the_editors_directory_is_in_the_machine_and_no_more_than_that() {
 fn an_mcp_server_of_the_editor_runs_in_the_machine() {
     watched(async || {
         let (mut editor, _) = Editor::introduced(&SCRIPTED, json!({})).await;
-        let script = "while read -r line; do id=${line#*'\"id\":'}; id=${id%%[,\\}]*}; case $line in \
-            *initialize*) r='{\"protocolVersion\":\"2025-06-18\",\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":\"w\",\"version\":\"1\"}}' ;; \
-            *tools/list*) r='{\"tools\":[{\"name\":\"get_weather\",\"inputSchema\":{\"type\":\"object\"}}]}' ;; \
-            *tools/call*) r='{\"content\":[{\"type\":\"text\",\"text\":\"rain\"}]}' ;; \
-            *) continue ;; esac; echo '{\"jsonrpc\":\"2.0\",\"id\":'$id',\"result\":'$r'}'; done";
-        let server = json!({"name": "weather", "command": "/bin/sh", "args": ["-c", script], "env": []});
+        let server = json!({"name": "weather", "command": "/bin/sh", "args": ["-c", WEATHER], "env": []});
         let new = editor.call("session/new", json!({"cwd": "/workspace", "mcpServers": [server]})).await;
         let session = new["result"]["sessionId"].as_str().unwrap().to_owned();
         let all = editor.run(&session, "scenario:custom_tool", "allow_once").await;
@@ -388,10 +398,12 @@ fn kinds_that_an_editor_does_not_know_are_not_sent_to_it() {
     });
 }
 
-/// Processes that one has started.
+/// Processes that one has started, from whichever thread.
 fn children(of: u32) -> Vec<u32> {
-    let file = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    file.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let threads = std::fs::read_dir(format!("/proc/{of}/task")).unwrap().flatten();
+    let all = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    all.flat_map(|all| all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<u32>>())
+        .collect()
 }
 
 async fn gone(all: &[u32]) {

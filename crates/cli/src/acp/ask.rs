@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agentos::{PermissionReply, SessionEvent};
+use agentos_acp::Error;
 use agentos_acp::connection::Outcome;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -87,7 +88,12 @@ impl Bridge {
                 // The editor hears of it as the request is dropped.
                 () = token.cancelled() => return,
             };
-            let answer = answer.ok().and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
+            let answer = match answer {
+                Ok(answer) => serde_json::from_str::<Value>(answer.get()).ok(),
+                Err(Error::Rpc { .. } | Error::NotSupported { .. } | Error::Timeout { .. }) => None,
+                // The editor has gone, and everything ends: that is no answer.
+                Err(_) => return,
+            };
             let option = answer.and_then(|answer| chosen(&params, &answer));
             // It may have been closed meanwhile, by its time or the end of its turn.
             let _ = match option {

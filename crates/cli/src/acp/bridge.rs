@@ -46,6 +46,8 @@ pub(super) struct Open {
     pub(super) stop: CancellationToken,
     /// None of them comes from here any more.
     pub(super) over: CancellationToken,
+    /// The end of the last prompt: each is answered after the one before it.
+    pub(super) last_prompt: Mutex<CancellationToken>,
     /// Its prompts that are not answered yet.
     pub(super) prompts: watch::Sender<usize>,
     /// Questions that the editor has not answered.
@@ -55,11 +57,14 @@ pub(super) struct Open {
 impl Open {
     /// `seen` is the number of the last event that the editor need not get.
     pub(super) fn new(id: &str, seen: u64, asked: Arc<Asked>) -> Arc<Self> {
+        let none = CancellationToken::new();
+        none.cancel();
         Arc::new(Open {
             id: id.to_owned(),
             seen: watch::Sender::new(seen),
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
+            last_prompt: Mutex::new(none),
             prompts: watch::Sender::new(0),
             asked,
         })

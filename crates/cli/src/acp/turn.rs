@@ -7,6 +7,7 @@ use agentos::PromptResult;
 use agentos_acp::envelope::{RpcError, code};
 use agentos_acp::schema::ContentBlock;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use super::bridge::{Bridge, Open};
 use super::params::{Params, invalid};
@@ -60,8 +61,12 @@ impl Bridge {
                 .map_err(|error| invalid(format!("prompt: {error}")))?;
         }
         let _place = Place::of(&self.prompts, &open)?;
+        let over = CancellationToken::new();
+        let before = std::mem::replace(&mut *open.last_prompt.lock(), over.clone());
+        let _over = over.drop_guard();
         let result = self.os.prompt(&open.id, blocks).await;
         self.caught_up(&open).await;
+        before.cancelled().await;
         Ok(result_of(result.map_err(|error| refusal(&error))?))
     }
 
