@@ -367,6 +367,21 @@ fn it_ends_with_its_editor_and_takes_the_machine_with_it() {
         let (status, errors) = editor.ended().await;
         assert_eq!(status.code(), Some(141), "{errors}");
         gone(&child).await;
+        // With the machine.
+        let (mut editor, session) = scripted().await;
+        let id = editor.prompt(&session, "scenario:slow").await;
+        editor.update("agent_message_chunk").await;
+        for pid in children(editor.pid()) {
+            let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        let mut last = Value::Null;
+        while let Some(message) = editor.try_recv().await {
+            last = message;
+        }
+        assert!(last.is_null() || last["id"] == id && error(&last).0 == -32603, "{last}");
+        let (status, errors) = editor.ended().await;
+        assert!(status.code() == Some(1) && errors.contains("the sidecar has ended"), "{status}: {errors}");
         // Before it was introduced.
         Editor::start(&SCRIPTED).finish().await;
     });

@@ -99,6 +99,8 @@ pub(super) struct Bridge {
     pub(super) opening: tokio::sync::Mutex<()>,
     /// Prompts that are not answered yet.
     pub(super) prompts: AtomicUsize,
+    /// The sidecar has ended, and the machine with it.
+    pub(super) lost: CancellationToken,
     save: Option<Save>,
 }
 
@@ -134,7 +136,12 @@ pub(super) fn introduction(booted: &Booted) -> Value {
 }
 
 impl Bridge {
-    pub(super) fn new(booted: Booted, connection: Connection, client: Client) -> Arc<Self> {
+    pub(super) fn new(
+        booted: Booted,
+        connection: Connection,
+        client: Client,
+        lost: CancellationToken,
+    ) -> Arc<Self> {
         let Booted { os, agent, model, capabilities, directories, save, .. } = booted;
         let takes =
             capabilities.as_ref().and_then(|can| can.pointer("/sessionCapabilities/additionalDirectories"));
@@ -149,6 +156,7 @@ impl Bridge {
             sessions: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             prompts: AtomicUsize::new(0),
+            lost,
             save,
         })
     }

@@ -34,6 +34,7 @@ struct Shared {
     connection: OnceLock<Connection>,
     failure: Mutex<Option<Report>>,
     failed: CancellationToken,
+    lost: CancellationToken,
 }
 
 /// Begins something at once, and lets it go on by itself.
@@ -51,6 +52,7 @@ impl Editor {
             connection: OnceLock::new(),
             failure: Mutex::default(),
             failed: CancellationToken::new(),
+            lost: CancellationToken::new(),
         };
         Editor { shared: Arc::new(shared) }
     }
@@ -63,6 +65,11 @@ impl Editor {
     /// Waits until there is no machine to be had.
     pub(super) async fn failed(&self) {
         self.shared.failed.cancelled().await;
+    }
+
+    /// Waits until the machine is lost.
+    pub(super) async fn lost(&self) {
+        self.shared.lost.cancelled().await;
     }
 
     /// Ends the sessions and the machine; why there was none, if so.
@@ -117,7 +124,7 @@ impl Shared {
         match booted {
             Ok(booted) => {
                 let said = introduction(&booted);
-                *self.phase.lock() = Phase::Ready(Bridge::new(booted, connection, client));
+                *self.phase.lock() = Phase::Ready(Bridge::new(booted, connection, client, self.lost.clone()));
                 responder.ok(&said).await;
             }
             Err(report) => {

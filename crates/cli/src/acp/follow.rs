@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use agentos::{SessionEvent, SessionEventStream};
+use agentos::{Error, SessionEvent, SessionEventStream};
 use serde_json::{Value, json};
 
 use super::bridge::{Bridge, Open};
@@ -26,6 +26,10 @@ impl Bridge {
                     let seq = event.seq;
                     self.tell(&open, event).await;
                     open.seen.send_replace(seq);
+                }
+                Some(Err(Error::SidecarExited { .. })) => {
+                    self.lost.cancel();
+                    break;
                 }
                 Some(Err(error)) if !unread => {
                     // Once is enough: an agent could go on with it.

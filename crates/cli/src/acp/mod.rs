@@ -54,6 +54,7 @@ enum End {
     ReaderGone,
     Signal,
     Failure,
+    Lost,
 }
 
 pub(crate) async fn acp(args: AcpArgs) -> Result<ExitCode> {
@@ -76,8 +77,9 @@ pub(crate) async fn acp(args: AcpArgs) -> Result<ExitCode> {
         () = seen.broken.cancelled() => End::ReaderGone,
         _ = told => End::Signal,
         () = editor.failed() => End::Failure,
+        () = editor.lost() => End::Lost,
     };
-    if matches!(end, End::Failure) {
+    if matches!(end, End::Failure | End::Lost) {
         // The editor is told first.
         connection.close_stdin();
         let _ = tokio::time::timeout(LAST_WORD, seen.shut.cancelled()).await;
@@ -90,6 +92,7 @@ pub(crate) async fn acp(args: AcpArgs) -> Result<ExitCode> {
             Err(miette!("{why}"))
         }
         End::ReaderGone => ended.and_then(|()| Err(output::ReaderGone.into())),
+        End::Lost => Err(miette!("the sidecar has ended, and the machine with it")),
         End::Connection(_) | End::Signal | End::Failure => ended.map(|()| ExitCode::SUCCESS),
     }
 }
