@@ -8,6 +8,7 @@ use agentos_protocol::message::{AgentConfig, code};
 use parking_lot::Mutex;
 
 use super::errors::limit;
+use super::protocol::Protocol;
 use crate::config::variable;
 
 /// Agents of one VM.
@@ -177,6 +178,9 @@ fn check(agent: &AgentConfig) -> Result<(), WireError> {
     if agent.id.is_empty() || agent.id.len() > ID || !agent.id.chars().all(valid) {
         return refuse("id", format!("1 to {ID} letters, digits, '-', '_' and '.'"));
     }
+    if let Err(reason) = Protocol::of(agent) {
+        return refuse("backend", reason);
+    }
     if program(agent).is_empty() {
         return refuse("command", "neither command nor acpAdapter names a program".into());
     }
@@ -229,6 +233,8 @@ mod tests {
         assert_eq!(refused(|a| a.acp_adapter = String::new()), "command");
         assert_eq!(refused(|a| a.acp_adapter = "@scope".into()), "command");
         assert_eq!(refused(|a| a.command = Some("a\0".into())), "command");
+        assert_eq!(refused(|a| a.backend = Some("claude-agent-sdk".into())), "");
+        assert_eq!(refused(|a| a.backend = Some("other".into())), "backend");
         assert_eq!(refused(|a| a.args = vec!["x".into(), "\0".into()]), "args[1]");
         assert_eq!(refused(|a| drop(a.env.insert("A=".into(), String::new()))), "env.A=");
         assert_eq!(refused(|a| a.prepare_instructions = Some("x".repeat(TEXT))), "id");

@@ -13,7 +13,8 @@ use ulid::Ulid;
 
 use super::head::{Head, Setup};
 use super::launch::GuestLauncher;
-use super::{Session, errors, remote, start};
+use super::protocol::Protocol;
+use super::{Session, errors, protocol, remote, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed, no_vm};
 use crate::vm::Vm;
@@ -38,6 +39,7 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
         .map_err(|_| errors::invalid("the working directory of an agent must be UTF-8"))?;
     let mut env = agent.env.clone();
     env.extend(options.env.clone());
+    Protocol::of(&agent).map_err(errors::invalid)?.complete(vm.kernel().env(), &mut env);
     for (field, variables) in [("agent.env", &agent.env), ("env", &options.env)] {
         for (name, value) in variables {
             variable(field, name, value)?;
@@ -131,12 +133,23 @@ pub(crate) async fn resume(vm: Arc<Vm>, request: ResumeSession) -> Result<Sessio
 /// Starts the agent of a session.
 async fn begin(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
     let agent = session.record.head.lock().setup.agent.clone();
+    let state = session.record.head.lock().setup.env.get(protocol::CODEX_HOME).cloned();
+    if let Some(state) = state.filter(|_| Protocol::of(&agent) == Ok(Protocol::Codex)) {
+        let path = start::directory(&vm.cwd, state.as_bytes()).map_err(|error| bad_path(&error, &state))?;
+        vm.make_directories(&path).await?;
+    }
     let launcher = GuestLauncher::new(vm, agent);
     let own = crate::tools::mcp_server(vm);
     let guest = Arc::<GuestLauncher>::clone(&launcher);
     let (servers, grants) = remote::bridged(vm, &session.record)?;
     *session.record.grants.lock() = grants;
-    let begun = start::boot(session, launcher, guest, start::Bounds::default(), servers, own).await;
+    let bounds = start::Bounds::default;
+    let again = (Arc::clone(&launcher), Arc::clone(&guest), servers.clone(), own.clone());
+    let mut begun = start::boot(session, launcher, guest, bounds(), servers, own).await;
+    if begun.is_err() && session.record.begins_anew() {
+        let (launcher, guest, servers, own) = again;
+        begun = start::boot(session, launcher, guest, bounds(), servers, own).await;
+    }
     if begun.is_err() {
         session.record.grants.lock().clear();
     }

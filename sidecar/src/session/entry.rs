@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use agentos_driver::command::{Decision, Order};
+use agentos_driver::error::RESUME_LOST;
 use agentos_driver::event::{Body, Event};
 use agentos_driver::{Command, ErrorInfo, Kernel, State};
 use agentos_egress::Granted;
@@ -26,6 +27,7 @@ use super::head::Head;
 use super::interrupted::close_open;
 use super::launch::Guest;
 use super::log::EventLog;
+use super::protocol::Protocol;
 use super::remote::Headers;
 use super::sink::{Turns, has_lost_history};
 
@@ -109,6 +111,17 @@ impl Record {
         if let Err(error) = self.log.set_head(&bytes) {
             tracing::warn!(%error, "what is kept of a session is older than it should be");
         }
+    }
+
+    /// Whether an agent that does not know its session any more is to begin a new one, which is told what was said before. Agents
+    /// that speak ACP do that by themselves.
+    pub(super) fn begins_anew(&self) -> bool {
+        let lost = self.failure.lock().as_ref().is_some_and(|error| error.code == RESUME_LOST);
+        let begins = lost && self.head.lock().resume.is_some();
+        if begins {
+            self.change(|head| (head.resume, head.history_due) = (None, true));
+        }
+        begins
     }
 
     /// Events cannot be kept any more.
@@ -322,7 +335,8 @@ impl Session {
     /// Sets a setting by its id or category: `mode`, `model`, `thought_level` and what else the agent has.
     pub(crate) async fn set(&self, name: &str, value: Value) -> Result<(), WireError> {
         let said = value.as_str().map(str::to_owned);
-        let order = Order::ConfigSet { config_id: name.to_owned(), value };
+        let protocol = Protocol::of(&self.record.head.lock().setup.agent).map_err(invalid)?;
+        let order = Order::ConfigSet { config_id: protocol.setting(name).to_owned(), value };
         let update = self.kernel()?.dispatch(Command::of(order)).await;
         if let Some(error) = update.error {
             return Err(self.failed(&error));

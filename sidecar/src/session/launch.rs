@@ -16,6 +16,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use super::protocol::Protocol;
 use super::{agents, pipe};
 use crate::errors;
 use crate::vm::Vm;
@@ -114,6 +115,10 @@ impl GuestLauncher {
         let cwd = cwd.map_err(|error| ErrorInfo::new(NOT_STARTED, error.message))?;
         let path = spec.program.into_bytes();
         let mut argv = vec![path.clone()];
+        // In ACP there are none but these, and the backend knows them.
+        if Protocol::of(&self.agent) != Ok(Protocol::Acp) {
+            argv.extend(self.agent.args.iter().map(|arg| arg.clone().into_bytes()));
+        }
         argv.extend(spec.args.into_iter().map(String::into_bytes));
         let env = Arc::new(merged(vm.kernel().env(), &spec.env));
         let invocation = Invocation { path, search: true, argv, env };

@@ -10,6 +10,7 @@
 //! | `log`, `events` | its events, in memory and stored; as the wire has them |
 //! | `interrupted`, `history` | what an earlier process left open, what was said before |
 //! | `agents`, `launch`, `pipe` | which agents there are, and their processes |
+//! | `protocol` | what agents speak, and how those of each kind are started |
 //! | `remote` | their MCP servers elsewhere |
 
 mod agents;
@@ -23,6 +24,7 @@ mod interrupted;
 mod launch;
 mod log;
 mod pipe;
+mod protocol;
 mod remote;
 mod sink;
 mod start;

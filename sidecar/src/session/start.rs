@@ -20,6 +20,7 @@ use super::entry::{Live, Session};
 use super::errors::invalid;
 use super::head::Setup;
 use super::launch::Guest;
+use super::protocol::Protocol;
 use super::sink::Sink;
 
 /// MCP servers of one session.
@@ -53,11 +54,16 @@ impl Default for Bounds {
 }
 
 /// What is to be run.
-fn execution(setup: &Setup, mut servers: Vec<Value>, own: Option<McpServer>) -> Execution {
+fn execution(
+    protocol: Protocol,
+    setup: &Setup,
+    mut servers: Vec<Value>,
+    own: Option<McpServer>,
+) -> Execution {
     let mut execution = Execution::default();
     execution.session.cwd.clone_from(&setup.cwd);
     execution.session.additional_directories.clone_from(&setup.additional_directories);
-    if !READS_META.contains(&setup.agent.id.as_str()) {
+    if protocol != Protocol::Acp || !READS_META.contains(&setup.agent.id.as_str()) {
         execution.profile_prompt.clone_from(&setup.instructions);
     }
     // The client's server of a name goes before ours.
@@ -65,6 +71,10 @@ fn execution(setup: &Setup, mut servers: Vec<Value>, own: Option<McpServer>) -> 
     let own = own.and_then(|server| serde_json::to_value(server).ok());
     let own = own.filter(|own| !servers.iter().any(|server| named(server) == named(own)));
     servers.extend(own);
+    if protocol != Protocol::Acp {
+        protocol.fill(&mut execution, setup, &servers);
+        return execution;
+    }
     let mut options = json!({
         "command": agents::program(&setup.agent),
         "args": setup.agent.args,
@@ -94,6 +104,7 @@ pub(super) async fn boot(
         let head = record.head.lock();
         (head.setup.clone(), head.resume.clone(), head.cost_total)
     };
+    let protocol = Protocol::of(&setup.agent).map_err(invalid)?;
     if record.broken.is_cancelled() {
         return Err(session.gone());
     }
@@ -110,16 +121,19 @@ pub(super) async fn boot(
         cancel_grace: bounds.cancel,
         native_messages: true,
         batch: BATCH,
-        ..StartInput::new(execution(&setup, servers, own))
+        ..StartInput::new(execution(protocol, &setup, servers, own))
     };
-    let kernel = Kernel::start(Arc::new(acp::descriptor_with(bounds.profile)), ports, input).await;
+    let kernel = Kernel::start(Arc::new(protocol.descriptor(bounds.profile)), ports, input).await;
     let kernel = kernel.map_err(|error| session.failed(&error))?;
     if kernel.state() != State::Ready {
         return Err(why(session, &kernel).await);
     }
     for (name, value) in [("model", &setup.model), ("mode", &setup.mode)] {
         let Some(value) = value else { continue };
-        let order = agentos_driver::Order::ConfigSet { config_id: name.into(), value: value.clone().into() };
+        let order = agentos_driver::Order::ConfigSet {
+            config_id: protocol.setting(name).into(),
+            value: value.clone().into(),
+        };
         let update = kernel.dispatch(agentos_driver::Command::of(order)).await;
         if let Some(error) = update.error {
             let _ = tokio::time::timeout(ENDED, kernel.stop("session.start_failed")).await;

@@ -96,8 +96,10 @@ impl Session {
         };
         running.armed = false;
         let outcome = outcome?;
-        // An agent that has answered has heard it.
-        if history_due && outcome.as_ref().is_some_and(|outcome| outcome.answer.is_some()) {
+        // An agent that has answered has heard it, and so has one that ended its turn without an answer of that kind.
+        let heard =
+            |outcome: &Outcome| outcome.answer.is_some() || outcome.completed.status == TurnStatus::Completed;
+        if history_due && outcome.as_ref().is_some_and(heard) {
             self.record.change(|head| head.history_due = false);
         }
         match outcome {

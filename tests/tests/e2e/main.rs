@@ -43,5 +43,6 @@ mod test_stores;
 mod test_streams;
 mod test_terminals;
 mod test_tools;
+mod test_vendors;
 mod test_watch;
 mod test_zones;

@@ -125,6 +125,20 @@ impl RawMessage {
         Arc::new(RawMessage { method: method.into(), params })
     }
 
+    /// Of a line of the vendor as it came: its name, and the whole of it or only its parameters.
+    pub(crate) fn of_line(line: &[u8], name: &str, member: Option<&str>) -> Option<Arc<Self>> {
+        let text = std::str::from_utf8(line).ok()?;
+        let params = match member {
+            None => serde_json::from_str::<Box<RawValue>>(text).ok()?,
+            Some(member) => {
+                let mut members: std::collections::BTreeMap<String, &RawValue> =
+                    serde_json::from_str(text).ok()?;
+                members.remove(member).map_or_else(|| RawValue::NULL.to_owned(), ToOwned::to_owned)
+            }
+        };
+        Some(Self::new(name, params))
+    }
+
     /// An event that is nothing but this message.
     pub(crate) fn alone(self: Arc<Self>, turn_id: Option<Ulid>) -> Draft {
         let body = Body::Other { kind: NATIVE_MESSAGE.to_owned(), payload: Map::new() };

@@ -13,14 +13,18 @@ use super::{JsonText, StreamId, WirePath};
 pub struct AgentConfig {
     /// Name in [`CreateSession::agent_type`].
     pub id: String,
-    /// Name or package of the program that speaks ACP.
+    /// Name or package of the program.
     pub acp_adapter: String,
+    /// What it speaks: `acp-fallback` (ACP; as if nothing were said), `claude-agent-sdk` (Claude Code's stream-json) or
+    /// `openai-app-server` (Codex's JSON-RPC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
     /// Package of the agent behind it.
     pub agent_package: String,
     /// Program in the guest; `None`: `acp_adapter` through PATH.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// Its arguments.
+    /// Its arguments; those that its backend gives it come after them.
     pub args: Vec<String>,
     /// Added to its environment.
     pub env: BTreeMap<String, String>,

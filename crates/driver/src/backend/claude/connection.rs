@@ -23,7 +23,7 @@ use super::translate::{Effect, Translator};
 use super::wire;
 use crate::backend::{Context, TurnOutcome, ignored};
 use crate::error::BACKEND_EXITED;
-use crate::event::{Body, ChangedFile, Draft};
+use crate::event::{Body, ChangedFile, Draft, RawMessage};
 use crate::process::{Line, Lines, Vendor};
 use crate::{ErrorInfo, ResumeRef, Runtime};
 
@@ -119,7 +119,10 @@ impl Connection {
                 };
                 match line {
                     Ok(Some(Line::Text(text))) => match serde_json::from_slice(&text) {
-                        Ok(message @ Value::Object(_)) => self.receive(message).await,
+                        Ok(message @ Value::Object(_)) => {
+                            let raw = self.raw(&text, &message);
+                            self.receive(message, raw).await;
+                        }
                         _ => self.cx.session(ignored("a line that is no JSON object")).await,
                     },
                     Ok(Some(Line::TooLong)) => self.cx.session(ignored("a line that is too long")).await,
@@ -130,19 +133,47 @@ impl Connection {
         self.finish().await;
     }
 
-    async fn receive(self: &Arc<Self>, message: Value) {
+    /// A message as it came, for a host that wants those. Its name is its type.
+    fn raw(&self, line: &[u8], message: &Value) -> Option<Arc<RawMessage>> {
+        let name = wire::text(message, "type").filter(|_| self.cx.native_messages())?;
+        // Answers to what we asked say nothing of the session.
+        (name != "control_response").then(|| RawMessage::of_line(line, name, None)).flatten()
+    }
+
+    /// The message goes with the first event that is made of it. Questions are told in the kernel's own words, so theirs goes alone.
+    async fn receive(self: &Arc<Self>, message: Value, raw: Option<Arc<RawMessage>>) {
         match wire::text(&message, "type") {
-            Some("control_request") => questions::begin(self, &message).await,
+            Some("control_request") => {
+                self.alone(raw).await;
+                questions::begin(self, &message).await;
+            }
             Some("control_cancel_request") => {
+                self.alone(raw).await;
                 if let Some(id) = wire::word(&message, "request_id") {
                     self.questions.withdraw(id).await;
                 }
             }
             Some("control_response") => self.answered(&message),
             _ => {
-                let effects = self.state.lock().message(&message);
+                let mut effects = self.state.lock().message(&message);
+                let first = effects.iter_mut().find_map(|effect| match effect {
+                    Effect::Emit(draft) if !matches!(draft.body, Body::DiagnosticReported(_)) => Some(draft),
+                    _ => None,
+                });
+                match first {
+                    Some(draft) => draft.raw = raw,
+                    None => self.alone(raw).await,
+                }
                 self.perform(effects).await;
             }
+        }
+    }
+
+    /// Tells a message of which no event is made.
+    async fn alone(&self, raw: Option<Arc<RawMessage>>) {
+        if let Some(raw) = raw {
+            let turn = self.state.lock().turn();
+            self.cx.emit(raw.alone(turn)).await;
         }
     }
 

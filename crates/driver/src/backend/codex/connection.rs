@@ -22,7 +22,7 @@ use crate::ErrorInfo;
 use crate::backend::{Context, TurnOutcome, ignored};
 use crate::command::Input;
 use crate::error::BACKEND_EXITED;
-use crate::event::{Body, ChangedFile, Draft};
+use crate::event::{Body, ChangedFile, Draft, RawMessage};
 use crate::process::{Line, Lines, Vendor};
 
 /// How long after an error that it does not go on after a vendor may take to end its turn.
@@ -312,10 +312,16 @@ impl Connection {
             };
             match line {
                 Ok(Some(Line::Text(line))) => {
-                    let steps = {
-                        let message = wire::parse(&line);
-                        self.state.lock().on(message, line.len())
+                    let message = wire::parse(&line);
+                    let raw = raw(&cx, &line, &message);
+                    let (mut steps, turn) = {
+                        let mut state = self.state.lock();
+                        let steps = state.on(message, line.len());
+                        (steps, state.translator.run())
                     };
+                    if let Some(raw) = raw {
+                        with(&cx, &mut steps, raw, turn).await;
+                    }
                     self.perform(&cx, steps).await;
                 }
                 Ok(Some(Line::TooLong)) => cx.session(ignored("a line that is too long")).await,
@@ -370,6 +376,30 @@ impl Connection {
         }
         state.requests.clear();
         state.waiting = None;
+    }
+}
+
+/// A message as it came, for a host that wants those. Answers to what we asked are none.
+fn raw(cx: &Context, line: &[u8], message: &Incoming) -> Option<Arc<RawMessage>> {
+    match message {
+        Incoming::Notification { method, .. } | Incoming::Request { method, .. } if cx.native_messages() => {
+            RawMessage::of_line(line, method, Some("params"))
+        }
+        _ => None,
+    }
+}
+
+/// The message goes with the first event that is made of it, or alone. Questions are told in the kernel's own words.
+async fn with(cx: &Context, steps: &mut [Step], raw: Arc<RawMessage>, turn: Option<Ulid>) {
+    let first = steps.iter_mut().find_map(|step| match step {
+        Step::Emit(draft) | Step::Complete(draft) if !matches!(draft.body, Body::DiagnosticReported(_)) => {
+            Some(draft)
+        }
+        _ => None,
+    });
+    match first {
+        Some(draft) => draft.raw = Some(raw),
+        None => cx.emit(raw.alone(turn)).await,
     }
 }
 

@@ -98,6 +98,11 @@ impl Translator {
         self.thread.as_deref()
     }
 
+    /// The turn that runs.
+    pub(super) fn run(&self) -> Option<Ulid> {
+        self.turn.as_ref().map(|turn| turn.run)
+    }
+
     /// The vendor's id of the turn that runs.
     pub(super) fn native_turn(&self, run: Ulid) -> Option<&str> {
         self.turn.as_ref().filter(|turn| turn.run == run)?.native.as_deref()
