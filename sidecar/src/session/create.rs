@@ -130,8 +130,13 @@ pub(crate) async fn resume(vm: Arc<Vm>, request: ResumeSession) -> Result<Sessio
     session.describe()
 }
 
-/// Starts the agent of a session.
+/// Starts the agent of a session; anew, if it does not know its own session any more.
 async fn begin(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
+    let begun = attempt(vm, session).await;
+    if begun.is_err() && session.record.begins_anew() { attempt(vm, session).await } else { begun }
+}
+
+async fn attempt(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
     let agent = session.record.head.lock().setup.agent.clone();
     let state = session.record.head.lock().setup.env.get(protocol::CODEX_HOME).cloned();
     if let Some(state) = state.filter(|_| Protocol::of(&agent) == Ok(Protocol::Codex)) {
@@ -141,15 +146,11 @@ async fn begin(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> {
     let launcher = GuestLauncher::new(vm, agent);
     let own = crate::tools::mcp_server(vm);
     let guest = Arc::<GuestLauncher>::clone(&launcher);
+    // The end of an attempt before took back what it had.
+    session.record.grants.lock().clear();
     let (servers, grants) = remote::bridged(vm, &session.record)?;
     *session.record.grants.lock() = grants;
-    let bounds = start::Bounds::default;
-    let again = (Arc::clone(&launcher), Arc::clone(&guest), servers.clone(), own.clone());
-    let mut begun = start::boot(session, launcher, guest, bounds(), servers, own).await;
-    if begun.is_err() && session.record.begins_anew() {
-        let (launcher, guest, servers, own) = again;
-        begun = start::boot(session, launcher, guest, bounds(), servers, own).await;
-    }
+    let begun = start::boot(session, launcher, guest, start::Bounds::default(), servers, own).await;
     if begun.is_err() {
         session.record.grants.lock().clear();
     }

@@ -2,8 +2,8 @@
 //! sessions have the same events and methods as all others. What the protocols mean in full is tested in `crates/driver`.
 
 use agentos::{
-    AgentConfig, AgentOs, CreateSessionOptions, Error, McpServerConfig, PermissionReply, Session,
-    SessionEvent,
+    AgentConfig, AgentOs, AgentOsConfig, CreateSessionOptions, Error, McpServerConfig, PermissionReply,
+    PersistenceConfig, Session, SessionEvent,
 };
 use agentos_tests::{Sidecar, eventually, live_processes};
 use serde_json::{Value, json};
@@ -26,7 +26,9 @@ result() {
 says() {
     say "{'type':'assistant','session_id':'S1','message':{'id':'$1','role':'assistant','content':[{'type':'text','text':'$2'}],'usage':{'input_tokens':12,'output_tokens':1}}}"
 }
+case " $* " in *--resume=*) if [ -e /tmp/forgotten ]; then echo 'No conversation found' >&2; exit 1; fi ;; esac
 while read -r line; do
+    printf '%s\n' "$line" >> /tmp/heard
     case $(get '.type + " " + (.request.subtype // "")') in
     'control_request interrupt')
         say "{'type':'control_response','response':{'subtype':'success','request_id':'$(get .request_id)','response':{'still_queued':[]}}}"
@@ -270,5 +272,33 @@ fn what_a_backend_does_not_have_is_a_clear_error() {
             assert_eq!(session.prompt("hi").await.unwrap().text, text, "{backend}");
             session.close().await.unwrap();
         }
+    });
+}
+
+#[test]
+fn an_agent_that_has_forgotten_its_session_is_told_what_was_said() {
+    let kept = tempfile::tempdir().unwrap();
+    let path = kept.path().join("state").to_str().unwrap().to_owned();
+    let persistence = Some(PersistenceConfig::Directory { path });
+    SIDECAR.test_with(AgentOsConfig { persistence, ..AgentOsConfig::default() }, async |os| {
+        let (backend, script, text) = VENDORS[0];
+        let session = begin(os, backend, script).await;
+        session.prompt("remember the milk").await.unwrap();
+        session.close().await.unwrap();
+        // It goes on with its own session where it has one.
+        let session = os.resume_session(&session.session_id).await.unwrap();
+        assert_eq!(session.prompt("hi").await.unwrap().text, text);
+        let arguments = String::from_utf8(os.read_file("/tmp/arguments").await.unwrap()).unwrap();
+        assert!(arguments.contains("--resume=S1"), "{arguments}");
+        session.close().await.unwrap();
+        os.write_file("/tmp/forgotten", "").await.unwrap();
+        os.write_file("/tmp/heard", "").await.unwrap();
+        let session = os.resume_session(&session.session_id).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(session.prompt("hi").await.unwrap().text, text);
+        }
+        let heard = String::from_utf8(os.read_file("/tmp/heard").await.unwrap()).unwrap();
+        assert_eq!(heard.matches("remember the milk").count(), 1, "{heard}");
+        session.close().await.unwrap();
     });
 }
