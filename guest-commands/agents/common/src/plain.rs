@@ -4,12 +4,15 @@ use std::{
     cell::RefCell,
     io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, sync_channel},
 };
 
 use agentos_guest::fd;
 
 use crate::http::{Http, Part, Request, Response};
+
+/// Parts of an answer that wait to be read.
+const WAITING: usize = 256;
 
 /// Requests to plain HTTP servers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +35,7 @@ impl Http for Plain {
     fn fetch(&self, request: &Request) -> io::Result<Box<dyn Response>> {
         let rest = request.url.strip_prefix("http://").expect("plain");
         let (host, path) = rest.split_once('/').expect("a path");
+        #[expect(clippy::disallowed_methods, reason = "a server of the test, and no machine")]
         let mut stream = TcpStream::connect(host)?;
         let headers: String =
             request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -43,7 +47,7 @@ impl Http for Plain {
         )?;
         stream.write_all(&request.body)?;
         let (pipe, theirs) = fd::pipe(true)?;
-        let (send, parts) = channel();
+        let (send, parts) = sync_channel(WAITING);
         let reading = stream.try_clone()?;
         std::thread::spawn(move || {
             let mut tell = |part| {

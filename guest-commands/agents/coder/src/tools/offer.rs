@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn calls_are_shown_by_what_they_do() {
         for (name, input, want) in [
-            ("bash", json!({"command": "ls\npwd"}), "execute ls"),
+            ("bash", json!({"command": "ls\npwd"}), "execute ls pwd"),
             ("bash", json!({}), "execute bash"),
             ("edit", json!({"path": "a.rs"}), "edit edit a.rs"),
             ("grep", json!({"pattern": "x"}), "search grep x"),
