@@ -43,7 +43,7 @@ fn what_this_version_cannot_honour_is_refused_with_its_path() {
             Permissions { fs: Some(PermissionScope::Mode(PermissionMode::Ask)), ..Permissions::default() };
         let cases = [
             (refused(|c| c.software(vec![software])), "software"),
-            (refused(|c| c.loopback_exempt_ports(vec![80])), "loopbackExemptPorts"),
+            (refused(|c| c.loopback_exempt_ports(vec![80, 80])), "loopbackExemptPorts[1]"),
             (refused(|c| c.allowed_node_builtins(vec!["fs".into()])), "allowedNodeBuiltins"),
             (refused(|c| c.module_access_cwd("/x")), "moduleAccessCwd"),
             (refused(|c| c.tool_kits(vec![kit])), "toolKits[0].tools"),

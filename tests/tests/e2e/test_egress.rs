@@ -294,10 +294,10 @@ fn what_cannot_be_is_refused_with_its_path() {
         for (config, path) in [
             (b().egress(EgressPolicy::new([api, "https://api.example.com/v1"])).build(), "egress.allow[1]"),
             (b().egress(EgressPolicy::new(["http://127.0.0.1:8080"])).build(), "egress.allow[0]"),
-            (b().loopback_exempt_ports(vec![80]).build(), "loopbackExemptPorts"),
+            (b().loopback_exempt_ports(vec![80, 80]).build(), "loopbackExemptPorts[1]"),
             (
-                b().egress(EgressPolicy::new([api])).loopback_exempt_ports(vec![80]).build(),
-                "loopbackExemptPorts[0]",
+                b().egress(EgressPolicy::new([api])).loopback_exempt_ports(vec![80, 81, 80]).build(),
+                "loopbackExemptPorts[2]",
             ),
             (b().secret("key", KEY).build(), "secrets"),
             (b().egress(EgressPolicy::new([api])).secret("key", KEY).build(), "secrets.key"),
