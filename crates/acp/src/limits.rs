@@ -10,6 +10,9 @@ pub struct Limits {
     pub line_bytes: usize,
     /// Whether a longer line is skipped instead (default no); it counts as a line that is no message.
     pub skip_long_lines: bool,
+    /// Whether what is skipped is answered with −32600 without an id (default no): it may be a request that a program waits for
+    /// without a limit.
+    pub answer_long_lines: bool,
     /// Lines in a row that are no JSON-RPC messages before the agent is given up (default 20).
     pub garbage_lines: u32,
     /// Requests that have to be refused and answers to no open request, without a useful message between, before the
@@ -53,6 +56,7 @@ impl Default for Limits {
         Self {
             line_bytes: 8 << 20,
             skip_long_lines: false,
+            answer_long_lines: false,
             garbage_lines: 20,
             refused_messages: 200,
             useless_lines: 10_000,

@@ -341,14 +341,17 @@ impl Session {
         if let Some(error) = update.error {
             return Err(self.failed(&error));
         }
-        if let ("mode" | "model", Some(value)) = (name, &said) {
-            // It holds for the agents that go on with the session, too.
-            self.record.change(|head| match name {
-                "mode" => head.setup.mode = Some(value.clone()),
-                _ => head.setup.model = Some(value.clone()),
-            });
-        }
+        self.keep(name, said);
         Ok(())
+    }
+
+    /// A mode or model that was set holds for the agents that go on with the session, too.
+    fn keep(&self, name: &str, value: Option<String>) {
+        match (name, value) {
+            ("mode", Some(value)) => self.record.change(|head| head.setup.mode = Some(value)),
+            ("model", Some(value)) => self.record.change(|head| head.setup.model = Some(value)),
+            _ => {}
+        }
     }
 
     /// Sets an option by its id, or the one of a category; gives all options back, as the agent now has them.
@@ -403,6 +406,13 @@ impl Session {
             }
         }
         let result = kernel.native_request(method, &params).await.map_err(|e| self.failed(&e))?;
+        let text = |name: &str| params.get(name).and_then(Value::as_str).map(str::to_owned);
+        match method {
+            "session/set_mode" => self.keep("mode", text("modeId")),
+            "session/set_model" => self.keep("model", text("modelId")),
+            "session/set_config_option" => self.keep(&text("configId").unwrap_or_default(), text("value")),
+            _ => {}
+        }
         Ok(JsonText(result.get().to_owned()))
     }
 

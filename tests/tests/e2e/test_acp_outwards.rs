@@ -57,7 +57,7 @@ fn it_introduces_itself_with_what_works() {
             can["promptCapabilities"],
             json!({"image": false, "audio": false, "embeddedContext": true})
         );
-        assert_eq!(can["mcpCapabilities"], json!({"http": false, "sse": false}));
+        assert_eq!(can["mcpCapabilities"], json!({"http": true, "sse": false}));
         for name in ["list", "delete", "resume", "close", "additionalDirectories"] {
             assert!(can["sessionCapabilities"][name].is_object(), "{name}");
         }
@@ -69,9 +69,12 @@ fn it_introduces_itself_with_what_works() {
             let params = json!({"sessionId": "x", "cwd": "/", "methodId": "m"});
             assert_eq!(error(&editor.call(method, params).await).0, code, "{method}");
         }
-        let http = json!({"type": "http", "name": "h", "url": "http://h/", "headers": []});
-        let refused = editor.call("session/new", json!({"cwd": "/workspace", "mcpServers": [http]})).await;
-        assert_eq!(error(&refused).0, -32602, "{refused}");
+        for (kind, url) in [("sse", "https://h/"), ("http", "nonsense")] {
+            let server = json!({"type": kind, "name": "h", "url": url, "headers": []});
+            let refused =
+                editor.call("session/new", json!({"cwd": "/workspace", "mcpServers": [server]})).await;
+            assert_eq!(error(&refused).0, -32602, "{refused}");
+        }
         editor.finish().await;
     });
 }

@@ -154,6 +154,24 @@ fn sessions_are_listed_closed_and_deleted() {
     });
 }
 
+#[test]
+fn a_mode_that_was_set_holds_for_who_goes_on() {
+    watched(async || {
+        // It is not asked for anything.
+        let model = ["--base-url", "http://127.0.0.1:9/v1", "--api", "openai-chat", "--model", "m"];
+        let args = [&["--agent", "coder", "--no-mount"][..], &model].concat();
+        let (mut editor, _) = Editor::introduced(&args, json!({})).await;
+        let session = editor.session("/workspace").await;
+        let set = editor.call("session/set_mode", json!({"sessionId": session, "modeId": "plan"})).await;
+        assert!(set["result"].is_object(), "{set}");
+        editor.call("session/close", json!({"sessionId": session})).await;
+        let params = json!({"sessionId": session, "cwd": "/workspace", "mcpServers": []});
+        let loaded = editor.call("session/load", params).await;
+        assert_eq!(loaded["result"]["modes"]["currentModeId"], "plan", "{loaded}");
+        editor.finish().await;
+    });
+}
+
 /// A directory with an agent `pi-acp` that says what these parts hold, each once it has read a line.
 fn recorded(folder: &Path, parts: &[String]) -> [String; 2] {
     for (n, part) in parts.iter().enumerate() {

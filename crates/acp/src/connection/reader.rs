@@ -113,9 +113,10 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
                     (self.take(line).await, length)
                 }
                 Err(LineError::TooLong { limit }) if self.inner.limits.skip_long_lines => {
-                    // It may have been a request that somebody waits for.
-                    let text = format!("a line of more than {limit} bytes was skipped");
-                    self.refuse(&Id::Null, code::INVALID_REQUEST, &text).await;
+                    if self.inner.limits.answer_long_lines {
+                        let text = format!("a line of more than {limit} bytes was skipped");
+                        self.refuse(&Id::Null, code::INVALID_REQUEST, &text).await;
+                    }
                     (Some(Junk::TooLong), limit)
                 }
                 Err(error) => return Err(error),

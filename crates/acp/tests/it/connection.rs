@@ -98,7 +98,9 @@ async fn lines_take_effect_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_that_is_too_long_is_skipped_where_that_is_wanted_and_what_is_no_message_is_told() {
-    let mut bench = bench(Limits { line_bytes: 100, skip_long_lines: true, ..Limits::default() });
+    let limits =
+        Limits { line_bytes: 100, skip_long_lines: true, answer_long_lines: true, ..Limits::default() };
+    let mut bench = bench(limits);
     let long = json!({"jsonrpc": "2.0", "method": "long", "params": ["x".repeat(100_000)]});
     bench.send(long).await;
     let told = bench.recv().await;

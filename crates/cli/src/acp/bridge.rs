@@ -110,13 +110,14 @@ pub(super) fn introduction(booted: &Booted) -> Value {
         let can = booted.capabilities.as_ref().and_then(|can| can.get(name)).filter(|can| can.is_object());
         can.cloned().unwrap_or_else(|| json!({}))
     };
+    // The machine carries what such servers say, whatever its agent speaks.
+    let servers = json!({ "http": true, "sse": false });
     json!({
         "protocolVersion": 1,
         "agentCapabilities": {
             "loadSession": true,
             "promptCapabilities": of_agent("promptCapabilities"),
-            // The host reaches those over HTTP for every agent.
-            "mcpCapabilities": {"http": true, "sse": false},
+            "mcpCapabilities": servers,
             "sessionCapabilities": {
                 "list": {},
                 "delete": {},

@@ -10,6 +10,7 @@ pub(super) fn refusal(error: &Error) -> RpcError {
         Error::SessionNotFound { .. } => RpcError::new(code::NOT_FOUND, error.to_string()),
         Error::Agent { message, failure } => of_agent(message, failure),
         Error::InvalidRequest { .. }
+        | Error::InvalidConfig { .. }
         | Error::Unsupported { .. }
         | Error::PathNotAbsolute { .. }
         | Error::PathNotNormalized { .. } => RpcError::new(code::INVALID_PARAMS, error.to_string()),
