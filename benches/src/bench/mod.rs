@@ -83,7 +83,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     bench!(memory_file, 60, ["memory_file_read", "memory_file_write"]),
     bench!(session, 40, ["session_create", "prompt_round_trip"]),
     bench!(session_memory, 60, ["session_idle_rss"]),
-    bench!(session_events, 40, ["session_events"]),
+    bench!(session_events, 60, ["session_events", "session_messages"]),
 ];
 
 /// Whether the bench of this name makes this row.

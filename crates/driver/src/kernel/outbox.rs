@@ -2,6 +2,7 @@
 //! what they mean but which may be lost and which can be joined.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -54,7 +55,25 @@ pub(crate) struct Outbox {
 fn size(body: &Body) -> usize {
     match body {
         Body::ItemDelta(delta) => BASE + delta.delta.len(),
-        other => BASE + serde_json::to_vec(other).map_or(0, |json| json.len()),
+        other => {
+            let mut counted = Counted(0);
+            let written = serde_json::to_writer(&mut counted, other);
+            BASE + written.map_or(0, |()| counted.0)
+        }
+    }
+}
+
+/// Counts bytes that are written.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
