@@ -212,10 +212,13 @@ fn is_of_the_protocol(name: &HeaderName) -> bool {
         )
 }
 
-/// Whether no server can take a path for one that leads out: dots and separators are not written in another way.
+/// Whether no server can take a path for one that leads out: dots and separators are not written in another way, nor is the
+/// percent sign, which some decode twice; and no segment is one of dots once the parameters behind a `;` are gone.
 fn stays_below(rest: &str) -> bool {
     let rest = rest.to_ascii_lowercase();
-    !["%2e", "%2f", "%5c"].iter().any(|code| rest.contains(code))
+    let hidden = ["%25", "%2e", "%2f", "%3b", "%5c"].iter().any(|code| rest.contains(code));
+    let leads_out = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    !hidden && !rest.split('/').any(leads_out)
 }
 
 #[cfg(test)]
@@ -293,6 +296,11 @@ mod tests {
             ("https://a.example/mcp/%2e%2e/b", false),
             ("https://a.example/mcp/..%2Fb", false),
             ("https://a.example/mcp/..%5cb", false),
+            ("https://a.example/mcp/a;b/c", true),
+            ("https://a.example/mcp/..;/b", false),
+            ("https://a.example/mcp/a/..;x=1/..;/b", false),
+            ("https://a.example/mcp/..%3b/b", false),
+            ("https://a.example/mcp/%252e%252e/b", false),
             ("https://a.example:444/mcp", false),
             ("http://a.example/mcp", false),
             ("https://b.example/mcp", false),

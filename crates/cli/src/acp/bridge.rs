@@ -47,7 +47,7 @@ pub(super) struct Open {
     /// None of them comes from here any more.
     pub(super) over: CancellationToken,
     /// The end of the last prompt: each is answered after the one before it.
-    pub(super) last_prompt: Mutex<CancellationToken>,
+    pub(super) last_prompt: Arc<Mutex<CancellationToken>>,
     /// Its prompts that are not answered yet.
     pub(super) prompts: watch::Sender<usize>,
     /// Questions that the editor has not answered.
@@ -56,7 +56,7 @@ pub(super) struct Open {
 
 impl Open {
     /// `seen` is the number of the last event that the editor need not get.
-    pub(super) fn new(id: &str, seen: u64, asked: Arc<Asked>) -> Arc<Self> {
+    pub(super) fn new(id: &str, seen: u64) -> Arc<Self> {
         let none = CancellationToken::new();
         none.cancel();
         Arc::new(Open {
@@ -64,9 +64,22 @@ impl Open {
             seen: watch::Sender::new(seen),
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
-            last_prompt: Mutex::new(none),
+            last_prompt: Arc::new(Mutex::new(none)),
             prompts: watch::Sender::new(0),
-            asked,
+            asked: Arc::default(),
+        })
+    }
+
+    /// The same session, followed anew: what is asked and not answered is of both.
+    pub(super) fn again(&self) -> Arc<Self> {
+        Arc::new(Open {
+            id: self.id.clone(),
+            seen: self.seen.clone(),
+            stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+            last_prompt: Arc::clone(&self.last_prompt),
+            prompts: self.prompts.clone(),
+            asked: Arc::clone(&self.asked),
         })
     }
 }

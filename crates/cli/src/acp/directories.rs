@@ -29,7 +29,9 @@ pub(super) struct Directories {
     /// Sessions bring none.
     closed: bool,
     home: Option<PathBuf>,
-    /// Where they are in the machine.
+    /// Where those are in the machine that it had from the start.
+    given: Vec<String>,
+    /// Those that sessions brought.
     mounted: Mutex<Vec<String>>,
 }
 
@@ -49,20 +51,21 @@ pub(super) fn path(name: &str, text: &str) -> Result<String, RpcError> {
 }
 
 impl Directories {
-    /// `mounted` is there from the start; `closed`: it stays at that.
-    pub(super) fn new(mounted: Vec<String>, closed: bool, home: Option<PathBuf>) -> Self {
+    /// `given` is there from the start; `closed`: it stays at that.
+    pub(super) fn new(given: Vec<String>, closed: bool, home: Option<PathBuf>) -> Self {
         // Where there is none, nothing can be taken for it.
         let home = home.filter(|home| home.is_absolute()).and_then(|home| home.canonicalize().ok());
-        Directories { closed, home, mounted: Mutex::new(mounted) }
+        Directories { closed, home, given, mounted: Mutex::default() }
     }
 
     /// Sees to it that the machine has this directory.
     pub(super) async fn ensure(&self, os: &AgentOs, name: &str, path: &str) -> Result<(), RpcError> {
         let mut mounted = self.mounted.lock().await;
-        if self.closed || mounted.iter().any(|outer| holds(outer, path)) {
+        if self.closed || self.given.iter().chain(mounted.iter()).any(|outer| holds(outer, path)) {
             return Ok(());
         }
-        let host = self.host(path).map_err(|why| {
+        let host = self.uncovered(path).and_then(|()| self.host(path));
+        let host = host.map_err(|why| {
             invalid(format!(
                 "{name}: {path} cannot be given to the machine: {why}; name what it is to get with --mount HOST:GUEST, or use \
                  --no-mount"
@@ -73,6 +76,14 @@ impl Directories {
         os.mount_native(path, plugin, MountFsOptions::default()).await.map_err(|error| refusal(&error))?;
         mounted.push(path.to_owned());
         Ok(())
+    }
+
+    /// A mount would lie over those that are below it, and undo what they keep away from the machine.
+    fn uncovered(&self, path: &str) -> Result<(), String> {
+        match self.given.iter().find(|inner| holds(path, inner)) {
+            Some(inner) => Err(format!("it would lie over {inner}, which --mount gives to the machine")),
+            None => Ok(()),
+        }
     }
 
     /// The directory of the host behind a path; or why it is none to be given away.
@@ -131,6 +142,16 @@ mod tests {
             let error = said(&path).unwrap_err();
             assert!(error.contains(why), "{}: {error}", path.display());
         }
+    }
+
+    #[test]
+    fn what_was_given_is_not_covered() {
+        let of = Directories::new(vec!["/work/p/.git".to_owned()], false, None);
+        for (path, covers) in [("/work/p", true), ("/work", true), ("/work/p/src", false), ("/work/q", false)]
+        {
+            assert_eq!(of.uncovered(path).is_err(), covers, "{path}");
+        }
+        assert!(of.uncovered("/work/p").unwrap_err().contains("/work/p/.git"));
     }
 
     #[test]

@@ -31,12 +31,17 @@ impl Bridge {
                     self.lost.cancel();
                     break;
                 }
-                Some(Err(error)) if !unread => {
+                Some(Err(error)) => {
+                    // The log has no gaps: this was the next one.
+                    open.seen.send_modify(|seen| *seen += 1);
                     // Once is enough: an agent could go on with it.
-                    unread = true;
-                    output::note(&format!("agentos: an event of session {} is left out: {error}", open.id));
+                    if !std::mem::replace(&mut unread, true) {
+                        output::note(&format!(
+                            "agentos: an event of session {} is left out: {error}",
+                            open.id
+                        ));
+                    }
                 }
-                Some(Err(_)) => {}
                 None => break,
             }
         }

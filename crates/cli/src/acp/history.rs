@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use agentos::{SessionEvent, SessionEventStream};
+use agentos::{Error, SessionEvent, SessionEventStream};
 use agentos_acp::envelope::{RpcError, code};
 use serde_json::{Value, json};
 
@@ -93,8 +93,13 @@ impl Bridge {
         while seq < last {
             let event = match events.next().await {
                 Some(Ok(event)) => event,
-                Some(Err(error)) => {
+                Some(Err(error @ Error::SidecarExited { .. })) => {
                     return Err(RpcError::new(code::INTERNAL_ERROR, format!("its history: {error}")));
+                }
+                // One that cannot be read has its number all the same, and hides none of the others.
+                Some(Err(_)) => {
+                    seq += 1;
+                    continue;
                 }
                 None => break,
             };

@@ -26,6 +26,37 @@ fn servers(servers: Vec<Value>) -> Vec<McpServerConfig> {
     servers.into_iter().map(|server| McpServerConfig::Acp { server }).collect()
 }
 
+/// Follows a session on from where it was, unless another follows it by then.
+struct Restore {
+    bridge: Arc<Bridge>,
+    before: Option<Arc<Open>>,
+}
+
+impl Restore {
+    fn not_needed(mut self) {
+        self.before = None;
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        let (bridge, open) = (Arc::clone(&self.bridge), before.again());
+        bridge.sessions.lock().insert(open.id.clone(), Arc::clone(&open));
+        tokio::spawn(async move {
+            before.over.cancelled().await;
+            let from = *open.seen.borrow();
+            match bridge.os.on_session_event(&open.id, Some(from)).await {
+                Ok(events) => bridge.follow(open, events).await,
+                Err(_) => {
+                    open.over.cancel();
+                    open.asked.close_all();
+                }
+            }
+        });
+    }
+}
+
 impl Bridge {
     /// `session/new`.
     pub(super) async fn new_session(&self, params: &Params) -> Result<Answer, RpcError> {
@@ -45,7 +76,7 @@ impl Bridge {
         let session = self.os.create_session(&self.agent, options).await.map_err(|error| begun(&error))?;
         let id = &session.session_id;
         let events = session.events(None).await.map_err(|error| refusal(&error))?;
-        let open = Open::new(id, 0, Arc::default());
+        let open = Open::new(id, 0);
         self.sessions.lock().insert(id.clone(), Arc::clone(&open));
         let mut result = self.settings(&session.init);
         result.insert("sessionId".to_owned(), json!(id));
@@ -57,22 +88,27 @@ impl Bridge {
         let _one = self.opening.lock().await;
         let (_, init) = self.go_on(params, true).await?;
         let id = &init.session_id;
-        let before = self.sessions.lock().remove(id);
-        let (live_from, asked) = match &before {
-            Some(before) => {
-                before.stop.cancel();
-                before.over.cancelled().await;
-                (Some(*before.seen.borrow()), Arc::clone(&before.asked))
-            }
-            None => (None, Arc::default()),
-        };
         let mut events = self.os.on_session_event(id, None).await.map_err(|error| {
             let why = format!("its history cannot be told from the start ({error}): use session/resume");
             RpcError::new(code::INTERNAL_ERROR, why)
         })?;
         let last = events.last_seq();
-        let open = Open::new(id, last, asked);
-        self.replay(&open, &mut events, live_from.unwrap_or(last)).await?;
+        let before = self.sessions.lock().get(id).cloned();
+        let open = match &before {
+            Some(before) => before.again(),
+            None => Open::new(id, last),
+        };
+        // Whatever comes in between, a session that was open stays open.
+        let restore = Restore { bridge: Arc::clone(self), before: before.clone() };
+        let mut live_from = last;
+        if let Some(before) = &before {
+            before.stop.cancel();
+            before.over.cancelled().await;
+            live_from = *before.seen.borrow();
+        }
+        self.replay(&open, &mut events, live_from).await?;
+        open.seen.send_modify(|seen| *seen = last.max(*seen));
+        restore.not_needed();
         self.sessions.lock().insert(id.clone(), Arc::clone(&open));
         Ok(Answer { result: Value::Object(self.settings(&init)), follow: Some((open, events)) })
     }
@@ -87,7 +123,7 @@ impl Bridge {
             return Ok(result.into());
         }
         let events = self.os.on_session_event(id, Some(from)).await.map_err(|error| refusal(&error))?;
-        let open = Open::new(id, from, Arc::default());
+        let open = Open::new(id, from);
         self.sessions.lock().insert(id.clone(), Arc::clone(&open));
         Ok(Answer { result, follow: Some((open, events)) })
     }

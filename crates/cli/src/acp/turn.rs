@@ -82,9 +82,18 @@ impl Bridge {
         let from = *seen.borrow_and_update();
         // What is not there any more needs no waiting for.
         let Ok(last) = self.last_seq(&open.id, from).await else { return };
-        tokio::select! {
-            _ = seen.wait_for(|seen| *seen >= last) => {}
-            () = open.over.cancelled() => {}
+        let mut over = open.over.clone();
+        loop {
+            tokio::select! {
+                _ = seen.wait_for(|seen| *seen >= last) => return,
+                () = over.cancelled() => {}
+            }
+            // It may be loaded once more just now, and be followed from there.
+            let _one = self.opening.lock().await;
+            match self.sessions.lock().get(&open.id) {
+                Some(now) if !now.over.is_cancelled() => over = now.over.clone(),
+                _ => return,
+            }
         }
     }
 

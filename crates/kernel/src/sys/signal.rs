@@ -78,7 +78,11 @@ impl Kernel {
             let chosen = |e: &&Entry| e.pgid == group && e.process.pid != Pid::INIT;
             table.iter().filter(chosen).map(|e| Arc::clone(&e.process)).collect()
         };
-        targets.iter().fold(false, |reached, target| self.deliver(target, signal) || reached)
+        let mut reached = false;
+        for target in &targets {
+            reached |= self.deliver(target, signal);
+        }
+        reached
     }
 
     /// Signals to one process, if it is there.

@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 use super::exchange::{End, Exchange, Kind};
 use super::message::{self, Message};
 
+/// The shortest pause before a stream is asked for again, whatever the server says.
+const SHORTEST: Duration = Duration::from_millis(100);
+
 /// Where the server is.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
@@ -337,7 +340,9 @@ impl Bridge {
     /// It is made again after a pause, which grows while nothing comes of it.
     fn later(&self, exchange: &mut Exchange) {
         let (first, most) = self.limits.pause;
-        let pause = exchange.retry_ms.map_or(first, Duration::from_millis) * (1 << exchange.tries.min(10));
+        // A server may ask for more patience than we have, or for none at all.
+        let asked = exchange.retry_ms.map_or(first, Duration::from_millis);
+        let pause = asked.clamp(most.min(SHORTEST), most) * (1 << exchange.tries.min(10));
         exchange.tries += 1;
         exchange.response = None;
         exchange.again = Some(Instant::now() + pause.min(most));
@@ -385,7 +390,10 @@ impl Bridge {
         {
             let left = last.saturating_duration_since(Instant::now());
             let heard = fd::wait_readable(response.fd(), milliseconds(left));
-            if !matches!(heard, Ok(true)) || exchange.read(self.limits.message).end.is_some() {
+            if left.is_zero()
+                || !matches!(heard, Ok(true))
+                || exchange.read(self.limits.message).end.is_some()
+            {
                 return;
             }
         }

@@ -149,7 +149,12 @@ impl Exchange {
         self.body = match (status, media.as_str()) {
             (202 | 204, _) => Body::Accepted,
             (200..=299, "application/json") => Body::Json(Vec::new()),
-            (200..=299, "text/event-stream") => Body::Events(Events::new(max_message)),
+            (200..=299, "text/event-stream") => {
+                // What is gone on with may break off once more before it has an id of its own.
+                let mut events = Events::new(max_message);
+                events.last_id.clone_from(&self.last_id);
+                Body::Events(events)
+            }
             (200..=299, _) if matches!(self.kind, Kind::Notice | Kind::Bye) => Body::Accepted,
             _ => Body::Refused {
                 status,

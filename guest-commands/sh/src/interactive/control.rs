@@ -149,16 +149,15 @@ impl Shell {
     }
 
     /// After something was started in the foreground: the signals of keys that the shell still got, because its own group
-    /// had the terminal until then, were meant for that, too.
+    /// had the terminal until then, were meant for that, too. Each process that is started meanwhile gets them once.
     pub(crate) fn pass_keys_on(&mut self, started: Option<Pid>) {
         let Some(pid) = started.filter(|_| self.session.active) else { return };
         self.poll_end(true);
         for which in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTSTP] {
-            if self.traps.holds(which)
-                && let Ok(group) = process::getpgid(pid)
-            {
+            // What has a trap is the script's own affair.
+            if self.traps.holds(which) && !self.traps.signals.contains_key(&which) {
                 // It may have ended in the meantime.
-                let _ = signal::kill(-(group as i32), Some(which));
+                let _ = signal::kill(i32::try_from(pid).unwrap_or_default(), Some(which));
             }
         }
     }

@@ -399,7 +399,10 @@ impl Incoming for Handler {
             // Our questions end when they are answered; notifications with `_` are agents' own.
             "elicitation/complete" => true,
             own if own.starts_with('_') => {
-                if let Some(raw) = inbox.raw(own, params) {
+                // What is nested too deeply to be read could not be read by whoever gets it, either.
+                let readable =
+                    params.as_deref().is_none_or(|raw| serde_json::from_str::<Value>(raw.get()).is_ok());
+                if let Some(raw) = inbox.raw(own, params).filter(|_| readable) {
                     inbox.cx.emit(raw.alone(inbox.turn().map(|turn| turn.id))).await;
                 }
                 // It means nothing here: a flood of them is one.
