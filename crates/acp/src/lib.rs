@@ -1,6 +1,7 @@
-//! A bounded Agent Client Protocol peer: the client side of ACP v1 over any byte stream, for agents that are not
-//! trusted. It deliberately knows nothing of VMs, processes or files: the embedder hands it the agent's stdin and
-//! stdout, tells it when the process ended, and kills the process when the peer says so.
+//! A bounded connection for the Agent Client Protocol: JSON-RPC 2.0 over any byte stream, with a peer that is not trusted.
+//! It deliberately knows nothing of VMs, processes, files or sessions: the embedder hands it the two streams, tells it
+//! when the process behind them ended, and kills the process when the connection says so. What the messages mean is
+//! the affair of the [`Incoming`](connection::Incoming) handler.
 //!
 //! The layers, from the bytes up:
 //!
@@ -9,18 +10,34 @@
 //! | [`mod@line`] | splitting a byte stream into lines of limited length |
 //! | [`envelope`] | JSON-RPC 2.0 messages, parsed no deeper than the envelope |
 //! | [`connection`] | one reader, one writer, tables of open ids, timeouts |
-//! | [`peer`] | ACP itself: sessions, prompts, cancel, permissions |
-//! | [`log`] | what happened in a session, numbered and re-readable |
+//! | [`schema`] | the types of ACP |
 //!
 //! ```
-//! use agentos_acp::{AgentPeer, NewSession, PeerOptions};
+//! use std::{sync::Arc, time::Duration};
+//! use agentos_acp::{Closure, Limits, Timeouts};
+//! use agentos_acp::connection::{Connection, Incoming, IncomingRequest, Outcome};
+//! use serde_json::{json, value::RawValue};
+//!
+//! /// Refuses what the agent asks, and hears what it says.
+//! struct Deaf;
+//!
+//! impl Incoming for Deaf {
+//!     async fn notification(&self, method: &str, _: Option<Box<RawValue>>) -> bool {
+//!         method == "session/update"
+//!     }
+//!     async fn request(&self, request: IncomingRequest) -> bool {
+//!         drop(request.responder);
+//!         false
+//!     }
+//!     async fn responded(&self, _: &str, _: Option<&str>, _: &mut Outcome) {}
+//!     fn closed(&self, _: &Closure) {}
+//! }
+//!
 //! # async fn demo<R, W>(stdout: R, stdin: W) -> Result<(), agentos_acp::Error>
 //! # where R: tokio::io::AsyncRead + Send + Unpin + 'static, W: tokio::io::AsyncWrite + Send + Unpin + 'static {
-//! let peer = AgentPeer::connect(stdout, stdin, PeerOptions::default());
-//! peer.initialize().await?;
-//! let session = peer.new_session(NewSession::in_directory("/workspace")).await?.session_id;
-//! let outcome = peer.prompt(&session, vec!["say hello".into()]).await?;
-//! println!("{} ({:?})", outcome.text, outcome.stop_reason);
+//! let agent = Connection::spawn(stdout, stdin, Arc::new(Deaf), Limits::default(), Timeouts::default());
+//! let hello = agent.request("initialize", None, &json!({"protocolVersion": 1}), Duration::from_secs(30)).await?;
+//! println!("{hello}");
 //! # Ok(()) }
 //! ```
 #![forbid(unsafe_code)]
@@ -28,30 +45,11 @@
 pub mod connection;
 pub mod envelope;
 mod error;
-mod event;
 mod limits;
 pub mod line;
-pub mod log;
 mod mend;
-mod models;
-pub mod peer;
-pub mod permission;
-mod stderr;
 mod text;
-mod turn;
-mod update;
 
 pub use agent_client_protocol_schema::v1 as schema;
-pub use error::{AgentExit, Closure, Error, ExitStatus, Fatal};
-pub use event::{Direction, Event, EventKind};
+pub use error::{Closure, Error, ExitStatus, Fatal};
 pub use limits::{Limits, Timeouts};
-pub use log::{CursorExpired, Delivery, EventLog, Subscription};
-pub use models::{Model, Models};
-pub use peer::{
-    AgentPeer, AgentProfile, CancelOutcome, CloseOutcome, LoadSession, NewSession, PeerOptions, SessionInit,
-    SessionView,
-};
-pub use permission::{OpenPermission, PermissionId, PermissionReply};
-pub use stderr::StderrTail;
-pub use turn::{PromptOutcome, StopReason, ToolCallView, TurnUsage};
-pub use update::Update;

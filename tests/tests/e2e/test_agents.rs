@@ -1,5 +1,5 @@
 //! Agents that are missing or misbehave: the error says what happened, and nothing is left.
-//! What takes minutes, such as a permission that nobody answers, is tested in `crates/acp`, where time can be turned.
+//! What takes minutes, such as a permission that nobody answers, is tested in `crates/driver`, where time can be turned.
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use responder::{IncomingRequest, Responder};
 
 use crate::{
-    AgentExit, Closure, Error, ExitStatus, Fatal, Limits, StderrTail, Timeouts,
+    Closure, Error, ExitStatus, Fatal, Limits, Timeouts,
     envelope::{self, Id, RpcError, code},
 };
 use outbox::Outbox;
@@ -89,7 +89,6 @@ struct Inner {
     /// Everything that was open has failed.
     settled: CancellationToken,
     last_message: Mutex<Instant>,
-    stderr: Mutex<StderrTail>,
 }
 
 impl Inner {
@@ -126,7 +125,7 @@ impl Inner {
 #[derive(Clone)]
 pub struct Connection {
     inner: Arc<Inner>,
-    _alive: Option<Arc<DropGuard>>,
+    _alive: Arc<DropGuard>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -155,18 +154,12 @@ impl Connection {
             closure: watch::Sender::new(None),
             settled: CancellationToken::new(),
             last_message: Mutex::new(Instant::now()),
-            stderr: Mutex::new(StderrTail::new(limits.stderr)),
             limits,
             timeouts,
         });
         tokio::spawn(outbox::run(writer, queue, Arc::clone(&inner)));
         tokio::spawn(reader::run(reader, handler, Arc::clone(&inner)));
-        Self { inner, _alive: Some(Arc::new(stop.drop_guard())) }
-    }
-
-    /// A handle that does not keep the connection alive, for tasks of the connection's own.
-    pub(crate) fn weak(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner), _alive: None }
+        Self { inner, _alive: Arc::new(stop.drop_guard()) }
     }
 
     /// Sends a request and waits for its answer. After `timeout`, or if the future is dropped, the agent is sent
@@ -279,31 +272,15 @@ impl Connection {
         self.inner.outbox.close();
     }
 
-    /// Adds to the stderr kept for error reports.
-    pub fn stderr(&self, bytes: &[u8]) {
-        self.inner.stderr.lock().push(bytes);
-    }
-
     /// The embedder knows how the process ended. Output still in the pipe is read first, for a limited time.
     pub fn exited(&self, status: ExitStatus) {
         self.inner.exit.send_replace(Some(status));
-    }
-
-    /// Gives the agent up: everything open fails with `fatal`, and [`closed`](Self::closed) reports it.
-    pub fn fail(&self, fatal: Fatal) {
-        self.inner.fail(fatal);
     }
 
     /// Ends the connection from our side, without a verdict on the agent: nothing more is read or written, and everything
     /// open fails.
     pub fn end(&self) {
         self.inner.stop.cancel();
-    }
-
-    /// The same as [`fail`](Self::fail), and waits until it is done.
-    pub(crate) async fn give_up(&self, fatal: Fatal) -> Error {
-        self.inner.fail(fatal);
-        self.inner.closed_error().await
     }
 
     /// How long the agent has been silent.
@@ -357,8 +334,4 @@ fn error_of(method: &str, error: RpcError) -> Error {
         code::METHOD_NOT_FOUND => Error::NotSupported { what: method.to_owned() },
         _ => Error::Rpc { method: method.to_owned(), error: Box::new(error) },
     }
-}
-
-fn exit_of(inner: &Inner, status: ExitStatus) -> AgentExit {
-    AgentExit { code: status.code, signal: status.signal, stderr_tail: inner.stderr.lock().text() }
 }

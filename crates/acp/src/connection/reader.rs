@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Incoming, IncomingRequest, Inner, Responder, error_of, exit_of,
+    Incoming, IncomingRequest, Inner, Responder, error_of,
     junk::{Junk, Tally},
 };
 use crate::{
@@ -99,7 +99,7 @@ impl<R: AsyncRead + Unpin, H: Incoming> Reading<R, H> {
             Ok(Ok(status)) => status.unwrap_or_default(),
             _ => ExitStatus::default(),
         };
-        Closure::Exited(exit_of(&self.inner, status))
+        Closure::Exited(status)
     }
 
     async fn read_lines(&mut self) -> Result<Option<Fatal>, LineError> {

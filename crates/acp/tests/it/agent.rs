@@ -1,147 +1,117 @@
-//! The agent side of a connection, driven line by line by a test.
+//! A fake agent at the other end of a connection, and a handler that finds of use what a session says and nothing else.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use agentos_acp::{AgentPeer, Event, EventKind, EventLog, NewSession, PeerOptions};
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines};
+use agentos_acp::{
+    Closure, Error, Limits, Timeouts,
+    connection::{Connection, Incoming, IncomingRequest, Outcome},
+    envelope::code,
+};
+use serde_json::{Value, json, value::RawValue};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines},
+    sync::mpsc,
+    task::JoinHandle,
+};
 
-/// The far end of the peer's pipes.
+/// Hears updates of the session `s`; refuses all requests.
+struct Handler(mpsc::Sender<String>);
+
+impl Incoming for Handler {
+    async fn notification(&self, method: &str, params: Option<Box<RawValue>>) -> bool {
+        let Some(params) = params.filter(|_| method == "session/update") else { return false };
+        let read: Value = serde_json::from_str(params.get()).unwrap_or_default();
+        let of_use = read["sessionId"] == "s" && read["update"]["content"]["text"] != "";
+        of_use && self.0.send(params.get().to_owned()).await.is_ok()
+    }
+
+    async fn request(&self, request: IncomingRequest) -> bool {
+        request.responder.error(code::METHOD_NOT_FOUND, "there is none").await;
+        false
+    }
+
+    async fn responded(&self, _: &str, _: Option<&str>, _: &mut Outcome) {}
+
+    fn closed(&self, _: &Closure) {}
+}
+
+/// The agent's side.
 pub(crate) struct FakeAgent {
+    output: Option<DuplexStream>,
     input: Lines<BufReader<DuplexStream>>,
-    output: DuplexStream,
+    /// The parameters of updates that were heard.
+    pub(crate) heard: mpsc::Receiver<String>,
 }
 
-/// A peer and the agent it talks to, with pipes of 64 KiB.
-pub(crate) fn pair(options: PeerOptions) -> (AgentPeer, FakeAgent) {
-    let (stdin, agent_in) = tokio::io::duplex(64 << 10);
-    let (agent_out, stdout) = tokio::io::duplex(64 << 10);
-    let agent = FakeAgent { input: BufReader::new(agent_in).lines(), output: agent_out };
-    (AgentPeer::connect(stdout, stdin, options), agent)
+/// A connection and its agent.
+pub(crate) fn pair(limits: Limits) -> (Connection, FakeAgent) {
+    let (stdin, input) = tokio::io::duplex(64 << 10);
+    let (output, stdout) = tokio::io::duplex(64 << 10);
+    let (hears, heard) = mpsc::channel(1000);
+    let connection = Connection::spawn(stdout, stdin, Arc::new(Handler(hears)), limits, Timeouts::default());
+    (connection, FakeAgent { output: Some(output), input: BufReader::new(input).lines(), heard })
 }
 
-/// A peer with one session `s`.
-pub(crate) async fn ready(options: PeerOptions) -> (AgentPeer, FakeAgent) {
-    ready_with(options, json!({}), json!({"sessionId": "s"})).await
+/// Asks the agent something, in a task.
+pub(crate) fn ask(connection: &Connection, method: &'static str) -> JoinHandle<Result<Box<RawValue>, Error>> {
+    let connection = connection.clone();
+    tokio::spawn(async move { connection.request(method, None, &json!({}), Duration::from_secs(30)).await })
 }
 
-/// The same with the agent's capabilities and its session result given.
-pub(crate) async fn ready_with(
-    options: PeerOptions,
-    capabilities: Value,
-    session: Value,
-) -> (AgentPeer, FakeAgent) {
-    let (peer, mut agent) = pair(options);
-    let start = async {
-        peer.initialize().await.unwrap();
-        peer.new_session(NewSession::in_directory("/w")).await.unwrap();
-    };
-    let serve = async {
-        let request = agent.expect("initialize").await;
-        agent.answer(&request, json!({"protocolVersion": 1, "agentCapabilities": capabilities})).await;
-        let request = agent.expect("session/new").await;
-        assert_eq!(request["params"], json!({"cwd": "/w", "mcpServers": []}));
-        agent.answer(&request, session).await;
-    };
-    tokio::join!(start, serve);
-    (peer, agent)
+/// An update of a session with a text.
+pub(crate) fn update(session: &str, text: &str) -> String {
+    let params = json!({
+        "sessionId": session,
+        "update": {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}},
+    });
+    json!({"jsonrpc": "2.0", "method": "session/update", "params": params}).to_string()
 }
 
 impl FakeAgent {
-    /// The next message of the peer.
+    /// Writes bytes; false once nobody reads them.
+    pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.output {
+            Some(output) => output.write_all(bytes).await.is_ok(),
+            None => false,
+        }
+    }
+
+    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
+        assert!(self.try_raw(bytes).await, "the output of the agent is closed");
+    }
+
+    pub(crate) async fn say(&mut self, text: &str) {
+        self.raw(format!("{}\n", update("s", text)).as_bytes()).await;
+    }
+
+    pub(crate) fn close_output(&mut self) {
+        self.output = None;
+    }
+
+    /// The next message to the agent.
     pub(crate) async fn recv(&mut self) -> Value {
-        let line = tokio::time::timeout(Duration::from_secs(3600), self.input.next_line()).await;
-        serde_json::from_str(&line.expect("a message").unwrap().expect("not the end")).unwrap()
+        serde_json::from_str(&self.input.next_line().await.unwrap().unwrap()).unwrap()
     }
 
-    /// The end of the peer's messages.
-    pub(crate) async fn eof(&mut self) -> bool {
-        self.input.next_line().await.unwrap().is_none()
-    }
-
+    /// The next message, which has this method.
     pub(crate) async fn expect(&mut self, method: &str) -> Value {
         let message = self.recv().await;
         assert_eq!(message["method"], method, "{message}");
         message
     }
 
-    pub(crate) async fn raw(&mut self, bytes: &[u8]) {
-        let _ = self.output.write_all(bytes).await;
-    }
-
-    /// False if nobody reads any more.
-    pub(crate) async fn try_raw(&mut self, bytes: &[u8]) -> bool {
-        self.output.write_all(bytes).await.is_ok()
-    }
-
-    pub(crate) async fn send(&mut self, message: Value) {
-        self.raw(format!("{message}\n").as_bytes()).await;
-    }
-
     pub(crate) async fn answer(&mut self, request: &Value, result: Value) {
-        self.send(json!({"jsonrpc": "2.0", "id": request["id"], "result": result})).await;
+        let answer = json!({"jsonrpc": "2.0", "id": request["id"], "result": result});
+        self.raw(format!("{answer}\n").as_bytes()).await;
     }
 
-    pub(crate) async fn fail(&mut self, request: &Value, code: i64) {
-        self.send(json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": "no"}}))
-            .await;
-    }
-
-    pub(crate) async fn update(&mut self, update: Value) {
-        let params = json!({"sessionId": "s", "update": update});
-        self.send(json!({"jsonrpc": "2.0", "method": "session/update", "params": params})).await;
-    }
-
-    pub(crate) async fn say(&mut self, text: &str) {
-        self.update(
-            json!({"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": text}}),
-        )
-        .await;
-    }
-
-    pub(crate) async fn ask(&mut self, id: Value, options: &[(&str, &str)]) {
-        let options: Vec<_> = options
-            .iter()
-            .map(|(name, kind)| json!({"optionId": name, "name": name, "kind": kind}))
-            .collect();
-        let params = json!({"sessionId": "s", "toolCall": {"toolCallId": "t"}, "options": options});
-        self.send(
-            json!({"jsonrpc": "2.0", "id": id, "method": "session/request_permission", "params": params}),
-        )
-        .await;
-    }
-
-    /// Closes the agent's stdout only.
-    pub(crate) async fn close_output(&mut self) {
-        self.output.shutdown().await.unwrap();
-    }
-}
-
-/// Waits for the first event of a kind, from the start of the log.
-pub(crate) async fn event(log: &EventLog, wanted: impl Fn(&Event) -> bool) -> std::sync::Arc<Event> {
-    let mut events = log.subscribe(log.range().start, agentos_acp::Delivery::Lossy).unwrap();
-    let search = async {
+    /// Waits for an update with this text.
+    pub(crate) async fn hear(&mut self, text: &str) {
         loop {
-            let event = events.next().await.unwrap().expect("the event before the end");
-            if wanted(&event) {
-                return event;
+            let heard = self.heard.recv().await.expect("it is heard");
+            if heard.contains(&format!("\"{text}\"")) {
+                return;
             }
         }
-    };
-    tokio::time::timeout(Duration::from_secs(3600), search).await.expect("the event in time")
-}
-
-/// A short name per event, for comparing sequences.
-pub(crate) fn names(log: &EventLog) -> Vec<String> {
-    let events = log.read(log.range().start, usize::MAX).unwrap();
-    events
-        .iter()
-        .map(|event| match &event.kind {
-            EventKind::Update => {
-                let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
-                payload["update"]["sessionUpdate"].as_str().unwrap_or("?").to_owned()
-            }
-            _ => event.method.to_string(),
-        })
-        .collect()
+    }
 }

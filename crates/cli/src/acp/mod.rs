@@ -68,7 +68,7 @@ pub(crate) async fn acp(args: AcpArgs) -> Result<ExitCode> {
     // A long line is answered and skipped: the requests around it are worth more.
     let limits = Limits { skip_long_lines: true, answer_long_lines: true, ..Limits::default() };
     // The end of its output is the end of the editor, which has no status for us.
-    let timeouts = Timeouts { write: UNREAD, exit_status: Duration::ZERO, ..Timeouts::default() };
+    let timeouts = Timeouts { write: UNREAD, exit_status: Duration::ZERO };
     let connection = Connection::spawn(tokio::io::stdin(), writer, Arc::clone(&editor), limits, timeouts);
     editor.connected(connection.clone());
     let told = futures_util::future::select_all(signals.iter_mut().map(|signal| Box::pin(signal.recv())));

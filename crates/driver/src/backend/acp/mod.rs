@@ -111,7 +111,6 @@ impl Default for Profile {
             garbage_lines: 1000,
             useless_bytes: 512 << 20,
             write_queue_bytes: 32 << 20,
-            stderr: 0,
             ..Limits::default()
         };
         let (initialize, session) = (Duration::from_secs(60), Duration::from_secs(100));
@@ -124,7 +123,7 @@ impl Profile {
     #[must_use]
     pub fn guest() -> Self {
         let (initialize, session) = (Duration::from_secs(30), Duration::from_secs(60));
-        Profile { limits: Limits { stderr: 0, ..Limits::default() }, initialize, session, elicitation: false }
+        Profile { limits: Limits::default(), initialize, session, elicitation: false }
     }
 }
 
