@@ -133,6 +133,48 @@ pub(crate) fn syncer(path: &str, size: u32, times: u32) -> Result<Vec<u8>> {
     ))
 }
 
+/// Makes a GET request for `url` `times` times, one after the other, and reads each answer to its end.
+pub(crate) fn fetcher(url: &str, times: u32) -> Result<Vec<u8>> {
+    let items: [&[u8]; agentos_abi::http::REQUEST_ITEMS] = [b"GET", url.as_bytes(), b"", b"", &[0; 4]];
+    let mut request = Vec::new();
+    for item in items {
+        let len = u32::try_from(item.len()).map_err(|_| Failure::wrong("a URL that is too long"))?;
+        request.extend_from_slice(&len.to_le_bytes());
+        request.extend_from_slice(item);
+    }
+    let len = request.len();
+    let data: String = request.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    // The descriptor is stored at 16, how much was read at 20, the buffer at 32. The last byte of an answer is the kind of its
+    // last frame, which has no payload.
+    let end = agentos_abi::http::Kind::End as u8;
+    compile(&format!(
+        r#"(module
+          (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+          (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+          (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+          (import "agentos_v1" "http_fetch" (func $fetch (param i32 i32 i32) (result i32)))
+          (memory (export "memory") 2)
+          (data (i32.const 64) "{data}")
+          (func $check (param $errno i32)
+            (if (local.get $errno) (then (call $exit (i32.const 1)))))
+          (func (export "_start") (local $i i32) (local $last i32)
+            (i32.store (i32.const 32) (i32.const 65536))
+            (i32.store (i32.const 36) (i32.const 65536))
+            (loop $again
+              (call $check (call $fetch (i32.const 64) (i32.const {len}) (i32.const 16)))
+              (loop $more
+                (call $check (call $read (i32.load (i32.const 16)) (i32.const 32) (i32.const 1) (i32.const 20)))
+                (if (i32.load (i32.const 20))
+                  (then
+                    (local.set $last (i32.load8_u offset=65535 (i32.load (i32.const 20))))
+                    (br $more))))
+              (call $check (i32.ne (local.get $last) (i32.const {end})))
+              (call $check (call $close (i32.load (i32.const 16))))
+              (local.set $i (i32.add (local.get $i) (i32.const 1)))
+              (br_if $again (i32.lt_u (local.get $i) (i32.const {times}))))))"#
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +183,7 @@ mod tests {
     fn programs_are_modules() {
         assert_eq!(filler().unwrap()[..4], *b"\0asm");
         assert_eq!(syncer("/tmp/f", 100, 10).unwrap()[..4], *b"\0asm");
+        assert_eq!(fetcher("http://127.0.0.1:1/", 10).unwrap()[..4], *b"\0asm");
         for operation in [Operation::Stat, Operation::Open, Operation::Readdir] {
             assert_eq!(looper(operation, "/bench/files", 10).unwrap()[..4], *b"\0asm");
         }

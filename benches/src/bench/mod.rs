@@ -3,6 +3,7 @@
 mod checkpoints;
 mod cli;
 mod durable;
+mod egress;
 mod exec;
 mod files;
 mod find;
@@ -81,6 +82,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     ),
     bench!(permission, 60, ["permission_check"]),
     bench!(memory_file, 60, ["memory_file_read", "memory_file_write"]),
+    bench!(egress, 60, ["egress_added"]),
     bench!(session, 40, ["session_create", "prompt_round_trip"]),
     bench!(session_memory, 60, ["session_idle_rss"]),
     bench!(session_events, 60, ["session_events", "session_messages"]),
