@@ -439,7 +439,7 @@ fn a_permission_tree_comes_from_a_file() {
         for (name, tree, field) in [
             ("relative", deny("fs", "paths", "etc"), "permissions.fs.rules[0].paths[0]"),
             ("list", deny("fs", "patterns", "/etc"), "permissions.fs.rules[0].patterns"),
-            ("network", json!({"network": "allow"}), "permissions.network"),
+            ("network", deny("network", "patterns", "nonsense"), "permissions.network"),
         ] {
             let output = run(&["exec", "--permissions", &file(name, tree), "--", "true"]).await;
             assert_eq!(output.status.code(), Some(125));

@@ -64,7 +64,7 @@ impl Directories {
         if self.closed || self.given.iter().chain(mounted.iter()).any(|outer| holds(outer, path)) {
             return Ok(());
         }
-        let host = self.uncovered(path).and_then(|()| self.host(path));
+        let host = self.host(path).and_then(|host| self.uncovered(path).map(|()| host));
         let host = host.map_err(|why| {
             invalid(format!(
                 "{name}: {path} cannot be given to the machine: {why}; name what it is to get with --mount HOST:GUEST, or use \

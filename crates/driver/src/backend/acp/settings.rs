@@ -80,16 +80,34 @@ impl Settings {
         self.raw_models = result.get("models").filter(|models| models.is_object()).cloned();
     }
 
-    /// Takes over `configOptions`, if it is there. Whether it was.
+    /// Takes over `configOptions`, if it is there. Whether it was. A mode or model that is told in both ways is the same.
     pub(super) fn replace(&mut self, holder: &Value) -> bool {
         let Some(options) = holder.get("configOptions").and_then(Value::as_array) else { return false };
         self.options = options.iter().filter(|option| id(option).is_some()).take(MAX).cloned().collect();
+        for category in ["mode", "model"] {
+            let option = self.category(category).and_then(|option| member::text(option, "currentValue"));
+            let Some(value) = option.map(str::to_owned) else { continue };
+            let old = if category == "mode" { &mut self.modes } else { &mut self.models };
+            if let Some(old) = old.as_mut().filter(|old| old.choices.iter().any(|one| one.value == value)) {
+                old.current = value;
+            }
+        }
         true
     }
 
     /// The agent has changed its mode.
     pub(super) fn mode(&mut self, mode: &str) {
         mode.clone_into(&mut self.modes.get_or_insert_default().current);
+        self.option_follows("mode", mode);
+    }
+
+    /// The option that says the same as the list of modes or models has this value now, if it offers it.
+    fn option_follows(&mut self, category: &str, value: &str) {
+        let of_category = |option: &&mut Value| member::text(option, "category") == Some(category);
+        let Some(option) = self.options.iter_mut().find(of_category) else { return };
+        if choices(option.get("options"), "value").iter().any(|choice| choice.value == value) {
+            option["currentValue"] = value.into();
+        }
     }
 
     /// Modes, models and options in the agent's own words, as they are now.
@@ -177,9 +195,9 @@ impl Settings {
 
     /// A request of this method was answered.
     pub(super) fn changed(&mut self, method: &str, value: &str, answer: &Value) {
-        let current = match method {
-            "session/set_mode" => self.modes.as_mut(),
-            "session/set_model" => self.models.as_mut(),
+        let (current, category) = match method {
+            "session/set_mode" => (self.modes.as_mut(), "mode"),
+            "session/set_model" => (self.models.as_mut(), "model"),
             _ => {
                 self.replace(answer);
                 return;
@@ -187,6 +205,7 @@ impl Settings {
         };
         if let Some(choice) = current {
             value.clone_into(&mut choice.current);
+            self.option_follows(category, value);
         }
     }
 
@@ -262,6 +281,31 @@ mod tests {
             fast.params,
             json!({"sessionId": "s", "configId": "fast", "value": true, "type": "boolean"})
         );
+    }
+
+    #[test]
+    fn a_mode_that_is_told_in_both_ways_is_the_same_in_both() {
+        let option = |value: &str| {
+            json!({"id": "m", "category": "mode", "name": "M", "currentValue": value,
+                "options": [{"value": "ask", "name": "A"}, {"value": "plan", "name": "P"}]})
+        };
+        let mut both = settings(json!({
+            "modes": {"currentModeId": "ask", "availableModes": [{"id": "ask", "name": "A"}, {"id": "plan", "name": "P"}]},
+            "configOptions": [option("ask")],
+        }));
+        let told = |settings: &Settings| {
+            let (modes, _, options) = settings.raw();
+            (modes.unwrap()["currentModeId"].clone(), options[0]["currentValue"].clone())
+        };
+        both.changed("session/set_config_option", "plan", &json!({"configOptions": [option("plan")]}));
+        assert_eq!(told(&both), (json!("plan"), json!("plan")));
+        both.changed("session/set_mode", "ask", &json!({}));
+        assert_eq!(told(&both), (json!("ask"), json!("ask")));
+        both.mode("plan");
+        assert_eq!(told(&both), (json!("plan"), json!("plan")));
+        // What only one of the two knows is not said by the other.
+        both.mode("other");
+        assert_eq!(told(&both), (json!("other"), json!("plan")));
     }
 
     #[test]
