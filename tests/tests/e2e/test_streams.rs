@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agentos::{OpenReadOptions, OpenWriteOptions, SpawnOptions};
-use agentos_tests::{Sidecar, eventually, live_processes, sh};
+use agentos_tests::{Sidecar, live_processes, sh};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 static SIDECAR: Sidecar = Sidecar::new();
@@ -64,20 +64,19 @@ fn readers_that_are_dropped_free_their_streams() {
 }
 
 #[test]
-fn a_writer_that_is_dropped_leaves_what_was_written_and_blocks_nothing() {
+fn a_writer_that_is_dropped_blocks_nothing() {
     SIDECAR.test(async |os| {
         for i in 0..50 {
             let mut writer = os.open_write(format!("/tmp/{i}"), OpenWriteOptions::default()).await.unwrap();
             writer.write_all(&vec![b'x'; 100_000]).await.unwrap();
         }
-        // Nobody waits for what is under way when a writer is dropped.
+        // What was under way may be in the files or not; nobody waits for it, and it is in nobody's way.
+        os.write_file("/tmp/new", "new").await.unwrap();
+        assert_eq!(os.read_file("/tmp/new").await.unwrap(), b"new");
         for i in 0..50 {
-            let path = format!("/tmp/{i}");
-            let whole = async || os.stat(&path).await.is_ok_and(|stat| stat.size == 100_000);
-            eventually("all is written", whole).await;
+            let size = os.stat(format!("/tmp/{i}")).await.map_or(0, |stat| stat.size);
+            assert!(size <= 100_000, "{size}");
         }
-        os.write_file("/tmp/0", "new").await.unwrap();
-        assert_eq!(os.read_file("/tmp/0").await.unwrap(), b"new");
     });
 }
 
