@@ -20,6 +20,6 @@ pub mod web;
 
 pub use drivers::{BrokenDriver, MemoryDriver, StuckDriver};
 pub use machine::{Sidecar, eventually, kill_sidecar, live_processes, sh, watched};
-pub use place::{Place, SECRET, not_seen};
+pub use place::{Place, SECRET, bytes_below, not_seen};
 pub use program::{cli, image_cache, program, socket_of};
 pub use wasm::{assemble, module};

@@ -9,6 +9,29 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
+/// A script for `sh` that is an MCP server with the tool `get_weather`, which counts its calls and runs `$BEFORE` in each.
+pub const WEATHER: &str = r#"
+calls=0
+answer() { printf '%s\n' "$line" | jq -c "$@"; }
+while read -r line; do
+    case $(answer -r .method) in
+    initialize)
+        answer '{jsonrpc, id, result: {protocolVersion: .params.protocolVersion, capabilities: {tools: {}},
+            serverInfo: {name: "weather", version: "1"}}}'
+        ;;
+    tools/list)
+        answer '{jsonrpc, id, result: {tools: [{name: "get_weather", inputSchema: {type: "object"}}]}}'
+        ;;
+    tools/call)
+        calls=$((calls + 1))
+        eval "$BEFORE"
+        answer --arg calls "$calls" '{jsonrpc, id, result: {content: [{type: "text",
+            text: ("sunny in " + .params.arguments.city + ", call " + $calls)}]}}'
+        ;;
+    esac
+done
+"#;
+
 /// A request as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {

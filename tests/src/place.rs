@@ -77,3 +77,20 @@ impl Place {
 pub fn not_seen(what: &str, bytes: &[u8]) {
     assert!(!String::from_utf8_lossy(bytes).contains(SECRET), "{what} shows the secret");
 }
+
+/// The bytes of all files below a directory, one after the other: what is in none of them is not on the disk.
+///
+/// # Panics
+/// Something there cannot be read.
+pub fn bytes_below(directory: &std::path::Path) -> Vec<u8> {
+    let (mut bytes, mut places) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(place) = places.pop() {
+        if place.is_dir() {
+            let entries = std::fs::read_dir(place).expect("a directory of the test");
+            places.extend(entries.map(|entry| entry.expect("an entry of it").path()));
+        } else {
+            bytes.extend(std::fs::read(place).expect("a file of the test"));
+        }
+    }
+    bytes
+}

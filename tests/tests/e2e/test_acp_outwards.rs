@@ -4,25 +4,11 @@
 use std::collections::BTreeSet;
 
 use agentos_tests::editor::{Editor, kinds, said};
+use agentos_tests::mcp::WEATHER;
 use agentos_tests::{eventually, watched};
 use serde_json::{Value, json};
 
 const SCRIPTED: [&str; 3] = ["--agent", "scripted", "--no-mount"];
-
-/// An MCP server with the tool `get_weather`.
-const WEATHER: &str = r#"
-answer() { printf '%s\n' "$line" | jq -c "$@"; }
-while read -r line; do
-    case $(answer -r .method) in
-    initialize)
-        answer '{jsonrpc, id, result: {protocolVersion: .params.protocolVersion, capabilities: {tools: {}},
-            serverInfo: {name: "weather", version: "1"}}}'
-        ;;
-    tools/list) answer '{jsonrpc, id, result: {tools: [{name: "get_weather", inputSchema: {type: "object"}}]}}' ;;
-    tools/call) answer '{jsonrpc, id, result: {content: [{type: "text", text: "rain"}]}}' ;;
-    esac
-done
-"#;
 
 async fn scripted() -> (Editor, String) {
     let (mut editor, _) = Editor::introduced(&SCRIPTED, json!({})).await;
@@ -288,7 +274,7 @@ fn an_mcp_server_of_the_editor_runs_in_the_machine() {
         let new = editor.call("session/new", json!({"cwd": "/workspace", "mcpServers": [server]})).await;
         let session = new["result"]["sessionId"].as_str().unwrap().to_owned();
         let all = editor.run(&session, "scenario:custom_tool", "allow_once").await;
-        assert!(said(&all).contains("rain"), "{all:?}");
+        assert!(said(&all).contains("sunny in Paris, call 1"), "{all:?}");
         editor.finish().await;
     });
 }

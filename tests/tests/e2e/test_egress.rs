@@ -6,7 +6,7 @@ use agentos::{
 };
 use agentos_abi::http::{Frame, Kind};
 use agentos_tests::web::{Web, fetcher, request};
-use agentos_tests::{Sidecar, eventually, sh, watched};
+use agentos_tests::{Sidecar, bytes_below, eventually, sh, watched};
 use serde_json::Value;
 
 static SIDECAR: Sidecar = Sidecar::new();
@@ -131,14 +131,7 @@ fn a_store_keeps_no_secret() {
         assert!(fetch(os, &format!("{}/hello", web.origin())).await.ended);
         assert_eq!(sh(os, "echo in the store > note; sync").await.exit_code, 0);
     });
-    let (mut bytes, mut places) = (Vec::new(), vec![kept.path().to_owned()]);
-    while let Some(place) = places.pop() {
-        if place.is_dir() {
-            places.extend(std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
-            bytes.extend(std::fs::read(place).unwrap());
-        }
-    }
+    let bytes = bytes_below(kept.path());
     let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(has("in the store") && !has(KEY));
 }

@@ -9,7 +9,7 @@ use agentos::{
 };
 use agentos_tests::mcp::Mcp;
 use agentos_tests::model::Model;
-use agentos_tests::{Sidecar, eventually, kill_sidecar, sh, watched};
+use agentos_tests::{Sidecar, bytes_below, eventually, kill_sidecar, sh, watched};
 use serde_json::{Value, json};
 
 static SIDECAR: Sidecar = Sidecar::new();
@@ -237,14 +237,7 @@ fn headers_are_not_stored_and_a_session_goes_on_with_new_ones() {
         assert!(refused.to_string().contains("the session runs"), "{refused}");
         kill_sidecar(&sidecar).await;
 
-        let (mut bytes, mut places) = (Vec::new(), vec![kept.path().to_owned()]);
-        while let Some(place) = places.pop() {
-            if place.is_dir() {
-                places.extend(std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()));
-            } else {
-                bytes.extend(std::fs::read(place).unwrap());
-            }
-        }
+        let bytes = bytes_below(kept.path());
         assert!(!bytes.windows(7).any(|window| window == b"hunter2"), "it is on the disk");
 
         let (sidecar, os) = machine().await;

@@ -2,33 +2,11 @@
 //! What servers of tools do wrong is tested in the agent's own tests.
 
 use agentos::{AgentOs, CreateSessionOptions, Error, McpServerConfig, PermissionReply, Session};
+use agentos_tests::mcp::WEATHER;
 use agentos_tests::{Sidecar, eventually, live_processes};
 use serde_json::{Value, json};
 
 static SIDECAR: Sidecar = Sidecar::new();
-
-/// An MCP server with the tool `get_weather`, which counts its calls and runs `$BEFORE` in each.
-const WEATHER: &str = r#"
-calls=0
-answer() { printf '%s\n' "$line" | jq -c "$@"; }
-while read -r line; do
-    case $(answer -r .method) in
-    initialize)
-        answer '{jsonrpc, id, result: {protocolVersion: .params.protocolVersion, capabilities: {tools: {}},
-            serverInfo: {name: "weather", version: "1"}}}'
-        ;;
-    tools/list)
-        answer '{jsonrpc, id, result: {tools: [{name: "get_weather", inputSchema: {type: "object"}}]}}'
-        ;;
-    tools/call)
-        calls=$((calls + 1))
-        eval "$BEFORE"
-        answer --arg calls "$calls" '{jsonrpc, id, result: {content: [{type: "text",
-            text: ("sunny in " + .params.arguments.city + ", call " + $calls)}]}}'
-        ;;
-    esac
-done
-"#;
 
 async fn session(os: &AgentOs) -> Session {
     os.create_session("scripted", CreateSessionOptions::default()).await.unwrap()
