@@ -12,6 +12,7 @@ use agentos_kernel::tty::Winsize;
 use agentos_kernel::{Errno, Kernel, KernelConfig, Observer, Tools};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{VmConfig, VmInfo, code};
+use agentos_vfs::host_dir::Steady;
 use agentos_vfs::{GuestPath, Layer, Location, NewKind};
 use parking_lot::Mutex;
 
@@ -53,6 +54,8 @@ pub(crate) struct Vm {
     pub(crate) toolkits: Option<Arc<Toolkits>>,
     /// The file system that was mounted first.
     pub(crate) root: Root,
+    /// Holds the names in its directories of the host. A fork has those directories too, and so it has this one.
+    pub(crate) steady: Steady,
     way_out: Arc<WayOut>,
     /// As it was created; run time mounts are in the mount table. Its secrets are gone to the way out.
     pub(crate) config: Arc<VmConfig>,
@@ -68,6 +71,7 @@ struct Parts {
     permissions: Option<Guarded>,
     way_out: Arc<WayOut>,
     toolkits: Option<Arc<Toolkits>>,
+    steady: Steady,
     config: Arc<VmConfig>,
 }
 
@@ -90,7 +94,8 @@ impl Vm {
             root::make(host, &checked, &config, lowers, &id, connection, &observer, toolkits.as_deref())
                 .await?;
         let config = Arc::new(config);
-        let parts = Parts { observer, checked, root, permissions, way_out, toolkits, config };
+        let steady = Steady::default();
+        let parts = Parts { observer, checked, root, permissions, way_out, toolkits, steady, config };
         let vm = Self::assemble(host, id, connection, parts).await?;
         if let Err(error) = vm.prepare(connection).await {
             // Another attempt must find the store free. Why this one failed is known.
@@ -143,7 +148,8 @@ impl Vm {
         let permissions = self.kernel().permissions().cloned();
         let (way_out, config) = (self.way_out.for_fork(), Arc::clone(&self.config));
         let toolkits = self.toolkits.clone();
-        let parts = Parts { observer, checked, root, permissions, way_out, toolkits, config };
+        let steady = self.steady.clone();
+        let parts = Parts { observer, checked, root, permissions, way_out, toolkits, steady, config };
         let vm = Self::assemble(&self.host, id, connection, parts).await?;
         crate::service::mounts::mount_copies(&vm, first, mounts).await?;
         vm.root.finished(&vm.config);
@@ -158,7 +164,7 @@ impl Vm {
         connection: &agentos_protocol::Connection,
         parts: Parts,
     ) -> Result<Arc<Self>, WireError> {
-        let Parts { observer, checked, root, permissions, way_out, toolkits, config } = parts;
+        let Parts { observer, checked, root, permissions, way_out, toolkits, steady, config } = parts;
         let checkpoints = Arc::new(Checkpoints::new(&config.limits, &observer));
         let tools = toolkits
             .as_ref()
@@ -198,6 +204,7 @@ impl Vm {
             shells: Mutex::default(),
             terminal_size: checked.terminal_size,
             sessions,
+            steady,
             checkpoints,
             way_out,
             toolkits,

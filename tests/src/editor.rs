@@ -1,7 +1,7 @@
 //! An editor for tests of `agentos acp`: the real program at the other end of pipes. Each message of it has to be valid by the
 //! protocol's own types, and its answers by the method that they are for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ pub struct Editor {
     next: u64,
     /// Methods of requests that are not answered.
     open: HashMap<u64, String>,
+    /// Files that it has open: it answers for them by itself.
+    pub files: BTreeMap<String, String>,
+    /// What it was asked for of files: method and path.
+    pub asked: Vec<String>,
 }
 
 fn valid<T: DeserializeOwned>(value: &Value) {
@@ -72,6 +76,8 @@ impl Editor {
             errors,
             next: 0,
             open: HashMap::new(),
+            files: BTreeMap::new(),
+            asked: Vec::new(),
         }
     }
 
@@ -107,8 +113,48 @@ impl Editor {
         self.send(&json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
     }
 
-    /// The next message; `None` at the end.
+    /// The next message, but for those about files; `None` at the end.
     pub async fn try_recv(&mut self) -> Option<Value> {
+        loop {
+            let message = self.any().await?;
+            match message["method"].as_str() {
+                Some(method) if method.starts_with("fs/") => {
+                    let method = method.to_owned();
+                    self.of_files(&method, &message).await;
+                }
+                _ => return Some(message),
+            }
+        }
+    }
+
+    /// Answers for a file.
+    async fn of_files(&mut self, method: &str, message: &Value) {
+        let path = message["params"]["path"].as_str().expect("a path").to_owned();
+        self.asked.push(format!("{method} {path}"));
+        let result = match method {
+            "fs/read_text_file" => {
+                valid::<schema::ReadTextFileRequest>(&message["params"]);
+                self.files.get(&path).map(|text| json!({"content": text}))
+            }
+            _ => {
+                valid::<schema::WriteTextFileRequest>(&message["params"]);
+                let text = message["params"]["content"].as_str().expect("a text").to_owned();
+                self.files.get_mut(&path).map(|file| {
+                    *file = text;
+                    json!({})
+                })
+            }
+        };
+        let mut answer = json!({"jsonrpc": "2.0", "id": message["id"]});
+        match result {
+            Some(result) => answer["result"] = result,
+            None => answer["error"] = json!({"code": -32002, "message": "it is not open here"}),
+        }
+        self.send(&answer).await;
+    }
+
+    /// The next message, whatever it is.
+    async fn any(&mut self) -> Option<Value> {
         let mut line = String::new();
         let from = self.from.as_mut().expect("it is read");
         let read = tokio::time::timeout(PATIENCE, from.read_line(&mut line)).await;
@@ -131,7 +177,7 @@ impl Editor {
                 valid::<schema::RequestPermissionRequest>(&message["params"])
             }
             Some("$/cancel_request") => valid::<schema::CancelRequestNotification>(&message["params"]),
-            Some(own) => assert!(own.starts_with('_'), "{line}"),
+            Some(own) => assert!(own.starts_with('_') || own.starts_with("fs/"), "{line}"),
             None => {
                 let method = message["id"].as_u64().and_then(|id| self.open.remove(&id)).unwrap_or_default();
                 if let Some(result) = message.get("result") {

@@ -244,6 +244,14 @@ pub(crate) struct AgentArgs {
     pub(crate) api: Option<ApiArg>,
 }
 
+/// Whether agents get the files of an editor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EditorFilesArg {
+    Auto,
+    Always,
+    Never,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct AcpArgs {
     #[command(flatten)]
@@ -253,6 +261,10 @@ pub(crate) struct AcpArgs {
     /// Mount no directory of the editor: sessions work in what --mount gives, or in the machine's own files.
     #[arg(long)]
     pub(crate) no_mount: bool,
+    /// Whether the agent may read and write the files that the editor has open, saved or not, through the editor. `auto`: if it is
+    /// `coder`; other agents change their tools when they may.
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub(crate) editor_files: EditorFilesArg,
     /// Keep the files of the machine and its sessions in this directory, which holds nothing else: the editor can load and
     /// resume them the next time. Only one at a time can use it.
     #[arg(long, value_name = "DIR")]

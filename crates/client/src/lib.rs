@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod agents;
+mod callbacks;
 pub mod config;
 pub mod cron;
 mod error;
@@ -34,6 +35,7 @@ pub mod sidecar;
 mod snapshots;
 #[cfg(test)]
 mod tests;
+mod text_files;
 mod tools;
 mod vm;
 mod wire;
@@ -82,4 +84,5 @@ pub use sidecar::{
     SidecarState,
 };
 pub use snapshots::{RootSnapshotExport, SnapshotFormat, SnapshotOptions, SnapshotReader};
+pub use text_files::{ClientFiles, SessionFiles, TextFile, TextFuture, TextLines};
 pub use vm::{AgentOs, Event, EventStream, PermissionDenied, VmInfo};

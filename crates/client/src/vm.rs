@@ -20,7 +20,8 @@ use crate::config::{AgentOsConfig, AgentOsSidecarConfig, lower, named_by_field};
 use crate::cron::Cron;
 use crate::error::{Error, Result};
 use crate::sidecar::{
-    self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions, ToolsLease,
+    self, AgentOsSidecar, CreateSidecarOptions, DriverLease, Link, Making, SharedSidecarOptions, TextsLease,
+    ToolsLease,
 };
 use crate::{snapshots, wire};
 
@@ -68,6 +69,8 @@ pub(crate) struct Vm {
     pub(crate) shell_inputs: Mutex<HashMap<String, Stdin>>,
     /// Tools that its guests may call; shared with its forks.
     tools: Option<Arc<ToolsLease>>,
+    /// Files of this program for agents, by session.
+    pub(crate) texts: Mutex<HashMap<String, TextsLease>>,
     /// Drivers by mount point.
     pub(crate) drivers: Mutex<BTreeMap<WirePath, Arc<DriverLease>>>,
     pub(crate) cron: Cron,
@@ -250,6 +253,7 @@ impl Vm {
             stdins: Mutex::default(),
             shell_inputs: Mutex::default(),
             tools,
+            texts: Mutex::default(),
             drivers: Mutex::new(drivers),
             cron,
         }
@@ -265,6 +269,8 @@ impl Vm {
         self.stdins.lock().clear();
         let result = self.link().call(&DisposeVm { vm_id: self.id.clone() }).await;
         self.drivers.lock().clear();
+        let texts = std::mem::take(&mut *self.texts.lock());
+        drop(texts);
         match result {
             Ok(_) | Err(Error::Disposed | Error::SidecarExited { .. }) => Ok(()),
             Err(error) => Err(error),

@@ -177,10 +177,50 @@ pub trait Skills: Send + Sync {
     fn materialize<'a>(&'a self, execution: &'a Execution) -> Pending<'a, Materialized>;
 }
 
-/// Who hears of changed files.
+/// What a host does for agents that ask their client for texts (`fs/read_text_file`, `fs/write_text_file`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServedTexts {
+    /// It reads them.
+    pub read: bool,
+    /// It writes them.
+    pub write: bool,
+}
+
+/// A text that an agent asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextRead {
+    /// Where it is, as the agent says it.
+    pub path: String,
+    /// The first line that is wanted, from 1.
+    pub line: Option<u64>,
+    /// How many lines.
+    pub limit: Option<u64>,
+}
+
+/// There is no such file: the code of an error of [`Files::read_text`].
+pub const TEXT_NOT_FOUND: &str = "file.not_found";
+
+/// Who hears of changed files, and has those that are being edited.
 pub trait Files: Send + Sync {
     /// A file is another now. The answer says whether `file.changed` is emitted as well.
     fn report_changed<'a>(&'a self, change: &'a ChangedFile) -> Pending<'a, bool>;
+
+    /// Which texts agents may ask for. It holds for as long as an agent runs.
+    fn texts(&self) -> ServedTexts {
+        ServedTexts::default()
+    }
+
+    /// Reads a text as it is for whoever edits it, saved or not; or lines of it. [`TEXT_NOT_FOUND`] if there is none.
+    fn read_text<'a>(&'a self, read: &'a TextRead) -> Pending<'a, String> {
+        let _ = read;
+        not_configured("file")
+    }
+
+    /// Writes a text, and the directories that lead there.
+    fn write_text<'a>(&'a self, path: &'a str, text: &'a str) -> Pending<'a, ()> {
+        let _ = (path, text);
+        not_configured("file")
+    }
 }
 
 /// The place of the session in its host.

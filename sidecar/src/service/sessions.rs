@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use agentos_protocol::WireError;
 use agentos_protocol::message::{self as m, Empty, Request, SessionEventsReply, code};
 use agentos_protocol::mux::{RecordWriter, Responder};
+use agentos_protocol::{Connection, WireError};
 
 use crate::connection::{Client, answer, answer_later};
 use crate::session::{self, Session};
@@ -23,10 +23,22 @@ pub(super) fn dispatch(client: &Client, request: Request, responder: Responder) 
     match request {
         Request::RegisterAgent(r) => of_vm!(answer, m::RegisterAgent, r, register),
         Request::ListAgents(r) => of_vm!(answer, m::ListAgents, r, list_agents),
-        Request::CreateSession(r) => of_vm!(answer_later, m::CreateSession, r, session::create),
+        Request::CreateSession(r) => match client.vm(&r.vm_id) {
+            Ok(vm) => {
+                let connection = responder.connection();
+                answer_later::<m::CreateSession>(responder, session::create(vm, connection, r));
+            }
+            Err(error) => responder.error(&error),
+        },
         Request::ListSessions(r) => of_vm!(answer, m::ListSessions, r, list),
         Request::DestroySession(r) => of_vm!(answer, m::DestroySession, r, destroy),
-        Request::ResumeSession(r) => of_vm!(answer_later, m::ResumeSession, r, resume),
+        Request::ResumeSession(r) => match client.vm(&r.vm_id) {
+            Ok(vm) => {
+                let connection = responder.connection();
+                answer_later::<m::ResumeSession>(responder, resume(vm, connection, r));
+            }
+            Err(error) => responder.error(&error),
+        },
         Request::DescribeSession(m::DescribeSession { ref vm_id, ref session_id })
         | Request::Prompt(m::Prompt { ref vm_id, ref session_id, .. })
         | Request::CancelSession(m::CancelSession { ref vm_id, ref session_id })
@@ -114,8 +126,12 @@ async fn destroy(vm: Arc<Vm>, r: m::DestroySession) -> Result<Empty, WireError> 
 }
 
 /// Goes on with a session, also when its caller looks away: then it runs.
-async fn resume(vm: Arc<Vm>, r: m::ResumeSession) -> Result<m::SessionInitData, WireError> {
-    let resuming = tokio::spawn(async move { session::resume(vm, r).await });
+async fn resume(
+    vm: Arc<Vm>,
+    connection: Connection,
+    r: m::ResumeSession,
+) -> Result<m::SessionInitData, WireError> {
+    let resuming = tokio::spawn(async move { session::resume(vm, connection, r).await });
     let failed = |error: tokio::task::JoinError| WireError::new(code::INTERNAL, format!("resume: {error}"));
     resuming.await.unwrap_or_else(|error| Err(failed(error)))
 }

@@ -138,6 +138,7 @@ fn host_dir(
     let options = HostDirOptions {
         read_only,
         private: Some(Arc::clone(&private)),
+        steady: vm.steady.clone(),
         uid: uid.unwrap_or(user.uid),
         gid: gid.unwrap_or(user.gid),
         ..HostDirOptions::default()

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentos_abi::fd::O_RDONLY;
+use agentos_driver::ports::Files;
 use agentos_kernel::Errno;
 use agentos_kernel::sys::At;
-use agentos_protocol::WireError;
 use agentos_protocol::message::{CreateSession, ResumeSession, SessionInitData, SessionOptions};
+use agentos_protocol::{Connection, WireError};
 use ulid::Ulid;
 
 use super::head::{Head, Setup};
 use super::launch::GuestLauncher;
 use super::protocol::Protocol;
+use super::texts::{ClientFiles, Texts};
 use super::{Session, errors, protocol, remote, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed, no_vm};
@@ -25,7 +27,11 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 const INSTRUCTIONS: usize = 2 << 20;
 
 /// Starts an agent and a session with it. Dropping the future, like an error, kills the agent.
-pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<SessionInitData, WireError> {
+pub(crate) async fn create(
+    vm: Arc<Vm>,
+    connection: Connection,
+    request: CreateSession,
+) -> Result<SessionInitData, WireError> {
     let CreateSession { agent_type, options, .. } = request;
     let agent = vm.sessions.agents.get(&agent_type)?;
     let mut mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
@@ -39,7 +45,9 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
         .map_err(|_| errors::invalid("the working directory of an agent must be UTF-8"))?;
     let mut env = agent.env.clone();
     env.extend(options.env.clone());
-    Protocol::of(&agent).map_err(errors::invalid)?.complete(vm.kernel().env(), &mut env);
+    let protocol = Protocol::of(&agent).map_err(errors::invalid)?;
+    protocol.complete(vm.kernel().env(), &mut env);
+    let client_files = ClientFiles::of(connection, options.client_files, protocol)?;
     for (field, variables) in [("agent.env", &agent.env), ("env", &options.env)] {
         for (name, value) in variables {
             variable(field, name, value)?;
@@ -56,6 +64,7 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
     let log = vm.sessions.new_log(&id, &head)?;
     let unused = Unused { vm: &vm, id: &id, used: false };
     let session = Session::new(id.clone(), log, head, headers);
+    *session.record.client_files.lock() = client_files;
     begin(&vm, &session).await?;
     vm.checkpoint_turns(&session);
     let described = session.describe()?;
@@ -66,7 +75,11 @@ pub(crate) async fn create(vm: Arc<Vm>, request: CreateSession) -> Result<Sessio
 
 /// Goes on with a session whose agent does not run: with the agent's own session where it can, else with a new one that is
 /// told what was said before. Nothing happens if it runs. Its MCP servers and directories are those that it had, or these.
-pub(crate) async fn resume(vm: Arc<Vm>, request: ResumeSession) -> Result<SessionInitData, WireError> {
+pub(crate) async fn resume(
+    vm: Arc<Vm>,
+    connection: Connection,
+    request: ResumeSession,
+) -> Result<SessionInitData, WireError> {
     let session = vm.sessions.get(&request.session_id)?;
     let servers = match &request.mcp_servers {
         Some(servers) => {
@@ -75,6 +88,10 @@ pub(crate) async fn resume(vm: Arc<Vm>, request: ResumeSession) -> Result<Sessio
             Some((servers, headers))
         }
         None => None,
+    };
+    let client_files = {
+        let protocol = Protocol::of(&session.record.head.lock().setup.agent).map_err(errors::invalid)?;
+        ClientFiles::of(connection, request.client_files, protocol)?
     };
     let directories = request.additional_directories.as_deref().map(start::directories).transpose()?;
     let one = session.changing.lock().await;
@@ -94,6 +111,15 @@ pub(crate) async fn resume(vm: Arc<Vm>, request: ResumeSession) -> Result<Sessio
         return Err(errors::invalid(
             "the session runs with other MCP servers or directories: close it, then resume it",
         ));
+    }
+    if let Some(files) = client_files {
+        let mut now = session.record.client_files.lock();
+        if session.is_live() && now.as_ref().map(ClientFiles::served) != Some(files.served()) {
+            return Err(errors::invalid(
+                "the session runs without these files of its client: close it, then resume it",
+            ));
+        }
+        *now = Some(files);
     }
     if !session.is_live() {
         // The last words of the agent before are in the log before those of the next one.
@@ -150,7 +176,10 @@ async fn attempt(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> 
     session.record.grants.lock().clear();
     let (servers, grants) = remote::bridged(vm, &session.record)?;
     *session.record.grants.lock() = grants;
-    let begun = start::boot(session, launcher, guest, start::Bounds::default(), servers, own).await;
+    let files = Texts::new(vm, &session.id, &session.record, Arc::<GuestLauncher>::clone(&launcher));
+    let files = files.map(|files| -> Arc<dyn Files> { files });
+    let bounds = start::Bounds::default();
+    let begun = start::boot(session, launcher, guest, files, bounds, servers, own).await;
     if begun.is_err() {
         session.record.grants.lock().clear();
     }

@@ -30,6 +30,7 @@ use super::log::EventLog;
 use super::protocol::Protocol;
 use super::remote::Headers;
 use super::sink::{Turns, has_lost_history};
+use super::texts::ClientFiles;
 
 /// How long the end of a session that is killed may take.
 const KILL_TIME: Duration = Duration::from_secs(12);
@@ -64,6 +65,8 @@ pub(crate) struct Record {
     pub(super) headers: Mutex<Headers>,
     /// What allows those to be reached, as long as its agent runs.
     pub(super) grants: Mutex<Vec<Granted>>,
+    /// The client that has texts for its agent.
+    pub(super) client_files: Mutex<Option<ClientFiles>>,
 }
 
 impl Record {
@@ -76,6 +79,7 @@ impl Record {
             broken: CancellationToken::new(),
             headers: Mutex::new(headers),
             grants: Mutex::default(),
+            client_files: Mutex::default(),
         }
     }
 

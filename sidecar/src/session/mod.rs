@@ -30,6 +30,7 @@ mod sink;
 mod start;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod turn;
 
 use std::sync::Arc;

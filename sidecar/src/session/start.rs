@@ -7,6 +7,7 @@ use std::time::Duration;
 use agentos_acp::schema::McpServer;
 use agentos_driver::backend::acp;
 use agentos_driver::boot::Execution;
+use agentos_driver::ports::Files;
 use agentos_driver::process::Launcher;
 use agentos_driver::{ErrorInfo, Kernel, Ports, StartInput, State};
 use agentos_protocol::WireError;
@@ -90,11 +91,12 @@ fn execution(
 }
 
 /// Starts an agent for a session: a new one, or one that goes on where the last one was; `servers` are the MCP servers that its
-/// client named, as the agent is to have them, `own` is one of the machine besides. On an error nothing of it is left.
+/// client named, as the agent is to have them, `own` is one of the machine besides; `files` are texts that the agent may ask for. On an error nothing of it is left.
 pub(super) async fn boot(
     session: &Arc<Session>,
     launcher: Arc<dyn Launcher>,
     guest: Arc<dyn Guest>,
+    files: Option<Arc<dyn Files>>,
     bounds: Bounds,
     servers: Vec<Value>,
     own: Option<McpServer>,
@@ -112,6 +114,9 @@ pub(super) async fn boot(
     record.log.resume();
     let mut ports = Ports::new(launcher);
     ports.event_sink = Some(Arc::new(Sink::new(Arc::clone(record))));
+    if let Some(files) = files {
+        ports.files = files;
+    }
     let input = StartInput {
         session_id: session.id.parse().unwrap_or_default(),
         resume,

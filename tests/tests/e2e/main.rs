@@ -8,6 +8,7 @@ mod test_agents;
 mod test_attacks;
 mod test_cli;
 mod test_cli_shell;
+mod test_client_files;
 mod test_coder;
 mod test_config;
 mod test_cron;

@@ -1,13 +1,14 @@
 //! From arguments to a machine for the sessions of an editor, and what the agent in it says that it can.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use agentos::{AgentOs, AgentOsConfig, CreateSessionOptions, PersistenceConfig};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::Value;
 
-use super::directories::Directories;
-use crate::args::AcpArgs;
+use super::directories::{Directories, Given};
+use crate::args::{AcpArgs, EditorFilesArg};
 use crate::choice::{self, Choice};
 use crate::save::Save;
 use crate::{machine, output};
@@ -17,7 +18,8 @@ pub(super) struct Setup {
     config: AgentOsConfig,
     choice: Choice,
     no_mount: bool,
-    mounted: Vec<String>,
+    given: Vec<Given>,
+    editor_files: EditorFilesArg,
     save: Option<Save>,
 }
 
@@ -28,7 +30,8 @@ pub(super) struct Booted {
     pub(super) model: Option<String>,
     pub(super) capabilities: Option<Value>,
     pub(super) agent_info: Option<Value>,
-    pub(super) directories: Directories,
+    pub(super) directories: Arc<Directories>,
+    pub(super) editor_files: EditorFilesArg,
     pub(super) save: Option<Save>,
 }
 
@@ -45,13 +48,18 @@ impl Setup {
         if let Some(why) = &choice.why {
             output::note(&format!("agentos: {why}"));
         }
-        let mounted = args.machine.mount.into_iter().map(|mount| mount.guest).collect();
-        Ok(Setup { config, choice, no_mount: args.no_mount, mounted, save })
+        let mut given = Vec::new();
+        for mount in args.machine.mount {
+            let host = std::path::absolute(&mount.host).into_diagnostic()?;
+            given.push(Given { guest: mount.guest, host });
+        }
+        let editor_files = args.editor_files;
+        Ok(Setup { config, choice, no_mount: args.no_mount, given, editor_files, save })
     }
 
     /// Makes the machine, and asks its agent what it can.
     pub(super) async fn boot(self) -> Result<Booted> {
-        let Setup { config, choice, no_mount, mounted, save } = self;
+        let Setup { config, choice, no_mount, given, editor_files, save } = self;
         let sidecar = machine::sidecar().await?;
         let os = machine::create(&sidecar, config).await?;
         let Choice { agent, model, .. } = choice;
@@ -62,13 +70,15 @@ impl Setup {
         let init = probe.map(|session| session.init);
         copy.dispose().await.into_diagnostic()?;
         let init = init.into_diagnostic().wrap_err_with(|| format!("the agent `{agent}`"))?;
+        let home = std::env::var_os("HOME").map(PathBuf::from);
         Ok(Booted {
             os,
             agent,
             model,
             capabilities: init.capabilities,
             agent_info: init.agent_info,
-            directories: Directories::new(mounted, no_mount, std::env::var_os("HOME").map(PathBuf::from)),
+            directories: Arc::new(Directories::new(given, no_mount, home)),
+            editor_files,
             save,
         })
     }

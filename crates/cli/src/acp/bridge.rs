@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use agentos::{AgentOs, SessionEventStream};
+use agentos::{AgentOs, SessionEventStream, SessionFiles};
 use agentos_acp::connection::Connection;
 use agentos_acp::envelope::{RpcError, code};
 use miette::{IntoDiagnostic, Result};
@@ -18,6 +18,7 @@ use super::ask::Asked;
 use super::boot::Booted;
 use super::client::Client;
 use super::directories::Directories;
+use super::files;
 use super::params::Params;
 use super::refusal::shown;
 use crate::save::Save;
@@ -105,7 +106,9 @@ pub(super) struct Bridge {
     pub(super) takes_directories: bool,
     pub(super) connection: Connection,
     pub(super) client: Client,
-    pub(super) directories: Directories,
+    pub(super) directories: Arc<Directories>,
+    /// Those that the editor has open, if agents are to ask it for them.
+    pub(super) files: Option<SessionFiles>,
     /// By id.
     pub(super) sessions: Mutex<HashMap<String, Arc<Open>>>,
     /// A session is loaded or resumed by one at a time.
@@ -156,7 +159,8 @@ impl Bridge {
         client: Client,
         lost: CancellationToken,
     ) -> Arc<Self> {
-        let Booted { os, agent, model, capabilities, directories, save, .. } = booted;
+        let Booted { os, agent, model, capabilities, directories, editor_files, save, .. } = booted;
+        let files = files::of_editor(client, editor_files, &agent, &connection, &directories);
         let takes =
             capabilities.as_ref().and_then(|can| can.pointer("/sessionCapabilities/additionalDirectories"));
         Arc::new(Bridge {
@@ -167,6 +171,7 @@ impl Bridge {
             connection,
             client,
             directories,
+            files,
             sessions: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             prompts: AtomicUsize::new(0),

@@ -8,6 +8,8 @@ pub(super) struct Client {
     booleans: bool,
     notices: bool,
     compaction: bool,
+    reads_files: bool,
+    writes_files: bool,
 }
 
 fn is_there(value: Option<&Value>) -> bool {
@@ -18,12 +20,21 @@ impl Client {
     /// Reads the parameters of `initialize`.
     pub(super) fn of(params: &Map<String, Value>) -> Self {
         let session = params.get("clientCapabilities").and_then(|can| can.get("session"));
+        let files = params.get("clientCapabilities").and_then(|can| can.get("fs"));
+        let can = |name: &str| files.and_then(|files| files.get(name)).and_then(Value::as_bool) == Some(true);
         let of = |name: &str| session.and_then(|session| session.get(name));
         Client {
             booleans: is_there(of("configOptions").and_then(|options| options.get("boolean"))),
             notices: is_there(of("notices")),
             compaction: is_there(of("compaction")),
+            reads_files: can("readTextFile"),
+            writes_files: can("writeTextFile"),
         }
+    }
+
+    /// Whether it reads texts for agents, and whether it writes them.
+    pub(super) fn files(self) -> (bool, bool) {
+        (self.reads_files, self.writes_files)
     }
 
     /// Whether it is to get an update of this kind.
@@ -59,6 +70,8 @@ mod tests {
         let all = of(json!({"session": {"notices": {}, "compaction": {}, "configOptions": {"boolean": {}}}}));
         assert!(all.takes("notice") && all.takes("compaction_update") && !none.takes("notice"));
         assert!(none.takes("agent_message_chunk") && none.takes("of_tomorrow"));
+        let files = of(json!({"fs": {"readTextFile": true, "writeTextFile": "yes"}}));
+        assert_eq!((files.files(), none.files()), ((true, false), (false, false)));
         let options =
             json!({"configOptions": [{"id": "a", "type": "select"}, {"id": "b", "type": "boolean"}]});
         let mut kept = options.as_object().unwrap().clone();

@@ -7,6 +7,7 @@ use agentos::{AgentOs, MountFsOptions, MountPlugin};
 use agentos_acp::envelope::RpcError;
 use tokio::sync::Mutex;
 
+use super::files::on_host;
 use super::params::invalid;
 use super::refusal::refusal;
 use crate::args::normal;
@@ -29,10 +30,19 @@ pub(super) struct Directories {
     /// Sessions bring none.
     closed: bool,
     home: Option<PathBuf>,
-    /// Where those are in the machine that it had from the start.
-    given: Vec<String>,
+    /// Those that it had from the start.
+    given: Vec<Given>,
     /// Those that sessions brought.
     mounted: Mutex<Vec<String>>,
+}
+
+/// A directory that the machine has from the start.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// Where it is in the machine.
+    pub(super) guest: String,
+    /// Where it is on the host; absolute.
+    pub(super) host: PathBuf,
 }
 
 fn holds(outer: &str, inner: &str) -> bool {
@@ -52,7 +62,7 @@ pub(super) fn path(name: &str, text: &str) -> Result<String, RpcError> {
 
 impl Directories {
     /// `given` is there from the start; `closed`: it stays at that.
-    pub(super) fn new(given: Vec<String>, closed: bool, home: Option<PathBuf>) -> Self {
+    pub(super) fn new(given: Vec<Given>, closed: bool, home: Option<PathBuf>) -> Self {
         // Where there is none, nothing can be taken for it.
         let home = home.filter(|home| home.is_absolute()).and_then(|home| home.canonicalize().ok());
         Directories { closed, home, given, mounted: Mutex::default() }
@@ -61,7 +71,8 @@ impl Directories {
     /// Sees to it that the machine has this directory.
     pub(super) async fn ensure(&self, os: &AgentOs, name: &str, path: &str) -> Result<(), RpcError> {
         let mut mounted = self.mounted.lock().await;
-        if self.closed || self.given.iter().chain(mounted.iter()).any(|outer| holds(outer, path)) {
+        let given = self.given.iter().map(|given| &given.guest);
+        if self.closed || given.chain(mounted.iter()).any(|outer| holds(outer, path)) {
             return Ok(());
         }
         let host = self.host(path).and_then(|host| self.uncovered(path).map(|()| host));
@@ -78,10 +89,23 @@ impl Directories {
         Ok(())
     }
 
+    /// The path on the host of a file that lies beneath a mount; nothing if that is none of these. One that a session brought is
+    /// spelled as the editor spelled it.
+    pub(super) async fn of_host(&self, mount: &Path, beneath: &Path) -> Option<String> {
+        if let Some(given) = self.given.iter().find(|given| Path::new(&given.guest) == mount) {
+            return on_host(&given.host, beneath);
+        }
+        let mounted = self.mounted.lock().await;
+        let of_session = mounted.iter().find(|path| Path::new(path) == mount)?;
+        on_host(Path::new(of_session), beneath)
+    }
+
     /// A mount would lie over those that are below it, and undo what they keep away from the machine.
     fn uncovered(&self, path: &str) -> Result<(), String> {
-        match self.given.iter().find(|inner| holds(path, inner)) {
-            Some(inner) => Err(format!("it would lie over {inner}, which --mount gives to the machine")),
+        match self.given.iter().find(|inner| holds(path, &inner.guest)) {
+            Some(Given { guest: inner, .. }) => {
+                Err(format!("it would lie over {inner}, which --mount gives to the machine"))
+            }
             None => Ok(()),
         }
     }
@@ -144,9 +168,30 @@ mod tests {
         }
     }
 
+    fn given(guest: &str, host: &str) -> Given {
+        Given { guest: guest.to_owned(), host: host.into() }
+    }
+
+    #[tokio::test]
+    async fn files_have_their_path_on_the_host() {
+        let of =
+            Directories::new(vec![given("/workspace", "/home/me/p"), given("/x/.git", "/g")], false, None);
+        of.mounted.lock().await.push("/x".to_owned());
+        for (mount, beneath, path) in [
+            ("/workspace", "a/b", Some("/home/me/p/a/b")),
+            ("/x", "a", Some("/x/a")),
+            ("/x/.git", "config", Some("/g/config")),
+            ("/", "x/a", None),
+            ("/x/y", "a", None),
+        ] {
+            let host = of.of_host(Path::new(mount), Path::new(beneath)).await;
+            assert_eq!(host.as_deref(), path, "{mount} {beneath}");
+        }
+    }
+
     #[test]
     fn what_was_given_is_not_covered() {
-        let of = Directories::new(vec!["/work/p/.git".to_owned()], false, None);
+        let of = Directories::new(vec![given("/work/p/.git", "/elsewhere")], false, None);
         for (path, covers) in [("/work/p", true), ("/work", true), ("/work/p/src", false), ("/work/q", false)]
         {
             assert_eq!(of.uncovered(path).is_err(), covers, "{path}");

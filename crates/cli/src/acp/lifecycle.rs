@@ -71,6 +71,7 @@ impl Bridge {
             mcp_servers: servers(mcp_servers),
             model: self.model.clone(),
             additional_instructions: told,
+            client_files: self.files.clone(),
             ..CreateSessionOptions::default()
         };
         let session = self.os.create_session(&self.agent, options).await.map_err(|error| begun(&error))?;
@@ -145,6 +146,7 @@ impl Bridge {
         let options = ResumeSessionOptions {
             mcp_servers: Some(servers(mcp_servers.unwrap_or_default())),
             additional_directories: Some(places.further),
+            client_files: self.files.clone(),
         };
         let session = self.os.resume_session_with(&known.session_id, options).await;
         session.map(|session| (known.last_seq, session.init)).map_err(|error| begun(&error))

@@ -10,6 +10,7 @@
 //! | `directories` | which directories of the host the machine gets |
 //! | `follow`, `history` | what an agent says, as it says it and once more |
 //! | `ask` | permissions |
+//! | `files` | files that the editor has open |
 //! | `client`, `params`, `refusal` | what the editor can; what it asks; why not |
 //! | `stdout` | the end of who reads |
 
@@ -19,6 +20,7 @@ mod bridge;
 mod client;
 mod directories;
 mod editor;
+mod files;
 mod follow;
 mod history;
 mod lifecycle;

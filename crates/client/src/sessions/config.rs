@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use agentos_protocol::message::{
-    CancelSession, CloseSession, CreateSession, DescribeSession, DestroySession, JsonText, ListSessions,
-    ResumeSession, SessionInfo, SessionOptions, WirePath,
+    CancelSession, ClientFilesSpec, CloseSession, CreateSession, DescribeSession, DestroySession, JsonText,
+    ListSessions, ResumeSession, SessionInfo, SessionOptions, WirePath,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,8 @@ use serde_json::Value;
 use super::{McpServerConfig, Session, parse};
 use crate::error::Result;
 use crate::path::guest_path;
+use crate::sidecar::TextsLease;
+use crate::text_files::{SessionFiles, TextHost};
 use crate::vm::AgentOs;
 
 /// Options of [`AgentOs::create_session`].
@@ -34,6 +36,9 @@ pub struct CreateSessionOptions {
     pub model: Option<String>,
     /// Mode to set at the start.
     pub mode: Option<String>,
+    /// Files of this program, where the agent asks its client for them; else it uses those of the machine as any program does.
+    /// Agents that speak ACP only.
+    pub client_files: Option<SessionFiles>,
 }
 
 /// What changes when a session is gone on with ([`AgentOs::resume_session_with`]); what is left out stays as it was.
@@ -43,6 +48,8 @@ pub struct ResumeSessionOptions {
     pub mcp_servers: Option<Vec<McpServerConfig>>,
     /// Further directories that the agent may work in.
     pub additional_directories: Option<Vec<String>>,
+    /// Files of this program. An agent that was started without cannot get them while it runs.
+    pub client_files: Option<SessionFiles>,
 }
 
 fn guest_paths(paths: Vec<String>) -> Result<Vec<WirePath>> {
@@ -95,6 +102,20 @@ impl SessionInitData {
 }
 
 impl AgentOs {
+    /// Has files of this program answered for, and says what the sidecar is told of them.
+    fn texts(&self, files: Option<SessionFiles>) -> Result<(Option<TextsLease>, Option<ClientFilesSpec>)> {
+        let Some(files) = files else { return Ok((None, None)) };
+        let (lease, spec) = self.vm.open()?.add_texts(TextHost::new(files));
+        Ok((Some(lease), Some(spec)))
+    }
+
+    fn keep_texts(&self, session_id: &str, texts: Option<TextsLease>) {
+        if let Some(texts) = texts {
+            let before = self.vm.texts.lock().insert(session_id.to_owned(), texts);
+            drop(before);
+        }
+    }
+
     /// Starts an agent in the VM and a session with it. If the future is dropped first, nothing is left of either.
     ///
     /// # Errors
@@ -117,6 +138,7 @@ impl AgentOs {
             true => None,
             false => Some(JsonText::new(&McpServerConfig::all_to_acp(&options.mcp_servers))),
         };
+        let (texts, client_files) = self.texts(options.client_files)?;
         let options = SessionOptions {
             cwd: options.cwd.map(guest_path).transpose()?,
             additional_directories: guest_paths(options.additional_directories)?,
@@ -126,6 +148,7 @@ impl AgentOs {
             additional_instructions: options.additional_instructions,
             model: options.model,
             mode: options.mode,
+            client_files,
         };
         let call = CreateSession { vm_id: self.vm.id(), agent_type: agent_type.into(), options };
         let vm_id = self.vm.id();
@@ -135,6 +158,7 @@ impl AgentOs {
         };
         let made = self.vm.make(&call, undo).await?;
         let session_id = made.session_id.clone();
+        self.keep_texts(&session_id, texts);
         match SessionInitData::new(made) {
             Ok(init) => Ok(Session::new(self.clone(), init)),
             Err(error) => {
@@ -229,6 +253,7 @@ impl AgentOs {
         session_id: impl Into<String>,
         options: ResumeSessionOptions,
     ) -> Result<Session> {
+        let (texts, client_files) = self.texts(options.client_files)?;
         let call = ResumeSession {
             vm_id: self.vm.id(),
             session_id: session_id.into(),
@@ -236,8 +261,10 @@ impl AgentOs {
                 .mcp_servers
                 .map(|servers| JsonText::new(&McpServerConfig::all_to_acp(&servers))),
             additional_directories: options.additional_directories.map(guest_paths).transpose()?,
+            client_files,
         };
         let init = SessionInitData::new(self.vm.call(&call).await?)?;
+        self.keep_texts(&init.session_id, texts);
         Ok(Session::new(self.clone(), init))
     }
 
@@ -246,7 +273,11 @@ impl AgentOs {
     /// # Errors
     /// [`crate::Error::SessionNotFound`].
     pub async fn destroy_session(&self, session_id: impl Into<String>) -> Result<()> {
-        self.vm.call(&DestroySession { vm_id: self.vm.id(), session_id: session_id.into() }).await?;
+        let session_id = session_id.into();
+        let call = DestroySession { vm_id: self.vm.id(), session_id };
+        self.vm.call(&call).await?;
+        let texts = self.vm.texts.lock().remove(&call.session_id);
+        drop(texts);
         Ok(())
     }
 }

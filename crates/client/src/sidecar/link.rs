@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agentos_protocol::message::{Call, Callback, Event, Request, WireError, code};
+use agentos_protocol::message::{
+    Call, Callback, ClientFilesSpec, Event, ReadTextFile, Request, TextFileReply, TextFileWritten, WireError,
+    WriteTextFile, code,
+};
 use agentos_protocol::mux::{
     CallError, Connection, ConnectionLost, Handler, HandshakeError, Limits, PendingCall, RecvStream,
     Responder, SendStream, StreamError, connect,
@@ -21,6 +24,7 @@ use super::child::Child;
 use super::pulse;
 use crate::error::{Error, Result};
 use crate::mounts::{VirtualFileSystem, serve_driver};
+use crate::text_files::TextHost;
 use crate::tools::ToolHost;
 use crate::wire;
 
@@ -55,6 +59,7 @@ struct Inbox {
     drivers: Mutex<HashMap<u64, Registered>>,
     next_driver: AtomicU64,
     tools: Mutex<HashMap<u64, Arc<ToolHost>>>,
+    texts: Mutex<HashMap<u64, Arc<TextHost>>>,
     events: broadcast::Sender<Event>,
 }
 
@@ -75,6 +80,21 @@ impl Handler for Inbox {
                 return match self.tool_host(ask.tools_id) {
                     Some(tools) => tools.ask(ask, responder),
                     None => responder.error(&no_tools()),
+                };
+            }
+            // Of files that are none of ours the machine's own count; so of those that are not any more.
+            Callback::ReadTextFile(call) => {
+                let texts = self.texts.lock().get(&call.files_id).cloned();
+                return match texts {
+                    Some(texts) => texts.read(call, responder),
+                    None => responder.reply::<ReadTextFile>(Ok(TextFileReply::default())),
+                };
+            }
+            Callback::WriteTextFile(call) => {
+                let texts = self.texts.lock().get(&call.files_id).cloned();
+                return match texts {
+                    Some(texts) => texts.write(call, responder),
+                    None => responder.reply::<WriteTextFile>(Ok(TextFileWritten::default())),
                 };
             }
             callback => callback,
@@ -127,6 +147,22 @@ impl Drop for ToolsLease {
     }
 }
 
+/// Registered files of a session; when dropped they are forgotten, and questions for them end.
+pub(crate) struct TextsLease {
+    id: u64,
+    inbox: Arc<Inbox>,
+}
+
+impl Drop for TextsLease {
+    fn drop(&mut self) {
+        // Not under the lock: a callback may do anything when it goes.
+        let texts = self.inbox.texts.lock().remove(&self.id);
+        if let Some(texts) = texts {
+            texts.end();
+        }
+    }
+}
+
 /// A registered driver; forgotten when dropped.
 pub(crate) struct DriverLease {
     pub(crate) id: u64,
@@ -148,6 +184,7 @@ impl Link {
             drivers: Mutex::default(),
             next_driver: AtomicU64::new(1),
             tools: Mutex::default(),
+            texts: Mutex::default(),
             events: broadcast::channel(EVENTS).0,
         });
         let handler: Arc<dyn Handler> = Arc::<Inbox>::clone(&inbox);
@@ -184,6 +221,13 @@ impl Link {
         let id = self.inbox.next_driver.fetch_add(1, Ordering::Relaxed);
         self.inbox.tools.lock().insert(id, tools);
         ToolsLease { id, inbox: Arc::clone(&self.inbox) }
+    }
+
+    pub(crate) fn add_texts(&self, texts: Arc<TextHost>) -> (TextsLease, ClientFilesSpec) {
+        let id = self.inbox.next_driver.fetch_add(1, Ordering::Relaxed);
+        let spec = texts.spec(id);
+        self.inbox.texts.lock().insert(id, texts);
+        (TextsLease { id, inbox: Arc::clone(&self.inbox) }, spec)
     }
 
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {

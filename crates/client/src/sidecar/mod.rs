@@ -20,7 +20,7 @@ use agentos_protocol::message::{DescribeSidecar, ShutdownSidecar, SidecarInfo};
 pub use agentos_protocol::message::{SidecarLimits, SidecarState};
 pub use bundled::init;
 use child::Child;
-pub(crate) use link::{DriverLease, Link, ToolsLease, quick_stream_error};
+pub(crate) use link::{DriverLease, Link, TextsLease, ToolsLease, quick_stream_error};
 pub(crate) use making::Making;
 use serde::Serialize;
 #[cfg(test)]

@@ -1,21 +1,16 @@
-//! Tools of this program that guests call: finding them, running them apart, and what becomes of their results. Inputs have been
+//! Tools of this program that guests call: finding them, and what becomes of their results. Inputs have been
 //! checked before; what the guest is told of a failure is decided here.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use agentos_protocol::Responder;
 use agentos_protocol::message::{AskTool, AskToolReply, CallTool, JsonText, ToolResult, WireError, code};
-use futures_util::future::BoxFuture;
 use serde_json::Value;
-use tokio::sync::{Semaphore, watch};
 
+use crate::callbacks::{Callbacks, words};
 use crate::config::{OnToolRequest, ToolCallback, ToolKit, ToolRequest, ToolRequestCallback};
-use crate::wire;
 
-/// Callbacks of a configuration that run at once: those that have been given up and do not end count too.
-const RUNNING: usize = 256;
 /// Most bytes of a result.
 const RESULT: usize = 1 << 20;
 /// Most bytes of a failure's message.
@@ -27,9 +22,7 @@ const DEPTH: usize = 100;
 pub(crate) struct ToolHost {
     tools: HashMap<(String, String), ToolCallback>,
     on_request: Option<ToolRequestCallback>,
-    places: Arc<Semaphore>,
-    /// Closed when the last VM is gone: it ends the calls that are under way.
-    gone: watch::Sender<()>,
+    callbacks: Callbacks,
 }
 
 impl ToolHost {
@@ -41,14 +34,13 @@ impl ToolHost {
         Arc::new(ToolHost {
             tools: kits.into_iter().flat_map(of).collect(),
             on_request: on_request.map(|OnToolRequest(callback)| callback),
-            places: Arc::new(Semaphore::new(RUNNING)),
-            gone: watch::channel(()).0,
+            callbacks: Callbacks::new(),
         })
     }
 
     /// Ends the calls that are under way.
     pub(crate) fn end(&self) {
-        self.gone.send_replace(());
+        self.callbacks.end();
     }
 
     /// Calls a tool.
@@ -59,7 +51,7 @@ impl ToolHost {
             (Some(execute), Ok(input)) => (Arc::clone(execute), input),
             _ => return responder.error(&failed(format!("there is no tool {name} that takes this input"))),
         };
-        self.run(
+        self.callbacks.run(
             responder,
             move || execute(input),
             move |responder, done| {
@@ -84,7 +76,7 @@ impl ToolHost {
         };
         let on_request = Arc::clone(on_request);
         let request = ToolRequest::new(tool_kit, tool, input);
-        self.run(
+        self.callbacks.run(
             responder,
             move || on_request(request),
             |responder, done| {
@@ -95,47 +87,6 @@ impl ToolHost {
                 responder.reply::<AskTool>(Ok(AskToolReply { allowed }));
             },
         );
-    }
-
-    /// Runs code of the program on a thread of its own: it may block, and must stop nobody then. It is let go when its caller
-    /// does not wait any more; a thread that is blocked keeps its place until it ends.
-    fn run<T: Send + 'static>(
-        &self,
-        responder: Responder,
-        begin: impl FnOnce() -> BoxFuture<'static, T> + Send + 'static,
-        end: impl FnOnce(Responder, Result<T, Box<dyn Any + Send>>) + Send + 'static,
-    ) {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            let message = format!("{RUNNING} callbacks of tools have not ended; try again later");
-            return responder.error(&WireError::new(code::BUSY, message));
-        };
-        let Ok(threads) = wire::callbacks() else {
-            return responder.error(&WireError::new(code::INTERNAL, "cannot start threads"));
-        };
-        let mut gone = self.gone.subscribe();
-        let cancelled = responder.cancelled().clone();
-        let given_up = cancelled.clone();
-        let work = threads.spawn_blocking(move || {
-            let _place = place;
-            threads.block_on(given_up.run_until_cancelled(async move { begin().await }))
-        });
-        threads.spawn(async move {
-            let done = tokio::select! {
-                done = work => done,
-                () = cancelled.cancelled() => return,
-                // The caller is told that nobody answered.
-                _ = gone.changed() => return,
-            };
-            match done {
-                Ok(Some(value)) => end(responder, Ok(value)),
-                // Given up: nobody reads an answer.
-                Ok(None) => {}
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => end(responder, Err(panic)),
-                    Err(error) => responder.error(&WireError::new(code::INTERNAL, error.to_string())),
-                },
-            }
-        });
     }
 }
 
@@ -164,12 +115,6 @@ fn within(value: &Value, depth: usize) -> bool {
         Value::Object(all) => all.values().all(|value| within(value, below)),
         _ => true,
     }
-}
-
-/// The words of a panic, for the log of this program.
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
 }
 
 #[cfg(test)]

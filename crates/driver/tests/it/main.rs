@@ -6,6 +6,7 @@ mod acp_agent;
 mod acp_fuzz;
 mod acp_recordings;
 mod acp_session;
+mod acp_texts;
 mod claude;
 mod codex;
 mod codex_ends;

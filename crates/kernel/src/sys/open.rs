@@ -35,7 +35,7 @@ pub struct Executable {
     pub path: Option<Vec<u8>>,
 }
 
-fn access_of(flags: u32) -> Result<Access> {
+pub(super) fn access_of(flags: u32) -> Result<Access> {
     match flags & O_ACCMODE {
         O_RDONLY => Ok(Access { read: true, write: false }),
         O_WRONLY => Ok(Access { read: false, write: true }),
@@ -45,7 +45,7 @@ fn access_of(flags: u32) -> Result<Access> {
 }
 
 /// What the tree calls opening an existing file.
-fn operations(kind: FileType, flags: u32, access: Access) -> Operations {
+pub(super) fn operations(kind: FileType, flags: u32, access: Access) -> Operations {
     if kind == FileType::Directory {
         return Operations::of(Operation::Readdir);
     }

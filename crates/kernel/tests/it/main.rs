@@ -7,6 +7,7 @@
 
 mod limits;
 mod locks;
+mod placed;
 mod races;
 mod rlimits;
 mod stress;

@@ -103,7 +103,10 @@ macro_rules! driver_calls {
             pub const fn driver_id(&self) -> Option<u64> {
                 match self {
                     $(super::Callback::$Name(call) => Some(call.driver_id),)*
-                    super::Callback::CallTool(_) | super::Callback::AskTool(_) => None,
+                    super::Callback::CallTool(_)
+                    | super::Callback::AskTool(_)
+                    | super::Callback::ReadTextFile(_)
+                    | super::Callback::WriteTextFile(_) => None,
                 }
             }
         }

@@ -20,6 +20,7 @@ mod process;
 mod session;
 mod shell;
 mod snapshot;
+mod text_file;
 mod tool;
 mod vm;
 mod watch;
@@ -39,6 +40,7 @@ pub use process::*;
 pub use session::*;
 pub use shell::*;
 pub use snapshot::*;
+pub use text_file::*;
 pub use tool::*;
 pub use vm::*;
 pub use watch::*;
@@ -163,5 +165,8 @@ calls! {
 
         CallTool = "tool.call" -> ToolResult,
         AskTool = "tool.ask" -> AskToolReply,
+
+        ReadTextFile = "file.readText" -> TextFileReply,
+        WriteTextFile = "file.writeText" -> TextFileWritten,
     }
 }

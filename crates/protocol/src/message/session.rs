@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JsonText, StreamId, WirePath};
+use super::{ClientFilesSpec, JsonText, StreamId, WirePath};
 
 /// How an agent is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +96,9 @@ pub struct SessionOptions {
     /// Mode to set at the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
+    /// The client has texts for its agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_files: Option<ClientFilesSpec>,
 }
 
 /// Starts an agent and a session in it.
@@ -324,6 +327,10 @@ session_calls! {
         /// Further directories from now on, likewise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         additional_directories: Option<Vec<WirePath>>,
+        /// The client has texts for its agent from now on; without it, who had them before. One that was begun without
+        /// cannot get them while it runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client_files: Option<ClientFilesSpec>,
     }
     /// What is known of a session, as it is now.
     DescribeSession {}

@@ -9,8 +9,8 @@ use super::descend::descend;
 use super::inner::Inner;
 use super::table::Pinned;
 use crate::{
-    Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewNode,
-    OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
+    Access, Attr, Descent, DirEntry, Errno, FileSystem, FsStat, Ino, InodePin, Link, Name, NameBuf, NewKind,
+    NewNode, OpenFile, RenameFlags, Reply, Result, SetAttr, Steps,
 };
 
 /// A name that can move to another thread; one that is too long fails there as it would here.
@@ -48,6 +48,29 @@ impl HostDir {
         }
         let inner = self.inner.clone();
         self.inner.gate.run(move || call(&inner))
+    }
+
+    /// A call after which a path may lead elsewhere: it waits as long as somebody relies on them.
+    fn turn<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Arc<Inner>) -> Result<T> + Send + 'static,
+    ) -> Reply<'_, T> {
+        if let Some(turning) = self.inner.steady.try_turn() {
+            return self.run(move |inner| {
+                let done = call(inner);
+                drop(turning);
+                done
+            });
+        }
+        Reply::later(async move {
+            let turning = self.inner.steady.turn().await;
+            let done = self.run(move |inner| {
+                let done = call(inner);
+                drop(turning);
+                done
+            });
+            done.await
+        })
     }
 }
 
@@ -97,12 +120,15 @@ impl FileSystem for HostDir {
 
     fn create(&self, dir: Ino, name: &Name, node: &NewNode) -> Reply<'_, Attr> {
         let (name, node) = (own(name), node.clone());
+        if matches!(node.kind, NewKind::Symlink(_)) {
+            return self.turn(move |inner| inner.create(dir, &name?, &node));
+        }
         self.run(move |inner| inner.create(dir, &name?, &node))
     }
 
     fn link(&self, ino: Ino, dir: Ino, name: &Name) -> Reply<'_, Attr> {
         let name = own(name);
-        self.run(move |inner| inner.link(ino, dir, &name?))
+        self.turn(move |inner| inner.link(ino, dir, &name?))
     }
 
     fn unlink(&self, dir: Ino, name: &Name) -> Reply<'_, ()> {
@@ -124,7 +150,7 @@ impl FileSystem for HostDir {
         flags: RenameFlags,
     ) -> Reply<'_, ()> {
         let (from, to) = (own(from), own(to));
-        self.run(move |inner| inner.rename(from_dir, &from?, to_dir, &to?, flags))
+        self.turn(move |inner| inner.rename(from_dir, &from?, to_dir, &to?, flags))
     }
 
     fn readdir(&self, dir: Ino) -> Reply<'_, Vec<DirEntry>> {

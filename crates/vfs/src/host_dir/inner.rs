@@ -17,6 +17,7 @@ use super::idle::{IDLE, Idle, Kept};
 use super::private::{Private, no_process_files};
 use super::recent::RecentDirectory;
 use super::slots::Slots;
+use super::steady::Steady;
 use super::table::{Identity, Place, Stamp, Table};
 use crate::name;
 use crate::{
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) owner: Owner,
     pub(crate) read_only: bool,
     pub(crate) private: Option<Arc<Private>>,
+    pub(crate) steady: Steady,
     pub(crate) gate: Gate,
     /// Where waiting for the disk happens: on other threads also when the file system is local, if there are any.
     pub(crate) syncs: Gate,

@@ -19,6 +19,7 @@ mod inner;
 mod private;
 mod recent;
 mod slots;
+mod steady;
 mod table;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use tokio::runtime::Handle;
 
 pub use contains::contains;
 pub use private::Private;
+pub use steady::{Held, Steady};
 
 use crate::{Errno, Result};
 use attr::Owner;
@@ -66,6 +68,8 @@ pub struct HostDirOptions {
     pub calls: Calls,
     /// Directories that it must not show, wherever they appear in it: EACCES. Nor are files changed that have a name in them.
     pub private: Option<Arc<Private>>,
+    /// By whom names are held as they are now and then.
+    pub steady: Steady,
     /// Whose blocking threads and timer are used; `None` takes the runtime of the calling thread.
     pub runtime: Option<Handle>,
 }
@@ -79,6 +83,7 @@ impl Default for HostDirOptions {
             gid: 1000,
             calls: Calls::Auto,
             private: None,
+            steady: Steady::default(),
             runtime: None,
         }
     }
@@ -150,6 +155,7 @@ impl HostDir {
             owner: Owner { uid: options.uid, gid: options.gid },
             read_only: options.read_only,
             private: options.private,
+            steady: options.steady,
             gate,
             syncs,
         };

@@ -5,6 +5,7 @@ mod cases;
 mod driver;
 mod host_dir;
 mod host_dir_idle;
+mod host_dir_steady;
 mod host_dir_walk;
 mod layer;
 mod namespace;

@@ -127,7 +127,7 @@ impl Fake {
             setup.agent.id = "scripted".into();
             let log = EventLog::bounded(None, Kept { events: 1024, bytes: 16 << 20 });
             let session = Session::new("ours".into(), log, Head::new(setup, 0), Default::default());
-            boot(&session, Arc::<Once>::clone(&once), once, bounds, Vec::new(), None).await?;
+            boot(&session, Arc::<Once>::clone(&once), once, None, bounds, Vec::new(), None).await?;
             Ok(session)
         });
         (started, Fake { job, ends: Arc::new(Ends { input, output, error }), line: Vec::new() })

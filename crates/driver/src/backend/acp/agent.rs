@@ -114,12 +114,12 @@ impl Agent {
         guide_due: Arc<AtomicBool>,
     ) -> Result<Self, ErrorInfo> {
         let client = match options.client_files {
-            true => Some(Arc::new(ClientSide::new(&cx.execution.session, Arc::clone(&cx.ports.launcher))?)),
-            false => None,
+            true => Some(ClientSide::own(&cx.execution.session, Arc::clone(&cx.ports.launcher))?),
+            false => ClientSide::of_port(cx.ports.files.texts()),
         };
         let launcher = &*cx.ports.launcher;
         let (vendor, stdin, stdout) = Vendor::launch_streams(launcher, options.launch.clone()).await?;
-        let inbox = Arc::new(Inbox::new(cx.clone(), vendor, client));
+        let inbox = Arc::new(Inbox::new(cx.clone(), vendor, client.map(Arc::new)));
         let handler = Arc::new(Handler(Arc::clone(&inbox)));
         let connection =
             Connection::spawn(stdout, stdin, handler, profile.limits.clone(), Timeouts::default());
@@ -293,8 +293,8 @@ impl Agent {
         }
         let _ = self.connection.notify("session/cancel", &json!({"sessionId": session})).await;
         told.cancel();
-        if let Some(client) = &self.inbox.client {
-            client.terminals.kill_all();
+        if let Some(terminals) = self.inbox.client.as_ref().and_then(|client| client.terminals()) {
+            terminals.kill_all();
         }
     }
 
@@ -319,8 +319,8 @@ impl Agent {
     /// Nothing it does from now on is told.
     fn retire(&self) {
         self.inbox.retired.cancel();
-        if let Some(client) = &self.inbox.client {
-            client.terminals.end();
+        if let Some(terminals) = self.inbox.client.as_ref().and_then(|client| client.terminals()) {
+            terminals.end();
         }
     }
 

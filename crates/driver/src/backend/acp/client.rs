@@ -15,6 +15,7 @@ use super::terminals::Terminals;
 use crate::ErrorInfo;
 use crate::boot::SessionSpec;
 use crate::event::{Body, ChangedFile, Draft, FileChange};
+use crate::ports::{ServedTexts, TEXT_NOT_FOUND, TextRead};
 use crate::process::Launcher;
 
 /// How long a call may take, but for one that waits for the end of a program.
@@ -46,64 +47,130 @@ impl Refusal {
 
 /// Files and programs that an agent may use.
 pub(super) struct ClientSide {
-    roots: Arc<Roots>,
-    pub(super) terminals: Terminals,
+    files: TextFiles,
+    terminals: Option<Terminals>,
+}
+
+/// Whose files they are.
+enum TextFiles {
+    /// Those of the driver's own machine, beneath the directories of the session.
+    Own(Arc<Roots>),
+    /// Those of the host's port.
+    Port(ServedTexts),
 }
 
 impl ClientSide {
-    /// Of a session.
+    /// Of a session whose agent uses files and programs of the driver's own machine.
     ///
     /// # Errors
     /// `acp.bad_options`: its working directory is not there.
-    pub(super) fn new(session: &SessionSpec, launcher: Arc<dyn Launcher>) -> Result<Self, ErrorInfo> {
+    pub(super) fn own(session: &SessionSpec, launcher: Arc<dyn Launcher>) -> Result<Self, ErrorInfo> {
         let roots = Arc::new(Roots::of(&session.cwd, &session.additional_directories)?);
-        Ok(ClientSide { roots, terminals: Terminals::new(launcher, session.cwd.clone()) })
+        let terminals = Terminals::new(launcher, session.cwd.clone());
+        Ok(ClientSide { files: TextFiles::Own(roots), terminals: Some(terminals) })
+    }
+
+    /// Of one whose host has files for it; nothing if it has none.
+    pub(super) fn of_port(texts: ServedTexts) -> Option<Self> {
+        (texts.read || texts.write).then(|| ClientSide { files: TextFiles::Port(texts), terminals: None })
+    }
+
+    /// What agents may ask for.
+    pub(super) fn texts(&self) -> ServedTexts {
+        match &self.files {
+            TextFiles::Own(_) => ServedTexts { read: true, write: true },
+            TextFiles::Port(texts) => *texts,
+        }
+    }
+
+    /// Programs that it may run, if it may.
+    pub(super) fn terminals(&self) -> Option<&Terminals> {
+        self.terminals.as_ref()
     }
 
     /// Whether a method is one of these.
-    pub(super) fn serves(method: &str) -> bool {
-        matches!(
-            method,
-            "fs/read_text_file"
-                | "fs/write_text_file"
-                | "terminal/create"
-                | "terminal/output"
-                | "terminal/wait_for_exit"
-                | "terminal/kill"
-                | "terminal/release"
-        )
+    pub(super) fn serves(&self, method: &str) -> bool {
+        match method {
+            "fs/read_text_file" => self.texts().read,
+            "fs/write_text_file" => self.texts().write,
+            "terminal/create"
+            | "terminal/output"
+            | "terminal/wait_for_exit"
+            | "terminal/kill"
+            | "terminal/release" => self.terminals.is_some(),
+            _ => false,
+        }
     }
 
     async fn call(&self, inbox: &Inbox, method: &str, params: &Value) -> Result<Value, Refusal> {
         match method {
             "fs/read_text_file" => {
-                let path = path(params)?;
-                let (line, limit) = (member::count(params, "line"), member::count(params, "limit"));
-                let roots = Arc::clone(&self.roots);
-                let content = blocking(move || roots.read(&path, line, limit)).await?;
+                let read = TextRead {
+                    path: path(params)?,
+                    line: member::count(params, "line"),
+                    limit: member::count(params, "limit"),
+                };
+                let content = match &self.files {
+                    TextFiles::Own(roots) => {
+                        let roots = Arc::clone(roots);
+                        blocking(move || roots.read(&read.path, read.line, read.limit)).await?
+                    }
+                    TextFiles::Port(_) => {
+                        inbox.cx.ports.files.read_text(&read).await.map_err(|error| refused(&error))?
+                    }
+                };
                 Ok(json!({"content": content}))
             }
             "fs/write_text_file" => {
                 let path = path(params)?;
-                let text =
-                    member::text(params, "content").ok_or_else(|| Refusal::params("no content"))?.to_owned();
-                let (roots, written) = (Arc::clone(&self.roots), path.clone());
-                blocking(move || roots.write(&written, &text)).await?;
+                let text = member::text(params, "content").ok_or_else(|| Refusal::params("no content"))?;
+                match &self.files {
+                    TextFiles::Own(roots) => {
+                        let (roots, written, text) = (Arc::clone(roots), path.clone(), text.to_owned());
+                        blocking(move || roots.write(&written, &text)).await?;
+                    }
+                    TextFiles::Port(_) => {
+                        let written = inbox.cx.ports.files.write_text(&path, text).await;
+                        written.map_err(|error| refused(&error))?;
+                    }
+                }
                 changed(inbox, path).await;
                 Ok(json!({}))
             }
+            other => match &self.terminals {
+                Some(terminals) => self.of_terminal(terminals, other, params).await,
+                None => Err(Refusal::failed("there are no terminals")),
+            },
+        }
+    }
+
+    async fn of_terminal(
+        &self,
+        terminals: &Terminals,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, Refusal> {
+        match method {
             "terminal/create" => {
-                if let Some(cwd) = member::text(params, "cwd") {
-                    let (roots, cwd) = (Arc::clone(&self.roots), cwd.to_owned());
+                if let (Some(cwd), TextFiles::Own(roots)) = (member::text(params, "cwd"), &self.files) {
+                    let (roots, cwd) = (Arc::clone(roots), cwd.to_owned());
                     blocking(move || roots.directory(&cwd)).await?;
                 }
-                Ok(json!({"terminalId": self.terminals.create(params).await?}))
+                Ok(json!({"terminalId": terminals.create(params).await?}))
             }
-            "terminal/output" => self.terminals.read(terminal(params)?),
-            "terminal/wait_for_exit" => self.terminals.wait(terminal(params)?).await,
-            "terminal/kill" => self.terminals.kill(terminal(params)?),
-            _ => self.terminals.release(terminal(params)?),
+            "terminal/output" => terminals.read(terminal(params)?),
+            "terminal/wait_for_exit" => terminals.wait(terminal(params)?).await,
+            "terminal/kill" => terminals.kill(terminal(params)?),
+            _ => terminals.release(terminal(params)?),
         }
+    }
+}
+
+/// An error of the port as the wire has it.
+fn refused(error: &ErrorInfo) -> Refusal {
+    match error.code.as_str() {
+        TEXT_NOT_FOUND => Refusal::missing(&error.message),
+        _ => Refusal::failed(error.message.as_str()),
     }
 }
 

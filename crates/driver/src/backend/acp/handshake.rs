@@ -8,6 +8,7 @@ use agentos_acp::Error;
 use serde_json::{Value, json};
 
 use super::agent::Agent;
+use super::client::ClientSide;
 use super::options::Options;
 use super::{Capabilities, Profile, member};
 use crate::backend::Context;
@@ -39,7 +40,7 @@ pub(super) async fn open(
     limits: &Profile,
     guide: Option<String>,
 ) -> Result<(), ErrorInfo> {
-    let profile = initialize(agent, options, limits).await?;
+    let profile = initialize(agent, limits).await?;
     authenticate(agent, cx, options, &profile).await?;
     let can = agent.capabilities();
     let setup = setup(cx, options, &can, guide.as_deref()).await?;
@@ -82,13 +83,14 @@ pub(super) async fn open(
     if closed { Err(agent.explain(&Error::Closed, REFUSED).await) } else { Ok(()) }
 }
 
-async fn initialize(agent: &Agent, options: &Options, limits: &Profile) -> Result<Value, ErrorInfo> {
-    let files = options.client_files;
+async fn initialize(agent: &Agent, limits: &Profile) -> Result<Value, ErrorInfo> {
+    let client = agent.inbox.client.as_deref();
+    let texts = client.map(ClientSide::texts).unwrap_or_default();
     let mut params = json!({
         "protocolVersion": 1,
         "clientCapabilities": {
-            "fs": {"readTextFile": files, "writeTextFile": files},
-            "terminal": files,
+            "fs": {"readTextFile": texts.read, "writeTextFile": texts.write},
+            "terminal": client.is_some_and(|client| client.terminals().is_some()),
             "session": {"configOptions": {"boolean": {}}, "notices": {}, "compaction": {}},
         },
         "clientInfo": {"name": "agentos-driver", "title": "Agent OS driver", "version": env!("CARGO_PKG_VERSION")},

@@ -86,7 +86,7 @@ impl std::fmt::Debug for Inbox {
 
 impl Terminals for Inbox {
     fn output(&self, terminal_id: &str) -> Option<TerminalOutput> {
-        self.client.as_ref()?.terminals.seen(terminal_id)
+        self.client.as_ref()?.terminals()?.seen(terminal_id)
     }
 }
 
@@ -425,7 +425,7 @@ impl Incoming for Handler {
         let raw = inbox.raw(&method, params);
         let params = read;
         let known = matches!(method.as_str(), "session/request_permission" | "elicitation/create");
-        let client = inbox.client.as_ref().filter(|_| ClientSide::serves(&method));
+        let client = inbox.client.as_ref().filter(|client| client.serves(&method));
         if !known && client.is_none() {
             inbox.report(format!("request {}", member::printable(&method, 64))).await;
             return refuse(responder, code::METHOD_NOT_FOUND, "method not found").await;
