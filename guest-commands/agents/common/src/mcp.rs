@@ -50,7 +50,7 @@ pub fn page(answer: Result<Value, Value>) -> Result<Page, String> {
         Err(error) if error["code"] == METHOD_NOT_FOUND => return Ok(Page::default()),
         Err(error) => return Err(format!("refused tools/list: {}", why(&error))),
     };
-    let Value::Array(tools) = page["tools"].take() else {
+    let Some(Value::Array(tools)) = page.get_mut("tools").map(Value::take) else {
         return Err("answered tools/list without tools".to_owned());
     };
     match page["nextCursor"].as_str() {
@@ -94,6 +94,8 @@ mod tests {
             (Err(json!({"code": 1, "message": "busy"})), "refused tools/list: busy"),
             (Err(json!("x")), "refused tools/list: an error without a message"),
             (Ok(json!(null)), "answered tools/list without tools"),
+            (Ok(json!("x")), "answered tools/list without tools"),
+            (Ok(json!([1])), "answered tools/list without tools"),
             (Ok(json!({"tools": {}})), "answered tools/list without tools"),
             (
                 Ok(json!({"tools": [], "nextCursor": "x".repeat(MAX_CURSOR + 1)})),
