@@ -20,7 +20,9 @@ use agentos_guest::{Signal, signal};
 use serde_json::{Value, json};
 
 use crate::{
-    Settings, instructions,
+    Settings,
+    editor::{self, Offers},
+    instructions,
     session::{Session, Work},
     store::{self, Header, Store},
 };
@@ -48,7 +50,11 @@ pub struct Agent {
     pub(crate) turn: Option<Turn>,
     /// Whether the client knows `compaction_update`.
     pub(crate) compactions: bool,
+    /// What the client does with files.
+    pub(crate) offers: Offers,
     pub(crate) patience: Duration,
+    /// How long the client may take with a file.
+    pub(crate) file_patience: Duration,
     pub(crate) backoff: Duration,
 }
 
@@ -78,7 +84,9 @@ impl Agent {
             created: 0,
             turn: None,
             compactions: false,
+            offers: Offers::default(),
             patience: PATIENCE,
+            file_patience: editor::PATIENCE,
             backoff: BACKOFF,
         }
     }
@@ -87,6 +95,12 @@ impl Agent {
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Gives the client this time to read or write a file instead of 60 s.
+    #[must_use]
+    pub fn file_patience(self, file_patience: Duration) -> Self {
+        Self { file_patience, ..self }
     }
 
     /// Waits this long before a request is made again for the first time, instead of 1 s.
@@ -164,7 +178,9 @@ impl Agent {
                 Err(failure) => Err(failure),
             },
             "initialize" => {
-                self.compactions = params["clientCapabilities"]["session"]["compaction"].is_object();
+                let capabilities = &params["clientCapabilities"];
+                self.compactions = capabilities["session"]["compaction"].is_object();
+                self.offers = Offers::of(&capabilities["fs"]);
                 Ok(initialize())
             }
             "authenticate" => Ok(json!({})),
@@ -341,6 +357,11 @@ impl Agent {
     /// Sends a request and returns its id.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> io::Result<u64> {
         self.wire.ask(method, params)
+    }
+
+    /// Whether a line of the client was too long since this was last asked.
+    pub(crate) fn has_skipped(&mut self) -> bool {
+        self.wire.has_skipped()
     }
 
     /// Tells the client something of a session.

@@ -11,13 +11,16 @@ use serde_json::{Value, json};
 
 use crate::{
     agent::Agent,
+    client::Heard,
     clip::{Clip, clip},
+    editor::Editor,
     history::{Call, Outcome},
     permission::{Grant, Verdict},
     replay::content,
     session::Work,
     tools::{
-        self, Done, Shown, files,
+        self, Done, Shown,
+        files::{self, Halt},
         offer::{self, BASH_MAX_TIMEOUT, BASH_TIMEOUT, BuiltIn},
         search::Search,
     },
@@ -46,6 +49,17 @@ enum End {
     Done(Done),
     /// The turn was cancelled; what there is to show.
     Cancelled(String),
+}
+
+impl End {
+    fn of_file(outcome: Result<Shown, Halt>) -> io::Result<Self> {
+        match outcome {
+            Ok(shown) => Ok(Self::Done(Ok(shown))),
+            Err(Halt::Failed(why)) => Ok(Self::Done(Err(why))),
+            Err(Halt::Cancelled(text)) => Ok(Self::Cancelled(text)),
+            Err(Halt::Client(error)) => Err(error),
+        }
+    }
 }
 
 impl Agent {
@@ -160,22 +174,14 @@ impl Agent {
                 {"optionId": "reject_once", "name": "Reject", "kind": "reject_once"},
             ],
         });
-        let id = self.ask("session/request_permission", params)?;
-        if let Some(turn) = &mut self.turn {
-            turn.asked(id);
-        }
-        loop {
-            let Some(turn) = &mut self.turn else { return Ok(None) };
-            if turn.cancelled.is_some() {
-                turn.forget();
-                return Ok(None);
-            }
-            if let Some(answer) = turn.take_answer() {
-                return Ok(Some(answer));
-            }
-            // No limit of our own: the client has one, and its end of file cancels the turn.
-            self.wait(None, None)?;
-        }
+        // No limit of our own: the client has one, and its end of file cancels the turn.
+        Ok(match self.ask_client("session/request_permission", params, None)? {
+            Heard::Cancelled => None,
+            // An error counts as a refusal.
+            Heard::Answer(answer) => Some(answer.unwrap_or_default()),
+            // Without a limit there is no such end.
+            Heard::Nothing(_) => Some(Value::Null),
+        })
     }
 
     fn run_tool(&mut self, work: &mut Work, id: &str, call: &Call) -> io::Result<End> {
@@ -183,9 +189,9 @@ impl Agent {
         let input = &call.input;
         let search = match BuiltIn::named(&call.name) {
             Some(BuiltIn::Bash) => return self.run_command(work, id, input),
-            Some(BuiltIn::Read) => return Ok(End::Done(files::read(&cwd, input))),
-            Some(BuiltIn::Write) => return Ok(End::Done(files::write(&cwd, input))),
-            Some(BuiltIn::Edit) => return Ok(End::Done(files::edit(&cwd, input))),
+            Some(BuiltIn::Read) => return End::of_file(files::read(&mut Editor(self), &cwd, input)),
+            Some(BuiltIn::Write) => return End::of_file(files::write(&mut Editor(self), &cwd, input)),
+            Some(BuiltIn::Edit) => return End::of_file(files::edit(&mut Editor(self), &cwd, input)),
             Some(BuiltIn::Glob) => Search::glob(&cwd, input),
             Some(BuiltIn::Grep) => Search::grep(&cwd, input),
             Some(BuiltIn::Plan) | None => {

@@ -9,10 +9,12 @@
 mod agent;
 mod ask;
 mod call;
+mod client;
 mod clip;
 mod compact;
 mod config;
 mod content;
+mod editor;
 mod history;
 mod instructions;
 mod mcp;

@@ -4,7 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use agent_client_protocol_schema::v1::{NewSessionResponse, RequestPermissionRequest, SessionNotification};
+use agent_client_protocol_schema::v1::{
+    NewSessionResponse, ReadTextFileRequest, RequestPermissionRequest, SessionNotification,
+    WriteTextFileRequest,
+};
 use agentos_guest::{fd, signal};
 use serde_json::{Value, json};
 
@@ -157,7 +160,16 @@ impl Client {
             "cancelled" => json!({"outcome": "cancelled"}),
             option => json!({"outcome": "selected", "optionId": option}),
         };
-        self.send(&json!({"jsonrpc": "2.0", "id": request["id"], "result": {"outcome": outcome}}));
+        self.answer(request, Ok(json!({"outcome": outcome})));
+    }
+
+    /// Answers a request with a result or an error object.
+    pub fn answer(&mut self, request: &Value, outcome: Result<Value, Value>) {
+        let (member, value) = match outcome {
+            Ok(result) => ("result", result),
+            Err(error) => ("error", error),
+        };
+        self.send(&json!({"jsonrpc": "2.0", "id": request["id"], member: value}));
     }
 
     /// Cancels the turn.
@@ -187,6 +199,12 @@ fn check(message: &Value) {
         }
         Some("session/request_permission") => {
             serde_json::from_value::<RequestPermissionRequest>(message["params"].clone()).unwrap();
+        }
+        Some("fs/read_text_file") => {
+            serde_json::from_value::<ReadTextFileRequest>(message["params"].clone()).unwrap();
+        }
+        Some("fs/write_text_file") => {
+            serde_json::from_value::<WriteTextFileRequest>(message["params"].clone()).unwrap();
         }
         Some(other) => panic!("unexpected {other}"),
         None => {}

@@ -14,7 +14,7 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 /// It failed.
 pub const INTERNAL_ERROR: i64 = -32603;
-/// There is no such session.
+/// There is no such session, or no such file.
 pub const NOT_FOUND: i64 = -32002;
 /// The client cancelled the request.
 pub const CANCELLED: i64 = -32800;

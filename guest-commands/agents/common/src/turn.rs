@@ -1,4 +1,4 @@
-//! The prompt that is running, as far as messages of the client change it: cancelled, to be closed, a permission answered.
+//! The prompt that is running, as far as messages of the client change it: cancelled, to be closed, a question answered.
 
 use serde_json::Value;
 
@@ -22,9 +22,9 @@ pub struct Turn {
     pub cancelled: Option<Cancel>,
     /// `session/close` requests to be answered afterwards.
     pub closing: Vec<Value>,
-    /// Id of the open permission request, then its answer.
+    /// Id of the open request to the client, then its answer.
     awaiting: Option<u64>,
-    answer: Option<Value>,
+    answer: Option<Result<Value, Value>>,
 }
 
 impl Turn {
@@ -34,15 +34,15 @@ impl Turn {
         Self { session, request, cancelled: None, closing: Vec::new(), awaiting: None, answer: None }
     }
 
-    /// Takes an answer of the client; an error counts as a refusal.
+    /// Takes an answer of the client; one that is not waited for is ignored.
     pub fn answered(&mut self, id: &Value, result: Result<Value, Value>) {
         if self.awaiting.is_some_and(|awaiting| *id == awaiting) {
             self.awaiting = None;
-            self.answer = Some(result.unwrap_or_default());
+            self.answer = Some(result);
         }
     }
 
-    /// A permission request went out under this id.
+    /// A request to the client went out under this id.
     pub fn asked(&mut self, id: u64) {
         (self.awaiting, self.answer) = (Some(id), None);
     }
@@ -52,8 +52,8 @@ impl Turn {
         self.awaiting = None;
     }
 
-    /// The answer to it, once.
-    pub fn take_answer(&mut self) -> Option<Value> {
+    /// The answer to it, once; `Err` with the error object.
+    pub fn take_answer(&mut self) -> Option<Result<Value, Value>> {
         self.answer.take()
     }
 }

@@ -13,8 +13,8 @@ use crate::{
     rpc::{self, Failure, Message, PARSE_ERROR},
 };
 
-/// Longest line of the client, in bytes.
-const MAX_LINE: usize = 8 << 20;
+/// Longest line of the client, in bytes, and longest that it takes.
+pub const MAX_LINE: usize = 8 << 20;
 
 /// Bytes of messages gathered before they are written.
 const GATHERED: usize = 32 << 10;
@@ -27,13 +27,21 @@ pub struct Wire {
     /// Messages not written yet; never any while the agent waits.
     unsent: Vec<u8>,
     next_request: u64,
+    /// A line was too long since that was last asked.
+    skipped: bool,
 }
 
 impl Wire {
     /// A connection that reads `input` and writes `output`.
     #[must_use]
     pub fn new(input: u32, output: u32) -> Self {
-        Self { input: Input::new(input, MAX_LINE), output, unsent: Vec::new(), next_request: 0 }
+        Self {
+            input: Input::new(input, MAX_LINE),
+            output,
+            unsent: Vec::new(),
+            next_request: 0,
+            skipped: false,
+        }
     }
 
     /// Whether the client is gone.
@@ -48,6 +56,11 @@ impl Wire {
         self.input.has_lines()
     }
 
+    /// Whether a line was too long since this was last asked: it may have been an answer that is waited for.
+    pub fn has_skipped(&mut self) -> bool {
+        std::mem::take(&mut self.skipped)
+    }
+
     /// The oldest message that was not taken. Lines that are no messages are answered here.
     ///
     /// # Errors
@@ -57,6 +70,7 @@ impl Wire {
             let message = match line {
                 Line::Text(line) => rpc::parse(&line),
                 Line::TooLong => {
+                    self.skipped = true;
                     let failure = Failure::new(PARSE_ERROR, "line too long");
                     Message::Malformed(Some((Value::Null, failure)))
                 }

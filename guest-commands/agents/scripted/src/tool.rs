@@ -126,6 +126,8 @@ impl Agent {
                 return Ok(Verdict::Stop);
             }
             if let Some(answer) = turn.take_answer() {
+                // An error counts as a refusal.
+                let answer = answer.unwrap_or_default();
                 let (verdict, always) = match answer["outcome"]["optionId"].as_str() {
                     _ if answer["outcome"]["outcome"] != "selected" => (Verdict::Rejected, None),
                     Some("allow_once") => (Verdict::Run, None),

@@ -1,17 +1,13 @@
-//! The tools `read`, `write` and `edit`.
+//! The tools `read`, `write` and `edit`, wherever the files are.
 
 use std::{
-    fs,
-    io::Read,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
 
-use super::{Done, edit};
-
-/// Largest file that is read or edited, in bytes.
-const MAX_FILE: u64 = 10 << 20;
+use super::{Shown, disk, edit};
 
 /// Lines that are read at once unless told otherwise, and at most.
 const LINES: u64 = 2000;
@@ -30,54 +26,84 @@ pub(super) fn absolute(cwd: &str, path: &str) -> PathBuf {
     Path::new(cwd).join(path)
 }
 
-/// Reads a text file; the error is for the model.
-fn text(path: &Path) -> Result<String, String> {
-    let failed = |error: &std::io::Error| format!("{}: {}", path.display(), agentos_guest::strerror(error));
-    let about = fs::metadata(path).map_err(|e| failed(&e))?;
-    if about.is_dir() {
-        return Err(format!("{} is a directory; use glob or bash to look into it", path.display()));
+/// Why a tool did not do what it was to do.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The connection to the client failed.
+    Client(io::Error),
+    /// The turn was cancelled; what is to be said of it.
+    Cancelled(String),
+    /// The error is for the model.
+    Failed(String),
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Client(error)
     }
-    if !about.is_file() {
-        return Err(format!("{} is no regular file", path.display()));
+}
+
+impl From<String> for Halt {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
     }
-    let too_large = |size: u64| {
-        format!(
-            "{} has {size} bytes; files of at most {} MiB are read: look at a part of it with bash or grep",
-            path.display(),
-            MAX_FILE >> 20,
-        )
-    };
-    if about.len() > MAX_FILE {
-        return Err(too_large(about.len()));
+}
+
+/// What is there before a file is written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) is_there: bool,
+    /// Its text, if it can be read.
+    pub(crate) text: Option<String>,
+}
+
+/// Where files are. Paths are absolute.
+pub(crate) trait Files {
+    /// The whole text of a file.
+    fn text(&mut self, path: &Path) -> Result<String, Halt>;
+
+    /// What is there before a file is written; an error if it may not be replaced.
+    fn before(&mut self, path: &Path) -> Result<Before, Halt>;
+
+    /// Makes or replaces a file, and the directories above it.
+    fn write(&mut self, path: &Path, content: &str) -> Result<(), Halt>;
+}
+
+/// The files of the machine.
+#[derive(Debug)]
+pub(crate) struct Disk;
+
+impl Files for Disk {
+    fn text(&mut self, path: &Path) -> Result<String, Halt> {
+        Ok(disk::text(path)?)
     }
-    let mut bytes = Vec::new();
-    // It may have grown since.
-    let file = fs::File::open(path).map_err(|e| failed(&e))?;
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(too_large(bytes.len() as u64));
+
+    fn before(&mut self, path: &Path) -> Result<Before, Halt> {
+        // What cannot even be looked at shows when it is written.
+        match disk::at(path) {
+            Ok(Some(about)) => disk::may_replace(path, &about)?,
+            Ok(None) | Err(_) => return Ok(Before::default()),
+        }
+        Ok(Before { is_there: true, text: disk::text(path).ok() })
     }
-    match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(format!(
-            "{} is no text (UTF-8); look at it with bash, as with file, od or strings",
-            path.display()
-        )),
+
+    fn write(&mut self, path: &Path, content: &str) -> Result<(), Halt> {
+        Ok(disk::write(path, content)?)
     }
 }
 
 /// Lines with their numbers.
-pub(crate) fn read(cwd: &str, input: &Value) -> Done {
+pub(crate) fn read(files: &mut impl Files, cwd: &str, input: &Value) -> Result<Shown, Halt> {
     let path = absolute(cwd, super::text(input, "path")?);
     let offset = super::number(input, "offset")?.unwrap_or(1).max(1);
     let limit = super::number(input, "limit")?.unwrap_or(LINES).clamp(1, LINES);
-    let text = text(&path)?;
+    let text = files.text(&path)?;
     if text.is_empty() {
         return Ok("(the file is empty)".to_owned().into());
     }
     let total = text.lines().count() as u64;
     if offset > total {
-        return Err(format!("offset {offset} is behind the end: the file has {total} lines"));
+        return Err(format!("offset {offset} is behind the end: the file has {total} lines").into());
     }
     let mut shown = String::new();
     let mut next = offset;
@@ -97,43 +123,29 @@ pub(crate) fn read(cwd: &str, input: &Value) -> Done {
 }
 
 /// Makes or replaces a file, and the directories above it.
-pub(crate) fn write(cwd: &str, input: &Value) -> Done {
+pub(crate) fn write(files: &mut impl Files, cwd: &str, input: &Value) -> Result<Shown, Halt> {
     let path = absolute(cwd, super::text(input, "path")?);
     let content = super::text(input, "content")?;
-    if path.is_dir() {
-        return Err(format!("{} is a directory", path.display()));
-    }
-    let existed = path.exists();
-    // To open a FIFO is to wait for who reads it.
-    if existed && !path.is_file() {
-        return Err(format!("{} is no regular file", path.display()));
-    }
-    let before = text(&path).ok();
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)
-            .map_err(|e| format!("make {}: {}", parent.display(), agentos_guest::strerror(&e)))?;
-    }
-    fs::write(&path, content)
-        .map_err(|e| format!("write {}: {}", path.display(), agentos_guest::strerror(&e)))?;
-    let what = if existed { "replaced" } else { "made" };
+    let before = files.before(&path)?;
+    files.write(&path, content)?;
+    let what = if before.is_there { "replaced" } else { "made" };
     let said = format!("{what} {} ({} lines)", path.display(), content.lines().count());
-    Ok(super::Shown { diff: diff(&path, before.as_deref(), content), ..said.into() })
+    Ok(Shown { diff: diff(&path, before.text.as_deref(), content), ..said.into() })
 }
 
 /// Replaces an exact piece of a file.
-pub(crate) fn edit(cwd: &str, input: &Value) -> Done {
+pub(crate) fn edit(files: &mut impl Files, cwd: &str, input: &Value) -> Result<Shown, Halt> {
     let path = absolute(cwd, super::text(input, "path")?);
     let (old, new) = (super::text(input, "old_text")?, super::text(input, "new_text")?);
     let all = super::flag(input, "replace_all")?;
-    let before = text(&path)?;
+    let before = files.text(&path)?;
     let edited = edit::replace(&before, old, new, all)?;
-    fs::write(&path, &edited.text)
-        .map_err(|e| format!("write {}: {}", path.display(), agentos_guest::strerror(&e)))?;
+    files.write(&path, &edited.text)?;
     let said = match edited.times {
         1 => format!("changed {} at line {}", path.display(), edited.line),
         times => format!("changed {} in {times} places, the first at line {}", path.display(), edited.line),
     };
-    Ok(super::Shown { diff: diff(&path, Some(&before), &edited.text), ..said.into() })
+    Ok(Shown { diff: diff(&path, Some(&before), &edited.text), ..said.into() })
 }
 
 fn diff(path: &Path, old: Option<&str>, new: &str) -> Option<Value> {
@@ -143,7 +155,17 @@ fn diff(path: &Path, old: Option<&str>, new: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+
+    use super::{super::disk::MAX_FILE, *};
+
+    /// What a tool says, or its error for the model.
+    fn of(outcome: Result<Shown, Halt>) -> Result<Shown, String> {
+        outcome.map_err(|halt| match halt {
+            Halt::Failed(why) => why,
+            halt => panic!("{halt:?}"),
+        })
+    }
 
     fn folder(name: &str) -> PathBuf {
         let folder = std::env::temp_dir().join(format!("agentos-coder-files-{name}-{}", std::process::id()));
@@ -163,7 +185,7 @@ mod tests {
         fs::write(folder.join("binary"), b"a\0b").unwrap();
         fs::write(folder.join("latin"), b"gr\xf6\xdfe").unwrap();
         fs::File::create(folder.join("huge")).unwrap().set_len(MAX_FILE + 1).unwrap();
-        let read = |input: Value| read(cwd, &input).map(|shown| shown.text);
+        let read = |input: Value| of(read(&mut Disk, cwd, &input)).map(|shown| shown.text);
         assert_eq!(
             read(json!({"path": "five"})).unwrap(),
             "     1\tone\n     2\ttwo\n     3\tthree\n     4\tfour\n     5\tfive\n"
@@ -196,22 +218,22 @@ mod tests {
     fn files_are_written_and_edited() {
         let folder = folder("write");
         let cwd = folder.to_str().unwrap();
-        let made = write(cwd, &json!({"path": "a/b/c.txt", "content": "one\ntwo\n"})).unwrap();
+        let write = |input: &Value| of(write(&mut Disk, cwd, input));
+        let edit = |input: &Value| of(edit(&mut Disk, cwd, input));
+        let made = write(&json!({"path": "a/b/c.txt", "content": "one\ntwo\n"})).unwrap();
         assert!(made.text.starts_with("made") && made.text.ends_with("c.txt (2 lines)"));
         assert_eq!(made.diff.unwrap()["oldText"], Value::Null);
-        let changed = edit(cwd, &json!({"path": "a/b/c.txt", "old_text": "two", "new_text": "2"})).unwrap();
+        let changed = edit(&json!({"path": "a/b/c.txt", "old_text": "two", "new_text": "2"})).unwrap();
         assert!(changed.text.ends_with("c.txt at line 2"));
         assert_eq!(changed.diff.unwrap()["newText"], "one\n2\n");
         assert_eq!(fs::read_to_string(folder.join("a/b/c.txt")).unwrap(), "one\n2\n");
         let input = json!({"path": "a/b/c.txt", "old_text": "\n", "new_text": ";", "replace_all": true});
-        assert!(edit(cwd, &input).unwrap().text.contains("in 2 places"));
-        assert!(
-            write(cwd, &json!({"path": "a/b/c.txt", "content": ""})).unwrap().text.starts_with("replaced")
-        );
-        assert!(write(cwd, &json!({"path": "a", "content": ""})).unwrap_err().contains("is a directory"));
-        assert!(write(cwd, &json!({"path": "a/b/c.txt/d", "content": ""})).unwrap_err().contains("make "));
+        assert!(edit(&input).unwrap().text.contains("in 2 places"));
+        assert!(write(&json!({"path": "a/b/c.txt", "content": ""})).unwrap().text.starts_with("replaced"));
+        assert!(write(&json!({"path": "a", "content": ""})).unwrap_err().contains("is a directory"));
+        assert!(write(&json!({"path": "a/b/c.txt/d", "content": ""})).unwrap_err().contains("make "));
         let input = json!({"path": "a/b/c.txt", "old_text": "x", "new_text": "y", "replace_all": 1});
-        assert!(edit(cwd, &input).unwrap_err().contains("replace_all must be true or false"));
+        assert!(edit(&input).unwrap_err().contains("replace_all must be true or false"));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

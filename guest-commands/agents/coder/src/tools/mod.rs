@@ -1,6 +1,7 @@
 //! The tools that the model is offered, and their input. How a call is shown, asked for and run is in
 //! [`call`](crate::call).
 
+pub(crate) mod disk;
 mod edit;
 pub(crate) mod files;
 pub(crate) mod offer;

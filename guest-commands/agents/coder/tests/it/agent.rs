@@ -34,11 +34,19 @@ pub(crate) struct With {
     pub(crate) context: u64,
     pub(crate) servers: Value,
     pub(crate) capabilities: Value,
+    /// What the client may take with a file.
+    pub(crate) file_patience: Duration,
 }
 
 impl Default for With {
     fn default() -> Self {
-        Self { api: "anthropic", context: 100_000, servers: json!([]), capabilities: json!({}) }
+        Self {
+            api: "anthropic",
+            context: 100_000,
+            servers: json!([]),
+            capabilities: json!({}),
+            file_patience: Duration::from_secs(60),
+        }
     }
 }
 
@@ -55,7 +63,7 @@ impl Bench {
         let _ = std::fs::remove_dir_all(&home);
         std::fs::create_dir_all(home.join("work")).unwrap();
         let model = Model::start();
-        let mut client = agent(&home, settings(&model, with.api, with.context));
+        let mut client = agent_with(&home, settings(&model, with.api, with.context), with.file_patience);
         let cwd = home.join("work");
         let new = client.start(with.capabilities, cwd.to_str().unwrap(), with.servers);
         assert!(new["error"].is_null(), "{new}");
@@ -110,11 +118,16 @@ pub(crate) fn settings(model: &Model, api: &str, context: u64) -> Result<Setting
 }
 
 pub(crate) fn agent(home: &Path, settings: Result<Settings, String>) -> Client {
+    agent_with(home, settings, With::default().file_patience)
+}
+
+fn agent_with(home: &Path, settings: Result<Settings, String>, file_patience: Duration) -> Client {
     let home = home.to_owned();
     Client::of(move |input, output| {
         Agent::new(input, output, Box::new(Plain), settings, &home)
             .backoff(Duration::from_millis(10))
             .patience(Duration::from_secs(5))
+            .file_patience(file_patience)
             .run()
     })
 }

@@ -2,6 +2,8 @@
 
 mod agent;
 mod cancel;
+mod editor;
+mod editor_waits;
 mod endpoint;
 #[path = "../../../../../tests/src/model.rs"]
 #[allow(unreachable_pub, dead_code, reason = "the end-to-end tests share it")]
