@@ -72,9 +72,9 @@ pub use processes::{
 pub use sessions::{
     AgentCapabilities, AgentInfo, CreateSessionOptions, GetSessionEventsOptions, JsonRpcError,
     JsonRpcNotification, JsonRpcRequest, JsonRpcResponse, McpServerConfig, PermissionOption, PermissionReply,
-    PermissionRequest, PermissionRequests, PromptInput, PromptResult, ResumeSessionOptions, Session,
-    SessionConfigOption, SessionEvent, SessionEventStream, SessionInfo, SessionInitData, SessionMode,
-    SessionModeState,
+    PermissionRequest, PermissionRequests, PromptInput, PromptOptions, PromptResult, ResumeSessionOptions,
+    Session, SessionConfigOption, SessionEvent, SessionEventStream, SessionInfo, SessionInitData,
+    SessionMode, SessionModeState,
 };
 pub use shells::{
     ConnectTerminalOptions, OpenShellOptions, ShellHandle, ShellInfo, TerminalFilter, TerminalPolicy,

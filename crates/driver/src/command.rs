@@ -6,7 +6,12 @@ use ulid::Ulid;
 
 use crate::ErrorInfo;
 use crate::error::{MALFORMED, UNSUPPORTED};
-use crate::event::{ContentBlock, InputOutcome};
+use crate::event::{ContentBlock, GivenBlock, InputOutcome};
+
+/// Most bytes of the further members of an input, as JSON.
+const NATIVE: usize = 64 << 10;
+/// Members that an input has a place of its own for.
+const OWN: &[&str] = &["sessionId", "prompt"];
 
 /// What a turn begins with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,7 +25,10 @@ pub struct Input {
     pub attachment_ids: Option<Vec<String>>,
     /// Content, which goes before the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Vec<ContentBlock>>,
+    pub content: Option<Vec<GivenBlock>>,
+    /// Further members of the vendor's own request for a prompt, such as `_meta` of ACP; refused where there are none.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub native: Map<String, Value>,
 }
 
 impl Input {
@@ -33,8 +41,17 @@ impl Input {
     #[must_use]
     pub fn blocks(&self) -> Vec<ContentBlock> {
         match &self.content {
-            Some(content) if !content.is_empty() => content.clone(),
+            Some(content) if !content.is_empty() => content.iter().map(|given| given.block.clone()).collect(),
             _ => vec![ContentBlock::text(self.text.clone())],
+        }
+    }
+
+    /// The same as it was given, for vendors that may know more of it.
+    #[must_use]
+    pub fn given(&self) -> Vec<GivenBlock> {
+        match &self.content {
+            Some(content) if !content.is_empty() => content.clone(),
+            _ => vec![ContentBlock::text(self.text.clone()).into()],
         }
     }
 
@@ -42,6 +59,22 @@ impl Input {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.content.as_ref().is_none_or(Vec::is_empty)
+    }
+
+    /// Whether the further members can be members beside those that there are.
+    fn check_native(&self) -> Result<(), ErrorInfo> {
+        if self.native.is_empty() {
+            return Ok(());
+        }
+        let wrong = |what: String| Err(ErrorInfo::new(MALFORMED, format!("input.native{what}")));
+        if let Some(own) = OWN.iter().find(|own| self.native.contains_key(**own)) {
+            return wrong(format!(".{own}: an input has a place of its own for it"));
+        }
+        let bytes = serde_json::to_vec(&self.native).map_or(usize::MAX, |json| json.len());
+        if bytes > NATIVE {
+            return wrong(format!(": {bytes} bytes, at most {NATIVE} are possible"));
+        }
+        Ok(())
     }
 }
 
@@ -283,6 +316,7 @@ impl Command {
                     "attachmentIds: no port knows files of the host by their ids; put them into content";
                 Err(ErrorInfo::new(UNSUPPORTED, text))
             }
+            Order::InputStart { input, .. } | Order::TurnSteer { input, .. } => input.check_native(),
             Order::McpExecute(call) => match serde_json::from_str::<Map<String, Value>>(&call.arguments_json)
             {
                 Ok(_) => Ok(()),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Both sides must agree on this one.
 pub const PROTOCOL_MAJOR: u32 = 1;
 /// Grows with every optional field, method or event; any two minors understand each other.
-pub const PROTOCOL_MINOR: u32 = 1;
+pub const PROTOCOL_MINOR: u32 = 2;
 /// Version of this package, shown in messages.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -49,7 +49,8 @@ pub(super) fn dispatch(client: &Client, request: Request, responder: Responder) 
         | Request::SetSessionMode(m::SetSessionMode { ref vm_id, ref session_id, .. })
         | Request::SetSessionModel(m::SetSessionModel { ref vm_id, ref session_id, .. })
         | Request::SetSessionConfigOption(m::SetSessionConfigOption { ref vm_id, ref session_id, .. })
-        | Request::RawSend(m::RawSend { ref vm_id, ref session_id, .. }) => {
+        | Request::RawSend(m::RawSend { ref vm_id, ref session_id, .. })
+        | Request::RawNotify(m::RawNotify { ref vm_id, ref session_id, .. }) => {
             match client.vm(vm_id).and_then(|vm| vm.sessions.get(session_id)) {
                 Ok(session) => of_session(session, request, responder),
                 Err(error) => responder.error(&error),
@@ -69,7 +70,7 @@ pub(crate) fn of_session(s: Arc<Session>, request: Request, responder: Responder
     }
     match request {
         Request::DescribeSession(_) => by!(answer, m::DescribeSession, s.describe()),
-        Request::Prompt(r) => answer::<m::Prompt>(responder, s.prompt(r.content)),
+        Request::Prompt(r) => answer::<m::Prompt>(responder, s.prompt(r.content, r.params)),
         Request::CancelSession(_) => by!(answer, m::CancelSession, cancel(s).await),
         Request::CloseSession(_) => by!(answer_later, m::CloseSession, {
             s.close().await;
@@ -100,6 +101,9 @@ pub(crate) fn of_session(s: Arc<Session>, request: Request, responder: Responder
         Request::RawSend(r) => by!(answer, m::RawSend, {
             s.raw(&r.method, &r.params).await.map(|result| m::RawSendReply { result })
         }),
+        Request::RawNotify(r) => {
+            by!(answer, m::RawNotify, s.raw_notify(&r.method, &r.params).await.map(|()| Empty {}))
+        }
         other => responder.unsupported(other.method()),
     }
 }

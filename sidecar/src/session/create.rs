@@ -16,7 +16,7 @@ use super::head::{Head, Setup};
 use super::launch::GuestLauncher;
 use super::protocol::Protocol;
 use super::texts::{ClientFiles, Texts};
-use super::{Session, errors, protocol, remote, start};
+use super::{Session, errors, native, protocol, remote, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed, no_vm};
 use crate::vm::Vm;
@@ -37,6 +37,7 @@ pub(crate) async fn create(
     let mut mcp_servers = start::mcp_servers(options.mcp_servers.as_ref())?;
     let headers = remote::split(&mut mcp_servers)?;
     let additional_directories = start::directories(&options.additional_directories)?;
+    let meta = native::meta(&agent, options.meta.as_ref())?.unwrap_or_default();
     let path = match &options.cwd {
         Some(path) => start::directory(&vm.cwd, path.as_ref()).map_err(|e| bad_path(&e, path))?,
         None => vm.cwd.clone(),
@@ -57,7 +58,8 @@ pub(crate) async fn create(
     vm.directory(Some(path.as_bytes())).await?;
     let instructions = os_instructions(&vm, &agent.prepare_instructions, &options).await?;
     let SessionOptions { model, mode, .. } = options;
-    let setup = Setup { agent, cwd, additional_directories, env, mcp_servers, instructions, model, mode };
+    let setup =
+        Setup { agent, cwd, additional_directories, env, mcp_servers, instructions, model, mode, meta };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let head = Head::new(setup, u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
     let id = Ulid::generate().to_string();
@@ -74,7 +76,7 @@ pub(crate) async fn create(
 }
 
 /// Goes on with a session whose agent does not run: with the agent's own session where it can, else with a new one that is
-/// told what was said before. Nothing happens if it runs. Its MCP servers and directories are those that it had, or these.
+/// told what was said before. Nothing happens if it runs. Its MCP servers, directories and `_meta` are those that it had, or these.
 pub(crate) async fn resume(
     vm: Arc<Vm>,
     connection: Connection,
@@ -94,6 +96,7 @@ pub(crate) async fn resume(
         ClientFiles::of(connection, request.client_files, protocol)?
     };
     let directories = request.additional_directories.as_deref().map(start::directories).transpose()?;
+    let meta = native::meta(&session.record.head.lock().setup.agent, request.meta.as_ref())?;
     let one = session.changing.lock().await;
     // It may have been forgotten meanwhile.
     if !vm.sessions.has(&session) {
@@ -129,6 +132,9 @@ pub(crate) async fn resume(
         }
         session.settle().await;
         let _place = vm.sessions.place(&vm.id)?;
+        if let Some(meta) = meta.filter(|meta| *meta != session.record.head.lock().setup.meta) {
+            session.record.change(|head| head.setup.meta = meta);
+        }
         if is_new {
             let servers = servers.map(|(servers, headers)| {
                 *session.record.headers.lock() = headers;

@@ -392,12 +392,11 @@ impl Session {
         Ok(SessionConfigReply { config_options: JsonText::new(&Value::Array(options)) })
     }
 
-    /// Sends a request of the client as it is. `sessionId` becomes the agent's own id where it is missing or ours.
-    pub(crate) async fn raw(&self, method: &str, params: &JsonText) -> Result<JsonText, WireError> {
+    /// A message of the client as it goes to the agent: `sessionId` becomes the agent's own id where it is missing or ours.
+    fn raw_params(&self, kernel: &Kernel, method: &str, params: &JsonText) -> Result<Value, WireError> {
         if RESERVED.contains(&method) {
             return Err(invalid(format!("{method} cannot be sent raw: there is a method for it")));
         }
-        let kernel = self.kernel()?;
         let mut params: Value = params.parse().map_err(|e| invalid(format!("params: {e}")))?;
         if params.is_null() {
             params = Value::Object(serde_json::Map::new());
@@ -409,6 +408,20 @@ impl Session {
                 *id = Value::String(own);
             }
         }
+        Ok(params)
+    }
+
+    /// Sends a notification of the client as it is.
+    pub(crate) async fn raw_notify(&self, method: &str, params: &JsonText) -> Result<(), WireError> {
+        let kernel = self.kernel()?;
+        let params = self.raw_params(&kernel, method, params)?;
+        kernel.native_notification(method, &params).await.map_err(|e| self.failed(&e))
+    }
+
+    /// Sends a request of the client as it is.
+    pub(crate) async fn raw(&self, method: &str, params: &JsonText) -> Result<JsonText, WireError> {
+        let kernel = self.kernel()?;
+        let params = self.raw_params(&kernel, method, params)?;
         let result = kernel.native_request(method, &params).await.map_err(|e| self.failed(&e))?;
         let text = |name: &str| params.get(name).and_then(Value::as_str).map(str::to_owned);
         match method {

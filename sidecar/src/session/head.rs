@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agentos_driver::ResumeRef;
 use agentos_protocol::message::AgentConfig;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The newest form of heads.
 const VERSION: u32 = 1;
@@ -33,6 +33,9 @@ pub(crate) struct Setup {
     /// The mode that was asked for.
     #[serde(default)]
     pub(crate) mode: Option<String>,
+    /// `_meta` of the client, for the request that opens the session.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) meta: Map<String, Value>,
 }
 
 /// What is kept of a session.
@@ -87,10 +90,12 @@ mod tests {
 
     #[test]
     fn heads_are_read_back_and_those_of_later_versions_refused() {
-        let setup = Setup { cwd: "/workspace".into(), model: Some("m".into()), ..Setup::default() };
+        let meta = [("a".to_owned(), 1.into())].into_iter().collect();
+        let setup = Setup { cwd: "/workspace".into(), model: Some("m".into()), meta, ..Setup::default() };
         let head = Head::new(setup, 5);
         let again = Head::parse(&head.bytes()).unwrap();
         assert_eq!((again.created_ms, again.setup.model.as_deref()), (5, Some("m")));
+        assert_eq!(again.setup.meta["a"], 1);
         let later = String::from_utf8(head.bytes()).unwrap().replace("\"version\":1", "\"version\":2");
         assert!(Head::parse(later.as_bytes()).unwrap_err().contains("form 2"));
         assert!(Head::parse(b"{}").is_err());

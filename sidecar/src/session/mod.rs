@@ -23,6 +23,7 @@ mod history;
 mod interrupted;
 mod launch;
 mod log;
+mod native;
 mod pipe;
 mod protocol;
 mod remote;

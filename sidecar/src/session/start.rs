@@ -13,7 +13,7 @@ use agentos_driver::{ErrorInfo, Kernel, Ports, StartInput, State};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{JsonText, WirePath};
 use agentos_vfs::{GuestPath, PathError};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::agents;
@@ -83,7 +83,8 @@ fn execution(
         "mcpServers": servers,
         "resumeFallback": "new",
     });
-    if let Some(meta) = meta(&setup.instructions) {
+    let meta = meta(setup);
+    if !meta.is_empty() {
         options["meta"] = Value::Object(meta);
     }
     execution.provider_options = options.as_object().cloned().unwrap_or_default();
@@ -172,17 +173,15 @@ async fn why(session: &Session, kernel: &Kernel) -> WireError {
     session.failed(&failure.unwrap_or_else(unknown))
 }
 
-/// Instructions travel in `_meta`, which ACP leaves to the two sides: in the form that Claude's adapters read, and in
-/// ours.
-fn meta(instructions: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
-    if instructions.is_empty() {
-        return None;
+/// What the client says in `_meta`, which ACP leaves to the two sides, and the instructions: in the form that Claude's adapters
+/// read, and in ours.
+fn meta(setup: &Setup) -> Map<String, Value> {
+    let (mut meta, instructions) = (setup.meta.clone(), &setup.instructions);
+    if !instructions.is_empty() {
+        meta.insert("systemPrompt".to_owned(), json!({ "append": instructions }));
+        meta.insert("agentos".to_owned(), json!({ "instructions": instructions }));
     }
-    let meta = serde_json::json!({
-        "systemPrompt": { "append": instructions },
-        "agentos": { "instructions": instructions },
-    });
-    meta.as_object().cloned()
+    meta
 }
 
 /// Reads the MCP servers of a request; they come in ACP's form.
@@ -232,8 +231,14 @@ mod tests {
     fn instructions_are_joined_and_go_into_meta() {
         let all = instructions([Some("first\n"), None, Some("  "), Some("last")]);
         assert_eq!(all, "first\n\nlast");
-        assert_eq!(meta(&all).unwrap()["systemPrompt"]["append"], "first\n\nlast");
-        assert!(meta("").is_none());
+        let of_client = json!({"systemPrompt": {"replace": "all"}, "agentos": 1, "mine": {"a": 1}});
+        let mut setup = Setup { meta: of_client.as_object().cloned().unwrap(), ..Setup::default() };
+        assert_eq!(Value::Object(meta(&setup)), of_client);
+        setup.instructions = all;
+        let both = json!({"systemPrompt": {"append": "first\n\nlast"}, "mine": {"a": 1},
+            "agentos": {"instructions": "first\n\nlast"}});
+        assert_eq!(Value::Object(meta(&setup)), both);
+        assert!(meta(&Setup::default()).is_empty());
     }
 
     #[test]

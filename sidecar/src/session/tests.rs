@@ -56,7 +56,7 @@ async fn a_turn_with_a_permission_and_updates_before_its_end() {
     assert_eq!((described.agent_session_id.as_str(), described.pid), ("inner", 7));
     assert_eq!(described.agent_info.unwrap().parse::<Value>().unwrap()["name"], "fake");
 
-    let turn = tokio::spawn(session.clone().prompt(content("go")));
+    let turn = tokio::spawn(session.clone().prompt(content("go"), None));
     let prompt = agent.expect("session/prompt").await;
     assert_eq!(prompt["params"]["prompt"][0]["text"], "go");
     assert_eq!(session.info().status, "running");
@@ -104,9 +104,9 @@ async fn a_turn_with_a_permission_and_updates_before_its_end() {
 #[tokio::test]
 async fn a_cancel_ends_the_turn_and_takes_queued_prompts_back() {
     let (session, mut agent) = ready().await;
-    let first = tokio::spawn(session.clone().prompt(content("1")));
+    let first = tokio::spawn(session.clone().prompt(content("1"), None));
     let prompt = agent.expect("session/prompt").await;
-    let second = tokio::spawn(session.clone().prompt(content("2")));
+    let second = tokio::spawn(session.clone().prompt(content("2"), None));
     tokio::time::sleep(Duration::from_millis(20)).await;
     let cancel = tokio::spawn(session.clone().cancel_through());
     agent.expect("session/cancel").await;
@@ -117,7 +117,7 @@ async fn a_cancel_ends_the_turn_and_takes_queued_prompts_back() {
         assert_eq!(reply.stop_reason, "cancelled");
     }
     // Nothing of the second reached the agent, and the session goes on.
-    let third = tokio::spawn(session.clone().prompt(content("3")));
+    let third = tokio::spawn(session.clone().prompt(content("3"), None));
     let prompt = agent.expect("session/prompt").await;
     assert_eq!(prompt["params"]["prompt"][0]["text"], "3");
     agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
@@ -129,10 +129,10 @@ async fn a_cancel_ends_the_turn_and_takes_queued_prompts_back() {
 #[tokio::test]
 async fn an_abandoned_prompt_is_cancelled_before_the_next_begins() {
     let (session, mut agent) = ready().await;
-    let first = tokio::spawn(session.clone().prompt(content("1")));
+    let first = tokio::spawn(session.clone().prompt(content("1"), None));
     let prompt = agent.expect("session/prompt").await;
-    let second = tokio::spawn(session.clone().prompt(content("2")));
-    let third = tokio::spawn(session.clone().prompt(content("3")));
+    let second = tokio::spawn(session.clone().prompt(content("2"), None));
+    let third = tokio::spawn(session.clone().prompt(content("3"), None));
     tokio::time::sleep(Duration::from_millis(20)).await;
     // One that queues is taken back, without a word to the agent.
     second.abort();
@@ -148,13 +148,13 @@ async fn an_abandoned_prompt_is_cancelled_before_the_next_begins() {
 #[tokio::test]
 async fn an_agent_that_ignores_a_cancel_is_killed() {
     let (session, mut agent) = ready_with(impatient()).await;
-    let turn = tokio::spawn(session.clone().prompt(content("1")));
+    let turn = tokio::spawn(session.clone().prompt(content("1"), None));
     agent.expect("session/prompt").await;
     agent.dies_when_killed();
     session.cancel().await.unwrap();
     assert_eq!(turn.await.unwrap().unwrap().stop_reason, "cancelled");
     assert!(agent.job.is_killed());
-    let error = session.clone().prompt(content("2")).await.unwrap_err();
+    let error = session.clone().prompt(content("2"), None).await.unwrap_err();
     assert_eq!(error.code, code::AGENT);
     assert_eq!(session.info().status, "ended");
 }
@@ -162,7 +162,7 @@ async fn an_agent_that_ignores_a_cancel_is_killed() {
 #[tokio::test]
 async fn the_end_of_an_agent_ends_its_turn_with_its_last_words() {
     let (session, mut agent) = ready().await;
-    let turn = tokio::spawn(session.clone().prompt(content("1")));
+    let turn = tokio::spawn(session.clone().prompt(content("1"), None));
     agent.expect("session/prompt").await;
     agent.complain("out of luck\n").await;
     agent.die(Some(3), None);
@@ -171,7 +171,7 @@ async fn the_end_of_an_agent_ends_its_turn_with_its_last_words() {
     let failure = error.details.unwrap().agent.unwrap();
     assert_eq!((failure.exit_code, failure.last_stderr.as_str()), (Some(3), "out of luck\n"));
     // It is started anew, which does not go well here.
-    let error = session.clone().prompt(content("2")).await.unwrap_err();
+    let error = session.clone().prompt(content("2"), None).await.unwrap_err();
     assert!(error.message.contains("there is no second agent"), "{error}");
     assert_eq!(session.info().status, "ended");
     // A subscriber gets everything, then the end.
@@ -188,7 +188,7 @@ async fn the_end_of_an_agent_ends_its_turn_with_its_last_words() {
 #[tokio::test]
 async fn a_close_kills_and_keeps_the_events() {
     let (session, mut agent) = ready().await;
-    let turn = tokio::spawn(session.clone().prompt(content("1")));
+    let turn = tokio::spawn(session.clone().prompt(content("1"), None));
     agent.expect("session/prompt").await;
     agent.dies_when_killed();
     timeout(SHORT, session.close()).await.unwrap();
@@ -269,4 +269,41 @@ async fn instructions_and_raw_requests_reach_the_agent() {
     agent.fail(&request, -32011, "busy").await;
     let failure = failing.await.unwrap().unwrap_err().details.unwrap().agent.unwrap();
     assert_eq!(failure.rpc_code, Some(-32011));
+}
+
+#[tokio::test]
+async fn what_only_client_and_agent_know_goes_through() {
+    let of_client = json!({"trace": {"id": "t"}, "agentos": "mine"});
+    let setup = Setup {
+        instructions: "be brief".into(),
+        meta: of_client.as_object().cloned().unwrap(),
+        ..Setup::default()
+    };
+    let (started, mut agent) = Fake::start(setup, Bounds::default());
+    let new = agent.greet().await;
+    let told = json!({"trace": {"id": "t"}, "agentos": {"instructions": "be brief"},
+        "systemPrompt": {"append": "be brief"}});
+    assert_eq!(new["params"]["_meta"], told, "what we say goes before what the client says");
+    let session = timeout(SHORT, started).await.unwrap().unwrap().unwrap();
+    let block = json!({"type": "text", "text": "go", "annotations": {"priority": 1}, "_meta": {"a": null}});
+    let params = JsonText::new(&json!({"_meta": {"turn": 7}, "messageId": "m"}));
+    let turn = tokio::spawn(session.clone().prompt(JsonText::new(&json!([block])), Some(params)));
+    let prompt = agent.expect("session/prompt").await;
+    let said = prompt["params"]["prompt"].as_array().unwrap();
+    assert_eq!(said.last(), Some(&block));
+    assert_eq!(
+        (&prompt["params"]["_meta"], &prompt["params"]["messageId"]),
+        (&json!({"turn": 7}), &json!("m"))
+    );
+    agent.answer(&prompt, json!({"stopReason": "end_turn"})).await;
+    timeout(SHORT, turn).await.unwrap().unwrap().unwrap();
+    let logged = event(&session, "session/prompt").await;
+    assert_eq!(logged["prompt"], json!([block]));
+    let params = JsonText::new(&json!({"prompt": []}));
+    let refused = session.clone().prompt(content("x"), Some(params)).await.unwrap_err();
+    assert_eq!(refused.code, code::INVALID_REQUEST);
+    session.raw_notify("_x/y", &JsonText::new(&json!({"sessionId": "ours", "a": 1}))).await.unwrap();
+    assert_eq!(agent.expect("_x/y").await["params"], json!({"sessionId": "inner", "a": 1}));
+    let refused = session.raw_notify("session/cancel", &JsonText::default()).await.unwrap_err();
+    assert_eq!(refused.code, code::INVALID_REQUEST);
 }

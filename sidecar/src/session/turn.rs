@@ -11,7 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use agentos_driver::command::{CommandUpdate, Input, Order};
-use agentos_driver::event::{ContentBlock, StopReason, TurnStatus, text_of};
+use agentos_driver::event::{GivenBlock, StopReason, TurnStatus};
 use agentos_driver::{Command, ErrorInfo, State};
 use agentos_protocol::WireError;
 use agentos_protocol::message::{JsonText, PromptReply, code};
@@ -22,8 +22,8 @@ use ulid::Ulid;
 
 use super::entry::Session;
 use super::errors::{invalid, limit};
-use super::history;
 use super::sink::{Outcome, made_up_response};
+use super::{history, native};
 use crate::connection::begin;
 
 /// Prompts that wait behind the running one.
@@ -37,11 +37,16 @@ const CANCELLED: &str = "driver.command_cancelled";
 
 impl Session {
     /// Runs one turn.
-    pub(crate) async fn prompt(self: Arc<Self>, content: JsonText) -> Result<PromptReply, WireError> {
-        let blocks: Vec<ContentBlock> = content.parse().map_err(|e| invalid(format!("content: {e}")))?;
+    pub(crate) async fn prompt(
+        self: Arc<Self>,
+        content: JsonText,
+        params: Option<JsonText>,
+    ) -> Result<PromptReply, WireError> {
+        let blocks: Vec<GivenBlock> = content.parse().map_err(|e| invalid(format!("content: {e}")))?;
         if blocks.is_empty() {
             return Err(invalid("the prompt has no content"));
         }
+        let native = native::params(&self.record.head.lock().setup.agent, params.as_ref())?;
         let cancels = self.cancels.load(Ordering::SeqCst);
         let permit = self.queue().await?;
         let kernel = self.kernel()?;
@@ -63,7 +68,7 @@ impl Session {
             // All of a stored log is read.
             let log = self.record.log.clone();
             let said = tokio::task::spawn_blocking(move || history::offered(&log)).await;
-            blocks.splice(0..0, said.ok().flatten());
+            blocks.splice(0..0, said.ok().flatten().map(GivenBlock::from));
         }
         // The agent may be on its way back after an accident.
         let ready = kernel.until(|state| state == State::Ready);
@@ -74,7 +79,7 @@ impl Session {
         }
         let told = self.record.turns.expect(id, content);
         let _expected = Expected { session: &self, id };
-        let input = Input { text: text_of(&blocks), content: Some(blocks), ..Input::default() };
+        let input = Input { content: Some(blocks), native, ..Input::default() };
         let order =
             Order::InputStart { request_id: id.to_string(), run_id: id, input, access_snapshot: None };
         let mut turn = pin!(kernel.dispatch(Command::of(order)));

@@ -3,7 +3,7 @@
 
 use agentos::{
     AgentConfig, AgentOs, AgentOsConfig, CreateSessionOptions, Error, McpServerConfig, PermissionReply,
-    PersistenceConfig, Session, SessionEvent,
+    PersistenceConfig, PromptOptions, ResumeSessionOptions, Session, SessionEvent,
 };
 use agentos_tests::{Sidecar, eventually, live_processes};
 use serde_json::{Value, json};
@@ -131,6 +131,30 @@ async fn begin(os: &AgentOs, backend: &str, script: &str) -> Session {
 
 async fn all(os: &AgentOs, session: &Session) -> Vec<SessionEvent> {
     os.get_session_events(&session.session_id, Default::default()).await.unwrap()
+}
+
+#[test]
+fn members_of_requests_of_acp_have_no_place_in_other_protocols() {
+    SIDECAR.test(async |os| {
+        let members = json!({"_meta": {"a": 1}}).as_object().cloned().unwrap();
+        for (backend, script, _) in VENDORS {
+            let session = begin(os, backend, script).await;
+            let refused = |error: Error, option: &str| {
+                let Error::InvalidRequest { message } = error else { panic!("{error:?}") };
+                assert!(message.starts_with(option) && message.contains("does not speak ACP"), "{message}");
+            };
+            let options = PromptOptions { params: members.clone() };
+            refused(session.prompt_with("hi", options).await.unwrap_err(), "params: ");
+            let options = CreateSessionOptions { meta: Some(members.clone()), ..Default::default() };
+            refused(os.create_session("vendor", options).await.unwrap_err(), "meta: ");
+            let options = ResumeSessionOptions { meta: Some(members.clone()), ..Default::default() };
+            refused(os.resume_session_with(&session.session_id, options).await.unwrap_err(), "meta: ");
+            let noted = os.raw_notify(&session.session_id, "_x/y", json!({})).await;
+            assert!(matches!(noted, Err(Error::Unsupported { .. })), "{noted:?}");
+            session.prompt_with("hi", PromptOptions::default()).await.unwrap();
+            session.destroy().await.unwrap();
+        }
+    });
 }
 
 #[test]

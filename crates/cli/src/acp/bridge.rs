@@ -11,7 +11,7 @@ use miette::{IntoDiagnostic, Result};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::ask::Asked;
@@ -37,6 +37,9 @@ const METHODS: [&str; 11] = [
     "session/set_config_option",
     "session/set_model",
 ];
+
+/// Notifications that may be on their way to agents at once.
+const TELLING: usize = 64;
 
 /// A session that the editor has opened.
 pub(super) struct Open {
@@ -115,6 +118,8 @@ pub(super) struct Bridge {
     pub(super) opening: tokio::sync::Mutex<()>,
     /// Prompts that are not answered yet.
     pub(super) prompts: AtomicUsize,
+    /// Room for notifications that are on their way to agents.
+    pub(super) telling: Semaphore,
     /// The sidecar has ended, and the machine with it.
     pub(super) lost: CancellationToken,
     save: Option<Save>,
@@ -175,6 +180,7 @@ impl Bridge {
             sessions: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             prompts: AtomicUsize::new(0),
+            telling: Semaphore::new(TELLING),
             lost,
             save,
         })

@@ -139,10 +139,19 @@ impl Shared {
 
 impl Incoming for Editor {
     async fn notification(&self, method: &str, params: Option<Box<RawValue>>) -> bool {
-        let (Some(bridge), "session/cancel") = (self.ready(), method) else { return false };
+        let Some(bridge) = self.ready() else { return false };
+        let extension = method.starts_with('_');
+        if !extension && method != "session/cancel" {
+            return false;
+        }
         let Ok(params) = Params::read(params.as_deref()) else { return false };
         let Ok(open) = bridge.open(&params) else { return false };
-        begin(async move { bridge.cancel(&open).await });
+        if extension {
+            let method = method.to_owned();
+            begin(async move { bridge.hand_on(&open, &method, params).await });
+        } else {
+            begin(async move { bridge.cancel(&open).await });
+        }
         true
     }
 

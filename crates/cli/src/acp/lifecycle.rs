@@ -72,6 +72,7 @@ impl Bridge {
             model: self.model.clone(),
             additional_instructions: told,
             client_files: self.files.clone(),
+            meta: params.meta()?,
             ..CreateSessionOptions::default()
         };
         let session = self.os.create_session(&self.agent, options).await.map_err(|error| begun(&error))?;
@@ -147,6 +148,7 @@ impl Bridge {
             mcp_servers: Some(servers(mcp_servers.unwrap_or_default())),
             additional_directories: Some(places.further),
             client_files: self.files.clone(),
+            meta: Some(params.meta()?.unwrap_or_default()),
         };
         let session = self.os.resume_session_with(&known.session_id, options).await;
         session.map(|session| (known.last_seq, session.init)).map_err(|error| begun(&error))

@@ -50,6 +50,15 @@ impl Params {
         }
     }
 
+    /// `_meta`; nothing if it is missing.
+    pub(super) fn meta(&self) -> Result<Option<Map<String, Value>>, RpcError> {
+        match self.0.get("_meta") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Object(meta)) => Ok(Some(meta.clone())),
+            Some(_) => Err(invalid("_meta: must be an object")),
+        }
+    }
+
     /// `additionalDirectories`.
     pub(super) fn directories(&self) -> Result<Vec<&str>, RpcError> {
         let all = self.list("additionalDirectories")?.unwrap_or_default();
@@ -87,11 +96,13 @@ mod tests {
             (r#"{"sessionId":"a","mcpServers":{}}"#, "mcpServers"),
             (r#"{"sessionId":"a","mcpServers":[{"command":3}]}"#, "mcpServers"),
             (r#"{"sessionId":"a","additionalDirectories":[1]}"#, "additionalDirectories"),
+            (r#"{"sessionId":"a","_meta":[]}"#, "_meta"),
         ] {
             let all = || {
                 let params = read(json)?;
                 params.text("sessionId")?;
                 params.directories()?;
+                params.meta()?;
                 params.servers().map(drop)
             };
             let error = all().unwrap_err();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use agentos::PromptResult;
+use agentos::{PromptOptions, PromptResult};
 use agentos_acp::envelope::{RpcError, code};
 use agentos_acp::schema::ContentBlock;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::bridge::{Bridge, Open};
 use super::params::{Params, invalid};
 use super::refusal::{of_passed, refusal};
+use crate::output;
 
 /// Prompts that are not answered yet. Less than the requests that may be open: others must find room beside them.
 const PROMPTS: usize = 48;
@@ -60,11 +61,14 @@ impl Bridge {
             serde_json::from_value::<ContentBlock>(block.clone())
                 .map_err(|error| invalid(format!("prompt: {error}")))?;
         }
+        params.0.remove("sessionId");
+        // All that is left is for the agent.
+        let options = PromptOptions { params: params.0 };
         let _place = Place::of(&self.prompts, &open)?;
         let over = CancellationToken::new();
         let before = std::mem::replace(&mut *open.last_prompt.lock(), over.clone());
         let _over = over.drop_guard();
-        let result = self.os.prompt(&open.id, blocks).await;
+        let result = self.os.prompt_with(&open.id, blocks, options).await;
         self.caught_up(&open).await;
         before.cancelled().await;
         Ok(result_of(result.map_err(|error| refusal(&error))?))
@@ -107,6 +111,17 @@ impl Bridge {
     pub(super) async fn cancel(&self, open: &Open) {
         // Without a turn there is nothing to cancel, and a session that is gone has none.
         let _ = self.os.cancel_session(&open.id).await;
+    }
+
+    /// A notification of an extension, as it is. It has no answer: the editor does not hear if the agent cannot take it.
+    pub(super) async fn hand_on(&self, open: &Open, method: &str, params: Params) {
+        let Ok(_place) = self.telling.try_acquire() else {
+            output::note(
+                "agentos: the agent does not take notifications as fast as the editor sends them; one is left out",
+            );
+            return;
+        };
+        let _ = self.os.raw_notify(&open.id, method, Value::Object(params.0)).await;
     }
 
     /// A request that goes to the agent as it is; the session's id in it is the agent's own then.

@@ -20,6 +20,7 @@ pub type CronCallback = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> +
 
 /// What a job does.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there are few jobs, and options are written as everywhere")]
 pub enum CronAction {
     /// Prompts an agent in a session of its own, which is closed at the end, however that comes.
     Session {

@@ -8,7 +8,7 @@ use agentos_protocol::message::{
     ListSessions, ResumeSession, SessionInfo, SessionOptions, WirePath,
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{McpServerConfig, Session, parse};
 use crate::error::Result;
@@ -39,6 +39,10 @@ pub struct CreateSessionOptions {
     /// Files of this program, where the agent asks its client for them; else it uses those of the machine as any program does.
     /// Agents that speak ACP only.
     pub client_files: Option<SessionFiles>,
+    /// `_meta` of the request that opens the session (ACP `session/new`, `session/load`, `session/resume`), at most 64 KiB as
+    /// JSON. Members that are put there by Agent OS (`systemPrompt`, `agentos`) go before those of the same name. For agents that
+    /// speak ACP; an error for others.
+    pub meta: Option<Map<String, Value>>,
 }
 
 /// What changes when a session is gone on with ([`AgentOs::resume_session_with`]); what is left out stays as it was.
@@ -50,6 +54,12 @@ pub struct ResumeSessionOptions {
     pub additional_directories: Option<Vec<String>>,
     /// Files of this program. An agent that was started without cannot get them while it runs.
     pub client_files: Option<SessionFiles>,
+    /// As [`CreateSessionOptions::meta`], from now on. A session that runs is not opened, so its agent is not told.
+    pub meta: Option<Map<String, Value>>,
+}
+
+fn object(members: Option<Map<String, Value>>) -> Option<JsonText> {
+    members.map(|members| JsonText::new(&Value::Object(members)))
 }
 
 fn guest_paths(paths: Vec<String>) -> Result<Vec<WirePath>> {
@@ -149,6 +159,7 @@ impl AgentOs {
             model: options.model,
             mode: options.mode,
             client_files,
+            meta: object(options.meta),
         };
         let call = CreateSession { vm_id: self.vm.id(), agent_type: agent_type.into(), options };
         let vm_id = self.vm.id();
@@ -262,6 +273,7 @@ impl AgentOs {
                 .map(|servers| JsonText::new(&McpServerConfig::all_to_acp(&servers))),
             additional_directories: options.additional_directories.map(guest_paths).transpose()?,
             client_files,
+            meta: object(options.meta),
         };
         let init = SessionInitData::new(self.vm.call(&call).await?)?;
         self.keep_texts(&init.session_id, texts);

@@ -3,7 +3,9 @@
 
 use agentos_protocol::message::PermissionReply;
 
-use super::{PermissionRequests, PromptInput, PromptResult, SessionEventStream, SessionInitData};
+use super::{
+    PermissionRequests, PromptInput, PromptOptions, PromptResult, SessionEventStream, SessionInitData,
+};
 use crate::error::Result;
 use crate::vm::AgentOs;
 
@@ -28,6 +30,18 @@ impl Session {
     /// As there.
     pub async fn prompt(&self, prompt: impl Into<PromptInput>) -> Result<PromptResult> {
         self.os.prompt(&self.session_id, prompt).await
+    }
+
+    /// [`AgentOs::prompt_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn prompt_with(
+        &self,
+        prompt: impl Into<PromptInput>,
+        options: PromptOptions,
+    ) -> Result<PromptResult> {
+        self.os.prompt_with(&self.session_id, prompt, options).await
     }
 
     /// [`AgentOs::on_session_event`].

@@ -16,7 +16,7 @@ pub use events::{GetSessionEventsOptions, SessionEvent, SessionEventStream};
 pub use handle::Session;
 pub use mcp::McpServerConfig;
 pub use permission::{PermissionOption, PermissionRequest, PermissionRequests};
-pub use prompt::{PromptInput, PromptResult};
+pub use prompt::{PromptInput, PromptOptions, PromptResult};
 pub use rpc::{JsonRpcError, JsonRpcNotification, JsonRpcRequest, JsonRpcResponse};
 pub use state::{AgentCapabilities, AgentInfo, SessionConfigOption, SessionMode, SessionModeState};
 

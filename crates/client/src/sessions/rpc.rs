@@ -1,7 +1,7 @@
 //! JSON-RPC 2.0 messages as values, and sending one to an agent as it is.
 //! It does not frame them.
 
-use agentos_protocol::message::{JsonText, RawSend};
+use agentos_protocol::message::{JsonText, RawNotify, RawSend};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -81,5 +81,26 @@ impl AgentOs {
             params: JsonText::new(&params),
         };
         parse("result", &self.vm.call(&call).await?.result)
+    }
+
+    /// Sends a notification to the agent of a session as it is; `sessionId` is filled in if missing. Done when it is on its way.
+    ///
+    /// # Errors
+    /// [`crate::Error::SessionNotFound`]; [`crate::Error::Unsupported`] of an agent that does not speak ACP; those methods that
+    /// [`raw_send`](Self::raw_send) refuses are refused here, too.
+    pub async fn raw_notify(
+        &self,
+        session_id: impl Into<String>,
+        method: impl Into<String>,
+        params: Value,
+    ) -> Result<()> {
+        let call = RawNotify {
+            vm_id: self.vm.id(),
+            session_id: session_id.into(),
+            method: method.into(),
+            params: JsonText::new(&params),
+        };
+        self.vm.call(&call).await?;
+        Ok(())
     }
 }

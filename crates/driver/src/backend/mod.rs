@@ -190,6 +190,11 @@ pub trait Backend: Send + Sync {
         turn: Ulid,
     ) -> BoxFuture<'a, TurnOutcome>;
 
+    /// Whether [`Input::native`] goes to the vendor.
+    fn takes_native(&self) -> bool {
+        false
+    }
+
     /// Asks the vendor to interrupt the turn. Does not wait for the end of it. Once is enough, more does no harm.
     fn cancel<'a>(&'a self, cx: &'a Context, turn: Ulid, reason: &'a str) -> BoxFuture<'a, ()>;
 
@@ -233,6 +238,20 @@ pub trait Backend: Send + Sync {
         let _ = (cx, method, params);
         Box::pin(async {
             Err(ErrorInfo::new(crate::error::UNSUPPORTED, "the backend takes no requests as they are"))
+        })
+    }
+
+    /// Sends a notification to the vendor as it is.
+    fn native_notification<'a>(
+        &'a self,
+        cx: &'a Context,
+        method: &'a str,
+        params: &'a Value,
+    ) -> BoxFuture<'a, Result<(), ErrorInfo>> {
+        let _ = (cx, method, params);
+        Box::pin(async {
+            let text = "the backend takes no notifications as they are";
+            Err(ErrorInfo::new(crate::error::UNSUPPORTED, text))
         })
     }
 

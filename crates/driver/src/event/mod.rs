@@ -3,6 +3,7 @@
 
 mod body;
 mod content;
+mod given;
 mod item;
 mod usage;
 
@@ -22,6 +23,7 @@ pub use body::{
     StopReason, Stream, Timing, TurnCompleted, TurnStatus, Verdict,
 };
 pub use content::{ContentBlock, Resource, text_of};
+pub use given::GivenBlock;
 pub use item::{Change, Edit, Item, ItemKind, ItemStatus, Location, PlanEntry, Role};
 pub use usage::{Basis, Usage};
 

@@ -14,7 +14,7 @@ use super::run::CANCELLED;
 use super::state::{Phase, State};
 use crate::ErrorInfo;
 use crate::command::{Command, CommandUpdate, Fate, Order};
-use crate::error::{NOT_READY, STOPPING};
+use crate::error::{NOT_READY, STOPPING, UNSUPPORTED};
 use crate::event::{Body, Diagnostic, DiagnosticSource, Draft, Severity};
 
 /// Commands whose fate is remembered.
@@ -98,6 +98,19 @@ impl Shared {
         }
     }
 
+    /// Refuses what the backend would not pass on.
+    fn has_place_for(&self, order: &Order) -> Result<(), ErrorInfo> {
+        match order {
+            Order::InputStart { input, .. } | Order::TurnSteer { input, .. }
+                if !input.native.is_empty() && !self.backend.takes_native() =>
+            {
+                let text = "input.native: the vendor's prompts have no further members";
+                Err(ErrorInfo::new(UNSUPPORTED, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn run(self: &Arc<Self>, command: Command) -> CommandUpdate {
         let (kind, command_id) = (command.order.kind(), command.command_id.clone());
         let run_id = match &command.order {
@@ -109,7 +122,7 @@ impl Shared {
             command.order,
             Order::InputStart { .. } | Order::TurnCancel { .. } | Order::SessionStop { .. }
         );
-        let answer = match command.check() {
+        let answer = match command.check().and_then(|()| self.has_place_for(&command.order)) {
             Ok(()) if ends => self.order(command.order).await,
             Ok(()) => tokio::select! {
                 answer = self.order(command.order) => answer,

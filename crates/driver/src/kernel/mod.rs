@@ -280,6 +280,14 @@ impl Kernel {
         self.shared.backend.native_request(&self.shared.cx, method, params).await
     }
 
+    /// Sends a notification to the vendor as it is.
+    ///
+    /// # Errors
+    /// Those of [`native_request`](Self::native_request), but for an answer.
+    pub async fn native_notification(&self, method: &str, params: &Value) -> Result<(), ErrorInfo> {
+        self.shared.backend.native_notification(&self.shared.cx, method, params).await
+    }
+
     /// Runs a command, and gives what became of it once that is settled. It goes on if the caller goes. A command that was
     /// settled before is not run again: its fate is given once more.
     pub async fn dispatch(&self, command: Command) -> CommandUpdate {

@@ -284,7 +284,8 @@ fn blocks(content: &Value) -> Vec<ContentBlock> {
 
 fn input(content: &Value) -> Input {
     let content = blocks(content);
-    Input { text: crate::event::text_of(&content), content: Some(content), attachment_ids: None }
+    let text = crate::event::text_of(&content);
+    Input { text, content: Some(content.into_iter().map(Into::into).collect()), ..Input::default() }
 }
 
 fn answers(content: Option<&Value>) -> InputOutcome {

@@ -347,7 +347,7 @@ async fn a_picture_for_an_agent_that_takes_none_fails_the_turn_alone() {
     .await;
     let image =
         ContentBlock::Image { mime_type: "image/png".to_owned(), data: Some("AA==".to_owned()), uri: None };
-    let input = Input { content: Some(vec![image]), ..Input::default() };
+    let input = Input { content: Some(vec![image.into()]), ..Input::default() };
     let run_id = Ulid::generate();
     let order = Order::InputStart { request_id: "r".to_owned(), run_id, input, access_snapshot: None };
     let fate = rig.send(order);

@@ -433,6 +433,11 @@ async fn other_commands_have_their_results_and_errors() {
     let attached =
         Order::InputStart { request_id: "r".into(), run_id: Ulid::generate(), input, access_snapshot: None };
     assert_eq!(of(attached).await.error.unwrap().code, "driver.command_rejected.unsupported");
+    let native = json!({"_meta": {}}).as_object().cloned().unwrap();
+    let input = Input { native, ..Input::text("look") };
+    let further =
+        Order::InputStart { request_id: "r".into(), run_id: Ulid::generate(), input, access_snapshot: None };
+    assert_eq!(of(further).await.error.unwrap().code, "driver.command_rejected.unsupported");
     let nobody = Order::InputResolve {
         request_id: "x".into(),
         outcome: agentos_driver::event::InputOutcome::Declined,

@@ -4,6 +4,7 @@
 mod acp;
 mod acp_agent;
 mod acp_fuzz;
+mod acp_given;
 mod acp_recordings;
 mod acp_session;
 mod acp_texts;

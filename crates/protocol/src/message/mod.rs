@@ -140,6 +140,7 @@ calls! {
         SetSessionModel = "session.setModel" -> Empty,
         SetSessionConfigOption = "session.setConfigOption" -> SessionConfigReply,
         RawSend = "session.rawSend" -> RawSendReply,
+        RawNotify = "session.rawNotify" -> Empty,
     }
 }
 

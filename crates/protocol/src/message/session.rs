@@ -99,6 +99,9 @@ pub struct SessionOptions {
     /// The client has texts for its agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_files: Option<ClientFilesSpec>,
+    /// `_meta` of the request that opens the session, as a JSON object. For agents that speak ACP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meta: Option<JsonText>,
 }
 
 /// Starts an agent and a session in it.
@@ -155,6 +158,9 @@ pub struct Prompt {
     pub session_id: String,
     /// JSON array of ACP content blocks.
     pub content: JsonText,
+    /// Members of `session/prompt` beside `sessionId` and `prompt`, as a JSON object. For agents that speak ACP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<JsonText>,
 }
 
 /// End of a turn.
@@ -331,6 +337,10 @@ session_calls! {
         /// cannot get them while it runs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         client_files: Option<ClientFilesSpec>,
+        /// `_meta` of the request that opens the session from now on, as a JSON object; without it, that there was. One that runs is
+        /// not told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        meta: Option<JsonText>,
     }
     /// What is known of a session, as it is now.
     DescribeSession {}
@@ -388,6 +398,14 @@ session_calls! {
     }
     /// Sends a JSON-RPC request to the agent as it is. Methods that begin a turn or end the session are refused.
     RawSend {
+        /// Method.
+        method: String,
+        /// Parameters; `sessionId` is filled in if it is missing.
+        #[serde(default)]
+        params: JsonText,
+    }
+    /// Sends a JSON-RPC notification to the agent as it is, likewise.
+    RawNotify {
         /// Method.
         method: String,
         /// Parameters; `sessionId` is filled in if it is missing.

@@ -59,7 +59,7 @@ async fn a_slow_reader_gets_every_event_and_then_the_end() {
     let (session, mut agent) = ready().await;
     let pair = pair().await;
     let mut events = stream(&session, &pair, 0).await;
-    let turn = tokio::spawn(session.clone().prompt(content("go")));
+    let turn = tokio::spawn(session.clone().prompt(content("go"), None));
     let prompt = agent.expect("session/prompt").await;
     let talking = tokio::spawn(async move {
         for _ in 0..UPDATES {
@@ -106,7 +106,7 @@ async fn a_client_that_looks_away_does_not_stop_the_agent() {
     let (session, mut agent) = ready().await;
     let pair = pair().await;
     let events = stream(&session, &pair, 0).await;
-    let turn = tokio::spawn(session.clone().prompt(content("go")));
+    let turn = tokio::spawn(session.clone().prompt(content("go"), None));
     let prompt = agent.expect("session/prompt").await;
     drop(events);
     for _ in 0..3000 {
@@ -122,7 +122,8 @@ async fn requests_that_were_sent_together_are_begun_in_their_order() {
     let (client, _sidecar) = pair_with(Arc::new(Serving(Arc::clone(&session)))).await;
     let (vm_id, session_id) = (String::from("vm"), String::from("ours"));
     let prompt = |text: &str| {
-        let call = Prompt { vm_id: vm_id.clone(), session_id: session_id.clone(), content: content(text) };
+        let (vm_id, session_id) = (vm_id.clone(), session_id.clone());
+        let call = Prompt { vm_id, session_id, content: content(text), params: None };
         client.start_call(&call).unwrap()
     };
     for round in 0..20 {

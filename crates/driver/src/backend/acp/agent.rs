@@ -9,7 +9,7 @@ use agentos_acp::connection::Connection;
 use agentos_acp::{Error, ExitStatus, Timeouts};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use ulid::Ulid;
@@ -184,6 +184,14 @@ impl Agent {
         }
     }
 
+    /// Sends a notification as it is.
+    pub(super) async fn native_notification(&self, method: &str, params: &Value) -> Result<(), ErrorInfo> {
+        match self.connection.notify(method, params).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(&error, "acp.request_refused").await),
+        }
+    }
+
     /// Sends a request and gives what was answered.
     pub(super) async fn ask(&self, method: &str, params: &Value, limit: Duration) -> Result<Value, Error> {
         let raw = self.connection.request(method, None, params, limit).await?;
@@ -201,8 +209,13 @@ impl Agent {
         }
     }
 
-    /// Runs a turn to its end.
-    pub(super) async fn prompt(&self, turn: Ulid, mut blocks: Vec<Value>) -> TurnOutcome {
+    /// Runs a turn to its end. `more` are further members of the request.
+    pub(super) async fn prompt(
+        &self,
+        turn: Ulid,
+        mut blocks: Vec<Value>,
+        more: &Map<String, Value>,
+    ) -> TurnOutcome {
         let Some(outcome) = self.inbox.begin(turn) else {
             self.inbox.vendor.kill();
             return TurnOutcome::Lost { error: self.inbox.vendor.exit_error().await };
@@ -216,7 +229,9 @@ impl Agent {
             blocks.insert(0, json!({"type": "text", "text": text}));
         }
         let session = self.inbox.state.lock().session.clone();
-        let params = json!({"sessionId": session, "prompt": blocks});
+        let mut params = more.clone();
+        params.insert("sessionId".to_owned(), json!(session));
+        params.insert("prompt".to_owned(), Value::Array(blocks));
         match self.connection.start("session/prompt", Some(&turn.to_string()), &params).await {
             Ok(_) => {}
             Err(error @ (Error::Limit { .. } | Error::Encode { .. })) => {

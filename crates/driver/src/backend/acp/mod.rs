@@ -257,11 +257,15 @@ impl Backend for Acp {
                     error: ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run"),
                 };
             };
-            match prompt::blocks(&input.blocks(), &agent.capabilities()) {
-                Ok(blocks) => agent.prompt(turn, blocks).await,
+            match prompt::blocks(&input.given(), &agent.capabilities()) {
+                Ok(blocks) => agent.prompt(turn, blocks, &input.native).await,
                 Err(error) => TurnOutcome::Failed { error, stop_reason: StopReason::Error },
             }
         })
+    }
+
+    fn takes_native(&self) -> bool {
+        true
     }
 
     fn cancel<'a>(&'a self, _: &'a Context, turn: Ulid, _: &'a str) -> BoxFuture<'a, ()> {
@@ -323,6 +327,20 @@ impl Backend for Acp {
                     }
                     Ok(answer)
                 }
+                None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
+            }
+        })
+    }
+
+    fn native_notification<'a>(
+        &'a self,
+        _: &'a Context,
+        method: &'a str,
+        params: &'a Value,
+    ) -> BoxFuture<'a, Result<(), ErrorInfo>> {
+        Box::pin(async move {
+            match self.current() {
+                Some(agent) => agent.native_notification(method, params).await,
                 None => Err(ErrorInfo::retryable(BACKEND_EXITED, "the agent does not run")),
             }
         })
