@@ -394,6 +394,11 @@ impl Session {
 
     /// A message of the client as it goes to the agent: `sessionId` becomes the agent's own id where it is missing or ours.
     fn raw_params(&self, kernel: &Kernel, method: &str, params: &JsonText) -> Result<Value, WireError> {
+        if method.starts_with("$/") {
+            return Err(invalid(format!(
+                "{method} cannot be sent raw: it is about our own messages to the agent"
+            )));
+        }
         if RESERVED.contains(&method) {
             return Err(invalid(format!("{method} cannot be sent raw: there is a method for it")));
         }

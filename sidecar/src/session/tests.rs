@@ -304,6 +304,8 @@ async fn what_only_client_and_agent_know_goes_through() {
     assert_eq!(refused.code, code::INVALID_REQUEST);
     session.raw_notify("_x/y", &JsonText::new(&json!({"sessionId": "ours", "a": 1}))).await.unwrap();
     assert_eq!(agent.expect("_x/y").await["params"], json!({"sessionId": "inner", "a": 1}));
-    let refused = session.raw_notify("session/cancel", &JsonText::default()).await.unwrap_err();
-    assert_eq!(refused.code, code::INVALID_REQUEST);
+    for method in ["session/cancel", "$/cancel_request"] {
+        let refused = session.raw_notify(method, &JsonText::default()).await.unwrap_err();
+        assert_eq!(refused.code, code::INVALID_REQUEST);
+    }
 }
