@@ -273,12 +273,15 @@ impl Session {
             None if self.is_closed() || !self.record.log.is_stored() => "ended",
             None => "suspended",
         };
+        // Before the lock: it may have to be read.
+        let updated_ms = self.record.log.last_ms();
         let head = self.record.head.lock();
         SessionInfo {
             session_id: self.id.clone(),
             agent_type: head.setup.agent.id.clone(),
             status: status.to_owned(),
             created_ms: head.created_ms,
+            updated_ms: updated_ms.unwrap_or(head.created_ms),
             last_seq: self.record.log.range().end.saturating_sub(1),
             cwd: head.setup.cwd.clone(),
             additional_directories: head.setup.additional_directories.clone(),

@@ -96,6 +96,8 @@ struct State {
     last_id: u64,
     /// Nothing is added, unless the session is resumed.
     ended: bool,
+    /// When the last stored event was, once somebody has asked.
+    stored_ms: Option<u64>,
 }
 
 impl State {
@@ -135,6 +137,7 @@ impl EventLog {
             wanted: HashMap::new(),
             last_id: 0,
             ended: false,
+            stored_ms: None,
         };
         EventLog(Arc::new(Shared {
             bounds,
@@ -221,6 +224,23 @@ impl EventLog {
             None => state.recent_first(),
         };
         first..state.next
+    }
+
+    /// When the last event was, milliseconds since 1970 UTC; nothing if there is none that can be read.
+    pub(crate) fn last_ms(&self) -> Option<u64> {
+        let next = {
+            let state = self.0.state.lock();
+            if let Some(last) = state.recent.back() {
+                return Some(last.time_ms);
+            }
+            if state.stored_ms.is_some() {
+                return state.stored_ms;
+            }
+            state.next
+        };
+        let last = self.entry(next.checked_sub(1).filter(|last| *last > 0)?, &mut None).ok()??;
+        self.0.state.lock().stored_ms = Some(last.time_ms);
+        Some(last.time_ms)
     }
 
     /// Where reading begins after event `after`. 0 means the oldest event that is kept; any other cursor must still be kept, so

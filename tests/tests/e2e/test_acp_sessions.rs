@@ -8,9 +8,9 @@ use agentos_tests::watched;
 use serde_json::{Value, json};
 
 const RECORDINGS: [(&str, &str); 3] = [
-    ("bash-tool-call", include_str!("../../../crates/acp/tests/data/bash-tool-call.jsonl")),
-    ("cancel", include_str!("../../../crates/acp/tests/data/cancel.jsonl")),
-    ("permission-allow", include_str!("../../../crates/acp/tests/data/permission-allow.jsonl")),
+    ("bash-tool-call", include_str!("../../data/acp/bash-tool-call.jsonl")),
+    ("cancel", include_str!("../../data/acp/cancel.jsonl")),
+    ("permission-allow", include_str!("../../data/acp/permission-allow.jsonl")),
 ];
 
 fn code(answer: &Value) -> i64 {
@@ -52,18 +52,19 @@ fn a_session_is_loaded_and_resumed_after_a_restart() {
         let session = editor.session("/tmp").await;
         editor.run(&session, "scenario:text", "").await;
         editor.run(&session, "scenario:tool_ask", "allow_once").await;
+        let begun = chrono::Utc::now().timestamp_millis();
         // The end comes in a turn, with a question open.
         editor.prompt(&session, "scenario:tool_ask").await;
         while editor.recv().await["method"] != "session/request_permission" {}
         editor.finish().await;
 
         let (mut editor, _) = Editor::introduced(&args, json!({})).await;
-        let listed = editor.call("session/list", json!({})).await;
-        assert_eq!(
-            listed["result"]["sessions"],
-            json!([{"sessionId": session, "cwd": "/tmp"}]),
-            "nothing of a probe"
-        );
+        let mut listed = editor.call("session/list", json!({})).await;
+        let updated = listed["result"]["sessions"][0]["updatedAt"].take();
+        let updated: chrono::DateTime<chrono::Utc> = updated.as_str().unwrap().parse().unwrap();
+        assert!(updated.timestamp_millis() >= begun && updated <= chrono::Utc::now(), "{updated}");
+        let only = json!([{"sessionId": session, "cwd": "/tmp", "updatedAt": null}]);
+        assert_eq!(listed["result"]["sessions"], only, "nothing of a probe");
         let early = editor.call("session/prompt", json!({"sessionId": session, "prompt": [{}]})).await;
         assert_eq!(code(&early), -32002);
         let params = json!({"sessionId": session, "cwd": "/tmp", "mcpServers": []});

@@ -253,6 +253,10 @@ fn begun(error: &Error) -> RpcError {
 
 fn listed(session: &SessionInfo) -> Value {
     let mut listed = json!({ "sessionId": session.session_id, "cwd": session.cwd });
+    let updated = i64::try_from(session.updated_ms).ok().and_then(chrono::DateTime::from_timestamp_millis);
+    if let Some(updated) = updated {
+        listed["updatedAt"] = json!(updated.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
+    }
     if let Some(title) = &session.title {
         listed["title"] = json!(title);
     }

@@ -198,6 +198,8 @@ pub struct SessionInfo {
     pub status: String,
     /// Made, milliseconds since 1970 UTC.
     pub created_ms: u64,
+    /// When its last event was, milliseconds since 1970 UTC; when it was made, if there is none.
+    pub updated_ms: u64,
     /// Number of its last event; 0: none.
     pub last_seq: u64,
     /// Working directory.

@@ -92,9 +92,9 @@ fn options_are_reported_completely() {
 #[test]
 fn recorded_clients_are_served() {
     for recording in [
-        include_str!("../../../../../crates/acp/tests/data/bash-tool-call.jsonl"),
-        include_str!("../../../../../crates/acp/tests/data/cancel.jsonl"),
-        include_str!("../../../../../crates/acp/tests/data/permission-allow.jsonl"),
+        include_str!("../../../../../tests/data/acp/bash-tool-call.jsonl"),
+        include_str!("../../../../../tests/data/acp/cancel.jsonl"),
+        include_str!("../../../../../tests/data/acp/permission-allow.jsonl"),
     ] {
         let mut client = client::bare();
         let mut session = Value::Null;
