@@ -81,6 +81,12 @@ async fn an_agent_reads_and_writes_what_the_host_has_in_hand() {
         assert_eq!(agent.answered(&json!(2)).await, json!({}));
         for (n, path, code) in [(3, "/none", -32002), (4, "/other", -32603), (5, "/slow", -32603)] {
             agent.ask(&json!(n), "fs/read_text_file", json!({"path": path})).await;
+            if path == "/slow" {
+                for _ in 0..2 {
+                    tokio::time::sleep(std::time::Duration::from_secs(16)).await;
+                    agent.say("waiting").await;
+                }
+            }
             let refused = agent.answered(&json!(n)).await;
             assert_eq!(refused["code"], code, "{refused}");
             assert_eq!(refused["data"].get("uri").is_some(), path == "/none");

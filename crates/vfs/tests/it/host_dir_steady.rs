@@ -40,7 +40,7 @@ async fn held_names(calls: Calls) {
 
     let held = steady.hold().await;
     let also = steady.hold().await;
-    let link = node(NewKind::Symlink(b"/etc".to_vec().into()));
+    let link = node(NewKind::Symlink(b"/etc".to_vec()));
     let replies: [Reply<'_, ()>; 4] = [
         Reply::later(async { fs.create(root, b"link", &link).await.map(drop) }),
         Reply::later(async { fs.link(file, root, b"hard").await.map(drop) }),
