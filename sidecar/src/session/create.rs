@@ -15,7 +15,7 @@ use ulid::Ulid;
 use super::head::{Head, Setup};
 use super::launch::GuestLauncher;
 use super::protocol::Protocol;
-use super::texts::{ClientFiles, Texts};
+use super::texts::{ClientFiles, Port, Texts};
 use super::{Session, errors, native, protocol, remote, start};
 use crate::config::variable;
 use crate::errors::{bad_path, failed, no_vm};
@@ -115,14 +115,16 @@ pub(crate) async fn resume(
             "the session runs with other MCP servers or directories: close it, then resume it",
         ));
     }
-    if let Some(files) = client_files {
+    if session.is_live()
+        && let Some(files) = &client_files
+    {
         let mut now = session.record.client_files.lock();
-        if session.is_live() && now.as_ref().map(ClientFiles::served) != Some(files.served()) {
+        if now.as_ref().map(ClientFiles::served) != Some(files.served()) {
             return Err(errors::invalid(
                 "the session runs without these files of its client: close it, then resume it",
             ));
         }
-        *now = Some(files);
+        *now = Some(files.clone());
     }
     if !session.is_live() {
         // The last words of the agent before are in the log before those of the next one.
@@ -147,7 +149,12 @@ pub(crate) async fn resume(
                 setup.additional_directories = directories.unwrap_or(before);
             });
         }
+        let had_files = session.record.client_files.lock().clone();
+        if client_files.is_some() {
+            *session.record.client_files.lock() = client_files;
+        }
         if let Err(error) = begin(&vm, &session).await {
+            *session.record.client_files.lock() = had_files;
             session.record.log.end();
             return Err(error);
         }
@@ -183,7 +190,7 @@ async fn attempt(vm: &Arc<Vm>, session: &Arc<Session>) -> Result<(), WireError> 
     let (servers, grants) = remote::bridged(vm, &session.record)?;
     *session.record.grants.lock() = grants;
     let files = Texts::new(vm, &session.id, &session.record, Arc::<GuestLauncher>::clone(&launcher));
-    let files = files.map(|files| -> Arc<dyn Files> { files });
+    let files = files.map(|files| -> Arc<dyn Files> { Arc::new(Port(files)) });
     let bounds = start::Bounds::default();
     let begun = start::boot(session, launcher, guest, files, bounds, servers, own).await;
     if begun.is_err() {

@@ -18,7 +18,7 @@ use agentos_protocol::message::{
 use agentos_store::StoreError;
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use ulid::Ulid;
 
@@ -65,6 +65,8 @@ pub(crate) struct Record {
     pub(super) headers: Mutex<Headers>,
     /// What allows those to be reached, as long as its agent runs.
     pub(super) grants: Mutex<Vec<Granted>>,
+    /// The number of the last event that was taken note of.
+    pub(super) noted: watch::Sender<u64>,
     /// The client that has texts for its agent.
     pub(super) client_files: Mutex<Option<ClientFiles>>,
 }
@@ -79,6 +81,7 @@ impl Record {
             broken: CancellationToken::new(),
             headers: Mutex::new(headers),
             grants: Mutex::default(),
+            noted: watch::Sender::new(0),
             client_files: Mutex::default(),
         }
     }

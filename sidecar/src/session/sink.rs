@@ -127,6 +127,7 @@ impl Sink {
                 let _ = tell.send(outcome);
             }
         }
+        self.record.noted.send_replace(newest);
         Ok(newest)
     }
 }

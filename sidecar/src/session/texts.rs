@@ -1,8 +1,6 @@
 //! Texts that an agent asks its client for, as `fs/…` of ACP has them: those that the client of the session has in hand, else
 //! those of the machine. The path is the machine's, and what its programs may not, the agent may not by this way either.
 //! As long as the client is asked nothing in the machine can lead the path that it gets elsewhere ([`Steady`]).
-//!
-//! [`Steady`]: agentos_vfs::host_dir::Steady
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,7 +15,8 @@ use agentos_protocol::message::{ClientFilesSpec, ReadTextFile, TEXT_FILE_LIMIT, 
 use agentos_protocol::mux::CallError;
 use agentos_protocol::{Connection, WireError};
 use agentos_vfs::NewKind;
-use tokio::sync::Semaphore;
+use agentos_vfs::host_dir::{Held, Steady};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::entry::Record;
 use super::errors::invalid;
@@ -25,10 +24,16 @@ use super::launch::Guest;
 use super::protocol::Protocol;
 use crate::vm::Vm;
 
-/// How long a client may take. Names are held for as long, and an agent is answered within 30 s.
+/// How long names may have to be waited for that are held for others.
+const HOLD: Duration = Duration::from_secs(20);
+/// How long an agent waits for a client; within 30 s it has to be answered.
 const CLIENT: Duration = Duration::from_secs(25);
+/// How long names are held for a client that does not answer: what it was asked for it may still open.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Texts of one session that are on their way at once; the others wait.
 const TEXTS: usize = 4;
+/// The type of file systems whose files others open by their paths.
+const HOST_DIRECTORY: &str = "hostdir";
 /// Bytes that are read and written at once.
 const PIECE: usize = 256 << 10;
 
@@ -70,12 +75,20 @@ impl ClientFiles {
 /// The port of one agent.
 pub(super) struct Texts {
     vm: Weak<Vm>,
+    steady: Steady,
     session_id: String,
     record: Arc<Record>,
     guest: Arc<dyn Guest>,
     /// What the agent is told that there is.
     served: ServedTexts,
-    places: Semaphore,
+    places: Arc<Semaphore>,
+}
+
+/// What is to be done with a text; it is done to its end, whoever waits for it.
+struct Job {
+    texts: Arc<Texts>,
+    _place: OwnedSemaphorePermit,
+    path: String,
 }
 
 impl Texts {
@@ -89,23 +102,13 @@ impl Texts {
         let served = record.client_files.lock().as_ref().map(ClientFiles::served)?;
         Some(Arc::new(Texts {
             vm: Arc::downgrade(vm),
+            steady: vm.steady.clone(),
             session_id: session_id.to_owned(),
             record: Arc::clone(record),
             guest,
             served,
-            places: Semaphore::new(TEXTS),
+            places: Arc::new(Semaphore::new(TEXTS)),
         }))
-    }
-
-    fn vm(&self) -> Result<Arc<Vm>, ErrorInfo> {
-        self.vm.upgrade().ok_or_else(|| ErrorInfo::new(FAILED, "the machine is gone"))
-    }
-
-    /// The agent, as the author of system calls.
-    fn who(&self, vm: &Vm) -> Result<Who, ErrorInfo> {
-        let agent = vm.kernel().process(Pid(self.guest.pid()));
-        let agent = agent.ok_or_else(|| ErrorInfo::new(FAILED, "the agent has ended"))?;
-        Ok(vm.kernel().who(&agent))
     }
 
     /// The client, if it has what is wanted.
@@ -113,88 +116,147 @@ impl Texts {
         self.record.client_files.lock().clone().filter(|client| has(&client.spec))
     }
 
-    async fn read(&self, asked: &TextRead) -> Result<String, ErrorInfo> {
-        let _place = self.places.acquire().await;
-        let vm = self.vm()?;
-        let (who, path) = (self.who(&vm)?, absolute(&asked.path)?);
-        let held = vm.steady.hold().await;
-        let placed = vm.kernel().placed(&who, path, PlacedFor::Reading).await;
-        let placed = placed.map_err(|errno| failed(errno, "read", &asked.path))?;
-        if let Some(client) = self.client(|spec| spec.read) {
+    async fn job(self: &Arc<Self>, path: &str) -> Result<Job, ErrorInfo> {
+        if !path.starts_with('/') || path.contains('\0') {
+            return Err(ErrorInfo::new(FAILED, format!("{path:?}: must be an absolute path")));
+        }
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| ErrorInfo::new(FAILED, "the session has ended"))?;
+        Ok(Job { texts: Arc::clone(self), _place: place, path: path.to_owned() })
+    }
+}
+
+impl Job {
+    /// The machine, and the agent as the author of system calls. Not to be kept while a client is waited for.
+    fn agent(&self) -> Result<(Arc<Vm>, Who), ErrorInfo> {
+        let vm = self.texts.vm.upgrade();
+        let vm = vm.ok_or_else(|| ErrorInfo::new(FAILED, "the machine is gone"))?;
+        let agent = vm.kernel().process(Pid(self.texts.guest.pid()));
+        let agent = agent.ok_or_else(|| ErrorInfo::new(FAILED, "the agent has ended"))?;
+        let who = vm.kernel().who(&agent);
+        Ok((vm, who))
+    }
+
+    /// Where the file is, and that names stay so: in directories of the host, where others open files by their paths.
+    async fn place(&self, wanted: PlacedFor) -> Result<(Placed, Option<Held>), ErrorInfo> {
+        let operation = match wanted {
+            PlacedFor::Reading => "read",
+            PlacedFor::Writing => "write",
+        };
+        let fail = |errno| failed(errno, operation, &self.path);
+        let placed = {
+            let (vm, who) = self.agent()?;
+            vm.kernel().placed(&who, self.path.as_bytes(), wanted).await.map_err(fail)?
+        };
+        if placed.mount.fs.type_name() != HOST_DIRECTORY {
+            return Ok((placed, None));
+        }
+        let held = tokio::time::timeout(HOLD, self.texts.steady.hold()).await.map_err(|_| {
+            let text =
+                "the client has not answered for another file yet, and names are held for it; try again";
+            ErrorInfo::new(FAILED, format!("{}: {text}", self.path))
+        })?;
+        let (vm, who) = self.agent()?;
+        let placed = vm.kernel().placed(&who, self.path.as_bytes(), wanted).await.map_err(fail)?;
+        Ok((placed, Some(held)))
+    }
+
+    async fn read(self, line: Option<u64>, limit: Option<u64>) -> Result<String, ErrorInfo> {
+        let (placed, held) = self.place(PlacedFor::Reading).await?;
+        if let Some(client) = self.texts.client(|spec| spec.read) {
             let call = ReadTextFile {
                 files_id: client.spec.files_id,
-                session_id: self.session_id.clone(),
+                session_id: self.texts.session_id.clone(),
                 mount: mount(&placed),
                 beneath: WirePath(placed.beneath),
-                line: asked.line,
-                limit: asked.limit,
+                line,
+                limit,
             };
-            if let Some(text) =
-                asked_client(client.connection.call(&call)).await?.and_then(|reply| reply.text)
-            {
-                return bounded(text, &asked.path);
+            let answer = asked(client.connection.call(&call)).await?;
+            if let Some(text) = answer.and_then(|reply| reply.text) {
+                return if text.len() > TEXT_FILE_LIMIT { Err(too_long(&self.path)) } else { Ok(text) };
             }
         }
         drop(held);
-        let text = read(&vm, &who, path).await?;
-        if asked.line.is_none() && asked.limit.is_none() {
+        let (vm, who) = self.agent()?;
+        let text = read(&vm, &who, self.path.as_bytes()).await?;
+        if line.is_none() && limit.is_none() {
             return Ok(text);
         }
-        let skip = usize::try_from(asked.line.unwrap_or(1).saturating_sub(1)).unwrap_or(usize::MAX);
-        let take = asked.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let skip = usize::try_from(line.unwrap_or(1).saturating_sub(1)).unwrap_or(usize::MAX);
+        let take = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(text.split_inclusive('\n').skip(skip).take(take).collect())
     }
 
-    async fn write(&self, asked: &str, text: &str) -> Result<(), ErrorInfo> {
-        let _place = self.places.acquire().await;
-        let vm = self.vm()?;
-        let (who, path) = (self.who(&vm)?, absolute(asked)?);
+    async fn write(self, text: String) -> Result<(), ErrorInfo> {
+        let path = self.path.as_bytes();
         if text.len() > TEXT_FILE_LIMIT {
-            return Err(too_long(asked));
+            return Err(too_long(&self.path));
         }
-        directories(&vm, &who, path).await.map_err(|errno| failed(errno, "mkdir", asked))?;
-        let held = vm.steady.hold().await;
-        let placed = vm.kernel().placed(&who, path, PlacedFor::Writing).await;
-        let placed = placed.map_err(|errno| failed(errno, "write", asked))?;
-        if let Some(client) = self.client(|spec| spec.write) {
-            let call = WriteTextFile {
-                files_id: client.spec.files_id,
-                session_id: self.session_id.clone(),
-                mount: mount(&placed),
-                beneath: WirePath(placed.beneath),
-                text: text.to_owned(),
-            };
-            if asked_client(client.connection.call(&call)).await?.is_some_and(|reply| reply.written) {
+        {
+            let (vm, who) = self.agent()?;
+            let made = directories(&vm, &who, path).await;
+            made.map_err(|errno| failed(errno, "mkdir", &self.path))?;
+        }
+        let (placed, held) = self.place(PlacedFor::Writing).await?;
+        let mut call = WriteTextFile {
+            files_id: 0,
+            session_id: self.texts.session_id.clone(),
+            mount: mount(&placed),
+            beneath: WirePath(placed.beneath),
+            text,
+        };
+        if let Some(client) = self.texts.client(|spec| spec.write) {
+            call.files_id = client.spec.files_id;
+            let answer = asked(client.connection.call(&call)).await?;
+            if answer.is_some_and(|reply| reply.written) {
                 return Ok(());
             }
         }
         drop(held);
-        write(&vm, &who, path, text.as_bytes()).await.map_err(|errno| failed(errno, "write", asked))
+        let (vm, who) = self.agent()?;
+        let written = write(&vm, &who, path, call.text.as_bytes()).await;
+        written.map_err(|errno| failed(errno, "write", &self.path))
     }
 }
 
-impl Files for Texts {
+/// What comes of a job, if that does not take too long. It goes on if it does, and if nobody waits any more: names are held until the
+/// client has answered, and no file is left half written.
+async fn outcome<T: Send + 'static>(
+    job: impl Future<Output = Result<T, ErrorInfo>> + Send + 'static,
+    late: &str,
+) -> Result<T, ErrorInfo> {
+    match tokio::time::timeout(CLIENT, tokio::spawn(job)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => Err(ErrorInfo::new(FAILED, error.to_string())),
+        Err(_) => Err(ErrorInfo::new(FAILED, format!("no answer within {} s{late}", CLIENT.as_secs()))),
+    }
+}
+
+/// The same, as the driver has it.
+pub(super) struct Port(pub(super) Arc<Texts>);
+
+impl Files for Port {
     fn report_changed<'a>(&'a self, _: &'a ChangedFile) -> Pending<'a, bool> {
         Box::pin(async { Ok(true) })
     }
 
     fn texts(&self) -> ServedTexts {
-        self.served
+        self.0.served
     }
 
     fn read_text<'a>(&'a self, read: &'a TextRead) -> Pending<'a, String> {
-        Box::pin(self.read(read))
+        Box::pin(async move {
+            let job = self.0.job(&read.path).await?;
+            outcome(job.read(read.line, read.limit), "").await
+        })
     }
 
     fn write_text<'a>(&'a self, path: &'a str, text: &'a str) -> Pending<'a, ()> {
-        Box::pin(self.write(path, text))
-    }
-}
-
-fn absolute(path: &str) -> Result<&[u8], ErrorInfo> {
-    match path.starts_with('/') && !path.contains('\0') {
-        true => Ok(path.as_bytes()),
-        false => Err(ErrorInfo::new(FAILED, format!("{path:?}: must be an absolute path"))),
+        Box::pin(async move {
+            let job = self.0.job(path).await?;
+            outcome(job.write(text.to_owned()), ": it is not known whether it was written").await
+        })
     }
 }
 
@@ -212,21 +274,13 @@ fn too_long(path: &str) -> ErrorInfo {
     ErrorInfo::new(FAILED, format!("{path}: longer than {most} MiB, the most that goes this way"))
 }
 
-fn bounded(text: String, path: &str) -> Result<String, ErrorInfo> {
-    if text.len() > TEXT_FILE_LIMIT { Err(too_long(path)) } else { Ok(text) }
-}
-
-/// What the client answers; nothing if it does not know the file or is gone: then the machine's is meant.
-async fn asked_client<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<Option<T>, ErrorInfo> {
-    match tokio::time::timeout(CLIENT, call).await {
+/// What a client answers; nothing if it does not know the file or is gone: then the machine's is meant.
+async fn asked<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<Option<T>, ErrorInfo> {
+    match tokio::time::timeout(PATIENCE, call).await {
         Ok(Ok(reply)) => Ok(Some(reply)),
         Ok(Err(CallError::Lost(_))) => Ok(None),
-        Ok(Err(CallError::Remote(error))) if error.errno() == Some("ENOENT") => Ok(None),
         Ok(Err(error)) => Err(ErrorInfo::new(FAILED, error.to_string())),
-        Err(_) => {
-            let text = format!("the client has not answered within {} s", CLIENT.as_secs());
-            Err(ErrorInfo::new(FAILED, text))
-        }
+        Err(_) => Err(ErrorInfo::new(FAILED, "the client does not answer")),
     }
 }
 

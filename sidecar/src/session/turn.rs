@@ -28,6 +28,8 @@ use crate::connection::begin;
 
 /// Prompts that wait behind the running one.
 const QUEUED: usize = 64;
+/// How long what was said before a prompt may take to be taken note of, as where nobody reads.
+const NOTED: Duration = Duration::from_secs(5);
 /// How long an agent that is being started anew is waited for.
 const READY: Duration = Duration::from_secs(130);
 /// How long the end of a turn may take to the log.
@@ -62,6 +64,17 @@ impl Session {
         if self.cancels.load(Ordering::SeqCst) == cancels {
             self.turn_begins().await;
         }
+        // The agent may be on its way back after an accident.
+        let ready = kernel.until(|state| state == State::Ready);
+        match tokio::time::timeout(READY, ready).await {
+            Ok(State::Ready) => {}
+            Ok(_) => return Err(self.gone()),
+            Err(_) => return Err(WireError::new(code::TIMEOUT, "the agent is still being started")),
+        }
+        // Among what the kernel has said by now may be that the agent has forgotten all.
+        let said = kernel.next_seq().saturating_sub(1);
+        let mut noted = self.record.noted.subscribe();
+        let _ = tokio::time::timeout(NOTED, noted.wait_for(|noted| *noted >= said)).await;
         let mut blocks = blocks;
         let history_due = self.record.head.lock().history_due;
         if history_due {
@@ -69,13 +82,6 @@ impl Session {
             let log = self.record.log.clone();
             let said = tokio::task::spawn_blocking(move || history::offered(&log)).await;
             blocks.splice(0..0, said.ok().flatten().map(GivenBlock::from));
-        }
-        // The agent may be on its way back after an accident.
-        let ready = kernel.until(|state| state == State::Ready);
-        match tokio::time::timeout(READY, ready).await {
-            Ok(State::Ready) => {}
-            Ok(_) => return Err(self.gone()),
-            Err(_) => return Err(WireError::new(code::TIMEOUT, "the agent is still being started")),
         }
         let told = self.record.turns.expect(id, content);
         let _expected = Expected { session: &self, id };

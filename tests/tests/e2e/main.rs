@@ -2,6 +2,7 @@
 //! has a machine of its own and a watch of one minute, which only tells a hang. Nothing here measures time.
 #![allow(clippy::unwrap_used)]
 
+mod test_acp_files;
 mod test_acp_given;
 mod test_acp_outwards;
 mod test_acp_sessions;

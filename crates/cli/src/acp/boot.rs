@@ -8,7 +8,8 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde_json::Value;
 
 use super::directories::{Directories, Given};
-use crate::args::{AcpArgs, EditorFilesArg};
+use super::host_path::HostPath;
+use crate::args::{AcpArgs, EditorFilesArg, MountArg};
 use crate::choice::{self, Choice};
 use crate::save::Save;
 use crate::{machine, output};
@@ -18,7 +19,7 @@ pub(super) struct Setup {
     config: AgentOsConfig,
     choice: Choice,
     no_mount: bool,
-    given: Vec<Given>,
+    mounts: Vec<MountArg>,
     editor_files: EditorFilesArg,
     save: Option<Save>,
 }
@@ -48,18 +49,13 @@ impl Setup {
         if let Some(why) = &choice.why {
             output::note(&format!("agentos: {why}"));
         }
-        let mut given = Vec::new();
-        for mount in args.machine.mount {
-            let host = std::path::absolute(&mount.host).into_diagnostic()?;
-            given.push(Given { guest: mount.guest, host });
-        }
         let editor_files = args.editor_files;
-        Ok(Setup { config, choice, no_mount: args.no_mount, given, editor_files, save })
+        Ok(Setup { config, choice, no_mount: args.no_mount, mounts: args.machine.mount, editor_files, save })
     }
 
     /// Makes the machine, and asks its agent what it can.
     pub(super) async fn boot(self) -> Result<Booted> {
-        let Setup { config, choice, no_mount, given, editor_files, save } = self;
+        let Setup { config, choice, no_mount, mounts, editor_files, save } = self;
         let sidecar = machine::sidecar().await?;
         let os = machine::create(&sidecar, config).await?;
         let Choice { agent, model, .. } = choice;
@@ -70,6 +66,12 @@ impl Setup {
         let init = probe.map(|session| session.init);
         copy.dispose().await.into_diagnostic()?;
         let init = init.into_diagnostic().wrap_err_with(|| format!("the agent `{agent}`"))?;
+        let mut given = Vec::new();
+        for mount in mounts {
+            let at = || format!("--mount {}", mount.host.display());
+            let host = HostPath::new(&mount.host).into_diagnostic().wrap_err_with(at)?;
+            given.push(Given { guest: mount.guest, host });
+        }
         let home = std::env::var_os("HOME").map(PathBuf::from);
         Ok(Booted {
             os,

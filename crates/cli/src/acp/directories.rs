@@ -7,7 +7,7 @@ use agentos::{AgentOs, MountFsOptions, MountPlugin};
 use agentos_acp::envelope::RpcError;
 use tokio::sync::Mutex;
 
-use super::files::on_host;
+use super::host_path::HostPath;
 use super::params::invalid;
 use super::refusal::refusal;
 use crate::args::normal;
@@ -32,8 +32,8 @@ pub(super) struct Directories {
     home: Option<PathBuf>,
     /// Those that it had from the start.
     given: Vec<Given>,
-    /// Those that sessions brought.
-    mounted: Mutex<Vec<String>>,
+    /// Those that sessions brought, by their path, which is the same in the machine.
+    mounted: Mutex<Vec<HostPath>>,
 }
 
 /// A directory that the machine has from the start.
@@ -41,8 +41,8 @@ pub(super) struct Directories {
 pub(super) struct Given {
     /// Where it is in the machine.
     pub(super) guest: String,
-    /// Where it is on the host; absolute.
-    pub(super) host: PathBuf,
+    /// Where it is on the host.
+    pub(super) host: HostPath,
 }
 
 fn holds(outer: &str, inner: &str) -> bool {
@@ -72,7 +72,8 @@ impl Directories {
     pub(super) async fn ensure(&self, os: &AgentOs, name: &str, path: &str) -> Result<(), RpcError> {
         let mut mounted = self.mounted.lock().await;
         let given = self.given.iter().map(|given| &given.guest);
-        if self.closed || given.chain(mounted.iter()).any(|outer| holds(outer, path)) {
+        let brought = mounted.iter().map(HostPath::said);
+        if self.closed || given.map(String::as_str).chain(brought).any(|outer| holds(outer, path)) {
             return Ok(());
         }
         let host = self.host(path).and_then(|host| self.uncovered(path).map(|()| host));
@@ -82,22 +83,29 @@ impl Directories {
                  --no-mount"
             ))
         })?;
+        let known =
+            HostPath::new(Path::new(path)).map_err(|error| invalid(format!("{name}: {path}: {error}")))?;
         let plugin =
             MountPlugin { id: "host_dir".to_owned(), config: serde_json::json!({ "hostPath": host }) };
         os.mount_native(path, plugin, MountFsOptions::default()).await.map_err(|error| refusal(&error))?;
-        mounted.push(path.to_owned());
+        mounted.push(known);
         Ok(())
     }
 
     /// The path on the host of a file that lies beneath a mount; nothing if that is none of these. One that a session brought is
     /// spelled as the editor spelled it.
-    pub(super) async fn of_host(&self, mount: &Path, beneath: &Path) -> Option<String> {
+    ///
+    /// # Errors
+    /// What is there now is not what the machine has there.
+    pub(super) async fn of_host(&self, mount: &Path, beneath: &Path) -> Result<Option<String>, String> {
         if let Some(given) = self.given.iter().find(|given| Path::new(&given.guest) == mount) {
-            return on_host(&given.host, beneath);
+            return given.host.file(beneath);
         }
         let mounted = self.mounted.lock().await;
-        let of_session = mounted.iter().find(|path| Path::new(path) == mount)?;
-        on_host(Path::new(of_session), beneath)
+        match mounted.iter().find(|path| Path::new(path.said()) == mount) {
+            Some(of_session) => of_session.file(beneath),
+            None => Ok(None),
+        }
     }
 
     /// A mount would lie over those that are below it, and undo what they keep away from the machine.
@@ -168,30 +176,38 @@ mod tests {
         }
     }
 
-    fn given(guest: &str, host: &str) -> Given {
-        Given { guest: guest.to_owned(), host: host.into() }
+    fn given(guest: &str, host: &Path) -> Given {
+        Given { guest: guest.to_owned(), host: HostPath::new(host).unwrap() }
     }
 
     #[tokio::test]
     async fn files_have_their_path_on_the_host() {
-        let of =
-            Directories::new(vec![given("/workspace", "/home/me/p"), given("/x/.git", "/g")], false, None);
-        of.mounted.lock().await.push("/x".to_owned());
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().canonicalize().unwrap();
+        for name in ["p/a", "g", "x/y"] {
+            std::fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let x = root.join("x").to_str().unwrap().to_owned();
+        let git = format!("{x}/.git");
+        let all = vec![given("/workspace", &root.join("p")), given(&git, &root.join("g"))];
+        let of = Directories::new(all, false, None);
+        of.mounted.lock().await.push(HostPath::new(Path::new(&x)).unwrap());
         for (mount, beneath, path) in [
-            ("/workspace", "a/b", Some("/home/me/p/a/b")),
-            ("/x", "a", Some("/x/a")),
-            ("/x/.git", "config", Some("/g/config")),
+            ("/workspace", "a/b", Some("p/a/b")),
+            (x.as_str(), "a", Some("x/a")),
+            (&git, "config", Some("g/config")),
             ("/", "x/a", None),
             ("/x/y", "a", None),
         ] {
-            let host = of.of_host(Path::new(mount), Path::new(beneath)).await;
-            assert_eq!(host.as_deref(), path, "{mount} {beneath}");
+            let host = of.of_host(Path::new(mount), Path::new(beneath)).await.unwrap();
+            let path = path.map(|path| root.join(path).to_str().unwrap().to_owned());
+            assert_eq!(host, path, "{mount} {beneath}");
         }
     }
 
     #[test]
     fn what_was_given_is_not_covered() {
-        let of = Directories::new(vec![given("/work/p/.git", "/elsewhere")], false, None);
+        let of = Directories::new(vec![given("/work/p/.git", &std::env::temp_dir())], false, None);
         for (path, covers) in [("/work/p", true), ("/work", true), ("/work/p/src", false), ("/work/q", false)]
         {
             assert_eq!(of.uncovered(path).is_err(), covers, "{path}");

@@ -1,7 +1,6 @@
 //! Files that the editor has open: an agent that asks its client for them gets them as they are there, saved or not, and what
 //! it writes is written there. Those that the editor cannot have are the machine's own.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +15,9 @@ use super::directories::Directories;
 use crate::args::EditorFilesArg;
 use crate::output;
 
-/// How long the editor may take; less than the machine waits for us.
-const PATIENCE: Duration = Duration::from_secs(24);
+/// How long the editor is waited for, after the agent has been told that it does not answer: what it was asked for it may still open,
+/// and until then names are held. Less than the machine waits for us.
+const PATIENCE: Duration = Duration::from_secs(110);
 
 /// Bytes of an error of the editor that the agent is told.
 const MESSAGE: usize = 512;
@@ -47,7 +47,8 @@ pub(super) fn of_editor(
     }
     let wanted = match wanted {
         EditorFilesArg::Always => true,
-        EditorFilesArg::Auto => AT_EASE.contains(&agent),
+        // Who changes a text has to read and write the same one.
+        EditorFilesArg::Auto => AT_EASE.contains(&agent) && reads && writes,
         EditorFilesArg::Never => false,
     };
     (wanted && (reads || writes)).then(|| {
@@ -59,7 +60,7 @@ pub(super) fn of_editor(
 impl EditorFiles {
     /// Asks the editor; nothing if it does not have the file.
     async fn ask(&self, method: &str, file: &TextFile, mut params: Value) -> Result<Option<Value>, String> {
-        let Some(path) = self.directories.of_host(&file.mount, &file.beneath).await else { return Ok(None) };
+        let Some(path) = self.directories.of_host(&file.mount, &file.beneath).await? else { return Ok(None) };
         params["sessionId"] = json!(file.session_id);
         params["path"] = json!(path);
         match self.connection.request(method, None, &params, PATIENCE).await {
@@ -115,10 +116,4 @@ impl ClientFiles for EditorFiles {
             Ok(answer.is_some())
         })
     }
-}
-
-/// The path on the host of a file in a directory that is mounted from there.
-pub(super) fn on_host(host: &Path, beneath: &Path) -> Option<String> {
-    // ACP has paths as text.
-    host.join(beneath).to_str().map(str::to_owned)
 }

@@ -7,7 +7,7 @@
 //! | `editor` | the requests of the editor, in their order |
 //! | `boot` | the machine, and what its agent can do |
 //! | `bridge`, `lifecycle`, `turn` | what is between the two; sessions; prompts, settings and requests of extensions |
-//! | `directories` | which directories of the host the machine gets |
+//! | `directories`, `host_path` | which directories of the host the machine gets, and whether they are still where they were |
 //! | `follow`, `history` | what an agent says, as it says it and once more |
 //! | `ask` | permissions |
 //! | `files` | files that the editor has open |
@@ -23,6 +23,7 @@ mod editor;
 mod files;
 mod follow;
 mod history;
+mod host_path;
 mod lifecycle;
 mod params;
 mod refusal;

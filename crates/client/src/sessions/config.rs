@@ -1,7 +1,7 @@
 //! Making, listing and ending sessions.
 //! What happens in one is in the other files of this folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use agentos_protocol::message::{
     CancelSession, ClientFilesSpec, CloseSession, CreateSession, DescribeSession, DestroySession, JsonText,
@@ -16,6 +16,10 @@ use crate::path::guest_path;
 use crate::sidecar::TextsLease;
 use crate::text_files::{SessionFiles, TextHost};
 use crate::vm::AgentOs;
+use crate::wire::on_wire;
+
+/// Sessions whose files are kept before it is looked whether they are still known.
+const TEXTS: usize = 128;
 
 /// Options of [`AgentOs::create_session`].
 #[derive(Clone, Debug, Default)]
@@ -119,10 +123,22 @@ impl AgentOs {
         Ok((Some(lease), Some(spec)))
     }
 
-    fn keep_texts(&self, session_id: &str, texts: Option<TextsLease>) {
-        if let Some(texts) = texts {
-            let before = self.vm.texts.lock().insert(session_id.to_owned(), texts);
-            drop(before);
+    /// Keeps files as long as their session is known.
+    async fn keep_texts(&self, session_id: &str, texts: Option<TextsLease>) {
+        let Some(texts) = texts else { return };
+        let (before, many) = {
+            let mut all = self.vm.texts.lock();
+            (all.insert(session_id.to_owned(), texts), all.len() > TEXTS)
+        };
+        drop(before);
+        let known = ListSessions { vm_id: self.vm.id(), closed: true };
+        if many && let Ok(known) = self.vm.call(&known).await {
+            let known: HashSet<String> = known.sessions.into_iter().map(|known| known.session_id).collect();
+            let is_known = |id: &String| known.contains(id) || *id == *session_id;
+            let forgotten: Vec<TextsLease> =
+                self.vm.texts.lock().extract_if(|id, _| !is_known(id)).map(|(_, texts)| texts).collect();
+            // Not under the lock: the program's own may do anything when they go.
+            drop(forgotten);
         }
     }
 
@@ -169,10 +185,12 @@ impl AgentOs {
         };
         let made = self.vm.make(&call, undo).await?;
         let session_id = made.session_id.clone();
-        self.keep_texts(&session_id, texts);
+        self.keep_texts(&session_id, texts).await;
         match SessionInitData::new(made) {
             Ok(init) => Ok(Session::new(self.clone(), init)),
             Err(error) => {
+                let texts = self.vm.texts.lock().remove(&session_id);
+                drop(texts);
                 let _ = self.close_session(session_id).await;
                 Err(error)
             }
@@ -275,9 +293,14 @@ impl AgentOs {
             client_files,
             meta: object(options.meta),
         };
-        let init = SessionInitData::new(self.vm.call(&call).await?)?;
-        self.keep_texts(&init.session_id, texts);
-        Ok(Session::new(self.clone(), init))
+        let os = self.clone();
+        // It is gone on with, also if the caller looks away; so are its files.
+        on_wire(async move {
+            let init = SessionInitData::new(os.vm.call(&call).await?)?;
+            os.keep_texts(&init.session_id, texts).await;
+            Ok(Session::new(os, init))
+        })
+        .await
     }
 
     /// Ends a session gracefully and forgets it.

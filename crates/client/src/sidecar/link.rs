@@ -8,10 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agentos_protocol::message::{
-    Call, Callback, ClientFilesSpec, Event, ReadTextFile, Request, TextFileReply, TextFileWritten, WireError,
-    WriteTextFile, code,
-};
+use agentos_protocol::message::{Call, Callback, ClientFilesSpec, Event, Request, WireError, code};
 use agentos_protocol::mux::{
     CallError, Connection, ConnectionLost, Handler, HandshakeError, Limits, PendingCall, RecvStream,
     Responder, SendStream, StreamError, connect,
@@ -82,19 +79,18 @@ impl Handler for Inbox {
                     None => responder.error(&no_tools()),
                 };
             }
-            // Of files that are none of ours the machine's own count; so of those that are not any more.
             Callback::ReadTextFile(call) => {
                 let texts = self.texts.lock().get(&call.files_id).cloned();
                 return match texts {
                     Some(texts) => texts.read(call, responder),
-                    None => responder.reply::<ReadTextFile>(Ok(TextFileReply::default())),
+                    None => responder.error(&no_texts()),
                 };
             }
             Callback::WriteTextFile(call) => {
                 let texts = self.texts.lock().get(&call.files_id).cloned();
                 return match texts {
                     Some(texts) => texts.write(call, responder),
-                    None => responder.reply::<WriteTextFile>(Ok(TextFileWritten::default())),
+                    None => responder.error(&no_texts()),
                 };
             }
             callback => callback,
@@ -129,6 +125,11 @@ impl Inbox {
 
 fn no_tools() -> WireError {
     WireError::new(code::TOOL, "the machine that had this tool is gone")
+}
+
+/// Not the machine's files instead: they may be older than those that were meant.
+fn no_texts() -> WireError {
+    WireError::new(code::TOOL, "the program no longer has the files of this session")
 }
 
 /// Registered tools; when dropped they are forgotten, and calls under way end.

@@ -67,9 +67,10 @@ impl TextLines {
 /// Files of this program for agents that ask their client for them (`fs/read_text_file` and `fs/write_text_file` of ACP). Other
 /// programs of the machine see the machine's files, as always.
 ///
-/// The methods are called on threads of this library, and have 25 s. Meanwhile nothing in the machine can rename, or make links,
-/// in directories of the host that it has mounted: whoever opens the file by its path on the host finds this very file. So they
-/// must not wait for such a thing either.
+/// The methods are called on threads of this library. After 25 s the agent is told that there is no answer. Until they are done, at most
+/// 120 s, nothing in the machine can rename, or make links, in directories of the host that it has mounted: whoever opens the file
+/// by its path on the host finds this very file, if the mounted directory is still where it was. So they must not wait for such
+/// a thing themselves.
 ///
 /// ```no_run
 /// use agentos::{ClientFiles, CreateSessionOptions, SessionFiles, TextFile, TextFuture, TextLines};

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use agentos_abi::fd::{O_RDONLY, O_WRONLY};
-use agentos_vfs::{FileType, Location, Mount, Resolved};
+use agentos_abi::fd::{O_RDONLY, O_TRUNC, O_WRONLY};
+use agentos_vfs::{FileType, Ino, Location, Mount, Resolved};
 
 use super::open::{access_of, operations};
 use super::permit::Object;
@@ -41,7 +41,8 @@ impl Kernel {
         let at = At::Cwd(path);
         let (flags, want) = match wanted {
             PlacedFor::Reading => (O_RDONLY, WANT_READ),
-            PlacedFor::Writing => (O_WRONLY, WANT_WRITE),
+            // All of it is replaced.
+            PlacedFor::Writing => (O_WRONLY | O_TRUNC, WANT_WRITE),
         };
         match self.walk(who, at, true).await? {
             Resolved::Found(found) => {
@@ -63,7 +64,7 @@ impl Kernel {
                 if parent.mount.id != found.location.mount.id {
                     return Err(Errno::ENXIO);
                 }
-                let beneath = beneath(&parent, &name).await?;
+                let beneath = beneath(&parent, &name, Some(found.location.ino)).await?;
                 Ok(Placed { mount: found.location.mount, beneath, exists: true })
             }
             Resolved::Missing(missing) => {
@@ -81,7 +82,7 @@ impl Kernel {
                     };
                     self.permit(who, at, Object::Missing(&missing), Operations::of(operation)).await?;
                 }
-                let beneath = beneath(&missing.parent, &missing.name).await?;
+                let beneath = beneath(&missing.parent, &missing.name, None).await?;
                 Ok(Placed { mount: missing.parent.mount, beneath, exists: false })
             }
             // What is open is read by whoever has it open.
@@ -90,18 +91,34 @@ impl Kernel {
     }
 }
 
-/// The path of a name in its mount.
-async fn beneath(directory: &Location, name: &[u8]) -> Result<Vec<u8>> {
-    let mut names = vec![name.to_vec()];
+/// The path of a name in its mount, by which it is found: a directory that was removed or moved away may still know where it was, and
+/// something else may be there by now. ENOENT then.
+async fn beneath(directory: &Location, name: &[u8], file: Option<Ino>) -> Result<Vec<u8>> {
+    let fs = &directory.mount.fs;
+    let mut up = Vec::new();
     let mut ino = directory.ino;
-    while let Some((parent, name)) = directory.mount.fs.name_of(ino).await? {
-        names.push(name.to_vec());
+    while let Some((parent, name)) = fs.name_of(ino).await? {
+        up.push((name, ino));
         ino = parent;
     }
     let mut path = Vec::new();
-    for name in names.iter().rev() {
+    let mut at = fs.root();
+    for (name, ino) in up.iter().rev() {
+        let attr = fs.lookup(at, name).await?;
+        if attr.kind != FileType::Directory || attr.ino != *ino {
+            return Err(Errno::ENOENT);
+        }
+        at = *ino;
         path.push(b'/');
         path.extend_from_slice(name);
     }
+    match (fs.lookup(at, name).await, file) {
+        (Ok(attr), Some(file)) if attr.ino == file => {}
+        (Err(Errno::ENOENT), None) => {}
+        (Err(errno), Some(_)) => return Err(errno),
+        _ => return Err(Errno::ENOENT),
+    }
+    path.push(b'/');
+    path.extend_from_slice(name);
     Ok(path)
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
 use agentos_kernel::permissions::{Domain, Guarded, Mode, Permissions, RuleSource, ScopeSource};
+use agentos_kernel::sys::At;
 use agentos_kernel::sys::PlacedFor::{Reading, Writing};
 use agentos_kernel::{Errno, Kernel, KernelConfig, Limits};
 use agentos_vfs::{GuestPath, HostDir, HostDirOptions, MountOptions, Tree};
@@ -23,10 +24,12 @@ async fn machine(host: &std::path::Path) -> Arc<Kernel> {
     let root = Tree::new();
     root.put_dir("/tmp", 0o1777, 0, 0).unwrap();
     root.put_char_device("/null", 0o666, agentos_kernel::device::rdev(1, 3)).unwrap();
+    root.put_dir("/proc", 0o555, 0, 0).unwrap();
     root.put_file("/tmp/mine", 0o644, 1000, 1000, "m").unwrap();
     root.put_file("/etc/of-root", 0o644, 0, 0, "r").unwrap();
     root.put_file("/etc/secret", 0o600, 0, 0, "s").unwrap();
-    let rules = vec![denied("/p/denied/**", "read"), denied("/p/kept", "write")];
+    let rules =
+        vec![denied("/p/denied/**", "read"), denied("/p/kept", "write"), denied("/p/grows", "truncate")];
     let scope = ScopeSource::Rules { default: Some(Mode::Allow), rules };
     let tree = Permissions::compile([(Domain::Fs, scope)]).unwrap();
     let permissions = Some(Guarded { tree: Arc::new(tree), ..Guarded::default() });
@@ -44,7 +47,7 @@ async fn a_file_is_where_open_would_find_it_or_refused_as_by_open() {
     let host = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(host.path().join("a/b")).unwrap();
     std::fs::create_dir(host.path().join("denied")).unwrap();
-    for file in ["a/b/f", "denied/f", "kept"] {
+    for file in ["a/b/f", "denied/f", "kept", "grows"] {
         std::fs::write(host.path().join(file), "x").unwrap();
     }
     for (target, link) in [
@@ -81,6 +84,8 @@ async fn a_file_is_where_open_would_find_it_or_refused_as_by_open() {
         ("/p/denied/f", Writing, Ok(("/p", "/denied/f", true))),
         ("/p/kept", Writing, Err(Errno::EACCES)),
         ("/p/kept", Reading, Ok(("/p", "/kept", true))),
+        ("/p/grows", Writing, Err(Errno::EACCES)),
+        ("/p/grows", Reading, Ok(("/p", "/grows", true))),
         ("/p/a", Reading, Err(Errno::EISDIR)),
         ("/p", Writing, Err(Errno::EISDIR)),
         ("/p/a/b/f/", Reading, Err(Errno::ENOTDIR)),
@@ -96,4 +101,35 @@ async fn a_file_is_where_open_would_find_it_or_refused_as_by_open() {
         assert_eq!(seen, expected, "{path} {wanted:?}");
     }
     assert!(!host.path().join("a/none").exists() && !host.path().join("a/b/new").exists());
+}
+
+#[tokio::test]
+async fn a_directory_that_was_removed_is_not_where_something_else_is_now() {
+    let host = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("f"), "of the host").unwrap();
+    for directory in ["gone", "moved"] {
+        std::fs::create_dir(host.path().join(directory)).unwrap();
+    }
+    let kernel = machine(host.path()).await;
+    let process = limits::start(&kernel, false).await.unwrap();
+    for (directory, wanted) in [("gone", Reading), ("gone", Writing), ("moved", Writing)] {
+        let path = format!("/p/{directory}");
+        let who = kernel.who(&process);
+        let there = kernel.resolve_directory(&who, At::Cwd(path.as_bytes())).await.unwrap();
+        process.set_cwd(there);
+        let who = kernel.who(&process);
+        // Where it is, it is found.
+        let placed = kernel.placed(&who, b"/proc/self/cwd/f", wanted).await;
+        let placed = placed.unwrap_or_else(|errno| panic!("{directory} {wanted:?}: {errno:?}"));
+        assert_eq!(placed.beneath, format!("/{directory}/f").into_bytes());
+        match directory {
+            "gone" => kernel.rmdir(&who, At::Cwd(path.as_bytes())).await.unwrap(),
+            _ => std::fs::rename(host.path().join("moved"), host.path().join("elsewhere")).unwrap(),
+        }
+        symlink(outside.path(), host.path().join(directory)).unwrap();
+        assert_eq!(kernel.placed(&who, b"/proc/self/cwd/f", wanted).await.map(drop), Err(Errno::ENOENT));
+        std::fs::remove_file(host.path().join(directory)).unwrap();
+        std::fs::create_dir(host.path().join(directory)).unwrap();
+    }
 }

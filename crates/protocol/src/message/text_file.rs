@@ -20,7 +20,7 @@ pub struct ClientFilesSpec {
     pub write: bool,
 }
 
-/// Reads a text. ENOENT if there is none: then the agent is told so; another error is told with its message.
+/// Reads a text. An error is told to the agent with its message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReadTextFile {

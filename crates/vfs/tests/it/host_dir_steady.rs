@@ -58,6 +58,9 @@ async fn held_names(calls: Calls) {
     assert_eq!(fs.lookup(root, b"moved").await.map(drop), Err(Errno::ENOENT));
     drop(held);
     assert!(is_done(&mut replies[2].as_mut()).await.is_none());
+    // Those that wait come before the next hold.
+    let mut next = Box::pin(async { Ok(steady.hold().await) });
+    assert!(is_done(&mut next.as_mut()).await.is_none());
     drop(also);
     // Whoever gives up does nothing any more; the others go on.
     drop(replies.remove(3));
@@ -69,6 +72,7 @@ async fn held_names(calls: Calls) {
     }
     assert_eq!(fs.lookup(root, b"other").await.map(drop), Err(Errno::ENOENT));
     // And then a hold waits for nobody.
+    drop(next.await.unwrap());
     drop(steady.hold().await);
 }
 

@@ -20,9 +20,7 @@ use agentos_guest::{Signal, signal};
 use serde_json::{Value, json};
 
 use crate::{
-    Settings,
-    editor::{self, Offers},
-    instructions,
+    Settings, editor, instructions,
     session::{Session, Work},
     store::{self, Header, Store},
 };
@@ -51,7 +49,7 @@ pub struct Agent {
     /// Whether the client knows `compaction_update`.
     pub(crate) compactions: bool,
     /// What the client does with files.
-    pub(crate) offers: Offers,
+    pub(crate) files_of_client: bool,
     pub(crate) patience: Duration,
     /// How long the client may take with a file.
     pub(crate) file_patience: Duration,
@@ -84,7 +82,7 @@ impl Agent {
             created: 0,
             turn: None,
             compactions: false,
-            offers: Offers::default(),
+            files_of_client: false,
             patience: PATIENCE,
             file_patience: editor::PATIENCE,
             backoff: BACKOFF,
@@ -180,7 +178,7 @@ impl Agent {
             "initialize" => {
                 let capabilities = &params["clientCapabilities"];
                 self.compactions = capabilities["session"]["compaction"].is_object();
-                self.offers = Offers::of(&capabilities["fs"]);
+                self.files_of_client = editor::offered(&capabilities["fs"]);
                 Ok(initialize())
             }
             "authenticate" => Ok(json!({})),

@@ -37,18 +37,10 @@ const ENVELOPE: usize = 1 << 10;
 const READ: &str = "fs/read_text_file";
 const WRITE: &str = "fs/write_text_file";
 
-/// What the client does with files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Offers {
-    read: bool,
-    write: bool,
-}
-
-impl Offers {
-    /// What a client says in `clientCapabilities.fs`.
-    pub(crate) fn of(capabilities: &Value) -> Self {
-        Self { read: capabilities["readTextFile"] == true, write: capabilities["writeTextFile"] == true }
-    }
+/// Whether the files are those of the client. With a client that only reads or only writes they are not: a text that was read in one
+/// place and written in the other would undo what was changed in between.
+pub(crate) fn offered(capabilities: &Value) -> bool {
+    capabilities["readTextFile"] == true && capabilities["writeTextFile"] == true
 }
 
 /// The files of an agent's client.
@@ -68,7 +60,7 @@ enum Said {
 
 impl Files for Editor<'_> {
     fn text(&mut self, path: &Path) -> Result<String, Halt> {
-        if !self.0.offers.read {
+        if !self.0.files_of_client {
             return Disk.text(path);
         }
         if let Some(about) = disk::at(path)? {
@@ -83,7 +75,7 @@ impl Files for Editor<'_> {
     }
 
     fn before(&mut self, path: &Path) -> Result<Before, Halt> {
-        if self.0.offers == Offers::default() {
+        if !self.0.files_of_client {
             return Disk.before(path);
         }
         let about = disk::at(path)?;
@@ -91,7 +83,7 @@ impl Files for Editor<'_> {
             disk::may_replace(path, about)?;
         }
         // The text is for the user to compare with: what is too long is not asked for.
-        if self.0.offers.read && about.is_none_or(|about| about.len() <= disk::MAX_FILE) {
+        if about.is_none_or(|about| about.len() <= disk::MAX_FILE) {
             match self.read(path)? {
                 Said::Text(text) => {
                     let text = disk::as_text(path, text.into_bytes()).ok();
@@ -106,7 +98,7 @@ impl Files for Editor<'_> {
     }
 
     fn write(&mut self, path: &Path, content: &str) -> Result<(), Halt> {
-        if !self.0.offers.write {
+        if !self.0.files_of_client {
             return Disk.write(path, content);
         }
         let too_long = || {
@@ -129,8 +121,9 @@ impl Files for Editor<'_> {
                 Err(Halt::Failed(why))
             }
             Heard::Answer(Err(error)) if error["code"] == METHOD_NOT_FOUND => {
-                self.0.offers.write = false;
-                Disk.write(path, content)
+                self.0.files_of_client = false;
+                let why = "the client does not write files; those of the machine are used from now on: read it again";
+                Err(Halt::Failed(format!("{}: {why}", path.display())))
             }
             Heard::Answer(Err(error)) if error["code"] == NOT_FOUND => Err(missing(path)),
             Heard::Answer(Err(error)) => {
@@ -157,7 +150,7 @@ impl Editor<'_> {
                 }
             },
             Heard::Answer(Err(error)) if error["code"] == METHOD_NOT_FOUND => {
-                self.0.offers.read = false;
+                self.0.files_of_client = false;
                 Said::Unknown
             }
             Heard::Answer(Err(error)) if error["code"] == NOT_FOUND => Said::Missing,
@@ -229,16 +222,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_are_switches() {
-        for (capabilities, read, write) in [
-            (json!(null), false, false),
-            (json!({}), false, false),
-            (json!({"readTextFile": true}), true, false),
-            (json!({"readTextFile": false, "writeTextFile": true}), false, true),
-            (json!({"readTextFile": "yes", "writeTextFile": 1}), false, false),
-            (json!(["readTextFile"]), false, false),
+    fn files_are_the_clients_if_it_reads_and_writes_them() {
+        for (capabilities, both) in [
+            (json!(null), false),
+            (json!({}), false),
+            (json!({"readTextFile": true}), false),
+            (json!({"readTextFile": false, "writeTextFile": true}), false),
+            (json!({"readTextFile": "yes", "writeTextFile": 1}), false),
+            (json!(["readTextFile"]), false),
+            (json!({"readTextFile": true, "writeTextFile": true}), true),
         ] {
-            assert_eq!(Offers::of(&capabilities), Offers { read, write }, "{capabilities}");
+            assert_eq!(offered(&capabilities), both, "{capabilities}");
         }
     }
 

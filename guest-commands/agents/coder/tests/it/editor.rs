@@ -182,33 +182,16 @@ fn edits_and_writes_go_to_the_client_and_not_to_the_disk() {
 }
 
 #[test]
-fn only_what_is_offered_is_asked() {
-    let calls = [read("a"), edit("a", "text", "word"), write("a", "new\n"), write("b/c", "new\n")];
-    for (reads, writes, methods) in [
-        (false, false, vec![]),
-        (true, false, vec![READ; 4]),
-        (false, true, vec![WRITE; 3]),
-        (true, true, vec![READ, READ, WRITE, READ, WRITE, READ, WRITE]),
-    ] {
+fn a_client_that_does_not_do_both_is_not_asked() {
+    for (reads, writes) in [(true, false), (false, true), (false, false)] {
         let mut bench = client(reads, writes);
         let cwd = bench.cwd();
-        std::fs::write(cwd.join("a"), "disk text\n").unwrap();
-        let mut buffers = Buffers::of(&cwd, &[("a", "open text\n")]);
-        let all = run(&mut bench, &calls, |method, params| buffers.answer(method, params));
-        assert_eq!(asked(&all), methods);
-        assert!(results(&all).iter().all(|(ok, _)| *ok), "{:?}", results(&all));
-        let from = if reads { "open" } else { "disk" };
-        assert_eq!(results(&all)[0].1, format!("     1\t{from} text\n"));
-        assert_eq!(finals(&all)[1]["content"][0]["newText"], format!("{from} word\n"));
-        let text = |name: &str| std::fs::read_to_string(cwd.join(name)).ok();
-        let open = |name: &str| buffers.0.get(cwd.join(name).to_str().unwrap()).map(String::as_str);
-        if writes {
-            assert_eq!((text("a").as_deref(), text("b/c")), (Some("disk text\n"), None));
-            assert_eq!((open("a"), open("b/c")), (Some("new\n"), Some("new\n")));
-        } else {
-            assert_eq!((text("a").as_deref(), text("b/c").as_deref()), (Some("new\n"), Some("new\n")));
-            assert_eq!((open("a"), open("b/c")), (Some("open text\n"), None));
-        }
+        std::fs::write(cwd.join("a"), "disk\n").unwrap();
+        let calls = [read("a"), edit("a", "disk", "changed"), write("b/c", "new\n")];
+        let all = run(&mut bench, &calls, |method, _| panic!("{method}"));
+        assert!(results(&all).iter().all(|(ok, _)| *ok), "{all:?}");
+        assert_eq!(std::fs::read_to_string(cwd.join("a")).unwrap(), "changed\n");
+        assert_eq!(std::fs::read_to_string(cwd.join("b/c")).unwrap(), "new\n");
     }
 }
 
@@ -318,17 +301,30 @@ fn what_the_client_cannot_is_told_to_the_model() {
 }
 
 #[test]
-fn a_method_that_is_offered_but_not_known_is_not_asked_again() {
+fn a_method_that_is_offered_but_not_known_ends_it_for_both() {
     let mut bench = client(true, true);
     let cwd = bench.cwd();
     std::fs::write(cwd.join("a"), "disk\n").unwrap();
     let calls = [read("a"), edit("a", "disk", "changed"), write("b/c", "new\n"), read("none")];
     let all = run(&mut bench, &calls, |_, _| error(-32601, "Method not found"));
-    assert_eq!(asked(&all), [READ, WRITE]);
+    assert_eq!(asked(&all), [READ]);
     let oks: Vec<bool> = results(&all).iter().map(|(ok, _)| *ok).collect();
     assert_eq!(oks, [true, true, true, false]);
     assert_eq!(results(&all)[0].1, "     1\tdisk\n");
     assert_eq!(std::fs::read_to_string(cwd.join("a")).unwrap(), "changed\n");
     assert_eq!(std::fs::read_to_string(cwd.join("b/c")).unwrap(), "new\n");
     assert!(asked(&run(&mut bench, &calls[..1], |method, _| panic!("{method}"))).is_empty());
+    // What was read there is not written here.
+    let mut bench = client(true, true);
+    let cwd = bench.cwd();
+    std::fs::write(cwd.join("a"), "disk\n").unwrap();
+    let calls = [edit("a", "open", "changed"), edit("a", "disk", "changed")];
+    let all = run(&mut bench, &calls, |method, _| match method {
+        READ => content("open, not saved\n"),
+        _ => error(-32601, "Method not found"),
+    });
+    let all = results(&all);
+    assert!(!all[0].0 && all[0].1.contains("does not write files"), "{}", all[0].1);
+    assert!(all[1].0);
+    assert_eq!(std::fs::read_to_string(cwd.join("a")).unwrap(), "changed\n");
 }

@@ -88,10 +88,10 @@ fn a_wait_has_an_end() {
     }
     assert_eq!(end(&bench.client.run("hi")), "end_turn");
     assert_eq!(std::fs::read_to_string(cwd.join("a")).unwrap(), "disk\n");
-    let mut bench = patient(false, true, patience);
+    let mut bench = patient(true, true, patience);
     std::fs::write(bench.cwd().join("a"), "disk\n").unwrap();
-    let all = run(&mut bench, &calls[1..], |_, _| None);
-    assert_eq!(asked(&all), [WRITE; 2]);
+    let all = run(&mut bench, &calls[1..], |method, _| (method == READ).then(|| content("disk\n")).flatten());
+    assert_eq!(asked(&all), [READ, WRITE, READ, WRITE]);
     let want = format!("{}; it is not known whether it was written", silent(&bench, WRITE));
     assert_eq!(results(&all), vec![(false, want); 2]);
 }
