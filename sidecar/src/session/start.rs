@@ -113,6 +113,8 @@ pub(super) async fn boot(
     }
     *record.failure.lock() = None;
     record.log.resume();
+    // Numbers of its last life may have run ahead of those in the log.
+    record.noted.send_replace(0);
     let mut ports = Ports::new(launcher);
     ports.event_sink = Some(Arc::new(Sink::new(Arc::clone(record))));
     if let Some(files) = files {

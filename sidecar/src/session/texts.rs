@@ -17,6 +17,7 @@ use agentos_protocol::{Connection, WireError};
 use agentos_vfs::NewKind;
 use agentos_vfs::host_dir::{Held, Steady};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use super::entry::Record;
 use super::errors::invalid;
@@ -89,6 +90,8 @@ struct Job {
     texts: Arc<Texts>,
     _place: OwnedSemaphorePermit,
     path: String,
+    /// Nobody waits for it any more.
+    given_up: CancellationToken,
 }
 
 impl Texts {
@@ -122,7 +125,8 @@ impl Texts {
         }
         let place = Arc::clone(&self.places).acquire_owned().await;
         let place = place.map_err(|_| ErrorInfo::new(FAILED, "the session has ended"))?;
-        Ok(Job { texts: Arc::clone(self), _place: place, path: path.to_owned() })
+        let given_up = CancellationToken::new();
+        Ok(Job { texts: Arc::clone(self), _place: place, path: path.to_owned(), given_up })
     }
 }
 
@@ -214,6 +218,10 @@ impl Job {
             }
         }
         drop(held);
+        // The agent has been told, and the file may be a newer one by now.
+        if self.given_up.is_cancelled() {
+            return Err(ErrorInfo::new(FAILED, "given up before it was written"));
+        }
         let (vm, who) = self.agent()?;
         let written = write(&vm, &who, path, call.text.as_bytes()).await;
         written.map_err(|errno| failed(errno, "write", &self.path))
@@ -223,9 +231,12 @@ impl Job {
 /// What comes of a job, if that does not take too long. It goes on if it does, and if nobody waits any more: names are held until the
 /// client has answered, and no file is left half written.
 async fn outcome<T: Send + 'static>(
+    given_up: CancellationToken,
     job: impl Future<Output = Result<T, ErrorInfo>> + Send + 'static,
     late: &str,
 ) -> Result<T, ErrorInfo> {
+    // Also if the caller looks away.
+    let _given_up = given_up.drop_guard();
     match tokio::time::timeout(CLIENT, tokio::spawn(job)).await {
         Ok(Ok(done)) => done,
         Ok(Err(error)) => Err(ErrorInfo::new(FAILED, error.to_string())),
@@ -248,14 +259,19 @@ impl Files for Port {
     fn read_text<'a>(&'a self, read: &'a TextRead) -> Pending<'a, String> {
         Box::pin(async move {
             let job = self.0.job(&read.path).await?;
-            outcome(job.read(read.line, read.limit), "").await
+            outcome(job.given_up.clone(), job.read(read.line, read.limit), "").await
         })
     }
 
     fn write_text<'a>(&'a self, path: &'a str, text: &'a str) -> Pending<'a, ()> {
         Box::pin(async move {
             let job = self.0.job(path).await?;
-            outcome(job.write(text.to_owned()), ": it is not known whether it was written").await
+            outcome(
+                job.given_up.clone(),
+                job.write(text.to_owned()),
+                ": it is not known whether it was written",
+            )
+            .await
         })
     }
 }

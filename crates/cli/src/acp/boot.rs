@@ -56,6 +56,13 @@ impl Setup {
     /// Makes the machine, and asks its agent what it can.
     pub(super) async fn boot(self) -> Result<Booted> {
         let Setup { config, choice, no_mount, mounts, editor_files, save } = self;
+        // Before any agent runs that could lead their paths elsewhere.
+        let mut given = Vec::new();
+        for mount in mounts {
+            let at = || format!("--mount {}", mount.host.display());
+            let host = HostPath::new(&mount.host).into_diagnostic().wrap_err_with(at)?;
+            given.push(Given { guest: mount.guest, host });
+        }
         let sidecar = machine::sidecar().await?;
         let os = machine::create(&sidecar, config).await?;
         let Choice { agent, model, .. } = choice;
@@ -66,12 +73,6 @@ impl Setup {
         let init = probe.map(|session| session.init);
         copy.dispose().await.into_diagnostic()?;
         let init = init.into_diagnostic().wrap_err_with(|| format!("the agent `{agent}`"))?;
-        let mut given = Vec::new();
-        for mount in mounts {
-            let at = || format!("--mount {}", mount.host.display());
-            let host = HostPath::new(&mount.host).into_diagnostic().wrap_err_with(at)?;
-            given.push(Given { guest: mount.guest, host });
-        }
         let home = std::env::var_os("HOME").map(PathBuf::from);
         Ok(Booted {
             os,

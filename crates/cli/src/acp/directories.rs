@@ -85,6 +85,16 @@ impl Directories {
         })?;
         let known =
             HostPath::new(Path::new(path)).map_err(|error| invalid(format!("{name}: {path}: {error}")))?;
+        let known_roots = self.given.iter().map(|given| &given.host).chain(mounted.iter());
+        for root in known_roots {
+            if root.is_left_by(Path::new(path), Path::new(&host)) {
+                let said = root.said();
+                return Err(invalid(format!(
+                    "{name}: {path} leads out of {said} by a link, which a program of the machine may have made: name where \
+                     it leads ({host}), if that is what is meant"
+                )));
+            }
+        }
         let plugin =
             MountPlugin { id: "host_dir".to_owned(), config: serde_json::json!({ "hostPath": host }) };
         os.mount_native(path, plugin, MountFsOptions::default()).await.map_err(|error| refusal(&error))?;

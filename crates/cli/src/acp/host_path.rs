@@ -34,6 +34,15 @@ impl HostPath {
         &self.said
     }
 
+    /// Whether a path that begins in it leads to a place outside of it: `leads_to` is that without links.
+    pub(super) fn is_left_by(&self, path: &Path, leads_to: &Path) -> bool {
+        let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
+        let begins = path.starts_with(&self.said)
+            || path.starts_with(&self.real)
+            || parent.is_some_and(|parent| parent.starts_with(&self.real));
+        begins && !leads_to.starts_with(&self.real)
+    }
+
     /// The path of a file in it; nothing if it is none that can be said. It holds for as long as names are held in the machine.
     ///
     /// # Errors
@@ -57,6 +66,31 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_path_that_leads_out_is_known() {
+        let scratch = tempfile::tempdir().unwrap();
+        let root = scratch.path().canonicalize().unwrap();
+        for name in ["p/sub", "secret/deep"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        symlink("../secret", root.join("p/link")).unwrap();
+        symlink("sub", root.join("p/inside")).unwrap();
+        symlink("p", root.join("mine")).unwrap();
+        let known = HostPath::new(&root.join("mine")).unwrap();
+        for (path, is_left) in [
+            ("p/sub", false),
+            ("p/inside", false),
+            ("p/link", true),
+            ("p/link/deep", true),
+            ("mine/link", true),
+            ("mine/link/deep", true),
+            ("secret", false),
+        ] {
+            let path = root.join(path);
+            assert_eq!(known.is_left_by(&path, &path.canonicalize().unwrap()), is_left, "{}", path.display());
+        }
+    }
 
     #[test]
     fn a_path_that_leads_elsewhere_is_not_given_away() {

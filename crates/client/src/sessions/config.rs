@@ -126,15 +126,20 @@ impl AgentOs {
     /// Keeps files as long as their session is known.
     async fn keep_texts(&self, session_id: &str, texts: Option<TextsLease>) {
         let Some(texts) = texts else { return };
-        let (before, many) = {
+        let (before, old) = {
             let mut all = self.vm.texts.lock();
-            (all.insert(session_id.to_owned(), texts), all.len() > TEXTS)
+            // Sessions that are made from here on may be missing in the list.
+            let many = all.len() >= TEXTS;
+            let old: HashSet<String> = all.keys().filter(|_| many).cloned().collect();
+            (all.insert(session_id.to_owned(), texts), old)
         };
         drop(before);
         let known = ListSessions { vm_id: self.vm.id(), closed: true };
-        if many && let Ok(known) = self.vm.call(&known).await {
+        if !old.is_empty()
+            && let Ok(known) = self.vm.call(&known).await
+        {
             let known: HashSet<String> = known.sessions.into_iter().map(|known| known.session_id).collect();
-            let is_known = |id: &String| known.contains(id) || *id == *session_id;
+            let is_known = |id: &String| known.contains(id) || !old.contains(id) || *id == *session_id;
             let forgotten: Vec<TextsLease> =
                 self.vm.texts.lock().extract_if(|id, _| !is_known(id)).map(|(_, texts)| texts).collect();
             // Not under the lock: the program's own may do anything when they go.

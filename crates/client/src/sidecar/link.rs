@@ -148,7 +148,8 @@ impl Drop for ToolsLease {
     }
 }
 
-/// Registered files of a session; when dropped they are forgotten, and questions for them end.
+/// Registered files of a session; forgotten when dropped. Questions that are open go on: the sidecar holds names until the program is done
+/// with what it was asked.
 pub(crate) struct TextsLease {
     id: u64,
     inbox: Arc<Inbox>,
@@ -158,9 +159,7 @@ impl Drop for TextsLease {
     fn drop(&mut self) {
         // Not under the lock: a callback may do anything when it goes.
         let texts = self.inbox.texts.lock().remove(&self.id);
-        if let Some(texts) = texts {
-            texts.end();
-        }
+        drop(texts);
     }
 }
 

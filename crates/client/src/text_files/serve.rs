@@ -50,11 +50,6 @@ impl TextHost {
         ClientFilesSpec { files_id, read: files.reads(), write: files.writes() }
     }
 
-    /// Ends the questions that are open.
-    pub(crate) fn end(&self) {
-        self.callbacks.end();
-    }
-
     /// Reads a text.
     pub(crate) fn read(&self, call: ReadTextFile, responder: Responder) {
         let SessionFiles(files) = self.files.clone();
